@@ -1,0 +1,60 @@
+# Everything a person or CI runs. `make` lists it.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check -q install
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo serve test lint bench docs format requirements clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+
+setup: .venv/.run ## create .venv with the headwater command in it
+
+demo: .venv/.run ## run the whole product once, explained step by step
+	$(BIN)/headwater demo
+
+serve: .venv/.run ## a server to play with: data in ./data, LOCAL datasources below ./data/files
+	@mkdir -p data/files
+	HEADWATER_DATA_DIR=data HEADWATER_LOCAL_ROOT=data/files $(BIN)/headwater serve
+
+test: .venv/.dev ## run all tests, in parallel, with coverage as information
+	$(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report=term:skip-covered $(ARGS)
+
+lint: .venv/.dev ## style, types, and which way the arrows run
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/mypy client/src tests
+	$(BIN)/lint-imports
+
+bench: .venv/.dev ## measure what the README claims
+	$(BIN)/python -m benchmarks
+
+docs: .venv/.dev ## write the pages that are generated from the code
+	$(BIN)/python docs/generate.py
+
+format: .venv/.dev ## put the code in its usual form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+requirements: .venv/.dev ## pin the newest versions that fit (needs uv)
+	uv pip compile $(COMPILE) pyproject.toml client/pyproject.toml requirements/build.in -o requirements/run.txt
+	uv pip compile $(COMPILE) -c requirements/run.txt pyproject.toml client/pyproject.toml requirements/build.in \
+		requirements/dev.in --extra postgresql -o requirements/dev.txt
+COMPILE := -q --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
+	--no-emit-find-links
+
+clean: ## remove the environment and what tests and tools left
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage*
+
+.venv/.run: pyproject.toml client/pyproject.toml requirements/run.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Headwater needs Python 3.11 or newer; say which with make PYTHON=...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(PIP) --require-hashes -r requirements/run.txt
+	$(PIP) --no-deps --no-build-isolation -e . -e client
+	@touch $@
+
+.venv/.dev: .venv/.run requirements/dev.txt
+	$(PIP) --require-hashes -r requirements/dev.txt
+	@touch $@

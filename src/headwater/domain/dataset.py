@@ -1,0 +1,85 @@
+"""Datasets: what they are called, who owns them, what they say of themselves (contract, section 8)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from headwater.domain.errors import MalformedRequest
+
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9 _-]+")
+_MAX_NAME = 255
+
+
+class DatasetType(StrEnum):
+    """What a dataset is made of. It changes no listing."""
+
+    IMAGES = "Images"
+    VIDEOS = "Videos"
+    CROPS = "Crops"
+
+
+class ImageType(StrEnum):
+    """Which form of its images a dataset was made for."""
+
+    FULL = "full"
+    THUMBNAIL = "thumbnail"
+    META = "meta"
+
+
+class DatasetCreator(StrEnum):
+    """Which kind of client made a dataset."""
+
+    UNKNOWN = "UNKNOWN"
+    USER_WEBAPP = "USER_WEBAPP"
+    USER_PIP = "USER_PIP"
+    USER_PIP_LIGHTLY_MAGIC = "USER_PIP_LIGHTLY_MAGIC"
+    USER_WORKER = "USER_WORKER"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewDataset:
+    """What a user says of a dataset when making it."""
+
+    name: str
+    type: DatasetType = DatasetType.IMAGES
+    img_type: ImageType | None = None
+    creator: DatasetCreator = DatasetCreator.UNKNOWN
+    parent_id: str | None = None
+    every_file: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset:
+    """A dataset as the catalog holds it.
+
+    `created_at` and `modified_at` are in milliseconds since 1970, `watermark` in seconds.
+    """
+
+    id: str
+    owner: str
+    name: str
+    type: DatasetType
+    img_type: ImageType | None
+    creator: DatasetCreator
+    parent_id: str | None
+    every_file: bool
+    watermark: int
+    created_at: int
+    modified_at: int
+
+
+def check_name(name: str) -> str:
+    """Return a dataset's name if it has the contract's form.
+
+    Raises:
+        MalformedRequest: shorter than 3, longer than 255, or with other characters than allowed.
+    """
+    if len(name) < 3:
+        raise MalformedRequest("name: expected at least 3 characters")
+    if len(name) > _MAX_NAME:
+        raise MalformedRequest(f"name: expected at most {_MAX_NAME} characters")
+    if not _NAME.fullmatch(name):
+        raise MalformedRequest("name: expected letters, digits, blanks, '_' and '-' only, with a letter or digit first")
+    return name

@@ -1,0 +1,193 @@
+"""Every failure that Headwater reports on purpose, as one tree.
+
+Each class knows its HTTP status and its code (contract, section 3), so that the API and the command line
+translate an error without deciding anything. The text of an error says what was wrong and what to do; it
+never holds a secret.
+
+    HeadwaterError
+    ├── MalformedRequest            400 MALFORMED_REQUEST
+    │   ├── NameTaken               400 DATASET_NAME_EXISTS
+    │   └── NotOffered              400 NOT_IMPLEMENTED (a value or parameter that is known but not served yet)
+    ├── Unauthorized                401 UNAUTHORIZED
+    │   ├── JwtInvalid              401 JWT_INVALID
+    │   └── JwtMalformed            401 JWT_MALFORMED
+    ├── Forbidden                   403 FORBIDDEN
+    ├── NotFound                    404 NOT_FOUND
+    │   ├── DatasetUnknown          404 DATASET_UNKNOWN
+    │   ├── DatasourceUnknown       404 DATASET_DATASOURCE_UNKNOWN
+    │   └── RouteNotOffered         404 NOT_IMPLEMENTED (a published route that this server does not have)
+    ├── MethodNotAllowed            405 BAD_REQUEST
+    ├── PayloadTooLarge             413 BAD_REQUEST
+    ├── TooManyRequests             429 BAD_REQUEST, with retry_after
+    ├── StoreError                  what a store may raise, and nothing else
+    │   ├── CredentialsRefused      400 DATASET_DATASOURCE_CREDENTIALS_ERROR
+    │   ├── PlaceInvalid            400 DATASET_DATASOURCE_INVALID
+    │   ├── ObjectNotFound          404 NOT_FOUND
+    │   └── StoreUnavailable        503 MALFORMED_RESPONSE, with retry_after
+    ├── IssuerUnavailable           503 MALFORMED_RESPONSE, with retry_after
+    └── StartupError                no HTTP status: the server or a command cannot start
+"""
+
+from __future__ import annotations
+
+
+class HeadwaterError(Exception):
+    """A failure with a status, a code and a text for people.
+
+    Args:
+        message: what was wrong and what to do about it, without secrets.
+    """
+
+    status: int = 500
+    code: str = "MALFORMED_RESPONSE"
+    retry_after: int | None = None
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class MalformedRequest(HeadwaterError):
+    """The request does not have the documented form; the text names the field and what was expected."""
+
+    status, code = 400, "MALFORMED_REQUEST"
+
+
+class NameTaken(MalformedRequest):
+    """The owner already has a dataset of that name."""
+
+    code = "DATASET_NAME_EXISTS"
+
+
+class NotOffered(MalformedRequest):
+    """Known to the contract, but not served by this version."""
+
+    code = "NOT_IMPLEMENTED"
+
+
+class Unauthorized(HeadwaterError):
+    """No credential, or one that is not good."""
+
+    status, code = 401, "UNAUTHORIZED"
+
+
+class JwtInvalid(Unauthorized):
+    """A JWT whose signature or claims do not hold."""
+
+    code = "JWT_INVALID"
+
+
+class JwtMalformed(Unauthorized):
+    """A bearer that looks like a JWT and cannot be read as one."""
+
+    code = "JWT_MALFORMED"
+
+
+class Forbidden(HeadwaterError):
+    """A good credential without access to this thing."""
+
+    status, code = 403, "FORBIDDEN"
+
+
+class NotFound(HeadwaterError):
+    """Nothing at this address."""
+
+    status, code = 404, "NOT_FOUND"
+
+
+class DatasetUnknown(NotFound):
+    """No dataset with this id."""
+
+    code = "DATASET_UNKNOWN"
+
+
+class DatasourceUnknown(NotFound):
+    """The dataset has no datasource for this purpose."""
+
+    code = "DATASET_DATASOURCE_UNKNOWN"
+
+
+class RouteNotOffered(NotFound):
+    """A route of the published API that this server does not have."""
+
+    code = "NOT_IMPLEMENTED"
+
+
+class MethodNotAllowed(HeadwaterError):
+    """The route exists, the method does not.
+
+    Args:
+        message: the text.
+        allow: the methods that the route has, for the `Allow` header.
+    """
+
+    status, code = 405, "BAD_REQUEST"
+
+    def __init__(self, message: str, allow: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.allow = allow
+
+
+class PayloadTooLarge(HeadwaterError):
+    """The body is larger than this server reads."""
+
+    status, code = 413, "BAD_REQUEST"
+
+
+class TooManyRequests(HeadwaterError):
+    """One user has too many requests under way; come back after `retry_after` seconds."""
+
+    status, code, retry_after = 429, "BAD_REQUEST", 1
+
+
+class StoreError(HeadwaterError):
+    """What a store may raise. Every answer and fault of a provider is mapped to one of its subclasses.
+
+    Args:
+        message: names the provider's code, the operation, and the permission or setting to change.
+        provider_code: the provider's own name for the error (`AccessDenied`, `NoSuchBucket`), where it has one.
+    """
+
+    def __init__(self, message: str, provider_code: str | None = None) -> None:
+        super().__init__(message)
+        self.provider_code = provider_code
+
+
+class CredentialsRefused(StoreError):
+    """The store refuses the credentials, or they lack a permission."""
+
+    status, code = 400, "DATASET_DATASOURCE_CREDENTIALS_ERROR"
+
+
+class PlaceInvalid(StoreError):
+    """The bucket, container, folder or endpoint does not exist or may not be used."""
+
+    status, code = 400, "DATASET_DATASOURCE_INVALID"
+
+
+class ObjectNotFound(StoreError):
+    """The store is there and has no object of this key."""
+
+    status, code = 404, "NOT_FOUND"
+
+
+class StoreUnavailable(StoreError):
+    """The store is down, slow or throttles, after retries."""
+
+    status, code, retry_after = 503, "MALFORMED_RESPONSE", 5
+
+
+class IssuerUnavailable(HeadwaterError):
+    """A JWT that looks good cannot be checked: its issuer's public keys are not to be had now."""
+
+    status, code, retry_after = 503, "MALFORMED_RESPONSE", 5
+
+
+class CatalogUnavailable(HeadwaterError):
+    """The server's own database is down, locked or full."""
+
+    status, code, retry_after = 503, "MALFORMED_RESPONSE", 5
+
+
+class StartupError(HeadwaterError):
+    """A setting, key or catalog with which nothing can start."""

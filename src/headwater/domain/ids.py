@@ -1,0 +1,32 @@
+"""MongoObjectIDs: 24 lower-case hex digits, four bytes of time and eight of chance."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+
+from headwater.domain.errors import MalformedRequest
+
+_OBJECT_ID = re.compile(r"[0-9a-f]{24}")
+
+
+def new_id() -> str:
+    """Make a new id, ordered by the second in which it was made."""
+    return f"{int(time.time()) & 0xFFFFFFFF:08x}{secrets.token_hex(8)}"
+
+
+def is_id(text: str) -> bool:
+    """Whether `text` has the form of an id."""
+    return _OBJECT_ID.fullmatch(text) is not None
+
+
+def check_id(name: str, text: str) -> str:
+    """Return `text` if it has the form of an id.
+
+    Raises:
+        MalformedRequest: it has not; the text names the field.
+    """
+    if not is_id(text):
+        raise MalformedRequest(f"{name}: expected an id of 24 lower-case hex digits")
+    return text

@@ -1,0 +1,27 @@
+"""Tools that a machine may lack: a test that needs one skips with the reason, and in CI fails instead."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+
+NO_SKIP = "HEADWATER_TESTS_NO_SKIP"
+"""Set to 1 in CI, where every tool is there: a missing one is then a failure."""
+
+
+def missing(reason: str) -> None:
+    """Skip the running test with this reason, or fail it where skipping is not allowed."""
+    if os.environ.get(NO_SKIP) == "1":
+        pytest.fail(f"{reason} ({NO_SKIP}=1 forbids skipping)")
+    pytest.skip(reason)
+
+
+def need(tool: str) -> str:
+    """Return the path of a program, or skip (in CI: fail) the running test."""
+    path = shutil.which(tool)
+    if path is None:
+        missing(f"{tool} is not on this machine")
+    assert path is not None
+    return path

@@ -1,0 +1,77 @@
+"""Settings: declared once, checked when read, documented from the declaration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from headwater.domain.errors import StartupError
+from headwater.settings import SPECS, Settings
+
+
+def test_the_documented_settings_and_their_defaults() -> None:
+    assert [spec.env for spec in SPECS] == [
+        f"HEADWATER_{name}"
+        for name in (
+            "HOST PORT DATA_DIR DATABASE_URL SECRET_KEY PUBLIC_URL LOCAL_ROOT READ_URL_TTL PAGE_SIZE JWT_ISSUER "
+            "JWT_AUDIENCE JWKS_URL S3_ENDPOINT ALLOWED_ENDPOINTS"
+        ).split()
+    ]
+    settings = Settings.load({})
+    assert (settings.host, settings.port, settings.read_url_ttl, settings.page_size) == (
+        "127.0.0.1",
+        8000,
+        86400,
+        1000,
+    )
+    assert settings.base_url == "http://127.0.0.1:8000"
+
+
+def test_options_win_over_the_environment_and_empty_counts_as_unset() -> None:
+    environ = {"HEADWATER_PORT": "9000", "HEADWATER_HOST": "", "HEADWATER_DATA_DIR": "data"}
+    settings = Settings.load(environ, port="9001", host=None)
+    assert (settings.port, settings.host) == (9001, "127.0.0.1")
+    assert settings.folder == Path("data").absolute()
+    assert settings.catalog_url == f"sqlite:///{Path('data').absolute()}/headwater.db"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "http"),
+        ("PORT", "65536"),
+        ("PORT", "-1"),
+        ("PAGE_SIZE", "0"),
+        ("PAGE_SIZE", "10001"),
+        ("READ_URL_TTL", "0"),
+        ("READ_URL_TTL", "1h"),
+        ("PUBLIC_URL", "data.example.com"),
+        ("PUBLIC_URL", "https://data.example.com/?a=b"),
+        ("PUBLIC_URL", "https://user:word@data.example.com"),
+        ("PUBLIC_URL", "https://data.example.com:port"),
+        ("S3_ENDPOINT", "minio:9000"),
+    ],
+)
+def test_a_bad_value_is_refused_by_the_settings_name(name: str, value: str) -> None:
+    with pytest.raises(StartupError, match=f"HEADWATER_{name}: expected"):
+        Settings.load({f"HEADWATER_{name}": value})
+
+
+@pytest.mark.parametrize(
+    ("environ", "url"),
+    [
+        ({"HOST": "0.0.0.0", "PORT": "80"}, "http://127.0.0.1:80"),
+        ({"HOST": "::1"}, "http://[::1]:8000"),
+        ({"PUBLIC_URL": "https://data.example.com/hw/"}, "https://data.example.com/hw"),
+    ],
+)
+def test_what_read_urls_begin_with(environ: dict[str, str], url: str) -> None:
+    assert Settings.load({f"HEADWATER_{name}": value for name, value in environ.items()}).base_url == url
+
+
+def test_secrets_are_in_no_repr() -> None:
+    settings = Settings.load(
+        {"HEADWATER_SECRET_KEY": "k:hidden", "HEADWATER_DATABASE_URL": "postgresql://u:hidden@h/d"}
+    )
+    assert "hidden" not in repr(settings)
