@@ -1,0 +1,132 @@
+"""`make bench`: every figure of the README, each a ratio against a named alternative in the same run."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import urllib3
+
+from benchmarks.bucket import BUCKET
+from tests.live import Live, running
+
+OBJECTS = 200_000
+FEW = 20_000
+ROUNDS = 3
+
+
+@contextmanager
+def synthetic_bucket(count: int) -> Iterator[str]:
+    """A bucket of `count` objects in a process of its own; its endpoint."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.bucket", str(count)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    try:
+        yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
+    finally:
+        process.terminate()
+        process.wait()
+        process.stdout.close()
+
+
+def list_through_headwater(live: Live, dataset: str) -> tuple[int, float]:
+    """List a dataset to its end over HTTP, decoding every page; the number of rows and the seconds."""
+    pool = urllib3.PoolManager()
+    url = live.url + live.datasource(dataset, "list")
+    fields: dict[str, Any] = {"token": live.token}
+    count, began = 0, time.perf_counter()
+    while True:
+        page = json.loads(pool.request("GET", url, fields=fields).data)
+        count += len(page["data"])
+        if not page["hasMore"]:
+            return count, time.perf_counter() - began
+        fields["cursor"] = page["cursor"]
+
+
+def list_with_boto3(endpoint: str) -> tuple[int, float]:
+    """List and sign with the boto3 script; the number of URLs and the seconds."""
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.boto3_script", endpoint, BUCKET], capture_output=True, text=True, check=True
+    )
+    count, seconds = done.stdout.split()
+    return int(count), float(seconds)
+
+
+def peak_memory(live: Live) -> float:
+    """The most memory that the server has held so far, in MiB (Linux)."""
+    status = Path(f"/proc/{live.process.pid}/status").read_text()
+    return int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) / 1024
+
+
+def connect(live: Live, endpoint: str) -> str:
+    """A dataset on the synthetic bucket."""
+    return live.configured(
+        {
+            "type": "OBS",
+            "fullPath": BUCKET,
+            "obsEndpoint": endpoint,
+            "obsAccessKeyId": "test-key-id",
+            "obsSecretAccessKey": "test-secret",
+            "purpose": "INPUT",
+        }
+    )
+
+
+def seconds_of(*arguments: str) -> float:
+    """How long a program takes, the middle of several runs."""
+    times = []
+    for _ in range(5):
+        began = time.perf_counter()
+        subprocess.run([sys.executable, *arguments], capture_output=True, check=True)
+        times.append(time.perf_counter() - began)
+    return median(times)
+
+
+def main() -> None:
+    """Measure, and print a table."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="headwater-bench-")))
+        many = stack.enter_context(synthetic_bucket(OBJECTS))
+        few = stack.enter_context(synthetic_bucket(FEW))
+        live = stack.enter_context(running(folder, allowed_endpoints="127.0.0.1"))
+        large, small = connect(live, many), connect(live, few)
+
+        print(f"Listing {OBJECTS:,} objects of a synthetic bucket, with a signed read URL each:", flush=True)
+        list_through_headwater(live, small)
+        memory_few = peak_memory(live)
+        ours, theirs = [], []
+        for turn in range(ROUNDS):
+            for name, rounds, work in (
+                ("Headwater over HTTP", ours, lambda: list_through_headwater(live, large)),
+                ("boto3 paginator + generate_presigned_url", theirs, lambda: list_with_boto3(many)),
+            ):
+                count, seconds = work()
+                assert count == OBJECTS, count
+                rounds.append(seconds)
+                print(f"  run {turn + 1}  {name:<42} {seconds:6.2f} s  {count / seconds:10,.0f} objects/s", flush=True)
+        memory_many = peak_memory(live)
+
+    ratio = median(theirs) / median(ours)
+    bare, shown = seconds_of("-c", "import typer"), seconds_of("-m", "headwater", "--help")
+    print(
+        f"\n| what | Headwater | the alternative | ratio |\n|---|---|---|---|\n"
+        f"| list {OBJECTS:,} objects with read URLs | {OBJECTS / median(ours):,.0f}/s over HTTP "
+        f"| boto3 paginator + `generate_presigned_url`: {OBJECTS / median(theirs):,.0f}/s | **{ratio:.1f} times** |\n"
+        f"| peak memory of the server | {memory_many:.0f} MiB after {ROUNDS * OBJECTS:,} rows "
+        f"| itself after {FEW:,} rows: {memory_few:.0f} MiB | {memory_many / memory_few:.2f} |\n"
+        f"| `headwater --help` | {shown * 1000:.0f} ms | `import typer`: {bare * 1000:.0f} ms | {shown / bare:.1f} |"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""A synthetic bucket: a small S3 server whose listing costs next to nothing, so that what lists it is measured.
+
+`python -m benchmarks.bucket COUNT` prints its port and serves until it is ended. It answers ListObjectsV2 alone, by
+`start-after` or `continuation-token` (which is the last key), from pages made once, and checks no signature.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import bisect
+import sys
+from functools import lru_cache
+from urllib.parse import parse_qs, urlsplit
+
+BUCKET = "synthetic"
+
+
+def key(index: int) -> str:
+    """The key of an object: folders of a thousand images, in order."""
+    return f"train/class_{index // 1000:04}/img_{index:08}.jpg"
+
+
+class Bucket:
+    """A bucket of `count` objects."""
+
+    def __init__(self, count: int) -> None:
+        self.keys = [key(index) for index in range(count)]
+
+    @lru_cache(maxsize=None)  # noqa: B019  one bucket lives as long as the process
+    def page(self, start: int, limit: int) -> bytes:
+        """The XML of a page, as AWS writes it."""
+        chosen = self.keys[start : start + limit]
+        contents = "".join(
+            f"<Contents><Key>{name}</Key><LastModified>2026-01-{1 + index % 28:02}T12:00:00.000Z</LastModified>"
+            f"<ETag>&quot;{index:032x}&quot;</ETag><Size>{100_000 + index}</Size><StorageClass>STANDARD</StorageClass>"
+            f"</Contents>"
+            for index, name in enumerate(chosen, start)
+        )
+        more = start + limit < len(self.keys)
+        token = f"<NextContinuationToken>{chosen[-1]}</NextContinuationToken>" if more else ""
+        return (
+            '<?xml version="1.0" encoding="UTF-8"?>\n<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
+            f"<Name>{BUCKET}</Name><Prefix></Prefix><KeyCount>{len(chosen)}</KeyCount><MaxKeys>{limit}</MaxKeys>"
+            f"<EncodingType>url</EncodingType><IsTruncated>{str(more).lower()}</IsTruncated>{token}{contents}"
+            "</ListBucketResult>"
+        ).encode()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer one connection's requests."""
+        try:
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                query = parse_qs(urlsplit(head.split(b" ", 2)[1].decode()).query)
+                after = (query.get("continuation-token") or query.get("start-after") or [""])[0]
+                start = bisect.bisect_right(self.keys, after)
+                body = self.page(start, int(query.get("max-keys", ["1000"])[0]))
+                writer.write(
+                    b"HTTP/1.1 200 OK\r\nContent-Type: application/xml\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+                )
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+
+async def main() -> None:
+    """Serve on a free loopback port."""
+    bucket = Bucket(int(sys.argv[1]))
+    for start in range(0, len(bucket.keys), 1000):
+        bucket.page(start, 1000)
+    server = await asyncio.start_server(bucket.serve, "127.0.0.1", 0)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

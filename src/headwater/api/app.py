@@ -1,0 +1,69 @@
+"""The HTTP application: routes, errors, frame."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
+
+from headwater.api import datasets, datasources, files, health
+from headwater.api.errors import error_response
+from headwater.api.frame import Frame
+from headwater.api.parameters import refuse_published
+from headwater.domain.errors import (
+    HeadwaterError,
+    MalformedRequest,
+    MethodNotAllowed,
+    NotFound,
+    RouteNotOffered,
+)
+from headwater.service.headwater import Headwater
+from headwater.web import docs
+
+ROUTERS = (datasources.router, datasets.router, health.router)
+
+
+def create_app(hw: Headwater) -> FastAPI:
+    """Put the routes over a service that is open for as long as the application runs."""
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    app.state.headwater = hw
+    for router in ROUTERS:
+        app.include_router(router)
+    app.router.routes += files.routes(hw.settings.local_root, hw.read_urls, error_response)
+    app.router.routes += docs.routes(hw.settings.base_url)
+    app.add_exception_handler(HeadwaterError, _known)
+    app.add_exception_handler(HTTPException, _unrouted)
+    app.add_middleware(Frame)
+    return app
+
+
+async def _known(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HeadwaterError)
+    return error_response(request, error)
+
+
+async def _unrouted(request: Request, error: Exception) -> Response:
+    """What the framework itself refuses: no such route, or not with this method."""
+    assert isinstance(error, HTTPException)
+    path = request.scope["path"]
+    if error.status_code == 405:
+        allow = _methods(request)
+        return error_response(
+            request, MethodNotAllowed(f"{request.method} is not offered here, only {', '.join(allow)}", allow)
+        )
+    if error.status_code != 404:
+        return error_response(request, MalformedRequest(str(error.detail)))
+    try:
+        refuse_published(request)
+    except RouteNotOffered as not_offered:
+        return error_response(request, not_offered)
+    return error_response(request, NotFound(f"there is nothing at {path}; /docs shows what there is"))
+
+
+def _methods(request: Request) -> tuple[str, ...]:
+    asked = {"type": "http", "path": request.scope["path"], "method": request.method}
+    methods: set[str] = set()
+    for route in (route for router in ROUTERS for route in router.routes if isinstance(route, Route)):
+        if route.matches(asked)[0] is not Match.NONE:
+            methods |= route.methods or set()
+    return tuple(sorted(methods))

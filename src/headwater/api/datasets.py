@@ -1,0 +1,120 @@
+"""The routes of datasets themselves, and of versions (contract, section 8)."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from fastapi import APIRouter, Request, Response
+
+from headwater.api.datasources import as_json
+from headwater.api.parameters import DatasetId, Service, Who, boolean, member, one, read_object, text, whole
+from headwater.domain.dataset import DatasetCreator, DatasetType, ImageType, NewDataset
+from headwater.domain.errors import MalformedRequest
+from headwater.service import datasets
+from headwater.service.datasets import Described
+
+router = APIRouter(prefix="/v1")
+
+NEWEST_CLIENT = "1.5.26"
+"""The newest published `lightly` client that this server is held to."""
+
+OLDEST_CLIENT = "1.2.2"
+"""The oldest one."""
+
+_VERSION = re.compile(r"[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9}")
+
+Choice = TypeVar("Choice", bound=StrEnum)
+
+
+@router.post("/datasets")
+async def create_dataset(request: Request, hw: Service, who: Who) -> Response:
+    """Make a dataset."""
+    body = await read_object(request)
+    member(body, "name")
+    new = NewDataset(
+        name=text(body, "name") or "",
+        type=_choice(body, "type", DatasetType) or DatasetType.IMAGES,
+        img_type=_choice(body, "imgType", ImageType),
+        creator=_choice(body, "creator", DatasetCreator) or DatasetCreator.UNKNOWN,
+        parent_id=text(body, "parentDatasetId"),
+    )
+    return as_json({"id": (await datasets.create(hw, who, new)).id}, 201)
+
+
+@router.get("/datasets")
+async def list_datasets(request: Request, hw: Service, who: Who) -> Response:
+    """Answer one's own datasets; other people's are none until sharing exists."""
+    others = boolean(request, "shared") or boolean(request, "getAssetsOfTeam")
+    boolean(request, "getAssetsOfTeamInclusiveSelf")
+    boolean(request, "excludePlayground")
+    limit, offset = whole(request, "pageSize", 1), whole(request, "pageOffset", 0)
+    found = [] if others else await datasets.describe_all(hw, who.user, limit, offset or 0)
+    return as_json([_dataset_data(described) for described in found])
+
+
+@router.get("/datasets/{dataset_id}")
+async def get_dataset(hw: Service, who: Who, dataset_id: DatasetId) -> Response:
+    """Answer a dataset."""
+    return as_json(_dataset_data(await datasets.describe(hw, who, dataset_id)))
+
+
+@router.put("/datasets/{dataset_id}")
+async def rename_dataset(request: Request, hw: Service, who: Who, dataset_id: DatasetId) -> Response:
+    """Rename a dataset."""
+    body = await read_object(request)
+    member(body, "name")
+    await datasets.rename(hw, who, dataset_id, text(body, "name") or "")
+    return Response()
+
+
+@router.delete("/datasets/{dataset_id}")
+async def delete_dataset(request: Request, hw: Service, who: Who, dataset_id: DatasetId) -> Response:
+    """Delete a dataset, its datasources, secrets and watermark. `force` is accepted and changes nothing."""
+    boolean(request, "force")
+    await datasets.delete(hw, who, dataset_id)
+    return Response()
+
+
+@router.get("/versions/pip/latest")
+async def latest_version(request: Request) -> Response:
+    """Tell a published client that it is up to date."""
+    current = one(request, "currentVersion")
+    return as_json(current if current and _VERSION.fullmatch(current) else NEWEST_CLIENT)
+
+
+@router.get("/versions/pip/minimum")
+async def minimum_version() -> Response:
+    """Tell a published client which version it must have."""
+    return as_json(OLDEST_CLIENT)
+
+
+def _dataset_data(described: Described) -> dict[str, Any]:
+    dataset = described.dataset
+    data: dict[str, Any] = {
+        "id": dataset.id,
+        "name": dataset.name,
+        "userId": dataset.owner,
+        "type": dataset.type,
+        "nSamples": 0,
+        "sizeInBytes": 0,
+        "createdAt": dataset.created_at,
+        "lastModifiedAt": dataset.modified_at,
+        "datasources": list(described.datasource_ids),
+        "datasourceProcessedUntilTimestamp": dataset.watermark,
+    }
+    if dataset.img_type is not None:
+        data["imgType"] = dataset.img_type
+    if dataset.parent_id is not None:
+        data["parentDatasetId"] = dataset.parent_id
+    return data
+
+
+def _choice(body: dict[str, Any], name: str, choices: type[Choice]) -> Choice | None:
+    value = text(body, name)
+    if value is None:
+        return None
+    if value not in tuple(choices):
+        raise MalformedRequest(f"{name}: expected one of {', '.join(choices)}")
+    return choices(value)

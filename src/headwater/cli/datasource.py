@@ -1,0 +1,195 @@
+"""`headwater datasource`: where a dataset's files lie, and whether the access works."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from headwater.cli.output import NO, Json, note, print_json, print_table, visible
+from headwater.cli.running import OPERATOR, DatasetRef, find_dataset, run
+from headwater.domain.errors import MalformedRequest
+
+if TYPE_CHECKING:
+    from headwater.domain.datasource import Datasource
+    from headwater.service.headwater import Headwater
+    from headwater.service.verify import Verification
+
+app = typer.Typer(
+    help="Where a dataset's files lie, and whether the access works.", no_args_is_help=True, rich_markup_mode=None
+)
+
+_FLAGS = ("canRead", "canWrite", "canList", "canOverwrite")
+
+
+def _member(wire_name: str, text: str) -> Any:
+    return typer.Option(help=text, metavar=wire_name, show_default=False)
+
+
+@app.command("set")
+def set_(
+    ref: DatasetRef,
+    kind: Annotated[
+        str | None, typer.Option("--type", help="S3, S3DelegatedAccess, GCS, AZURE, OBS, LOCAL or LIGHTLY.")
+    ] = None,
+    path: Annotated[str | None, _member("fullPath", "bucket/path; for LOCAL a folder below the mount root.")] = None,
+    purpose: Annotated[str | None, _member("purpose", "INPUT_OUTPUT (default), INPUT or LIGHTLY.")] = None,
+    region: Annotated[str | None, _member("s3Region", "S3: the bucket's region.")] = None,
+    access_key_id: Annotated[str | None, _member("KEY_ID", "S3 and OBS: the access key's id.")] = None,
+    kms_key: Annotated[str | None, _member("ARN", "S3: KMS key for what is written.")] = None,
+    role_arn: Annotated[str | None, _member("s3ARN", "S3DelegatedAccess: the role to assume.")] = None,
+    external_id: Annotated[str | None, _member("s3ExternalId", "S3DelegatedAccess: the external id.")] = None,
+    project_id: Annotated[str | None, _member("gcsProjectId", "GCS: the project.")] = None,
+    account_name: Annotated[str | None, _member("accountName", "AZURE: the storage account.")] = None,
+    endpoint: Annotated[str | None, _member("obsEndpoint", "OBS: the endpoint's URL.")] = None,
+    web_server: Annotated[
+        str | None, _member("webServerLocation", "LOCAL: a web server of yours that read URLs shall point to.")
+    ] = None,
+    secret_file: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="File with the secret (secret access key, GCS key file, Azure account key or SAS token); '-' is "
+            "stdin. Without it you are asked.",
+        ),
+    ] = None,
+    config: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="File with the whole config as JSON, as the API takes it; '-' is stdin."),
+    ] = None,
+    verify: Annotated[
+        bool | None,
+        typer.Option("--verify/--no-verify", help="Try the access afterwards. On a terminal you are asked."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Configure a dataset's datasource, from options or from a JSON file.
+
+    Secrets come from a prompt, a file or stdin, never from an argument: the list of processes would show it.
+    """
+    members = {
+        "type": kind,
+        "fullPath": path,
+        "purpose": purpose,
+        "s3Region": region,
+        "s3ServerSideEncryptionKMSKey": kms_key,
+        "s3ARN": role_arn,
+        "s3ExternalId": external_id,
+        "gcsProjectId": project_id,
+        "accountName": account_name,
+        "obsEndpoint": endpoint,
+        "webServerLocation": web_server,
+        **_access_key(kind, access_key_id),
+    }
+    given = {name: value for name, value in members.items() if value is not None}
+    if config is not None:
+        if given or secret_file is not None:
+            raise MalformedRequest("--config: holds the whole config; leave out the other options")
+        raw = _decode(_read(config, "--config"))
+    else:
+        if kind is None or path is None:
+            raise MalformedRequest("--type and --path: required, unless --config gives the whole config")
+        raw = {**given, **_secret(kind, secret_file)}
+
+    async def put(hw: Headwater) -> Datasource:
+        from headwater.service.configure import put_datasource
+
+        return await put_datasource(hw, OPERATOR, (await find_dataset(hw, ref)).id, raw)
+
+    configured = run(put)
+    if json:
+        print_json(configured.answer())
+    else:
+        note(f"configured {configured.config.type} datasource {configured.id}")
+    if verify is None:
+        verify = sys.stdin.isatty() and sys.stderr.isatty() and typer.confirm("Verify it now?", default=True, err=True)
+    if verify:
+        _verify(ref, json=False)
+
+
+@app.command("show")
+def show(ref: DatasetRef, json: Json = False) -> None:
+    """Show a dataset's datasource. Secrets are masked."""
+
+    async def get(hw: Headwater) -> dict[str, Any]:
+        from headwater.service.configure import get_datasource
+
+        return (await get_datasource(hw, OPERATOR, (await find_dataset(hw, ref)).id)).answer()
+
+    answer = run(get)
+    if json:
+        print_json(answer)
+    else:
+        print_table(("MEMBER", "VALUE"), answer.items(), "")
+
+
+@app.command("verify")
+def verify_command(ref: DatasetRef, json: Json = False) -> None:
+    """Try the access: list, read, write, replace. Ends with 1 where something that is needed does not work."""
+    _verify(ref, json)
+
+
+def _verify(ref: str, json: bool) -> None:
+    async def work(hw: Headwater) -> Verification:
+        from headwater.service.verify import verify_datasource
+
+        return await verify_datasource(hw, OPERATOR, (await find_dataset(hw, ref)).id)
+
+    if sys.stderr.isatty():
+        from rich.console import Console
+
+        with Console(stderr=True).status("trying the access …"):
+            found = run(work)
+    else:
+        found = run(work)
+    flags = dict(zip(_FLAGS, (found.can_read, found.can_write, found.can_list, found.can_overwrite), strict=True))
+    if json:
+        print_json({**flags, **({"errors": found.errors} if found.errors else {})})
+    else:
+        for name, holds in flags.items():
+            state = "yes" if holds else "no" if name in found.errors else "not tried (the purpose is INPUT)"
+            print(f"{name:<13}{state}")
+            if name in found.errors:
+                print(f"{'':<13}{visible(found.errors[name])}")
+    if found.errors:
+        raise typer.Exit(NO)
+
+
+def _access_key(kind: str | None, key_id: str | None) -> dict[str, str | None]:
+    return {"obsAccessKeyId" if kind == "OBS" else "s3AccessKeyId": key_id}
+
+
+def _secret(kind: str, source: str | None) -> dict[str, str]:
+    """The member that holds the secret of this type, asked for or read; nothing where the type has none."""
+    from headwater.domain.datasource import kind_of
+
+    name = kind_of(kind).SECRET
+    if name is None:
+        if source is not None:
+            raise MalformedRequest(f"--secret-file: the type {kind} has no secret")
+        return {}
+    if source is not None:
+        return {name: _read(source, "--secret-file").rstrip("\r\n")}
+    if not sys.stdin.isatty():
+        raise MalformedRequest(f"{name}: give it with --secret-file FILE, or '-' to read it from stdin")
+    return {name: typer.prompt(name, hide_input=True, err=True)}
+
+
+def _read(source: str, option: str) -> str:
+    try:
+        data = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
+        return data.decode()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise MalformedRequest(f"{option}: cannot read {source}: {reason}") from None
+
+
+def _decode(text: str) -> Any:
+    import msgspec
+
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError as error:
+        raise MalformedRequest(f"--config: not JSON: {error}") from None

@@ -1,0 +1,245 @@
+"""`headwater demo`: the whole product once, each step said, done and checked. A client program: it uses the
+documented Python client against a server of its own, in a folder that is gone afterwards."""
+
+from __future__ import annotations
+
+import os
+import re
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.request import urlopen
+
+from headwater.cli.output import NO, note
+from headwater.domain.errors import StartupError
+
+if TYPE_CHECKING:
+    from swagger_client.api.datasources_api import DatasourcesApi
+    from swagger_client.model.mongo_object_id import MongoObjectID
+    from swagger_client.model.timestamp import Timestamp
+
+IMAGES = 250
+NEW = 5
+PAGE = 100
+_START_LIMIT = 30.0
+
+
+class StepFailed(Exception):
+    """A step of the demo did not hold; the text says which and how."""
+
+
+def run_demo() -> int:
+    """Run the demo; 0 only if every step held."""
+    try:
+        import swagger_client  # noqa: F401  said here, before anything is made
+    except ImportError:
+        raise StartupError("the demo needs the Python client: pip install headwater-client") from None
+    began = time.monotonic()
+    try:
+        with tempfile.TemporaryDirectory(prefix="headwater-demo-") as folder:
+            _demo(Path(folder))
+    except StepFailed as failure:
+        note(f"\nThe demo failed: {failure}")
+        return NO
+    print(f"\nEvery step held, in {time.monotonic() - began:.1f} seconds. Next: `make serve`, and README.md.")
+    return 0
+
+
+def _demo(folder: Path) -> None:
+    from swagger_client import ApiClient, Configuration
+    from swagger_client.api.datasources_api import DatasourcesApi
+    from swagger_client.model.mongo_object_id import MongoObjectID
+
+    files = folder / "files"
+    bucket = files / "camera"
+    _step(1, f"Make a folder of {IMAGES} small images, and some files that are no samples")
+    _make_images(bucket)
+    (bucket / "labels.json").write_text('{"img_0000.png": "cat"}')
+    (bucket / "notes.txt").write_text("A listing of samples leaves this out.")
+    _said(f"{bucket.relative_to(folder)}/ holds day_00/img_0000.png and so on, labels.json and notes.txt")
+
+    environ = _environ(folder, files)
+    _step(2, "Start the server; an empty data folder is set up on the first start")
+    with _server(environ) as url:
+        _said(f"headwater serve: listens on {url}")
+
+        _step(3, "Make a token for a user, and a dataset of hers")
+        token = _headwater(environ, "token", "create", "--user", "ada")
+        dataset = _headwater(environ, "dataset", "create", "demo-images", "--user", "ada")
+        _said("headwater token create --user ada         → a token, shown this once")
+        _said(f"headwater dataset create demo-images …    → {dataset}")
+
+        configuration = Configuration(host=url)
+        configuration.api_key["ApiKeyAuth"] = token
+        with ApiClient(configuration) as client:
+            _use(DatasourcesApi(client), MongoObjectID(dataset), bucket)
+
+    _step(10, "Stop the server with SIGTERM: it finishes what is under way and ends with 0")
+
+
+def _use(api: DatasourcesApi, dataset: MongoObjectID, bucket: Path) -> None:
+    from swagger_client.model.datasource_config_local import DatasourceConfigLOCAL
+    from swagger_client.model.datasource_processed_until_timestamp_request import (
+        DatasourceProcessedUntilTimestampRequest,
+    )
+    from swagger_client.model.timestamp import Timestamp
+
+    _step(4, "Connect the dataset to the folder")
+    api.update_datasource_by_dataset_id(dataset, DatasourceConfigLOCAL(type="LOCAL", full_path=bucket.name))
+    config = api.get_datasource_by_dataset_id(dataset).to_dict()
+    _said(", ".join(f"{name}: {value}" for name, value in config.items()))
+
+    _step(5, "Verify the access by trying it: list, read, write, replace")
+    verified = api.verify_datasource_by_dataset_id(dataset).to_dict()
+    _said(", ".join(f"{name}: {works}" for name, works in verified.items()))
+    _check(all(verified.values()) and len(verified) == 4, f"not all access works: {verified}")
+    _check(not (bucket / ".lightly").exists(), "the verification left something behind")
+
+    now = int(time.time())
+    _step(6, f"List all samples up to now ({now}), {PAGE} a page")
+    rows = list(_rows(api, dataset, Timestamp(0), Timestamp(now)))
+    expected = sorted(str(path.relative_to(bucket)) for path in bucket.rglob("*.png"))
+    _check([row.file_name for row in rows] == expected, "the listing is not the folder's images in order")
+    _said(f"{len(rows)} samples, each once, in order; labels.json and notes.txt are left out")
+
+    _step(7, "Download one from its read URL, which needs no token, and compare the bytes")
+    row = rows[len(rows) // 2]
+    with urlopen(row.read_url, timeout=30) as answer:  # noqa: S310  our own server's http URL
+        got, kind = answer.read(), answer.headers["content-type"]
+    _said(f"GET {re.sub(r'signature=.*', 'signature=…', row.read_url)}")
+    _check(got == (bucket / row.file_name).read_bytes(), f"{row.file_name} came with other bytes")
+    _said(f"{len(got)} bytes of {kind}, the same as on disk")
+
+    _step(8, "Remember how far we got: set the watermark")
+    api.update_datasource_processed_until_timestamp_by_dataset_id(
+        dataset, DatasourceProcessedUntilTimestampRequest(processed_until_timestamp=Timestamp(now))
+    )
+    mark = api.get_datasource_processed_until_timestamp_by_dataset_id(dataset).processed_until_timestamp
+    _check(mark.value == now, f"the watermark is {mark}")
+    _said(f"processed until {now}; a 200 means that it is on disk")
+
+    _step(9, f"{NEW} more images arrive; list what is new since the watermark: exactly those")
+    time.sleep(max(0.0, now + 1.05 - time.time()))  # windows are whole seconds: let the one that is listed pass
+    for index in range(NEW):
+        _write_image(bucket / "arrived" / f"new_{index}.png", IMAGES + index)
+    since, until = Timestamp(now + 1), Timestamp(int(time.time()))
+    fresh = [row.file_name for row in _rows(api, dataset, since, until)]
+    for name in fresh:
+        _said(name)
+    _check(fresh == [f"arrived/new_{index}.png" for index in range(NEW)], f"new are {fresh}")
+
+
+def _rows(api: DatasourcesApi, dataset: MongoObjectID, since: Timestamp, to: Timestamp) -> Iterator[Any]:
+    """All rows of a listing: hand each page's cursor in for the next, while there are more."""
+    page = api.get_list_of_raw_samples_from_datasource_by_dataset_id(dataset, _from=since, to=to)
+    while True:
+        _said(f"a page of {len(page.data)}, more to come: {'yes' if page.has_more else 'no'}")
+        yield from page.data
+        if not page.has_more:
+            return
+        page = api.get_list_of_raw_samples_from_datasource_by_dataset_id(dataset, cursor=page.cursor)
+
+
+def _environ(folder: Path, files: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("HEADWATER_")}
+    return {
+        **kept,
+        "HEADWATER_DATA_DIR": str(folder / "data"),
+        "HEADWATER_LOCAL_ROOT": str(files),
+        "HEADWATER_PAGE_SIZE": str(PAGE),
+        "HEADWATER_PORT": "0",
+    }
+
+
+def _headwater(environ: dict[str, str], *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "headwater", *arguments], env=environ, capture_output=True, text=True, check=False
+    )
+    _check(done.returncode == 0, f"headwater {' '.join(arguments)} ended with {done.returncode}: {done.stderr}")
+    return done.stdout.strip()
+
+
+@contextmanager
+def _server(environ: dict[str, str]) -> Iterator[str]:
+    """A server of our own for the length of a block; its URL."""
+    log = Path(environ["HEADWATER_DATA_DIR"]).with_name("server.log")
+    with log.open("wb") as stderr:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "headwater", "serve"],
+            env=environ,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+        )
+    assert server.stdout is not None
+    try:
+        found = re.search(r"listens on (\S+)", server.stdout.readline())
+        if found is None:
+            raise StepFailed(f"the server did not start: {log.read_text()}")
+        _wait_until_ready(found[1])
+        yield found[1]
+    finally:
+        server.terminate()
+        code = server.wait(_START_LIMIT)
+        server.stdout.close()
+    _check(code == 0, f"the server ended with {code}")
+
+
+def _wait_until_ready(url: str) -> None:
+    limit = time.monotonic() + _START_LIMIT
+    while True:
+        try:
+            with urlopen(f"{url}/readyz", timeout=5):  # noqa: S310  our own server's http URL
+                return
+        except OSError:
+            if time.monotonic() > limit:
+                raise StepFailed("the server did not become ready") from None
+            time.sleep(0.05)
+
+
+def _make_images(bucket: Path) -> None:
+    yesterday = time.time() - 86400
+    for index in range(IMAGES):
+        path = bucket / f"day_{index // 50:02}" / f"img_{index:04}.png"
+        _write_image(path, index)
+        os.utime(path, (yesterday + index, yesterday + index))
+
+
+def _write_image(path: Path, seed: int) -> None:
+    """Write a real PNG of 32 by 32 pixels: a gradient that differs from image to image."""
+    side = 32
+    lines = b"".join(
+        b"\0" + bytes(v for x in range(side) for v in ((x * 8 + seed) % 256, (y * 8) % 256, seed * 37 % 256))
+        for y in range(side)
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + _chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0))
+        + _chunk(b"IDAT", zlib.compress(lines))
+        + _chunk(b"IEND", b"")
+    )
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def _step(number: int, text: str) -> None:
+    print(f"\n{number:>2}. {text}", flush=True)
+
+
+def _said(text: str) -> None:
+    print(f"      {text}", flush=True)
+
+
+def _check(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise StepFailed(otherwise)

@@ -1,0 +1,104 @@
+"""`headwater list`: the samples of a dataset, or what is new among them."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from typing import TYPE_CHECKING, Annotated, TextIO
+
+import typer
+
+from headwater.cli.output import note, visible
+from headwater.cli.running import OPERATOR, DatasetRef, find_dataset, run
+from headwater.cli.watermark import parse_moment
+from headwater.domain.errors import MalformedRequest
+
+if TYPE_CHECKING:
+    from headwater.service.headwater import Headwater
+    from headwater.service.listing import SamplesPage
+
+_CLOCK_TICK = 0.05
+"""Seconds by which a file system's clock may be behind the one that we read."""
+
+
+def list_command(
+    ref: DatasetRef,
+    new: Annotated[
+        bool,
+        typer.Option(
+            "--new",
+            help="List what came since the watermark, and move the watermark once all of it was written out.",
+        ),
+    ] = False,
+    start: Annotated[
+        str | None, typer.Option("--from", metavar="TIME", help="Only files of this second or later.")
+    ] = None,
+    end: Annotated[
+        str | None, typer.Option("--to", metavar="TIME", help="Only files of this second or earlier.")
+    ] = None,
+    urls: Annotated[bool, typer.Option("--urls", help="Print each file's read URL too, after a tab.")] = False,
+    json: Annotated[
+        bool,
+        typer.Option("--json", help="Print one JSON object a line, with file name and read URL, for programs."),
+    ] = False,
+) -> None:
+    """List the samples of a dataset by name, one a line.
+
+    TIME is in Unix seconds, or a time such as 2020-01-01T00:00:00Z; both ends are included.
+    """
+    if new and (start is not None or end is not None):
+        raise MalformedRequest("--new: lists from the watermark to now; leave out --from and --to")
+    first = None if start is None else parse_moment("--from", start)
+    last = None if end is None else parse_moment("--to", end)
+
+    async def work(hw: Headwater) -> None:
+        from headwater.service.watermark import set_watermark
+
+        dataset = await find_dataset(hw, ref)
+        if not new:
+            await _print_all(hw, dataset.id, first, last, urls, json)
+            return
+        now = await _second_that_is_over()
+        since = dataset.watermark + 1 if dataset.watermark else 0
+        await _print_all(hw, dataset.id, since, now, urls, json)
+        await set_watermark(hw, OPERATOR, dataset.id, now)
+
+    run(work)
+
+
+async def _second_that_is_over() -> int:
+    """The present second, once it has passed: no more files can come to bear its time."""
+    now = int(time.time())
+    await asyncio.sleep(now + 1 + _CLOCK_TICK - time.time())
+    return now
+
+
+async def _print_all(
+    hw: Headwater, dataset_id: str, first: int | None, last: int | None, urls: bool, json: bool
+) -> None:
+    from headwater.service.listing import list_samples
+
+    cursor, count = None, 0
+    while True:
+        page = await list_samples(hw, OPERATOR, dataset_id, start=first, end=last, cursor=cursor)
+        _write(sys.stdout, page, urls, json)
+        cursor, count = page.cursor, count + len(page.samples)
+        if not page.has_more:
+            break
+        if sys.stderr.isatty() and not sys.stdout.isatty():
+            print(f"\r{count:,} samples …", end="", file=sys.stderr, flush=True)
+    sys.stdout.flush()
+    if sys.stderr.isatty():
+        note(f"\r{count:,} sample{'' if count == 1 else 's'}    ")
+
+
+def _write(out: TextIO, page: SamplesPage, urls: bool, json: bool) -> None:
+    if json:
+        import msgspec
+
+        for name, url in page.samples:
+            out.write(msgspec.json.encode({"fileName": name, "readUrl": url}).decode() + "\n")
+    else:
+        for name, url in page.samples:
+            out.write(f"{visible(name)}\t{url}\n" if urls else f"{visible(name)}\n")

@@ -1,0 +1,81 @@
+"""The `headwater` command: for operators and people. Commands work on the catalog itself, as the operator."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from headwater import __version__
+from headwater.cli import datasets, datasource, listing, serving, tokens, watermark
+from headwater.cli.output import EXIT_CODES_HELP, NO, exit_code_of, fail
+from headwater.domain.errors import HeadwaterError
+
+app = typer.Typer(
+    name="headwater",
+    help="Connect a dataset to a bucket, prove the access works, list what is new, remember how far it got.\n\n"
+    "Commands work on the catalog in the data folder (HEADWATER_DATA_DIR), also beside a running server, which "
+    "sees the effect at once.",
+    epilog=EXIT_CODES_HELP,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode=None,
+)
+app.command("serve")(serving.serve)
+app.add_typer(tokens.app, name="token")
+app.add_typer(datasets.app, name="dataset")
+app.add_typer(datasource.app, name="datasource")
+app.command("list")(listing.list_command)
+app.add_typer(watermark.app, name="watermark")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"headwater {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and end.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command("openapi")
+def openapi(
+    seed: Annotated[bool, typer.Option(help="Only the six operations of the first published document.")] = False,
+) -> None:
+    """Print the API's contract, an OpenAPI 3.0 document, as JSON."""
+    import json
+
+    from headwater import contract
+
+    print(json.dumps(contract.seed() if seed else contract.document(), indent=2, ensure_ascii=False))
+
+
+@app.command("demo")
+def demo() -> None:
+    """Show the whole product in a minute: a server, a folder of images, and the Python client."""
+    from headwater.cli.demo import run_demo
+
+    raise typer.Exit(run_demo())
+
+
+def main() -> None:
+    """Run the command line and end the process with an exit code that means something."""
+    try:
+        app()
+    except HeadwaterError as error:
+        fail(error.message)
+        sys.exit(exit_code_of(error))
+    except BrokenPipeError:
+        # Whoever read our output has gone; without this the interpreter would try to flush once more and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(NO)

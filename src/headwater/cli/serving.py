@@ -1,0 +1,120 @@
+"""`headwater serve`: the server, from its socket to its end."""
+
+from __future__ import annotations
+
+import inspect
+import shlex
+import socket
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlsplit
+
+import typer
+
+from headwater.domain.errors import StartupError
+from headwater.settings import SPECS, Settings, Spec
+
+if TYPE_CHECKING:
+    from headwater.service.headwater import Headwater
+
+GRACE = 30
+"""Seconds that requests under way have to finish after SIGTERM."""
+
+
+def serve(**options: Any) -> None:
+    """Run the server until SIGTERM or Ctrl-C. Requests under way are finished first.
+
+    Each option stands for the environment variable of the same name.
+    """
+    import asyncio
+
+    if "@" in urlsplit(options.get("database_url") or "").netloc:
+        raise StartupError(
+            "--database-url: holds a password, which the list of processes would show; set HEADWATER_DATABASE_URL"
+        )
+    settings = Settings.load(**options)
+    with closing(_listen(settings)) as listening:
+        asyncio.run(_serve(settings.listening_on(listening.getsockname()[1]), listening))
+
+
+def _option(spec: Spec) -> inspect.Parameter:
+    option = typer.Option(
+        "--" + spec.name.replace("_", "-"),
+        help=f"{spec.help} [{spec.env}; default: {spec.default}]",
+        metavar=spec.type.__name__.upper() if spec.type is int else "TEXT",
+        show_default=False,
+    )
+    return inspect.Parameter(
+        spec.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[spec.type | None, option]
+    )
+
+
+# The secret key has no option: an argument shows in the list of processes.
+_PARAMETERS = [_option(spec) for spec in SPECS if spec.name != "secret_key"]
+serve.__signature__ = inspect.Signature(_PARAMETERS)  # type: ignore[attr-defined]  # what inspect.signature reads
+serve.__annotations__ = {parameter.name: parameter.annotation for parameter in _PARAMETERS}
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((settings.host, settings.port))
+    except OSError as error:
+        listening.close()
+        raise StartupError(
+            f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}; "
+            f"choose another with HEADWATER_HOST and HEADWATER_PORT"
+        ) from None
+    return listening
+
+
+async def _serve(settings: Settings, listening: socket.socket) -> None:
+    import uvicorn
+
+    from headwater.api.app import create_app
+    from headwater.logs import log_to_stderr
+    from headwater.service.headwater import open_headwater
+
+    class Server(uvicorn.Server):
+        """Ends by returning after a signal; uvicorn's own would raise the signal again and end with its number."""
+
+        @contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            import asyncio
+            import signal
+
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.add_signal_handler(number, self.handle_exit, number, None)
+            yield
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
+
+    log_to_stderr("INFO")
+    async with open_headwater(settings) as hw:
+        await _greet(hw)
+        config = uvicorn.Config(
+            create_app(hw),
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=GRACE,
+        )
+        await Server(config).serve(sockets=[listening])
+
+
+async def _greet(hw: Headwater) -> None:
+    """Say where the server is and, while nobody could use it, how to get a token."""
+    from headwater import __version__
+
+    settings, url = hw.settings, hw.settings.base_url
+    print(f"Headwater {__version__} listens on {url} (the API's documentation: {url}/docs)")
+    if not any(token.revoked_at is None for token in await hw.catalog.tokens()):
+        where = f"HEADWATER_DATA_DIR={shlex.quote(str(settings.folder))} " if settings.data_dir else ""
+        print(f"There is no token yet. Make one with: {where}headwater token create --user NAME")
+    print(end="", flush=True)

@@ -1,0 +1,63 @@
+"""`headwater watermark`: until when a dataset's files were processed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from headwater.cli.output import Json, moment, note, print_json
+from headwater.cli.running import OPERATOR, DatasetRef, find_dataset, run
+from headwater.domain.errors import MalformedRequest
+
+if TYPE_CHECKING:
+    from headwater.service.headwater import Headwater
+
+app = typer.Typer(help="Until when a dataset's files were processed.", no_args_is_help=True, rich_markup_mode=None)
+
+
+def parse_moment(name: str, text: str) -> int:
+    """Read a time that a person gives: Unix seconds, or ISO 8601, in UTC if it names no zone.
+
+    Raises:
+        MalformedRequest: neither of these.
+    """
+    from headwater.domain.window import check_seconds, parse_seconds
+
+    if text.isascii() and text.isdigit():
+        return parse_seconds(name, text)
+    try:
+        given = datetime.fromisoformat(text)
+    except ValueError:
+        raise MalformedRequest(
+            f"{name}: expected Unix seconds such as 1577836800, or a time such as 2020-01-01T00:00:00Z"
+        ) from None
+    return check_seconds(name, int((given if given.tzinfo else given.replace(tzinfo=UTC)).timestamp()))
+
+
+@app.command("get")
+def get(ref: DatasetRef, json: Json = False) -> None:
+    """Print the watermark in Unix seconds; 0 until it is set."""
+    seconds = run(lambda hw: find_dataset(hw, ref)).watermark
+    if json:
+        print_json({"processedUntilTimestamp": seconds})
+    else:
+        print(seconds)
+
+
+@app.command("set")
+def set_(
+    ref: DatasetRef,
+    when: Annotated[str, typer.Argument(metavar="TIME", help="Unix seconds, or a time such as 2020-01-01T00:00:00Z.")],
+) -> None:
+    """Set the watermark, also back to an earlier time to process files again."""
+    from headwater.service.watermark import set_watermark
+
+    seconds = parse_moment("TIME", when)
+
+    async def work(hw: Headwater) -> None:
+        await set_watermark(hw, OPERATOR, (await find_dataset(hw, ref)).id, seconds)
+
+    run(work)
+    note(f"processed until {seconds} ({moment(seconds)})")

@@ -1,0 +1,61 @@
+"""Logs: one line an event on stderr, JSON for machines, readable at a terminal, never a secret."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from typing import Any
+
+import structlog
+from structlog.typing import EventDict, WrappedLogger
+
+_SECRET_PARAMETERS = re.compile(
+    r"(?i)\b(token|signature|x-amz-signature|x-amz-security-token|x-amz-credential|sig|x-goog-signature|"
+    r"x-goog-credential|cursor)=[^&\s\"'<>]+"
+)
+_BEARER = re.compile(r"(?i)\b(bearer)\s+[^\s\"',]+")
+_OWN_TOKEN = re.compile(r"\bhw_[A-Za-z0-9_-]{8,}")
+
+
+def redact(text: str) -> str:
+    """Take tokens and signatures out of a text that was made elsewhere, such as a traceback."""
+    text = _SECRET_PARAMETERS.sub(r"\1=[redacted]", text)
+    return _OWN_TOKEN.sub("[redacted]", _BEARER.sub(r"\1 [redacted]", text))
+
+
+def _redact_event(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    return {name: redact(value) if isinstance(value, str) else value for name, value in event.items()}
+
+
+def log_to_stderr(level: str = "WARNING") -> None:
+    """Set up logging for this process: ours and that of the libraries, alike.
+
+    Args:
+        level: the least severe that is shown.
+    """
+    terminal = sys.stderr.isatty()
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        _redact_event,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+    render: Any = structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer()
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, render]
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    for noisy in ("httpcore", "aiosqlite", "asyncio", "sqlalchemy", "alembic"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -1,0 +1,1 @@
+"""The use cases, named after the verbs of the API."""

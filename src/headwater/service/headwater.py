@@ -1,0 +1,81 @@
+"""The service as a whole: what every use case works with."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from headwater.catalog.catalog import Catalog
+from headwater.catalog.keyring import Keyring
+from headwater.domain.cursor import CursorSigner
+from headwater.domain.errors import StartupError
+from headwater.domain.read_url import ReadUrlSigner
+from headwater.service.access import Access
+from headwater.service.jwt import jwt_verifier
+from headwater.service.limits import InFlight
+from headwater.settings import Settings
+from headwater.stores.opening import Stores
+
+
+@dataclass(frozen=True, kw_only=True)
+class Headwater:
+    """One running service: settings, catalog, stores, and the signers of what it hands out."""
+
+    settings: Settings
+    catalog: Catalog
+    stores: Stores
+    access: Access
+    cursors: CursorSigner
+    read_urls: ReadUrlSigner
+    in_flight: InFlight = field(default_factory=InFlight)
+    now: Callable[[], float] = time.time
+
+
+@asynccontextmanager
+async def open_headwater(settings: Settings) -> AsyncIterator[Headwater]:
+    """Open the service: prepare the data folder, bring the catalog up to date, connect nothing else.
+
+    Raises:
+        StartupError: a setting, key or catalog with which nothing can start.
+    """
+    verifier = jwt_verifier(settings.jwt_issuer, settings.jwt_audience, settings.jwks_url)
+    keyring = _keyring(settings)
+    read_urls = ReadUrlSigner(keyring.derive("read urls"), settings.base_url, str(settings.local_root or ""))
+    stores = Stores(settings, read_urls)
+    try:
+        catalog = await Catalog.open(settings.catalog_url, keyring)
+        try:
+            yield Headwater(
+                settings=settings,
+                catalog=catalog,
+                stores=stores,
+                access=Access(catalog, verifier),
+                cursors=CursorSigner(keyring.derive("cursors")),
+                read_urls=read_urls,
+            )
+        finally:
+            await catalog.close()
+    finally:
+        await stores.aclose()
+        if verifier is not None:
+            await verifier.aclose()
+
+
+def _keyring(settings: Settings) -> Keyring:
+    if settings.database_url is None or settings.secret_key is None:
+        _prepare(settings.folder)
+    if settings.secret_key is not None:
+        return Keyring.parse(settings.secret_key)
+    return Keyring.load_or_create(settings.folder / "secret.key")
+
+
+def _prepare(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StartupError(
+            f"the data folder {folder} cannot be made ({error.strerror}); set HEADWATER_DATA_DIR to one that can"
+        ) from None

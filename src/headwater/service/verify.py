@@ -1,0 +1,144 @@
+"""Verify a datasource's access by trying it, never by reading policies (contract, section 7)."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from headwater.domain.datasource import Datasource, Purpose
+from headwater.domain.errors import CredentialsRefused, ObjectNotFound, StoreError, StoreUnavailable
+from headwater.domain.objects import Key
+from headwater.domain.samples import OWN_FOLDER
+from headwater.domain.users import Principal
+from headwater.service.configure import get_datasource
+from headwater.service.headwater import Headwater
+from headwater.stores.base import Store
+
+TEST_KEY = f"{OWN_FOLDER}headwater-verify.txt"
+"""The one test file, always of this name: made, replaced, removed. Where removing is refused it stays."""
+
+ABSENT_KEY = f"{OWN_FOLDER}headwater-verify-absent.txt"
+"""A key that is asked for where nothing may be written and nothing was found to read."""
+
+TIME_LIMIT = 11.0
+"""Seconds after which what was not yet answered counts as unreachable."""
+
+CLEAN_UP_LIMIT = 3.0
+"""Seconds that removing the test file may take beyond that; a verification answers within 15 in all."""
+
+_ASKED_FOR_NOTHING = (
+    " (there was no file to read, so one that does not exist was asked for; without permission to list, S3 "
+    "answers that in the same way as a refused read: verify again when there is a file)"
+)
+
+
+@dataclass(slots=True)
+class Verification:
+    """What works. `errors` says of each flag that is false by the store's doing why, and what to change."""
+
+    can_read: bool = False
+    can_write: bool = False
+    can_list: bool = False
+    can_overwrite: bool = False
+    errors: dict[str, str] = field(default_factory=dict)
+
+
+async def verify_datasource(hw: Headwater, who: Principal, dataset_id: str) -> Verification:
+    """Try the datasource of a dataset: list, write, replace, read, remove.
+
+    For the purpose INPUT nothing is written, and the two write flags stay false without an error. A store that
+    refuses or cannot be reached is an answer, not an error.
+
+    Raises:
+        DatasourceUnknown: none is configured.
+        NotOffered: no store for this type yet.
+    """
+    source = await get_datasource(hw, who, dataset_id)
+    writes = source.config.purpose is not Purpose.INPUT
+    result = Verification()
+    with hw.in_flight.of(who.user):
+        try:
+            async with asyncio.timeout(TIME_LIMIT):
+                await _try_all(hw, source, writes, result)
+        except TimeoutError:
+            late = StoreUnavailable(f"the storage did not answer within {TIME_LIMIT:.0f} seconds")
+            _give_up(result, late, writes)
+        except StoreError as error:
+            _give_up(result, error, writes)
+    return result
+
+
+def _give_up(result: Verification, error: StoreError, writes: bool) -> None:
+    """Say of every flag that nothing was found out about why that is."""
+    for flag, known, asked in (
+        ("canList", result.can_list, True),
+        ("canRead", result.can_read, True),
+        ("canWrite", result.can_write, writes),
+        ("canOverwrite", result.can_overwrite, writes),
+    ):
+        if asked and not known:
+            result.errors.setdefault(flag, error.message)
+
+
+async def _try_all(hw: Headwater, source: Datasource, writes: bool, result: Verification) -> None:
+    store = hw.stores.open(source)
+    listed = await _try_list(store, result)
+    if not writes:
+        await _try_read(store, listed, result)
+        return
+    try:
+        await _try_write(store, result)
+        await _try_read(store, listed or (TEST_KEY if result.can_write else None), result)
+    finally:
+        await _clean_up(store)
+
+
+async def _try_list(store: Store, result: Verification) -> Key | None:
+    """List one page; answer a key to read, if there is one.
+
+    Raises:
+        StoreError: there is nothing to try: no such place, or nobody answers there.
+    """
+    try:
+        page = await store.list_page("", None, store.list_limit)
+    except CredentialsRefused as error:
+        result.errors["canList"] = error.message
+        return None
+    result.can_list = True
+    return next((found.key for found in page.objects if not found.key.endswith("/")), None)
+
+
+async def _try_write(store: Store, result: Verification) -> None:
+    try:
+        await store.write(TEST_KEY, b"Headwater writes this to verify its access, and removes it.\n")
+        result.can_write = True
+    except StoreError as error:
+        result.errors["canWrite"] = error.message
+        result.errors["canOverwrite"] = f"not tried, as creating is refused: {error.message}"
+        return
+    try:
+        await store.write(TEST_KEY, b"Headwater replaced this to verify its access, and removes it.\n")
+        result.can_overwrite = True
+    except StoreError as error:
+        result.errors["canOverwrite"] = error.message
+
+
+async def _try_read(store: Store, key: Key | None, result: Verification) -> None:
+    """Read a byte of a file that is there; where none is known, ask for one that is not."""
+    try:
+        await store.read(key or ABSENT_KEY, 1)
+        result.can_read = True
+    except ObjectNotFound:
+        result.can_read = True
+    except StoreError as error:
+        result.errors["canRead"] = error.message
+        if key is None and isinstance(error, CredentialsRefused):
+            result.errors["canRead"] += _ASKED_FOR_NOTHING
+
+
+async def _clean_up(store: Store) -> None:
+    try:
+        async with asyncio.timeout(CLEAN_UP_LIMIT):
+            await store.delete(TEST_KEY)
+    except (StoreError, TimeoutError):
+        pass  # the contract's four flags do not speak of removing; the file stays and is used again

@@ -1,0 +1,81 @@
+"""The pages of the contract: `/openapi.json` for programs, `/docs` for people.
+
+Nothing is loaded from another host, and all addresses within the page are relative, so that it works behind a
+reverse proxy that puts a path in front.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from headwater import contract
+
+_HERE = Path(__file__).parent
+
+_PAGE_HEADERS = {
+    # Swagger UI sets style attributes and shows images from data: URLs; everything else stays within the origin.
+    "Content-Security-Policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+def routes(public_url: str) -> list[BaseRoute]:
+    """The routes of `/openapi.json`, `/docs` and what that page loads.
+
+    Args:
+        public_url: the absolute address at which clients reach this server, for the document's `servers`.
+
+    Raises:
+        FileNotFoundError: the contract file or an asset is missing from the installation.
+    """
+    document = contract.document()
+    document["servers"] = [{"url": public_url.rstrip("/")}]
+    assets = {
+        "swagger-ui-bundle.js": (_swagger_ui() / "swagger-ui-bundle.js", "text/javascript"),
+        "swagger-ui.css": (_swagger_ui() / "swagger-ui.css", "text/css"),
+        "docs.js": (_HERE / "docs.js", "text/javascript"),
+        "docs.css": (_HERE / "docs.css", "text/css"),
+        "favicon.svg": (_HERE / "favicon.svg", "image/svg+xml"),
+    }
+    return [
+        Route("/openapi.json", _fixed(json.dumps(document, ensure_ascii=False).encode(), "application/json", {})),
+        Route("/docs", _fixed((_HERE / "docs.html").read_bytes(), "text/html", _PAGE_HEADERS)),
+        Route("/docs/", _to_the_page),
+        *(
+            Route(f"/docs/assets/{name}", _fixed(path.read_bytes(), media_type, {}))
+            for name, (path, media_type) in assets.items()
+        ),
+    ]
+
+
+def _swagger_ui() -> Path:
+    # The package is found, not imported: its module brings routes of its own.
+    found = find_spec("fastapi_swagger")
+    if found is None or found.origin is None:
+        raise FileNotFoundError("the package fastapi-swagger is missing: the installation is incomplete")
+    return Path(found.origin).parent / "resources"
+
+
+def _fixed(body: bytes, media_type: str, headers: Mapping[str, str]) -> Callable[[Request], Awaitable[Response]]:
+    etag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
+    headers = {"Cache-Control": "no-cache", "ETag": etag, "X-Content-Type-Options": "nosniff", **headers}
+
+    async def endpoint(request: Request) -> Response:
+        if etag in request.headers.get("If-None-Match", ""):
+            return Response(status_code=304, headers=headers)
+        return Response(body, media_type=media_type, headers=headers)
+
+    return endpoint
+
+
+async def _to_the_page(_: Request) -> Response:
+    return RedirectResponse("../docs", status_code=308)

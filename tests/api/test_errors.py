@@ -1,0 +1,129 @@
+"""Every failure has the contract's body, a request id, and nothing of the inside (contract, section 3)."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from headwater.api import app as api_app
+from headwater.service.headwater import open_headwater
+from headwater.settings import Settings
+from tests.live import Live, request
+
+
+@pytest.mark.parametrize("path", ["/", "/v1", "/v1/nowhere", "/v1/datasets/", "/v2/datasets", "/admin", "/%00", "/é"])
+def test_unknown_routes(live: Live, path: str) -> None:
+    answer = request(live.url, path=path.encode().decode("latin-1") if path.isascii() else "/%C3%A9")
+    assert (answer.status, answer.code) == (404, "NOT_FOUND")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/datasets/0123456789abcdef01234567/tags",
+        "/v1/datasets/0123456789abcdef01234567/datasource/list/dnc",
+        "/v1/docker/runs",
+        "/v1/quota",
+        "//v1/quota",
+    ],
+)
+def test_published_routes_that_are_not_offered(live: Live, path: str) -> None:
+    answer = request(live.url, path=path)
+    assert (answer.status, answer.code) == (404, "NOT_IMPLEMENTED")
+
+
+def test_a_published_route_that_looks_like_a_dataset(live: Live) -> None:
+    answer = live.call("GET", "/v1/datasets/enriched")
+    assert (answer.status, answer.code) == (404, "NOT_IMPLEMENTED")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allow"),
+    [
+        ("POST", "/v1/datasets/0123456789abcdef01234567/datasource", {"GET", "PUT"}),
+        ("DELETE", "/v1/datasets/0123456789abcdef01234567/datasource/list", {"GET"}),
+        ("PATCH", "/v1/datasets", {"GET", "POST"}),
+        ("PUT", "/healthz", {"GET"}),
+        ("OPTIONS", "/v1/datasets/0123456789abcdef01234567", {"GET", "PUT", "DELETE"}),
+    ],
+)
+def test_wrong_methods(live: Live, method: str, path: str, allow: set[str]) -> None:
+    answer = request(live.url, method, path)
+    assert (answer.status, answer.code) == (405, "BAD_REQUEST")
+    assert set(answer.headers["Allow"].split(", ")) - {"HEAD"} == allow
+
+
+def test_a_body_longer_than_it_says_is_never_read(live: Live) -> None:
+    """A body in chunks has no length to refuse it by."""
+    dataset = live.dataset()
+    parts = urlsplit(live.url)
+    head = (
+        f"PUT {live.datasource(dataset)}?token={live.token} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=20) as connection:
+        connection.sendall(head.encode())
+        chunk = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
+        try:
+            for _ in range(40):
+                connection.sendall(chunk)
+        except ConnectionError:
+            pass
+        answer = connection.recv(65536)
+    assert b" 413 " in answer.split(b"\r\n", 1)[0]
+    assert json.loads(answer.rsplit(b"\r\n\r\n", 1)[1])["code"] == "BAD_REQUEST"
+
+
+def test_every_answer_has_a_request_id_that_is_in_the_log(live: Live) -> None:
+    answers = [live.call("GET", "/healthz"), live.call("GET", "/nowhere"), live.call("GET", "/v1/datasets", token="")]
+    ids = [answer.headers["X-Request-Id"] for answer in answers]
+    assert len(set(ids)) == 3
+    limit = time.monotonic() + 5
+    while not all(request_id in live.log.read_text() for request_id in ids):
+        assert time.monotonic() < limit, "a line is written right after its answer"
+        time.sleep(0.01)
+
+
+async def test_what_nobody_foresaw_is_a_500_that_tells_nothing(tmp_path: object) -> None:
+    """The id leads to the traceback in the log; the answer holds neither text nor type of the exception."""
+    async with open_headwater(Settings.load({"HEADWATER_DATA_DIR": str(tmp_path)})) as hw:
+        app: FastAPI = api_app.create_app(hw)
+
+        async def broken() -> None:
+            raise RuntimeError("a secret of the inside")
+
+        app.add_api_route("/broken", broken)
+        transport = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://headwater.test") as client:
+            answer = await client.get("/broken")
+    assert answer.status_code == 500
+    body = answer.json()
+    assert set(body) == {"code", "error", "message", "requestId"}
+    assert body["code"] == "MALFORMED_RESPONSE"
+    assert body["requestId"] == answer.headers["X-Request-Id"]
+    assert "inside" not in answer.text
+    assert "RuntimeError" not in answer.text
+
+
+def test_health_needs_no_token(live: Live) -> None:
+    assert request(live.url, path="/healthz").json == {"status": "ok"}
+    assert request(live.url, path="/readyz").json == {"status": "ready"}
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("/v1/versions/pip/minimum", "1.2.2"),
+        ("/v1/versions/pip/latest?currentVersion=1.2.47", "1.2.47"),
+        ("/v1/versions/pip/latest", "1.5.26"),
+        ("/v1/versions/pip/latest?currentVersion=nonsense", "1.5.26"),
+    ],
+)
+def test_versions_need_no_token(live: Live, path: str, value: str) -> None:
+    answer = request(live.url, path=path)
+    assert (answer.status, answer.json) == (200, value)

@@ -1,0 +1,156 @@
+"""Verify over HTTP, against real storage and real refusals (contract, section 7)."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.live import Live, environ_for, fetch, start
+from tests.need import need
+from tests.servers import KEY_ID, SECRET, free_port, rclone_s3
+
+FLAGS = ("canRead", "canWrite", "canList", "canOverwrite")
+
+
+def _verify(live: Live, config: dict[str, Any]) -> tuple[dict[str, bool], dict[str, str]]:
+    answer = live.call("GET", live.datasource(live.configured(config), "verify"))
+    assert answer.status == 200, answer.body
+    found = answer.json
+    errors = found.pop("errors", {})
+    assert set(found) == set(FLAGS)
+    assert not any(found[flag] for flag in errors)
+    return found, errors
+
+
+def _local(bucket: Path, **more: str) -> dict[str, Any]:
+    return {"type": "LOCAL", "fullPath": bucket.name, **more}
+
+
+@pytest.fixture(scope="module")
+def rclone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    directory = tmp_path_factory.mktemp("rclone")
+    (directory / "bucket").mkdir()
+    with rclone_s3(directory) as url:
+        yield url, directory / "bucket"
+
+
+def _obs(endpoint: str, **more: str) -> dict[str, Any]:
+    return {
+        "type": "OBS",
+        "fullPath": "bucket/data",
+        "obsEndpoint": endpoint,
+        "obsAccessKeyId": KEY_ID,
+        "obsSecretAccessKey": SECRET,
+        **more,
+    }
+
+
+@pytest.mark.parametrize("empty", [True, False])
+def test_a_folder_where_all_works_is_left_as_it_was(live: Live, bucket: Path, empty: bool) -> None:
+    if not empty:
+        (bucket / "a.png").write_bytes(b"")
+    assert _verify(live, _local(bucket)) == (dict.fromkeys(FLAGS, True), {})
+    assert [path.name for path in bucket.rglob("*")] == ([] if empty else ["a.png"])
+
+
+@pytest.mark.parametrize("empty", [True, False])
+def test_input_is_never_written_to(live: Live, bucket: Path, empty: bool) -> None:
+    if not empty:
+        (bucket / "a.png").write_bytes(b"x")
+    before = bucket.stat().st_mtime_ns
+    found, errors = _verify(live, _local(bucket, purpose="INPUT"))
+    assert (found, errors) == ({**dict.fromkeys(FLAGS, False), "canRead": True, "canList": True}, {})
+    assert bucket.stat().st_mtime_ns == before
+
+
+def test_a_folder_that_is_not_there(live: Live) -> None:
+    found, errors = _verify(live, {"type": "LOCAL", "fullPath": "no/such/folder"})
+    assert not any(found.values())
+    assert set(errors) == set(FLAGS)
+    assert all("no/such/folder" in text for text in errors.values())
+
+
+def test_a_read_only_folder(tmp_path: Path) -> None:
+    """Tests may run as root, whom no mode refuses: the server runs without that capability."""
+    drop = [
+        need("setpriv"),
+        "--bounding-set=-dac_override,-dac_read_search",
+        "--inh-caps=-dac_override,-dac_read_search",
+    ]
+    if subprocess.run([*drop, "true"], check=False, capture_output=True).returncode:
+        drop = []  # not root: modes refuse as they are
+    files = tmp_path / "files"
+    files.mkdir()
+    (files / "a.png").write_bytes(b"x")
+    files.chmod(0o555)
+    environ = environ_for(tmp_path / "data", local_root=str(files))
+    live = start(environ, tmp_path, prefix=drop)
+    try:
+        live.token = live.headwater("token", "create", "--user", "ada")
+        found, errors = _verify(live, {"type": "LOCAL", "fullPath": ""})
+        assert found == {"canRead": True, "canList": True, "canWrite": False, "canOverwrite": False}
+        assert set(errors) == {"canWrite", "canOverwrite"}
+        assert "permission" in errors["canWrite"]
+    finally:
+        files.chmod(0o755)
+        assert live.stop() == 0
+
+
+def test_a_bucket_where_all_works(live: Live, rclone: tuple[str, Path]) -> None:
+    url, folder = rclone
+    (folder / "data").mkdir(exist_ok=True)
+    (folder / "data" / "a.png").write_bytes(b"pixels")
+    assert _verify(live, _obs(url)) == (dict.fromkeys(FLAGS, True), {})
+    assert [path.name for path in folder.rglob("*") if path.is_file()] == ["a.png"]
+    dataset = live.configured(_obs(url))
+    (page,) = live.pages(dataset)
+    (row,) = page["data"]
+    assert row["fileName"] == "a.png"
+    assert fetch(row["readUrl"]).body == b"pixels"
+
+
+def test_a_wrong_secret(live: Live, rclone: tuple[str, Path]) -> None:
+    config = _obs(rclone[0], obsSecretAccessKey="another-secret-access-key")
+    found, errors = _verify(live, config)
+    assert not any(found.values())
+    assert set(errors) == set(FLAGS)
+    assert "obsSecretAccessKey" in errors["canList"]
+    assert "another-secret" not in str(errors)
+    listed = live.call("GET", live.datasource(live.configured(config), "list"))
+    assert (listed.status, listed.code) == (400, "DATASET_DATASOURCE_CREDENTIALS_ERROR")
+
+
+def test_a_bucket_that_is_not_there(live: Live, rclone: tuple[str, Path]) -> None:
+    config = _obs(rclone[0], fullPath="absent/data")
+    found, errors = _verify(live, config)
+    assert not any(found.values())
+    assert set(errors) == set(FLAGS)
+    listed = live.call("GET", live.datasource(live.configured(config), "list"))
+    assert (listed.status, listed.code) == (400, "DATASET_DATASOURCE_INVALID")
+
+
+def test_nobody_answers(live: Live) -> None:
+    config = _obs(f"http://127.0.0.1:{free_port()}")
+    began = time.monotonic()
+    found, errors = _verify(live, config)
+    assert time.monotonic() - began < 15
+    assert not any(found.values())
+    assert set(errors) == set(FLAGS)
+    listed = live.call("GET", live.datasource(live.configured(config), "list"))
+    assert (listed.status, listed.code) == (503, "MALFORMED_RESPONSE")
+    assert int(listed.headers["Retry-After"]) > 0
+
+
+@pytest.mark.parametrize("endpoint", ["http://169.254.169.254", "http://10.1.2.3:9000", "http://[::1]:9000"])
+def test_an_endpoint_that_may_not_be_contacted(live: Live, endpoint: str) -> None:
+    """PUT stores it, as form alone is checked; loopback IPv4 is all that this server allows."""
+    found, errors = _verify(live, _obs(endpoint))
+    assert not any(found.values())
+    assert "HEADWATER_ALLOWED_ENDPOINTS" in errors["canList"] or "never" in errors["canList"]
+    listed = live.call("GET", live.datasource(live.configured(_obs(endpoint)), "list"))
+    assert (listed.status, listed.code) == (400, "DATASET_DATASOURCE_INVALID")

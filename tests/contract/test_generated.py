@@ -1,0 +1,141 @@
+"""What openapi-generator 5.3.0 makes of the contract."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headwater import contract
+from headwater.domain.datasource import TYPES, kind_of
+from tests.generated import seed_examples
+
+SEED_SHA256 = "15a6b09ac24d22dc4d374ac9651c6c167ce1718d81f5377b08bcaaa90a1f62e6"
+"""Of the published document from which this project began; the rules of the contract name it."""
+
+READ_ANSWERS = """
+import json, sys
+import swagger_client
+from swagger_client.model.datasource_config import DatasourceConfig
+
+class Response:
+    data = sys.stdin.read()
+
+cases = json.loads(Response.data)
+read = []
+for case in cases:
+    Response.data = json.dumps(case)
+    config = swagger_client.ApiClient().deserialize(Response, (DatasourceConfig,), True)
+    names = {wire: name for name, wire in type(config).attribute_map.items()}
+    read.append({wire: getattr(config, names.get(wire, wire)) for wire in case})
+print(json.dumps(read))
+"""
+
+MAKE_REQUESTS = """
+import json
+import swagger_client
+from swagger_client import models
+
+made = [
+    models.DatasourceConfigS3(
+        type="DatasourceConfigS3", full_path="bucket/path", s3_region="eu-central-1",
+        s3_access_key_id="key-id", s3_secret_access_key="secret",
+    ),
+    models.DatasourceConfigGCS(
+        type="DatasourceConfigGCS", full_path="bucket/path", gcs_project_id="project", gcs_credentials="{}"
+    ),
+    models.DatasourceConfigAzure(
+        type="DatasourceConfigAzure", full_path="container", account_name="account", account_key="secret"
+    ),
+    models.DatasourceConfigLOCAL(type="DatasourceConfigLOCAL", full_path=""),
+    models.DatasourceConfigLIGHTLY(type="DatasourceConfigLIGHTLY", full_path=""),
+]
+print(json.dumps([swagger_client.ApiClient.sanitize_for_serialization(config) for config in made]))
+"""
+
+
+def test_the_seed_comes_out_byte_for_byte(seed_client: Path) -> None:
+    document = (seed_client / "docs" / "DatasourcesApi.md").read_bytes()
+    assert hashlib.sha256(document).hexdigest() == SEED_SHA256
+
+
+def test_the_seed_has_six_python_examples(seed_client: Path) -> None:
+    examples = seed_examples(seed_client)
+    assert set(examples) == {
+        operation["operationId"]
+        for path in contract.seed()["paths"].values()
+        for method, operation in path.items()
+        if method != "parameters"
+    }
+    assert len(examples) == 6
+    for code in examples.values():
+        ast.parse(code)
+
+
+def test_the_whole_document_becomes_a_client(whole_client: Path) -> None:
+    assert {path.stem for path in (whole_client / "swagger_client" / "api").glob("*_api.py")} == {
+        "datasets_api",
+        "datasources_api",
+        "health_api",
+        "versioning_api",
+    }
+    run(whole_client, "import swagger_client.apis, swagger_client.models")
+
+
+@pytest.mark.parametrize("type_name", TYPES)
+def test_a_generated_client_reads_every_member_of_an_answer(whole_client: Path, type_name: str) -> None:
+    """A reference to a schema of a string inside an allOf makes a client that cannot read that member."""
+    answers = json.loads(run(whole_client, READ_ANSWERS, json.dumps([answer(type_name)])))
+    assert answers == [answer(type_name)]
+
+
+def test_a_client_of_the_seed_reads_every_member_of_an_answer(seed_client: Path) -> None:
+    """As with the whole document; members that came later arrive as they are."""
+    wanted = [answer(name) for name in TYPES if name not in ("S3DelegatedAccess", "OBS")]
+    assert json.loads(run(seed_client, READ_ANSWERS, json.dumps(wanted))) == wanted
+
+
+def test_a_client_of_the_seed_makes_configs_with_class_names(seed_client: Path) -> None:
+    """Clients in the field cannot say S3; the server must know the class names that they send."""
+    made = json.loads(run(seed_client, MAKE_REQUESTS))
+    assert [kind_of(config["type"]).__name__ for config in made] == [
+        "S3Config",
+        "GcsConfig",
+        "AzureConfig",
+        "LocalConfig",
+        "LightlyConfig",
+    ]
+
+
+def answer(type_name: str) -> dict[str, Any]:
+    """The documented request of this type, as the server answers it, with every optional member."""
+    operation = contract.document()["paths"]["/v1/datasets/{datasetId}/datasource"]["put"]
+    config: dict[str, Any] = operation["requestBody"]["content"]["application/json"]["examples"][type_name]["value"]
+    config |= {"id": "62a9a71bd7a3e6d3a5cf2e11", "purpose": "INPUT_OUTPUT", "thumbSuffix": "[filename]_t.jpg"}
+    if type_name in ("S3", "S3DelegatedAccess"):
+        config["s3ServerSideEncryptionKMSKey"] = "arn:aws:kms:eu-central-1:123456789012:key/some"
+    if type_name == "LOCAL":
+        config["webServerLocation"] = "http://localhost:3456"
+    return config
+
+
+def run(client: Path, code: str, stdin: str = "") -> str:
+    """Run Python code with a generated client, which needs urllib3 and python-dateutil beside it."""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(client)},
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout

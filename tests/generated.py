@@ -1,0 +1,76 @@
+"""Python clients that openapi-generator 5.3.0 makes from the contract, and the examples of their documents.
+
+Java is needed. Each client is generated once for a whole test run, also where several processes run the tests.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import subprocess
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headwater import contract
+from tests.need import missing, need
+
+PACKAGE = "swagger_client"
+
+
+def seed_client(factory: pytest.TempPathFactory) -> Path:
+    """The folder of the client generated from the seed; it holds `swagger_client/` and `docs/`."""
+    return _once(factory, "seed", contract.seed())
+
+
+def whole_client(factory: pytest.TempPathFactory) -> Path:
+    """The folder of the client generated from the whole document."""
+    return _once(factory, "whole", contract.document())
+
+
+def seed_examples(folder: Path) -> dict[str, str]:
+    """The Python example of each operation in `docs/DatasourcesApi.md`, by operationId."""
+    text = (folder / "docs" / "DatasourcesApi.md").read_text()
+    found = re.findall(r"^# \*\*(\w+)\*\*$.*?^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return {_camel_case(name): code for name, code in found}
+
+
+def _once(factory: pytest.TempPathFactory, name: str, document: dict[str, Any]) -> Path:
+    base = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    folder = base / f"generated-{name}"
+    with (base / f"generated-{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            unfinished = Path(tempfile.mkdtemp(dir=base))
+            _generate(document, unfinished)
+            unfinished.rename(folder)
+    return folder
+
+
+def _generate(document: dict[str, Any], folder: Path) -> None:
+    java = need("java")
+    found = find_spec("openapi_generator_cli")
+    if found is None or found.origin is None:
+        missing("the package openapi-generator-cli is not installed")
+    assert found is not None
+    assert found.origin is not None
+    (folder / "openapi.json").write_text(json.dumps(document))
+    command = [java, "-jar", str(Path(found.origin).parent / "openapi-generator.jar"), "generate"]
+    command += ["-g", "python", "--package-name", PACKAGE]
+    command += ["-i", str(folder / "openapi.json"), "-o", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=150, check=False)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    # It ends with 0 also where it met something that it could not turn into code.
+    assert not re.search(r"\b(ERROR|WARN)\b", done.stdout + done.stderr), done.stdout + done.stderr
+
+
+def _camel_case(name: str) -> str:
+    head, *tail = name.split("_")
+    return head + "".join(part.capitalize() for part in tail)
