@@ -12,8 +12,12 @@ import pytest
 from fastapi import FastAPI
 
 from headwater.api import app as api_app
+from headwater.domain.dataset import NewDataset
+from headwater.domain.users import Principal
+from headwater.service import configure, limits, operators
 from headwater.service.headwater import open_headwater
 from headwater.settings import Settings
+from tests.domain.configs import VALID
 from tests.live import Live, request
 
 
@@ -108,6 +112,19 @@ async def test_what_nobody_foresaw_is_a_500_that_tells_nothing(tmp_path: object)
     assert body["requestId"] == answer.headers["X-Request-Id"]
     assert "inside" not in answer.text
     assert "RuntimeError" not in answer.text
+
+
+async def test_too_many_at_once(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MOST", 0)
+    async with open_headwater(Settings.load({"HEADWATER_DATA_DIR": str(tmp_path)})) as hw:
+        token, _ = await operators.create_token(hw, "ada", admin=False)
+        dataset = await operators.create_dataset(hw, "ada", NewDataset(name="busy"))
+        await configure.put_datasource(hw, Principal("ada"), dataset.id, VALID["LOCAL"])
+        transport = httpx.ASGITransport(app=api_app.create_app(hw))
+        async with httpx.AsyncClient(transport=transport, base_url="http://headwater.test") as client:
+            answer = await client.get(f"/v1/datasets/{dataset.id}/datasource/list", params={"token": token})
+    assert (answer.status_code, answer.json()["code"]) == (429, "BAD_REQUEST")
+    assert int(answer.headers["Retry-After"]) > 0
 
 
 def test_health_needs_no_token(live: Live) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.live import Live, environ_for, fetch, start
+from tests.live import Live, environ_for, fetch, running, start
 from tests.need import need
 from tests.servers import KEY_ID, SECRET, free_port, rclone_s3
 
@@ -154,3 +154,26 @@ def test_an_endpoint_that_may_not_be_contacted(live: Live, endpoint: str) -> Non
     assert "HEADWATER_ALLOWED_ENDPOINTS" in errors["canList"] or "never" in errors["canList"]
     listed = live.call("GET", live.datasource(live.configured(_obs(endpoint)), "list"))
     assert (listed.status, listed.code) == (400, "DATASET_DATASOURCE_INVALID")
+
+
+def test_s3_at_the_operators_own_endpoint_needs_no_egress_entry(tmp_path: Path, rclone: tuple[str, Path]) -> None:
+    url, folder = rclone
+    (folder / "own").mkdir()
+    (folder / "own" / "a b+c%41.png").write_bytes(b"pixels")
+    config = {
+        "type": "S3",
+        "fullPath": "s3://bucket/own/",
+        "s3Region": "eu-central-1",
+        "s3AccessKeyId": KEY_ID,
+        "s3SecretAccessKey": SECRET,
+    }
+    with running(tmp_path, s3_endpoint=url, read_url_ttl="60") as live:
+        assert _verify(live, config) == (dict.fromkeys(FLAGS, True), {})
+        (page,) = live.pages(live.configured(config))
+        (row,) = page["data"]
+        assert row["fileName"] == "a b+c%41.png"
+        assert "X-Amz-Expires=60&" in row["readUrl"]
+        assert fetch(row["readUrl"]).body == b"pixels"
+        found, errors = _verify(live, _obs(url))
+        assert not any(found.values()), "the same address as a user's endpoint is refused"
+        assert "HEADWATER_ALLOWED_ENDPOINTS" in errors["canList"]

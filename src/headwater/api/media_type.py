@@ -37,5 +37,6 @@ _OTHERS = mimetypes.MimeTypes(filenames=()).types_map[True]
 def media_type_of(name: str) -> str:
     """Return the media type of a file's name, `UNKNOWN` where the suffix says nothing."""
     _, dot, suffix = name.rpartition(".")
-    suffix = suffix.lower()
-    return _OF_SAMPLES.get(suffix) or _OTHERS.get(dot + suffix, UNKNOWN)
+    if not dot:
+        return UNKNOWN
+    return _OF_SAMPLES.get(suffix.lower()) or _OTHERS.get(f".{suffix.lower()}", UNKNOWN)

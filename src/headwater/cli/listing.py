@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import time
 from typing import TYPE_CHECKING, Annotated, TextIO
@@ -69,6 +68,8 @@ def list_command(
 
 async def _second_that_is_over() -> int:
     """The present second, once it has passed: no more files can come to bear its time."""
+    import asyncio
+
     now = int(time.time())
     await asyncio.sleep(now + 1 + _CLOCK_TICK - time.time())
     return now

@@ -71,11 +71,14 @@ def demo() -> None:
 def main() -> None:
     """Run the command line and end the process with an exit code that means something."""
     try:
-        app()
+        app(prog_name="headwater")
     except HeadwaterError as error:
         fail(error.message)
         sys.exit(exit_code_of(error))
-    except BrokenPipeError:
-        # Whoever read our output has gone; without this the interpreter would try to flush once more and complain.
+    except OSError as error:
+        # The output could not be written: its reader has gone, or the disk is full. Without this the interpreter
+        # would try to flush once more and complain.
+        if not isinstance(error, BrokenPipeError):
+            fail(f"{error.strerror or error}")
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(NO)

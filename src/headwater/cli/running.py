@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -24,6 +23,8 @@ Result = TypeVar("Result")
 
 def run(work: Callable[[Headwater], Awaitable[Result]]) -> Result:
     """Do some work on the service as the environment's settings describe it."""
+    import asyncio
+
     from headwater.logs import log_to_stderr
     from headwater.service.headwater import open_headwater
     from headwater.settings import Settings

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from headwater.catalog.catalog import Catalog
 from headwater.catalog.keyring import Keyring
@@ -14,10 +15,12 @@ from headwater.domain.cursor import CursorSigner
 from headwater.domain.errors import StartupError
 from headwater.domain.read_url import ReadUrlSigner
 from headwater.service.access import Access
-from headwater.service.jwt import jwt_verifier
 from headwater.service.limits import InFlight
 from headwater.settings import Settings
 from headwater.stores.opening import Stores
+
+if TYPE_CHECKING:
+    from headwater.service.jwt import JwtVerifier
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +44,7 @@ async def open_headwater(settings: Settings) -> AsyncIterator[Headwater]:
     Raises:
         StartupError: a setting, key or catalog with which nothing can start.
     """
-    verifier = jwt_verifier(settings.jwt_issuer, settings.jwt_audience, settings.jwks_url)
+    verifier = _jwt_verifier(settings)
     keyring = _keyring(settings)
     read_urls = ReadUrlSigner(keyring.derive("read urls"), settings.base_url, str(settings.local_root or ""))
     stores = Stores(settings, read_urls)
@@ -62,6 +65,15 @@ async def open_headwater(settings: Settings) -> AsyncIterator[Headwater]:
         await stores.aclose()
         if verifier is not None:
             await verifier.aclose()
+
+
+def _jwt_verifier(settings: Settings) -> JwtVerifier | None:
+    wanted = (settings.jwt_issuer, settings.jwt_audience, settings.jwks_url)
+    if not any(wanted):
+        return None
+    from headwater.service.jwt import jwt_verifier  # slow to import, and few installations need it
+
+    return jwt_verifier(*wanted)
 
 
 def _keyring(settings: Settings) -> Keyring:

@@ -1,0 +1,1 @@
+"""The APIs, one module each. All of them together: `swagger_client.apis`."""

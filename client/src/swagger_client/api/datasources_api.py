@@ -1,0 +1,188 @@
+"""The datasource of a dataset: where its files lie, whether they can be reached, what is new among them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Mapping, Optional, Union
+
+from swagger_client.api.operations import Operations
+from swagger_client.exceptions import ApiTypeError, ApiValueError
+from swagger_client.model.datasource_config import DatasourceConfig
+from swagger_client.model.datasource_config_verify_data import DatasourceConfigVerifyData
+from swagger_client.model.datasource_processed_until_timestamp_request import (
+    DatasourceProcessedUntilTimestampRequest,
+)
+from swagger_client.model.datasource_processed_until_timestamp_response import (
+    DatasourceProcessedUntilTimestampResponse,
+)
+from swagger_client.model.datasource_raw_samples_data import DatasourceRawSamplesData
+from swagger_client.model.mongo_object_id import MongoObjectID
+from swagger_client.model.timestamp import Timestamp
+from swagger_client.model_utils import as_parameter
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from swagger_client.api_client import CallOptions
+
+_DATASOURCE = "/v1/datasets/{datasetId}/datasource"
+
+
+class DatasourcesApi(Operations):
+    """The datasource of a dataset: connect it, prove the access, list what is new, remember how far you got.
+
+    Every method takes the `CallOptions` (`async_req`, `_return_http_data_only`, `_preload_content`,
+    `_request_timeout`), which change what it returns as they say, and raises
+
+    - ApiException, and its subclasses for 401, 403, 404 and 5xx, when the server refuses or fails,
+    - ApiTypeError and ApiValueError when a parameter is not as documented,
+    - urllib3's MaxRetryError when no answer came, after as many tries as `Configuration.retries` says.
+
+    A dataset id may be given as a `str`, a time as an `int` of Unix seconds.
+    """
+
+    def get_datasource_by_dataset_id(
+        self, dataset_id: Union[MongoObjectID, str], **options: Unpack[CallOptions]
+    ) -> DatasourceConfig:
+        """Get the datasource of a dataset.
+
+        Args:
+            dataset_id: ObjectId of the dataset.
+            options: see the class.
+
+        Returns:
+            The configuration as it was put, as the class of its kind; secrets are masked.
+
+        Raises:
+            NotFoundException: the dataset does not exist, or has no datasource (`code` says which).
+        """
+        return self._call("GET", _DATASOURCE, DatasourceConfig, options, _dataset(dataset_id))
+
+    def update_datasource_by_dataset_id(
+        self,
+        dataset_id: Union[MongoObjectID, str],
+        datasource_config: Union[DatasourceConfig, dict[str, Any]],
+        **options: Unpack[CallOptions],
+    ) -> None:
+        """Set the datasource of a dataset. The server checks its form only; verify says whether it works.
+
+        Args:
+            dataset_id: ObjectId of the dataset.
+            datasource_config: the new configuration, or a dict of its members by their names in Python. A secret
+                that holds the mask of an answer keeps the stored one.
+            options: see the class.
+
+        Raises:
+            ApiValueError: the configuration is the placeholder `DatasourceConfig(None)`.
+        """
+        config = as_parameter(DatasourceConfig, datasource_config, "datasource_config")
+        if "type" not in config:
+            raise ApiValueError(
+                "The datasource_config is still to be filled in: make it with a type", ["datasource_config"]
+            )
+        return self._call("PUT", _DATASOURCE, type(None), options, _dataset(dataset_id), body=config)
+
+    def verify_datasource_by_dataset_id(
+        self, dataset_id: Union[MongoObjectID, str], **options: Unpack[CallOptions]
+    ) -> DatasourceConfigVerifyData:
+        """Test and verify that the configured datasource can be accessed correctly.
+
+        Args:
+            dataset_id: ObjectId of the dataset.
+            options: see the class.
+
+        Returns:
+            A flag for each kind of access, found by doing it, and the reason for each one that is false.
+
+        Raises:
+            NotFoundException: the dataset does not exist, or has no datasource.
+        """
+        return self._call("GET", f"{_DATASOURCE}/verify", DatasourceConfigVerifyData, options, _dataset(dataset_id))
+
+    def get_list_of_raw_samples_from_datasource_by_dataset_id(
+        self,
+        dataset_id: Union[MongoObjectID, str],
+        *,
+        _from: Union[Timestamp, int, None] = None,
+        to: Union[Timestamp, int, None] = None,
+        cursor: Optional[str] = None,
+        **options: Unpack[CallOptions],
+    ) -> DatasourceRawSamplesData:
+        """Get one page of the raw samples of a datasource, in the order of their names.
+
+        Args:
+            dataset_id: ObjectId of the dataset.
+            _from: Unix seconds; files of this second and later. Default: 0. Ignored with `cursor`.
+            to: Unix seconds; files of this second and earlier. Default: now. Ignored with `cursor`.
+            cursor: of the page before. Ask on while its `has_more` is true.
+            options: see the class.
+
+        Returns:
+            The page; it may be short or empty while there is more.
+
+        Raises:
+            NotFoundException: the dataset does not exist, or has no datasource.
+            ServiceException: the store is down or busy.
+        """
+        if cursor is not None and not isinstance(cursor, str):
+            raise ApiTypeError(
+                f"Invalid type for variable 'cursor'. Required value type is str and passed type was "
+                f"{type(cursor).__name__}",
+                ["cursor"],
+                (str,),
+            )
+        query = {
+            "from": None if _from is None else as_parameter(Timestamp, _from, "_from"),
+            "to": None if to is None else as_parameter(Timestamp, to, "to"),
+            "cursor": cursor,
+        }
+        return self._call("GET", f"{_DATASOURCE}/list", DatasourceRawSamplesData, options, _dataset(dataset_id), query)
+
+    def get_datasource_processed_until_timestamp_by_dataset_id(
+        self, dataset_id: Union[MongoObjectID, str], **options: Unpack[CallOptions]
+    ) -> DatasourceProcessedUntilTimestampResponse:
+        """Get the watermark: the second up to which all files are treated; 0 until it was set.
+
+        Args:
+            dataset_id: ObjectId of the dataset.
+            options: see the class.
+
+        Returns:
+            The watermark, in Unix seconds.
+        """
+        return self._call(
+            "GET",
+            f"{_DATASOURCE}/processedUntilTimestamp",
+            DatasourceProcessedUntilTimestampResponse,
+            options,
+            _dataset(dataset_id),
+        )
+
+    def update_datasource_processed_until_timestamp_by_dataset_id(
+        self,
+        dataset_id: Union[MongoObjectID, str],
+        datasource_processed_until_timestamp_request: Union[DatasourceProcessedUntilTimestampRequest, dict[str, Any]],
+        **options: Unpack[CallOptions],
+    ) -> None:
+        """Set the watermark. The server has it on disk before this returns.
+
+        Args:
+            dataset_id: ObjectId of the dataset.
+            datasource_processed_until_timestamp_request: the watermark, in Unix seconds; a lower one than before
+                lists files again.
+            options: see the class.
+
+        Raises:
+            NotFoundException: the dataset does not exist, or has no datasource.
+        """
+        body = as_parameter(
+            DatasourceProcessedUntilTimestampRequest,
+            datasource_processed_until_timestamp_request,
+            "datasource_processed_until_timestamp_request",
+        )
+        return self._call(
+            "PUT", f"{_DATASOURCE}/processedUntilTimestamp", type(None), options, _dataset(dataset_id), body=body
+        )
+
+
+def _dataset(dataset_id: Union[MongoObjectID, str]) -> Mapping[str, Any]:
+    return {"datasetId": as_parameter(MongoObjectID, dataset_id, "dataset_id")}

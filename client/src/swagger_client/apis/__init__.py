@@ -1,0 +1,5 @@
+"""All APIs together, for `from swagger_client.apis import …`."""
+
+from swagger_client.api.datasources_api import DatasourcesApi
+
+__all__ = ["DatasourcesApi"]

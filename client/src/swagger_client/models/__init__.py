@@ -1,0 +1,43 @@
+"""All models together, for `from swagger_client.models import …`."""
+
+from swagger_client.model.api_error_code import ApiErrorCode
+from swagger_client.model.api_error_response import ApiErrorResponse
+from swagger_client.model.datasource_config import DatasourceConfig
+from swagger_client.model.datasource_config_azure import DatasourceConfigAzure
+from swagger_client.model.datasource_config_base import DatasourceConfigBase
+from swagger_client.model.datasource_config_gcs import DatasourceConfigGCS
+from swagger_client.model.datasource_config_lightly import DatasourceConfigLIGHTLY
+from swagger_client.model.datasource_config_local import DatasourceConfigLOCAL
+from swagger_client.model.datasource_config_obs import DatasourceConfigOBS
+from swagger_client.model.datasource_config_s3 import DatasourceConfigS3
+from swagger_client.model.datasource_config_s3_delegated_access import DatasourceConfigS3DelegatedAccess
+from swagger_client.model.datasource_config_verify_data import DatasourceConfigVerifyData
+from swagger_client.model.datasource_config_verify_data_errors import DatasourceConfigVerifyDataErrors
+from swagger_client.model.datasource_processed_until_timestamp_request import DatasourceProcessedUntilTimestampRequest
+from swagger_client.model.datasource_processed_until_timestamp_response import DatasourceProcessedUntilTimestampResponse
+from swagger_client.model.datasource_raw_samples_data import DatasourceRawSamplesData
+from swagger_client.model.datasource_raw_samples_data_row import DatasourceRawSamplesDataRow
+from swagger_client.model.mongo_object_id import MongoObjectID
+from swagger_client.model.timestamp import Timestamp
+
+__all__ = [
+    "ApiErrorCode",
+    "ApiErrorResponse",
+    "DatasourceConfig",
+    "DatasourceConfigAzure",
+    "DatasourceConfigBase",
+    "DatasourceConfigGCS",
+    "DatasourceConfigLIGHTLY",
+    "DatasourceConfigLOCAL",
+    "DatasourceConfigOBS",
+    "DatasourceConfigS3",
+    "DatasourceConfigS3DelegatedAccess",
+    "DatasourceConfigVerifyData",
+    "DatasourceConfigVerifyDataErrors",
+    "DatasourceProcessedUntilTimestampRequest",
+    "DatasourceProcessedUntilTimestampResponse",
+    "DatasourceRawSamplesData",
+    "DatasourceRawSamplesDataRow",
+    "MongoObjectID",
+    "Timestamp",
+]

@@ -1,0 +1,20 @@
+"""`headwater --help` answers at once: what it loads is held here, how long it takes is measured by `make bench`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+SLOW = ("sqlalchemy", "alembic", "fastapi", "starlette", "uvicorn", "httpcore", "cryptography", "jwt", "pydantic")
+SLOW += ("structlog", "yaml", "msgspec", "swagger_client", "asyncio", "platformdirs", "rich.console")
+
+
+def test_help_loads_nothing_slow() -> None:
+    script = (
+        "import sys\nsys.argv = ['headwater', '--help']\nfrom headwater.cli.main import main\n"
+        "try: main()\nexcept SystemExit: pass\nprint(*sorted(sys.modules), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    loaded = set(done.stderr.split())
+    assert "headwater.cli.datasource" in loaded
+    assert loaded & set(SLOW) == set()

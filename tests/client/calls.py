@@ -1,0 +1,187 @@
+"""A program that uses a client and writes down what came of it: `python calls.py URL` with one client on the path.
+
+It is run with the generated client and with ours, so it may only use what the seed's documents show, and stands
+alone: it must not import anything of this project.
+"""
+
+import json
+import sys
+from typing import Any
+
+import swagger_client
+from swagger_client import exceptions, models
+from swagger_client.api.datasources_api import DatasourcesApi
+
+DATASET = "50000000abcdef1234566789"
+OTHERS = {401: "1" * 24, 403: "3" * 24, 404: "4" * 24, 400: "a" * 24, 500: "5" * 24}
+
+# Evaluated one by one. The names of `models` and `exceptions`, and `api`, `client` and `id`, are there.
+EXPRESSIONS = [
+    # The six operations, in the forms of the documents.
+    "api.get_datasource_by_dataset_id(id)",
+    "api.get_datasource_by_dataset_id(dataset_id=id)",
+    "api.verify_datasource_by_dataset_id(id)",
+    "api.get_datasource_processed_until_timestamp_by_dataset_id(id)",
+    "api.get_datasource_processed_until_timestamp_by_dataset_id(id).processed_until_timestamp",
+    "api.get_list_of_raw_samples_from_datasource_by_dataset_id(id)",
+    "api.get_list_of_raw_samples_from_datasource_by_dataset_id(id, _from=Timestamp(0), to=Timestamp(1577836800))",
+    "api.get_list_of_raw_samples_from_datasource_by_dataset_id(id, _from=5, to=7, cursor='a/b+c d=&ü')",
+    "api.get_list_of_raw_samples_from_datasource_by_dataset_id(id, cursor='')",
+    "api.get_list_of_raw_samples_from_datasource_by_dataset_id(id).data[1].file_name",
+    "api.get_list_of_raw_samples_from_datasource_by_dataset_id(id).data[0]['etag']",
+    "api.update_datasource_processed_until_timestamp_by_dataset_id(id, "
+    "DatasourceProcessedUntilTimestampRequest(processed_until_timestamp=Timestamp(1577836800)))",
+    "api.update_datasource_by_dataset_id(id, DatasourceConfigLOCAL(type='DatasourceConfigLOCAL', full_path='a'))",
+    "api.update_datasource_by_dataset_id(id, DatasourceConfigS3(type='DatasourceConfigS3', full_path='s3://b/p', "
+    "s3_region='eu-central-1', s3_access_key_id='test-key-id', s3_secret_access_key='test-secret'))",
+    "api.update_datasource_by_dataset_id(id, DatasourceConfigGCS(type='DatasourceConfigGCS', full_path='b', "
+    "gcs_project_id='p', gcs_credentials='{}', thumb_suffix=None))",
+    "api.update_datasource_by_dataset_id(id, DatasourceConfigAzure(type='DatasourceConfigAzure', full_path='c/p', "
+    "account_name='a', account_key='k'))",
+    "api.update_datasource_by_dataset_id(id, DatasourceConfigLIGHTLY(type='DatasourceConfigLIGHTLY', full_path=''))",
+    "api.update_datasource_by_dataset_id(id, DatasourceConfig(type='DatasourceConfigLOCAL', full_path='a', more=[1]))",
+    "api.update_datasource_by_dataset_id(id, {'type': 'DatasourceConfigLOCAL', 'full_path': 'a'})",
+    "api.update_datasource_by_dataset_id(id, DatasourceConfigLOCAL(type='LOCAL', full_path='a'))",
+    "api.update_datasource_processed_until_timestamp_by_dataset_id(id, {'processed_until_timestamp': 5})",
+    "api.update_datasource_processed_until_timestamp_by_dataset_id(id, {'processed_until_timestamp': Timestamp(5)})",
+    "api.update_datasource_processed_until_timestamp_by_dataset_id(id, {'processedUntilTimestamp': 5})",
+    "api.update_datasource_by_dataset_id(id, DatasourceConfig(None))",
+    # Options.
+    "api.get_datasource_processed_until_timestamp_by_dataset_id(id, _return_http_data_only=False)[:2]",
+    "api.update_datasource_by_dataset_id(id, DatasourceConfigLOCAL(type='DatasourceConfigLOCAL', full_path='a'), "
+    "_return_http_data_only=False)[:2]",
+    "api.get_datasource_processed_until_timestamp_by_dataset_id(id, _preload_content=False).data",
+    "api.get_datasource_processed_until_timestamp_by_dataset_id(id, _request_timeout=20)",
+    "api.get_datasource_processed_until_timestamp_by_dataset_id(id, _request_timeout=(20, 20.5))",
+    "api.get_datasource_processed_until_timestamp_by_dataset_id(id, async_req=True).get()",
+    "api.get_datasource_by_dataset_id(id, nonsense=1)",
+    # Parameters of the wrong type or value.
+    "api.get_datasource_by_dataset_id()",
+    "api.get_datasource_by_dataset_id(None)",
+    "api.get_datasource_by_dataset_id(5)",
+    "api.get_datasource_by_dataset_id('not-an-id')",
+    "api.get_datasource_by_dataset_id(Timestamp(5))",
+    "api.get_list_of_raw_samples_from_datasource_by_dataset_id(id, _from=id)",
+    "api.get_list_of_raw_samples_from_datasource_by_dataset_id(id, _from='5')",
+    "api.get_list_of_raw_samples_from_datasource_by_dataset_id(id, to=-1)",
+    "api.get_list_of_raw_samples_from_datasource_by_dataset_id(id, to=True)",
+    "api.get_list_of_raw_samples_from_datasource_by_dataset_id(id, cursor=5)",
+    "api.get_list_of_raw_samples_from_datasource_by_dataset_id(id, cursor=None)",
+    "api.update_datasource_by_dataset_id(id, None)",
+    "api.update_datasource_by_dataset_id(id, 'LOCAL')",
+    "api.update_datasource_processed_until_timestamp_by_dataset_id(id, Timestamp(5))",
+    # Answers that are errors.
+    *(f"api.get_datasource_by_dataset_id('{dataset}')" for dataset in OTHERS.values()),
+    # Models.
+    "MongoObjectID(id)",
+    "MongoObjectID(value=id).value",
+    "MongoObjectID(id) == MongoObjectID(id)",
+    "MongoObjectID(id) == id",
+    "MongoObjectID()",
+    "MongoObjectID(5)",
+    "MongoObjectID('not-an-id')",
+    "MongoObjectID(id, id)",
+    "MongoObjectID(id, more=1)",
+    "MongoObjectID(id).nothing",
+    "MongoObjectID(id).to_dict()",
+    "hash(MongoObjectID(id))",
+    "Timestamp(0)",
+    "Timestamp(-1)",
+    "Timestamp('5')",
+    "Timestamp(5.0)",
+    "Timestamp(True)",
+    "Timestamp(None)",
+    "setattr(Timestamp(5), 'value', -1)",
+    "setattr(Timestamp(5), 'more', 1)",
+    "ApiErrorCode('NOT_FOUND')",
+    "ApiErrorCode('NO_SUCH_CODE')",
+    "ApiErrorResponse(ApiErrorCode('NOT_FOUND'), 'text', 'request')",
+    "ApiErrorResponse('NOT_FOUND', 'text', 'request')",
+    "DatasourceProcessedUntilTimestampRequest(Timestamp(5))",
+    "DatasourceProcessedUntilTimestampRequest()",
+    "DatasourceProcessedUntilTimestampRequest(5)",
+    "DatasourceProcessedUntilTimestampRequest(processed_until_timestamp='5')",
+    "DatasourceProcessedUntilTimestampRequest(Timestamp(5))['processed_until_timestamp'].value",
+    "DatasourceProcessedUntilTimestampRequest(Timestamp(5))['processedUntilTimestamp']",
+    "DatasourceRawSamplesDataRow('a', 'b')",
+    "DatasourceRawSamplesDataRow(read_url='b', file_name='a').to_dict()",
+    "DatasourceRawSamplesDataRow('a', 'b', 'c')",
+    "DatasourceRawSamplesDataRow('a', 5)",
+    "DatasourceRawSamplesDataRow('a', 'b', more={'x': 1}).to_dict()",
+    "DatasourceRawSamplesDataRow('a', 'b', more=object())",
+    "DatasourceRawSamplesDataRow('a', 'b') == DatasourceRawSamplesDataRow('a', 'b')",
+    "DatasourceRawSamplesDataRow('a', 'b') == DatasourceRawSamplesDataRow('a', 'c')",
+    "DatasourceRawSamplesDataRow('a', 'b') != DatasourceRawSamplesDataRow('a', 'b', more=1)",
+    "DatasourceRawSamplesDataRow('a', 'b').to_str()",
+    "'file_name' in DatasourceRawSamplesDataRow('a', 'b')",
+    "'fileName' in DatasourceRawSamplesDataRow('a', 'b')",
+    "DatasourceRawSamplesDataRow('a', 'b').get('nothing', 4)",
+    "hash(DatasourceRawSamplesDataRow('a', 'b'))",
+    "setattr(DatasourceRawSamplesDataRow('a', 'b'), 'file_name', 5)",
+    "setattr(DatasourceRawSamplesDataRow('a', 'b'), 'more', 5)",
+    "DatasourceRawSamplesDataRow('a', 'b').__setitem__(5, 5)",
+    "DatasourceRawSamplesData(True, 'c', [DatasourceRawSamplesDataRow('a', 'b')]).to_dict()",
+    "DatasourceRawSamplesData(True, 'c', [DatasourceRawSamplesDataRow('a', 'b')])",
+    "DatasourceRawSamplesData('yes', 'c', [])",
+    "DatasourceRawSamplesData(True, 'c', [5])",
+    "DatasourceRawSamplesData(True, 'c', {})",
+    "DatasourceConfigVerifyData(True, True, False)",
+    "DatasourceConfigVerifyData(True, True, False).can_overwrite",
+    "DatasourceConfigVerifyData(True, True, 1)",
+    "DatasourceConfig()",
+    "DatasourceConfig(type='FTP', full_path='a')",
+    "DatasourceConfigBase(type='DatasourceConfigLOCAL', full_path='a')",
+    "DatasourceConfigLOCAL('LOCAL')",
+    "DatasourceConfigLOCAL(type='DatasourceConfigLOCAL')",
+    "DatasourceConfigLOCAL(type='DatasourceConfigLOCAL', full_path='../a')",
+    "DatasourceConfigLOCAL(type='DatasourceConfigLOCAL', full_path=5)",
+    "DatasourceConfigLOCAL(type='DatasourceConfigLOCAL', full_path='a', web_server_location='ftp://x')",
+    "DatasourceConfigLOCAL(type='DatasourceConfigLOCAL', full_path='a', web_server_location='http://x').to_dict()",
+    "DatasourceConfigLOCAL(type='DatasourceConfigLOCAL', full_path='a').web_server_location",
+    "DatasourceConfigLOCAL(type='DatasourceConfigLOCAL', full_path='a', id=id).id",
+    "DatasourceConfigLOCAL(type='DatasourceConfigLOCAL', full_path='a', id='x')",
+    "DatasourceConfigLOCAL(type='DatasourceConfigS3', full_path='a')",
+    "setattr(DatasourceConfigLOCAL(type='DatasourceConfigLOCAL', full_path='a'), 'full_path', 5)",
+    "setattr(DatasourceConfigLOCAL(type='DatasourceConfigLOCAL', full_path='a'), 'full_path', '/a')",
+    "DatasourceConfigAzure(type='DatasourceConfigAzure', full_path='c', account_name='', account_key='k')",
+    "client.sanitize_for_serialization(DatasourceConfigLOCAL(type='DatasourceConfigLOCAL', full_path='a', b_c=1))",
+    "DatasourceConfigAzure(type='DatasourceConfigAzure', full_path='c', account_name='a', account_key='k')",
+]
+
+
+def _shown(value: Any) -> Any:
+    if hasattr(value, "to_str"):
+        return {"class": type(value).__name__, "text": value.to_str()}
+    if isinstance(value, bytes):
+        return value.decode()
+    if isinstance(value, (list, tuple)):
+        return [_shown(each) for each in value]
+    return value
+
+
+def _outcome(expression: str, names: dict[str, Any]) -> dict[str, Any]:
+    """What an expression gives, or the documented classes of its error and what they carry."""
+    try:
+        return {"value": _shown(eval(expression, {}, names))}
+    except exceptions.ApiException as error:
+        return {"error": type(error).__name__, "status": error.status, "reason": error.reason, "body": error.body}
+    except Exception as error:
+        return {"error": next(kind.__name__ for kind in type(error).__mro__ if kind in _DOCUMENTED)}
+
+
+_DOCUMENTED = [exceptions.ApiTypeError, exceptions.ApiValueError, exceptions.ApiAttributeError, exceptions.ApiKeyError]
+_DOCUMENTED += [exceptions.OpenApiException, TypeError, Exception]
+
+
+def main(url: str) -> None:
+    configuration = swagger_client.Configuration(host=url, api_key={"ApiKeyAuth": "a+b/c=="}, access_token="x.y.z")
+    with swagger_client.ApiClient(configuration) as client:
+        client.set_default_header("X-Expression", "")
+        names = {**vars(models), "api": DatasourcesApi(client), "client": client, "id": DATASET}
+        for number, expression in enumerate(EXPRESSIONS):
+            client.default_headers["X-Expression"] = str(number)
+            print(json.dumps([expression, _outcome(expression, names)]))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,312 @@
+"""What goes wrong, as which exception, and that no text of it holds a token."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import logging
+import pickle
+import ssl
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+import pytest
+import urllib3
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+import swagger_client
+from swagger_client import exceptions
+from swagger_client.api.datasources_api import DatasourcesApi
+from swagger_client.redaction import redact
+from tests.client.conftest import TOKEN
+from tests.client.server import DATASET, Answer, Scripted, failure, running
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, swagger_client.ApiException),
+        (401, swagger_client.UnauthorizedException),
+        (403, swagger_client.ForbiddenException),
+        (404, swagger_client.NotFoundException),
+        (405, swagger_client.ApiException),
+        (413, swagger_client.ApiException),
+        (500, swagger_client.ServiceException),
+        (502, swagger_client.ServiceException),
+    ],
+)
+def test_each_status_has_its_class(
+    api: DatasourcesApi, server: Scripted, status: int, kind: type[swagger_client.ApiException]
+) -> None:
+    server.script(failure(status, "SOME_CODE", "what was wrong", X_Request_Id="request-1"))
+    with pytest.raises(swagger_client.ApiException) as caught:
+        api.get_datasource_by_dataset_id(DATASET)
+    error = caught.value
+    assert type(error) is kind
+    assert error.status == status
+    assert error.reason
+    assert isinstance(error.body, str)
+    assert '"SOME_CODE"' in error.body
+    assert error.headers is not None
+    assert error.headers["x-request-id"] == "request-1"
+    assert (error.code, error.message, error.request_id) == ("SOME_CODE", "what was wrong", "request-1")
+
+
+def test_the_text_of_an_error_says_what_to_do_and_what_to_ask_for(api: DatasourcesApi, server: Scripted) -> None:
+    server.script(failure(404, "DATASET_UNKNOWN", "There is no dataset with this id."))
+    with pytest.raises(swagger_client.NotFoundException) as caught:
+        api.get_datasource_by_dataset_id(DATASET)
+    assert str(caught.value) == (
+        "(404)\nReason: Not Found\nError: DATASET_UNKNOWN: There is no dataset with this id.\nRequest id: request-1\n"
+    )
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>Bad gateway</html>", b"[1]", b'{"code": 5}', b"\xff\xfe"])
+def test_an_error_that_is_not_the_apis_can_be_read_too(api: DatasourcesApi, server: Scripted, body: bytes) -> None:
+    server.script(Answer(502, body=body, headers={"X-Request-Id": "of-a-proxy"}))
+    with pytest.raises(swagger_client.ServiceException) as caught:
+        api.get_datasource_by_dataset_id(DATASET)
+    assert caught.value.code is None
+    assert "(502)" in str(caught.value)
+    assert body.decode("utf-8", "replace") in str(caught.value)
+    assert "Request id: of-a-proxy" in str(caught.value)
+
+
+def test_an_error_of_an_unread_answer_is_read(api: DatasourcesApi, server: Scripted) -> None:
+    server.script(failure(403, "FORBIDDEN", "Not yours."))
+    with pytest.raises(swagger_client.ForbiddenException, match="FORBIDDEN: Not yours"):
+        api.get_datasource_by_dataset_id(DATASET, _preload_content=False)
+
+
+def test_a_proxys_page_that_repeats_the_url_does_not_show_the_token(api: DatasourcesApi, server: Scripted) -> None:
+    server.script(Answer(502, body=f"cannot reach http://x/v1?a=1&amp;token={TOKEN}&b=2".encode()))
+    with pytest.raises(swagger_client.ServiceException) as caught:
+        api.get_datasource_by_dataset_id(DATASET)
+    assert TOKEN not in str(caught.value)
+    assert "token=***&b=2" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("GET /v1/a?from=1&token=abc%2B/d&to=2 HTTP/1.1", "GET /v1/a?from=1&token=***&to=2 HTTP/1.1"),
+        ("url: /v1/a?token=abc (Caused by x)", "url: /v1/a?token=*** (Caused by x)"),
+        ("'Authorization': 'Bearer a.b-c'", "'Authorization': 'Bearer ***'"),
+        ("the token is not good", "the token is not good"),
+    ],
+)
+def test_redaction(text: str, shown: str) -> None:
+    assert redact(text) == shown
+
+
+def _everything(error: BaseException) -> str:
+    """All texts that a log or an error tracker could show of an error."""
+    shown = "".join(traceback.format_exception(error))
+    chain: list[BaseException | None] = [error]
+    while chain:
+        each = chain.pop()
+        if each is not None:
+            shown += f"{each!r} {each.args!r} {vars(each)!r}"
+            chain += [each.__cause__, each.__context__, getattr(each, "reason", None)]
+            chain = [one for one in chain if isinstance(one, BaseException)]
+    return shown
+
+
+def _unreachable(host: str, retries: Any = None) -> BaseException:
+    configuration = swagger_client.Configuration(host=host, api_key={"ApiKeyAuth": TOKEN})
+    configuration.retries = retries
+    with swagger_client.ApiClient(configuration) as api_client, pytest.raises(urllib3.exceptions.HTTPError) as caught:
+        DatasourcesApi(api_client).get_datasource_by_dataset_id(DATASET, _request_timeout=0.3)
+    return caught.value
+
+
+@pytest.fixture
+def closed() -> str:
+    """The address of a server that is not there any more."""
+    with running() as scripted:
+        return scripted.url
+
+
+@pytest.mark.parametrize("retries", [0, 1, urllib3.Retry(0)], ids=["off", "one", "own"])
+def test_a_refused_connection_keeps_its_class_and_hides_the_token(closed: str, retries: Any) -> None:
+    error = _unreachable(closed, retries)
+    assert type(error) is urllib3.exceptions.MaxRetryError
+    assert isinstance(error.reason, urllib3.exceptions.NewConnectionError)
+    assert "?token=***" in str(error)
+    assert TOKEN not in _everything(error)
+    assert TOKEN not in repr(pickle.loads(pickle.dumps(error)))
+
+
+def test_without_urllib3s_retries_its_error_comes_as_it_is(closed: str) -> None:
+    error = _unreachable(closed, False)
+    assert isinstance(error, urllib3.exceptions.NewConnectionError)
+    assert TOKEN not in _everything(error)
+
+
+@pytest.mark.parametrize("host", ["http://[::1", "ftp://server"])
+def test_a_host_that_is_none_does_not_show_the_token(host: str) -> None:
+    assert TOKEN not in _everything(_unreachable(host))
+
+
+def test_a_slow_answer_runs_into_the_timeout(api: DatasourcesApi, server: Scripted) -> None:
+    server.script(Answer(json={"processedUntilTimestamp": 5}, delay=3))
+    api.api_client.rest_client.pool_manager.connection_pool_kw["retries"] = urllib3.Retry(0)
+    for timeout in (0.2, (5, 0.2), [5, 0.2]):
+        start = time.monotonic()
+        with pytest.raises(urllib3.exceptions.MaxRetryError) as caught:
+            api.get_datasource_by_dataset_id(DATASET, _request_timeout=timeout)
+        assert isinstance(caught.value.reason, urllib3.exceptions.ReadTimeoutError)
+        assert TOKEN not in _everything(caught.value)
+        assert time.monotonic() - start < 2
+
+
+@pytest.mark.parametrize("timeout", [None, 0, 30, 30.0, (30, 30)])
+def test_a_timeout_that_is_long_enough(api: DatasourcesApi, server: Scripted, timeout: Any) -> None:
+    server.script(Answer(json={"processedUntilTimestamp": 5}, delay=0.05))
+    api.get_datasource_processed_until_timestamp_by_dataset_id(DATASET, _request_timeout=timeout)
+
+
+@pytest.mark.parametrize("timeout", ["5", (1, 2, 3), True])
+def test_a_timeout_that_is_none(api: DatasourcesApi, server: Scripted, timeout: Any) -> None:
+    with pytest.raises(swagger_client.ApiTypeError, match="_request_timeout"):
+        api.get_datasource_by_dataset_id(DATASET, _request_timeout=timeout)
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("credential", [{"access_token": f"{TOKEN}\n"}, {"api_key": {"ApiKeyAuth": f"{TOKEN}\n"}}])
+def test_a_token_with_a_line_break_is_refused_without_showing_it(server: Scripted, credential: Any) -> None:
+    """http.client's own error for such a header shows the header."""
+    api = DatasourcesApi(swagger_client.ApiClient(swagger_client.Configuration(server.url, **credential)))
+    with api.api_client, pytest.raises(swagger_client.ApiValueError, match="line break") as caught:
+        api.get_datasource_by_dataset_id(DATASET)
+    assert TOKEN not in _everything(caught.value)
+    assert server.requests == []
+
+
+def test_no_log_of_urllib3_shows_the_token(
+    api: DatasourcesApi, server: Scripted, closed: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """urllib3 logs the URL of each request (debug), retry (warning!) and redirect (info)."""
+    server.script(
+        Answer(302, headers={"Location": f"{server.url}/elsewhere?token={TOKEN}"}),
+        Answer(hang_up=True),
+        Answer(json={"type": "LOCAL", "fullPath": ""}),
+    )
+    caplog.set_level(logging.DEBUG)
+    api.get_datasource_by_dataset_id(DATASET)
+    _unreachable(closed, 1)
+    assert {record.name for record in caplog.records if "?token=***" in record.getMessage()} >= {
+        "urllib3.connectionpool",
+        "urllib3.poolmanager",
+        "urllib3.util.retry",
+    }
+    assert any(record.levelno == logging.WARNING for record in caplog.records)
+    assert TOKEN not in caplog.text
+
+
+def test_debug_logs_each_call_without_the_token(
+    api: DatasourcesApi, server: Scripted, configuration: swagger_client.Configuration, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.script(Answer(json={"type": "LOCAL", "fullPath": ""}))
+    logger = logging.getLogger("swagger_client")
+    api.get_datasource_by_dataset_id(DATASET)
+    assert caplog.records == []
+    configuration.debug = True
+    try:
+        assert configuration.debug
+        api.get_datasource_by_dataset_id(DATASET)
+    finally:
+        configuration.debug = False
+    assert [record.name for record in caplog.records] == ["swagger_client.rest"]
+    assert (
+        caplog.records[0].getMessage().startswith(f"GET {server.url}/v1/datasets/{DATASET}/datasource?token=*** -> 200")
+    )
+    assert logger.level == logging.NOTSET
+
+
+def test_a_redirect_is_followed(api: DatasourcesApi, server: Scripted) -> None:
+    server.script(Answer(307, headers={"Location": "/moved"}), Answer(json={"type": "LOCAL", "fullPath": "x"}))
+    assert api.get_datasource_by_dataset_id(DATASET).full_path == "x"
+    assert [sent.path for sent in server.requests] == [f"/v1/datasets/{DATASET}/datasource", "/moved"]
+
+
+def test_requests_go_through_the_proxy(server: Scripted) -> None:
+    server.script(Answer(json={"type": "LOCAL", "fullPath": "x"}))
+    configuration = swagger_client.Configuration(host="http://headwater.invalid")
+    configuration.proxy = server.url
+    configuration.proxy_headers = {"X-Proxy": "yes"}
+    with swagger_client.ApiClient(configuration) as api_client:
+        DatasourcesApi(api_client).get_datasource_by_dataset_id(DATASET)
+    assert server.request.target == f"http://headwater.invalid/v1/datasets/{DATASET}/datasource"
+    assert server.request.headers["X-Proxy"] == "yes"
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate for 127.0.0.1 that nobody has signed, with its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "headwater test")])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), True)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("tls") / "server.pem"
+    path.write_bytes(
+        made.public_bytes(serialization.Encoding.PEM)
+        + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return path
+
+
+def test_the_servers_certificate_is_checked(certificate: Path) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with running(context) as server:
+        server.script(Answer(json={"type": "LOCAL", "fullPath": "x"}))
+        start = time.monotonic()
+        error = _unreachable(server.url)
+        assert type(error) is urllib3.exceptions.MaxRetryError
+        assert isinstance(error.reason, urllib3.exceptions.SSLError)
+        assert TOKEN not in _everything(error)
+        assert time.monotonic() - start < 0.9, "a certificate that is not trusted is not worth another try"
+
+        trusting = swagger_client.Configuration(host=server.url, ssl_ca_cert=str(certificate))
+        with swagger_client.ApiClient(trusting) as api_client:
+            assert DatasourcesApi(api_client).get_datasource_by_dataset_id(DATASET).full_path == "x"
+
+        careless = swagger_client.Configuration(host=server.url)
+        careless.verify_ssl = False
+        with swagger_client.ApiClient(careless) as api_client, pytest.warns(urllib3.exceptions.InsecureRequestWarning):
+            assert DatasourcesApi(api_client).get_datasource_by_dataset_id(DATASET).full_path == "x"
+
+
+def test_the_tree_of_exceptions() -> None:
+    assert issubclass(exceptions.ApiTypeError, (swagger_client.OpenApiException, TypeError))
+    for kind, builtin in (
+        (swagger_client.ApiTypeError, TypeError),
+        (swagger_client.ApiValueError, ValueError),
+        (swagger_client.ApiAttributeError, AttributeError),
+        (swagger_client.ApiKeyError, KeyError),
+    ):
+        assert issubclass(kind, builtin)
+        assert issubclass(kind, swagger_client.OpenApiException)
+        assert str(kind("wrong", ["data", 3])).strip('"') == "wrong at ['data'][3]"
+    for answered in ("NotFound", "Unauthorized", "Forbidden", "Service"):
+        assert issubclass(getattr(exceptions, f"{answered}Exception"), swagger_client.ApiException)
+    assert not issubclass(swagger_client.ApiException, (TypeError, ValueError))
+
+
+def test_an_exception_made_by_hand() -> None:
+    error = swagger_client.ApiException(status=0, reason="no answer")
+    assert (error.status, error.reason, error.body, error.headers) == (0, "no answer", None, None)
+    assert str(error) == "(0)\nReason: no answer\n"
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)

@@ -1,0 +1,283 @@
+"""What the six operations send."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import swagger_client
+from swagger_client.api.datasources_api import DatasourcesApi
+from swagger_client.model.datasource_config import DatasourceConfig
+from swagger_client.model.datasource_config_local import DatasourceConfigLOCAL
+from swagger_client.model.datasource_config_s3 import DatasourceConfigS3
+from swagger_client.model.datasource_processed_until_timestamp_request import DatasourceProcessedUntilTimestampRequest
+from swagger_client.model.mongo_object_id import MongoObjectID
+from swagger_client.model.timestamp import Timestamp
+from tests.client.conftest import TOKEN
+from tests.client.server import DATASET, PATH, Answer, Scripted
+
+PAGE = Answer(json={"hasMore": False, "cursor": "end", "data": []})
+WATERMARK = Answer(json={"processedUntilTimestamp": 5})
+VERIFIED = Answer(json={"canRead": True, "canWrite": True, "canList": True})
+LOCAL = Answer(json={"type": "LOCAL", "fullPath": "cameras", "purpose": "INPUT_OUTPUT"})
+
+
+@pytest.mark.parametrize(
+    ("call", "path", "answer"),
+    [
+        (DatasourcesApi.get_datasource_by_dataset_id, PATH, LOCAL),
+        (DatasourcesApi.verify_datasource_by_dataset_id, f"{PATH}/verify", VERIFIED),
+        (DatasourcesApi.get_list_of_raw_samples_from_datasource_by_dataset_id, f"{PATH}/list", PAGE),
+        (
+            DatasourcesApi.get_datasource_processed_until_timestamp_by_dataset_id,
+            f"{PATH}/processedUntilTimestamp",
+            WATERMARK,
+        ),
+    ],
+)
+@pytest.mark.parametrize("dataset_id", [DATASET, MongoObjectID(DATASET)], ids=["str", "model"])
+def test_a_get_asks_for_json_with_the_token_in_the_query(
+    api: DatasourcesApi, server: Scripted, call: Any, path: str, answer: Answer, dataset_id: Any
+) -> None:
+    server.script(answer)
+    call(api, dataset_id)
+    sent = server.request
+    assert (sent.method, sent.path, sent.query, sent.body) == ("GET", path, [("token", TOKEN)], b"")
+    assert sent.headers["Accept"] == "application/json"
+    assert sent.headers["User-Agent"] == f"headwater-client/{swagger_client.__version__}"
+    assert "Content-Type" not in sent.headers
+    assert "Authorization" not in sent.headers
+
+
+def test_the_parameters_of_a_listing(api: DatasourcesApi, server: Scripted) -> None:
+    server.script(PAGE)
+    api.get_list_of_raw_samples_from_datasource_by_dataset_id(
+        DATASET, _from=Timestamp(0), to=1577836800, cursor="a/+ b"
+    )
+    assert server.request.query == [("from", "0"), ("to", "1577836800"), ("cursor", "a/+ b"), ("token", TOKEN)]
+
+
+def test_none_is_as_left_out_but_an_empty_cursor_is_sent(api: DatasourcesApi, server: Scripted) -> None:
+    """An empty cursor is the server's to refuse; dropping it would list from the beginning again, without an end."""
+    server.script(PAGE)
+    api.get_list_of_raw_samples_from_datasource_by_dataset_id(DATASET, _from=None, to=None, cursor=None)
+    api.get_list_of_raw_samples_from_datasource_by_dataset_id(DATASET, cursor="")
+    assert [sent.query for sent in server.requests] == [[("token", TOKEN)], [("cursor", ""), ("token", TOKEN)]]
+
+
+def test_setting_a_datasource_sends_its_members_by_their_names_on_the_wire(
+    api: DatasourcesApi, server: Scripted
+) -> None:
+    server.script(Answer())
+    config = DatasourceConfigS3(
+        type="DatasourceConfigS3",
+        full_path="s3://my-bucket/front",
+        s3_region="eu-central-1",
+        s3_access_key_id="test-key-id",
+        s3_secret_access_key="test-secret",
+        thumb_suffix=None,
+    )
+    assert api.update_datasource_by_dataset_id(DATASET, config) is None  # type: ignore[func-returns-value]  # at run time
+    sent = server.request
+    assert (sent.method, sent.path, sent.query) == ("PUT", PATH, [("token", TOKEN)])
+    assert sent.headers["Content-Type"] == "application/json"
+    assert sent.json == {
+        "type": "DatasourceConfigS3",
+        "fullPath": "s3://my-bucket/front",
+        "s3Region": "eu-central-1",
+        "s3AccessKeyId": "test-key-id",
+        "s3SecretAccessKey": "test-secret",
+        "thumbSuffix": None,
+    }
+
+
+def test_a_datasource_may_be_a_dict_of_names_in_python(api: DatasourcesApi, server: Scripted) -> None:
+    server.script(Answer())
+    api.update_datasource_by_dataset_id(DATASET, {"type": "LOCAL", "full_path": "cameras"})
+    assert server.request.json == {"type": "LOCAL", "fullPath": "cameras"}
+
+
+def test_setting_the_watermark(api: DatasourcesApi, server: Scripted) -> None:
+    server.script(Answer())
+    api.update_datasource_processed_until_timestamp_by_dataset_id(
+        DATASET, DatasourceProcessedUntilTimestampRequest(Timestamp(1577836800))
+    )
+    sent = server.request
+    assert (sent.method, sent.path) == ("PUT", f"{PATH}/processedUntilTimestamp")
+    assert sent.json == {"processedUntilTimestamp": 1577836800}
+
+
+@pytest.mark.parametrize(
+    ("call", "error"),
+    [
+        (lambda api: api.get_datasource_by_dataset_id(5), swagger_client.ApiTypeError),
+        (lambda api: api.get_datasource_by_dataset_id(None), swagger_client.ApiTypeError),
+        (lambda api: api.get_datasource_by_dataset_id("../../x"), swagger_client.ApiValueError),
+        (lambda api: api.get_datasource_by_dataset_id(DATASET, verbose=True), swagger_client.ApiTypeError),
+        (
+            lambda api: api.get_list_of_raw_samples_from_datasource_by_dataset_id(
+                DATASET, _from=MongoObjectID(DATASET)
+            ),
+            swagger_client.ApiTypeError,
+        ),
+        (
+            lambda api: api.get_list_of_raw_samples_from_datasource_by_dataset_id(DATASET, to=True),
+            swagger_client.ApiTypeError,
+        ),
+        (
+            lambda api: api.get_list_of_raw_samples_from_datasource_by_dataset_id(DATASET, to=-1),
+            swagger_client.ApiValueError,
+        ),
+        (
+            lambda api: api.get_list_of_raw_samples_from_datasource_by_dataset_id(DATASET, cursor=5),
+            swagger_client.ApiTypeError,
+        ),
+        (lambda api: api.update_datasource_by_dataset_id(DATASET, "LOCAL"), swagger_client.ApiTypeError),
+        (
+            lambda api: api.update_datasource_by_dataset_id(DATASET, DatasourceConfig(None)),
+            swagger_client.ApiValueError,
+        ),
+        (lambda api: api.update_datasource_by_dataset_id(DATASET, {}), swagger_client.ApiValueError),
+    ],
+)
+def test_what_cannot_be_right_is_refused_before_anything_is_sent(
+    api: DatasourcesApi, server: Scripted, call: Any, error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        call(api)
+    assert server.requests == []
+
+
+def test_a_bearer_and_a_token_are_both_sent(server: Scripted) -> None:
+    server.script(WATERMARK)
+    configuration = swagger_client.Configuration(host=server.url, access_token="a.b.c")
+    with swagger_client.ApiClient(configuration) as api_client:
+        api = DatasourcesApi(api_client)
+        api.get_datasource_processed_until_timestamp_by_dataset_id(DATASET)
+        configuration.api_key["ApiKeyAuth"] = TOKEN
+        api.get_datasource_processed_until_timestamp_by_dataset_id(DATASET)
+    bearer, both = server.requests
+    assert (bearer.headers["Authorization"], bearer.query) == ("Bearer a.b.c", [])
+    assert (both.headers["Authorization"], both.query) == ("Bearer a.b.c", [("token", TOKEN)])
+
+
+def test_a_prefix_goes_before_the_token_and_the_hook_renews_it_before_each_use(
+    api: DatasourcesApi, server: Scripted, configuration: swagger_client.Configuration
+) -> None:
+    server.script(WATERMARK)
+    tokens = iter(["first", "second"])
+    configuration.api_key_prefix["ApiKeyAuth"] = "Key"
+    configuration.refresh_api_key_hook = lambda config: config.api_key.update(ApiKeyAuth=next(tokens))
+    for _ in range(2):
+        api.get_datasource_processed_until_timestamp_by_dataset_id(DATASET)
+    assert [sent.query for sent in server.requests] == [[("token", "Key first")], [("token", "Key second")]]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(token=st.text(min_size=1).filter(lambda text: not set(text) & set("\r\n")), cursor=st.text())
+def test_any_token_and_cursor_arrive_as_they_were_given(
+    api: DatasourcesApi, server: Scripted, token: str, cursor: str
+) -> None:
+    server.script(PAGE)
+    server.requests.clear()
+    api.api_client.configuration.api_key["ApiKeyAuth"] = token
+    api.get_list_of_raw_samples_from_datasource_by_dataset_id(DATASET, cursor=cursor)
+    assert server.request.query == [("cursor", cursor), ("token", token)]
+
+
+def test_plus_and_slash_are_percent_encoded(api: DatasourcesApi, server: Scripted) -> None:
+    server.script(WATERMARK)
+    api.api_client.configuration.api_key["ApiKeyAuth"] = "a+b/c=="
+    api.get_datasource_processed_until_timestamp_by_dataset_id(DATASET)
+    assert server.request.raw_query == "token=a%2Bb%2Fc%3D%3D"
+
+
+def test_headers_and_cookie_of_a_client_go_with_every_request(
+    configuration: swagger_client.Configuration, server: Scripted
+) -> None:
+    server.script(WATERMARK)
+    with swagger_client.ApiClient(configuration, "X-Team", "cameras", cookie="session=1") as api_client:
+        api_client.user_agent = "mine/1"
+        api_client.set_default_header("X-More", "yes")
+        DatasourcesApi(api_client).get_datasource_processed_until_timestamp_by_dataset_id(DATASET)
+    sent = server.request.headers
+    assert [sent[name] for name in ("X-Team", "X-More", "Cookie", "User-Agent")] == [
+        "cameras",
+        "yes",
+        "session=1",
+        "mine/1",
+    ]
+
+
+@pytest.mark.parametrize("suffix", ["", "/", "//"])
+def test_a_host_may_end_in_a_slash(server: Scripted, suffix: str) -> None:
+    server.script(WATERMARK)
+    with swagger_client.ApiClient(swagger_client.Configuration(host=server.url + suffix)) as api_client:
+        DatasourcesApi(api_client).get_datasource_processed_until_timestamp_by_dataset_id(DATASET)
+    assert server.request.target == f"{PATH}/processedUntilTimestamp"
+
+
+def test_a_host_may_have_a_path(server: Scripted) -> None:
+    server.script(WATERMARK)
+    with swagger_client.ApiClient(swagger_client.Configuration(host=f"{server.url}/team/api/")) as api_client:
+        DatasourcesApi(api_client).get_datasource_processed_until_timestamp_by_dataset_id(DATASET)
+    assert server.request.target == f"/team/api{PATH}/processedUntilTimestamp"
+
+
+def test_where_the_host_comes_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert swagger_client.Configuration().host == "https://api.lightly.ai"
+    monkeypatch.setenv("LIGHTLY_SERVER_LOCATION", "http://from-the-environment/")
+    assert swagger_client.Configuration(access_token="t").host == "http://from-the-environment/"
+    assert swagger_client.Configuration(host="http://given").host == "http://given"
+    monkeypatch.setenv("LIGHTLY_SERVER_LOCATION", "")
+    assert swagger_client.Configuration().host == "https://api.lightly.ai"
+
+
+def test_the_examples_second_configuration_still_finds_the_server(
+    server: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The seed's examples make a second Configuration for the bearer; the generated client's forgets the host."""
+    server.script(WATERMARK)
+    monkeypatch.setenv("LIGHTLY_SERVER_LOCATION", server.url)
+    configuration = swagger_client.Configuration(host="https://api.lightly.ai")
+    configuration = swagger_client.Configuration(access_token="a.b.c")
+    with swagger_client.ApiClient(configuration) as api_client:
+        DatasourcesApi(api_client).get_datasource_processed_until_timestamp_by_dataset_id(DATASET)
+    assert server.request.headers["Authorization"] == "Bearer a.b.c"
+
+
+def test_a_client_without_a_configuration_takes_the_default_one(
+    server: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.script(WATERMARK)
+    monkeypatch.setattr(swagger_client.Configuration, "_default", None)
+    default = swagger_client.Configuration(host=server.url, api_key={"ApiKeyAuth": TOKEN})
+    swagger_client.Configuration.set_default(default)
+    default.api_key["ApiKeyAuth"] = "changed afterwards"
+    api = DatasourcesApi()
+    api.get_datasource_processed_until_timestamp_by_dataset_id(DATASET)
+    api.api_client.close()
+    assert server.request.query == [("token", TOKEN)]
+
+
+def test_a_copy_of_a_configuration_has_credentials_of_its_own() -> None:
+    configuration = swagger_client.Configuration(api_key={"ApiKeyAuth": TOKEN}, username="u", password="p")
+    configuration.retries = 7
+    for twin in (copy.deepcopy(configuration), configuration.copy()):
+        twin.api_key["ApiKeyAuth"] = "other"
+        assert configuration.api_key == {"ApiKeyAuth": TOKEN}
+        assert (twin.retries, twin.host) == (7, configuration.host)
+        assert twin.get_basic_auth_token() == "Basic dTpw"
+
+
+def test_a_config_made_from_an_answer_can_be_put_back(api: DatasourcesApi, server: Scripted) -> None:
+    server.script(LOCAL, Answer())
+    config = api.get_datasource_by_dataset_id(DATASET)
+    assert isinstance(config, DatasourceConfigLOCAL)
+    config.full_path = "cameras/front"
+    api.update_datasource_by_dataset_id(DATASET, config)
+    assert server.requests[1].json == {"type": "LOCAL", "fullPath": "cameras/front", "purpose": "INPUT_OUTPUT"}

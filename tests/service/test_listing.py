@@ -1,0 +1,168 @@
+"""What a listing costs, and that one request is bounded in time: counted by a proxy before a real S3 server."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from headwater.domain.dataset import NewDataset
+from headwater.domain.errors import TooManyRequests
+from headwater.domain.users import Principal
+from headwater.service import limits
+from headwater.service.configure import put_datasource
+from headwater.service.headwater import Headwater, open_headwater
+from headwater.service.limits import InFlight
+from headwater.service.listing import SamplesPage, list_samples
+from headwater.settings import Settings
+from tests.fault_proxy import Delay, FaultProxy
+from tests.servers import KEY_ID, SECRET, moto_server
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+ADA = Principal("ada")
+BUCKET = "costs"
+
+
+@pytest.fixture(scope="module")
+def moto() -> Iterator[str]:
+    with moto_server() as url:
+        client: S3Client = boto3.client(
+            "s3",
+            endpoint_url=url,
+            region_name="us-east-1",
+            aws_access_key_id=KEY_ID,
+            aws_secret_access_key=SECRET,
+            config=Config(s3={"addressing_style": "path"}),
+        )
+        client.create_bucket(Bucket=BUCKET)
+        keys = [f"{folder}/{index:03}.{suffix}" for folder, suffix, count in FOLDERS for index in range(count)]
+        for key in keys:
+            client.put_object(Bucket=BUCKET, Key=key, Body=b"")
+        client.close()
+        yield url
+
+
+FOLDERS = [
+    ("own/.lightly/predictions/task", "json", 60),
+    ("own/a", "png", 12),
+    ("plain/a", "png", 100),
+    ("mixed/a", "txt", 45),
+    ("mixed/b", "png", 5),
+    ("mixed/c", "txt", 50),
+]
+
+
+@asynccontextmanager
+async def _service(folder: Path, endpoint: str, path: str, page_size: int) -> AsyncIterator[tuple[Headwater, str]]:
+    """A service with a dataset on `path` of the bucket behind `endpoint`; its id."""
+    settings = Settings.load(
+        {
+            "HEADWATER_DATA_DIR": str(folder / "data"),
+            "HEADWATER_ALLOWED_ENDPOINTS": "127.0.0.1",
+            "HEADWATER_PAGE_SIZE": str(page_size),
+        }
+    )
+    async with open_headwater(settings) as hw:
+        dataset = await hw.catalog.add_dataset("ada", NewDataset(name="costs"))
+        config = {
+            "type": "OBS",
+            "fullPath": f"{BUCKET}/{path}",
+            "obsEndpoint": endpoint,
+            "obsAccessKeyId": KEY_ID,
+            "obsSecretAccessKey": SECRET,
+        }
+        await put_datasource(hw, ADA, dataset.id, config)
+        yield hw, dataset.id
+
+
+async def _pages(hw: Headwater, dataset: str, **window: int) -> list[SamplesPage]:
+    pages = [await list_samples(hw, ADA, dataset, **window)]
+    while pages[-1].has_more:
+        pages.append(await list_samples(hw, ADA, dataset, cursor=pages[-1].cursor))
+    return pages
+
+
+async def test_a_listing_costs_one_request_for_each_page_deep_and_shallow_alike(tmp_path: Path, moto: str) -> None:
+    with FaultProxy(moto) as proxy:
+        async with _service(tmp_path, proxy.url, "plain", 10) as (hw, dataset):
+            costs, cursor = [], None
+            while True:
+                before = len(proxy.requests)
+                page = await list_samples(hw, ADA, dataset, cursor=cursor)
+                costs.append((len(proxy.requests) - before, len(page.samples)))
+                cursor = page.cursor
+                if not page.has_more:
+                    break
+    assert costs == [(1, 10)] * 10
+
+
+async def test_keys_that_are_no_samples_cost_no_more_than_reading_them_once(tmp_path: Path, moto: str) -> None:
+    with FaultProxy(moto) as proxy:
+        async with _service(tmp_path, proxy.url, "mixed", 10) as (hw, dataset):
+            pages = await _pages(hw, dataset)
+    names = [sample.file_name for page in pages for sample in page.samples]
+    assert names == [f"b/{index:03}.png" for index in range(5)]
+    assert len(proxy.requests) <= 100 / 10 * 1.5
+    assert len(pages) == 2, "as long as little was found and time is left, a request reads on"
+
+
+async def test_a_window_without_files_is_read_in_one_request_of_the_user(tmp_path: Path, moto: str) -> None:
+    with FaultProxy(moto) as proxy:
+        async with _service(tmp_path, proxy.url, "plain", 10) as (hw, dataset):
+            pages = await _pages(hw, dataset, start=1, end=2)
+    assert [len(page.samples) for page in pages] == [0]
+    assert len(proxy.requests) == 10
+
+
+async def test_the_own_folder_is_stepped_over_rather_than_read(tmp_path: Path, moto: str) -> None:
+    with FaultProxy(moto) as proxy:
+        async with _service(tmp_path, proxy.url, "own", 10) as (hw, dataset):
+            pages = await _pages(hw, dataset)
+    assert [sample.file_name for page in pages for sample in page.samples] == [f"a/{i:03}.png" for i in range(12)]
+    assert len(proxy.requests) == 3, "60 predictions would have been six requests of their own"
+
+
+async def test_an_empty_window_asks_the_store_nothing(tmp_path: Path, moto: str) -> None:
+    with FaultProxy(moto) as proxy:
+        async with _service(tmp_path, proxy.url, "plain", 10) as (hw, dataset):
+            (page,) = await _pages(hw, dataset, start=10, end=9)
+            again = await list_samples(hw, ADA, dataset, cursor=page.cursor)
+    assert (page.samples, page.has_more, again.samples, again.has_more) == ([], False, [], False)
+    assert proxy.requests == []
+
+
+async def test_a_slow_store_makes_pages_short_and_loses_nothing(tmp_path: Path, moto: str) -> None:
+    """One request of a user works for seconds at most, then hands back a cursor."""
+    with FaultProxy(moto) as proxy:
+        async with _service(tmp_path, proxy.url, "mixed", 10) as (hw, dataset):
+            proxy.faults.extend([Delay(1.2)] * 5)
+            began = time.monotonic()
+            first = await list_samples(hw, ADA, dataset)
+            assert time.monotonic() - began < 6
+            assert first.has_more
+            assert len(proxy.requests) < 6
+            rest = first
+            names = [sample.file_name for sample in first.samples]
+            while rest.has_more:
+                rest = await list_samples(hw, ADA, dataset, cursor=rest.cursor)
+                names += [sample.file_name for sample in rest.samples]
+    assert names == [f"b/{index:03}.png" for index in range(5)]
+
+
+def test_one_user_has_so_many_requests_under_way_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MOST", 2)
+    in_flight = InFlight()
+    with in_flight.of("ada"), in_flight.of("ada"), in_flight.of("bob"):
+        with pytest.raises(TooManyRequests) as caught, in_flight.of("ada"):
+            pass
+        assert caught.value.retry_after is not None
+    with in_flight.of("ada"), in_flight.of("ada"):
+        pass

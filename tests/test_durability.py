@@ -1,0 +1,103 @@
+"""A 200 means that it is on disk: the server is killed at random moments of many writes, and forgets none."""
+
+from __future__ import annotations
+
+import random
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.live import Live, environ_for, start
+
+
+class Writer(threading.Thread):
+    """Writes to one dataset until the server is gone, and notes what was acknowledged, and what was under way."""
+
+    def __init__(self, live: Live, number: int) -> None:
+        super().__init__()
+        self.live = live
+        self.dataset = live.dataset(f"kept {number}")
+        self.config: dict[str, Any] = {}
+        self.mark = 0
+        self.made: list[str] = []
+        self.unsure: dict[str, Any] = {}
+
+    def run(self) -> None:
+        """Write and write again."""
+        path = self.live.datasource(self.dataset)
+        for step in range(1, 10_000):
+            try:
+                config = {"type": "LOCAL", "fullPath": f"folder/{step}", "thumbSuffix": f"{step}"}
+                self.unsure = {"config": config}
+                assert self.live.call("PUT", path, config).status == 200
+                self.config, self.mark = config, 0
+                self.unsure = {"mark": step}
+                mark = {"processedUntilTimestamp": step}
+                assert self.live.call("PUT", f"{path}/processedUntilTimestamp", mark).status == 200
+                self.mark = step
+                self.unsure = {}
+                made = self.live.call("POST", "/v1/datasets", {"name": f"{self.dataset} {step}"})
+                assert made.status == 201
+                self.made.append(made.json["id"])
+            except OSError:
+                return
+
+    def check(self, live: Live) -> None:
+        """Hold what the catalog has now against what was acknowledged."""
+        found = live.call("GET", live.datasource(self.dataset)).json
+        mark = live.call("GET", live.datasource(self.dataset, "processedUntilTimestamp")).json[
+            "processedUntilTimestamp"
+        ]
+        configs = [self.config.get("fullPath"), self.unsure.get("config", self.config).get("fullPath")]
+        assert found.get("fullPath") in configs
+        marks = {self.mark, self.unsure.get("mark", self.mark)} | ({0} if "config" in self.unsure else set())
+        assert mark in marks
+        for dataset in self.made:
+            assert live.call("GET", f"/v1/datasets/{dataset}").status == 200
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_killed_with_9_at_a_random_moment(tmp_path: Path, seed: int) -> None:
+    environ = environ_for(tmp_path / "data")
+    live = start(environ, tmp_path)
+    live.token = live.headwater("token", "create", "--user", "ada")
+    writers = [Writer(live, number) for number in range(3)]
+    for writer in writers:
+        writer.start()
+    time.sleep(random.Random(seed).uniform(0.3, 1.5))
+    assert live.stop(signal.SIGKILL) == -signal.SIGKILL
+    for writer in writers:
+        writer.join(30)
+    assert any(writer.made for writer in writers)
+    again = start(environ, tmp_path)
+    again.token = live.token
+    try:
+        for writer in writers:
+            writer.check(again)
+    finally:
+        assert again.stop() == 0
+
+
+def test_sigterm_finishes_what_is_under_way(tmp_path: Path) -> None:
+    """A file that is being downloaded arrives whole, and the exit code is 0."""
+    files = tmp_path / "files"
+    files.mkdir()
+    data = random.Random(1).randbytes(8 << 20)
+    (files / "large.png").write_bytes(data)
+    live = start(environ_for(tmp_path / "data", local_root=str(files)), tmp_path)
+    live.token = live.headwater("token", "create", "--user", "ada")
+    (page,) = live.pages(live.configured({"type": "LOCAL", "fullPath": ""}))
+    import urllib.request
+
+    with urllib.request.urlopen(page["data"][0]["readUrl"]) as answer:
+        got = answer.read(1 << 16)
+        live.process.terminate()
+        time.sleep(0.5)
+        assert live.process.poll() is None
+        got += answer.read()
+    assert got == data
+    assert live.stop() == 0

@@ -1,0 +1,114 @@
+"""What the project says of itself is true: documents, dependencies, demo, wheels."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import headwater
+import swagger_client
+from headwater.settings import SPECS
+
+ROOT = Path(__file__).parent.parent
+
+
+def _project(folder: str = "") -> dict[str, Any]:
+    return tomllib.loads((ROOT / folder / "pyproject.toml").read_text())
+
+
+def test_the_demo_holds_every_step() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "headwater", "demo"], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    steps = [int(number) for number in re.findall(r"^ ?(\d+)\. ", done.stdout, re.MULTILINE)]
+    assert steps == list(range(1, len(steps) + 1))
+    assert "250 samples, each once" in done.stdout
+    assert len(re.findall(r"arrived/new_\d", done.stdout)) == 5
+
+
+def test_the_readme_shows_the_demo_as_it_is() -> None:
+    """Word for word, but for ids, times and ports."""
+    done = subprocess.run(
+        [sys.executable, "-m", "headwater", "demo"], capture_output=True, text=True, timeout=120, check=True
+    )
+    shown = re.search(r"```text\n( 1\. Make a folder.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert shown is not None
+
+    def settled(text: str) -> list[str]:
+        text = re.sub(r"\b[0-9a-f]{24}\b|\b\d{10}\b|127\.0\.0\.1:\d+|[\d.]+ seconds", "…", text)
+        return [line.rstrip() for line in text.strip().splitlines()]
+
+    assert settled(shown[1]) == settled(done.stdout)
+
+
+def test_generated_pages_are_up_to_date() -> None:
+    pages = runpy.run_path(str(ROOT / "docs/generate.py"))["pages"]()
+    stale = [
+        str(file.relative_to(ROOT)) for file, text in pages.items() if not file.exists() or file.read_text() != text
+    ]
+    assert stale == [], "run `make docs`"
+
+
+def test_every_run_time_dependency_has_its_reason() -> None:
+    named = {re.split(r"[\[<>=~; ]", line)[0] for line in _project()["project"]["dependencies"]}
+    choices = (ROOT / "docs/architecture.md").read_text().split("## Choices")[1]
+    assert {name for name in named if f"`{name}`" not in choices} == set()
+    assert _project("client")["project"]["dependencies"] == ["urllib3>=1.26.18"]
+
+
+def test_every_setting_is_documented() -> None:
+    page = (ROOT / "docs/reference/settings.md").read_text()
+    assert all(f"`{spec.env}`" in page for spec in SPECS)
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("client/*.md")]:
+        for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_versions_agree() -> None:
+    assert headwater.__version__ == swagger_client.__version__
+    assert re.search(r"^## (Unreleased|\d)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("folder", "expected"),
+    [
+        (".", {"headwater/openapi/datasources.yaml", "headwater/py.typed", "headwater/web/docs.html"}),
+        ("client", {"swagger_client/__init__.py", "swagger_client/py.typed"}),
+    ],
+)
+def test_a_wheel_holds_what_it_needs(tmp_path: Path, folder: str, expected: set[str]) -> None:
+    subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "wheel",
+            "-q",
+            "--no-deps",
+            "--no-build-isolation",
+            "-w",
+            tmp_path,
+            ROOT / folder,
+        ],
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
+    (wheel,) = tmp_path.glob("*.whl")
+    names = set(zipfile.ZipFile(wheel).namelist())
+    assert expected <= names
+    assert {name for name in names if name.startswith("tests")} == set()
+    if folder == ".":
+        assert any(re.search(r"migrations/versions/0001.*\.py", name) for name in names)
