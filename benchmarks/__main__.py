@@ -104,7 +104,8 @@ def main() -> None:
         print(f"Listing {OBJECTS:,} objects of a synthetic bucket, with a signed read URL each:", flush=True)
         list_through_headwater(live, small)
         memory_few = peak_memory(live)
-        ours, theirs = [], []
+        ours: list[float] = []
+        theirs: list[float] = []
         for turn in range(ROUNDS):
             for name, rounds, work in (
                 ("Headwater over HTTP", ours, lambda: list_through_headwater(live, large)),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import bisect
 import sys
-from functools import lru_cache
+from functools import cache
 from urllib.parse import parse_qs, urlsplit
 
 BUCKET = "synthetic"
@@ -26,7 +26,7 @@ class Bucket:
     def __init__(self, count: int) -> None:
         self.keys = [key(index) for index in range(count)]
 
-    @lru_cache(maxsize=None)  # noqa: B019  one bucket lives as long as the process
+    @cache  # noqa: B019  one bucket lives as long as the process
     def page(self, start: int, limit: int) -> bytes:
         """The XML of a page, as AWS writes it."""
         chosen = self.keys[start : start + limit]

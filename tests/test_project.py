@@ -31,7 +31,7 @@ def test_the_demo_holds_every_step() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     steps = [int(number) for number in re.findall(r"^ ?(\d+)\. ", done.stdout, re.MULTILINE)]
     assert steps == list(range(1, len(steps) + 1))
-    assert "250 samples, each once" in done.stdout
+    assert "250 samples with times" in done.stdout
     assert len(re.findall(r"arrived/new_\d", done.stdout)) == 5
 
 

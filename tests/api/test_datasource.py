@@ -36,6 +36,7 @@ def test_a_put_that_fails_changes_nothing(live: Live) -> None:
     dataset = live.configured(VALID["S3"])
     live.call("PUT", live.datasource(dataset, "processedUntilTimestamp"), {"processedUntilTimestamp": 5})
     before = _get(live, dataset)
+    broken: Any
     for broken in ({**VALID["S3"], "s3Region": "moon"}, {"type": "S4"}, [], {**before, "s3AccessKeyId": "other"}):
         answer = live.call("PUT", live.datasource(dataset), broken)
         assert (answer.status, answer.code) == (400, "MALFORMED_REQUEST")

@@ -5,7 +5,17 @@ from __future__ import annotations
 import subprocess
 import sys
 
-SLOW = ("sqlalchemy", "alembic", "fastapi", "starlette", "uvicorn", "httpcore", "cryptography", "jwt", "pydantic")
+SLOW: tuple[str, ...] = (
+    "sqlalchemy",
+    "alembic",
+    "fastapi",
+    "starlette",
+    "uvicorn",
+    "httpcore",
+    "cryptography",
+    "jwt",
+    "pydantic",
+)
 SLOW += ("structlog", "yaml", "msgspec", "swagger_client", "asyncio", "platformdirs", "rich.console")
 
 

@@ -16,7 +16,7 @@ KEY, OTHER_KEY = b"k" * 32, b"o" * 32
 SIGNER = CursorSigner([KEY])
 CURSOR = Cursor("5" * 24, "place", Window(3, 9), "a/b.png")
 
-keys = st.none() | st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=300)
+keys = st.none() | st.text(st.characters(codec="utf-8"), min_size=1, max_size=300)
 cursors = st.builds(
     Cursor,
     st.just("5" * 24),

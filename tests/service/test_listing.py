@@ -83,8 +83,8 @@ async def _service(folder: Path, endpoint: str, path: str, page_size: int) -> As
         yield hw, dataset.id
 
 
-async def _pages(hw: Headwater, dataset: str, **window: int) -> list[SamplesPage]:
-    pages = [await list_samples(hw, ADA, dataset, **window)]
+async def _pages(hw: Headwater, dataset: str, start: int | None = None, end: int | None = None) -> list[SamplesPage]:
+    pages = [await list_samples(hw, ADA, dataset, start=start, end=end)]
     while pages[-1].has_more:
         pages.append(await list_samples(hw, ADA, dataset, cursor=pages[-1].cursor))
     return pages

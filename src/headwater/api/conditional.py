@@ -11,6 +11,7 @@ from starlette.datastructures import Headers
 
 _ETAGS = re.compile(r'(?:W/)?"[^"]*"')
 _ONE_RANGE = re.compile(r"bytes[ \t]*=[ \t]*([0-9]{0,18})[ \t]*-[ \t]*([0-9]{0,18})", re.IGNORECASE)
+_UNSATISFIABLE = (0, 0)
 
 
 @dataclass(slots=True)
@@ -75,9 +76,6 @@ def _range_holds(request: Headers, etag: str, modified: int) -> bool:
         return True
     condition = condition.strip()
     return condition == etag or _date(condition) == modified
-
-
-_UNSATISFIABLE = (0, 0)
 
 
 def _range(value: str, size: int) -> tuple[int, int] | None:

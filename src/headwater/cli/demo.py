@@ -91,23 +91,23 @@ def _use(api: DatasourcesApi, dataset: MongoObjectID, bucket: Path) -> None:
     )
     from swagger_client.model.timestamp import Timestamp
 
-    _step(4, "Connect the dataset to the folder")
+    _step(4, "Connect the dataset to the folder: update_datasource_by_dataset_id")
     api.update_datasource_by_dataset_id(dataset, DatasourceConfigLOCAL(type="LOCAL", full_path=bucket.name))
     config = api.get_datasource_by_dataset_id(dataset).to_dict()
     _said(", ".join(f"{name}: {value}" for name, value in config.items()))
 
-    _step(5, "Verify the access by trying it: list, read, write, replace")
+    _step(5, "Verify the access by trying it, list, read, write, replace: verify_datasource_by_dataset_id")
     verified = api.verify_datasource_by_dataset_id(dataset).to_dict()
     _said(", ".join(f"{name}: {works}" for name, works in verified.items()))
     _check(all(verified.values()) and len(verified) == 4, f"not all access works: {verified}")
     _check(not (bucket / ".lightly").exists(), "the verification left something behind")
 
     now = int(time.time())
-    _step(6, f"List all samples up to now ({now}), {PAGE} a page")
+    _step(6, f"List all samples up to now, {PAGE} a page: get_list_of_raw_samples_from_datasource_by_dataset_id")
     rows = list(_rows(api, dataset, Timestamp(0), Timestamp(now)))
     expected = sorted(str(path.relative_to(bucket)) for path in bucket.rglob("*.png"))
     _check([row.file_name for row in rows] == expected, "the listing is not the folder's images in order")
-    _said(f"{len(rows)} samples, each once, in order; labels.json and notes.txt are left out")
+    _said(f"{len(rows)} samples with times up to {now}, each once, in order; labels.json and notes.txt are left out")
 
     _step(7, "Download one from its read URL, which needs no token, and compare the bytes")
     row = rows[len(rows) // 2]
@@ -117,7 +117,7 @@ def _use(api: DatasourcesApi, dataset: MongoObjectID, bucket: Path) -> None:
     _check(got == (bucket / row.file_name).read_bytes(), f"{row.file_name} came with other bytes")
     _said(f"{len(got)} bytes of {kind}, the same as on disk")
 
-    _step(8, "Remember how far we got: set the watermark")
+    _step(8, "Remember how far we got: update_datasource_processed_until_timestamp_by_dataset_id")
     api.update_datasource_processed_until_timestamp_by_dataset_id(
         dataset, DatasourceProcessedUntilTimestampRequest(processed_until_timestamp=Timestamp(now))
     )
@@ -125,7 +125,7 @@ def _use(api: DatasourcesApi, dataset: MongoObjectID, bucket: Path) -> None:
     _check(mark.value == now, f"the watermark is {mark}")
     _said(f"processed until {now}; a 200 means that it is on disk")
 
-    _step(9, f"{NEW} more images arrive; list what is new since the watermark: exactly those")
+    _step(9, f"{NEW} more images arrive; list what came after the watermark: exactly those")
     time.sleep(max(0.0, now + 1.05 - time.time()))  # windows are whole seconds: let the one that is listed pass
     for index in range(NEW):
         _write_image(bucket / "arrived" / f"new_{index}.png", IMAGES + index)
