@@ -57,5 +57,5 @@ def log_to_stderr(level: str = "WARNING") -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for noisy in ("httpcore", "aiosqlite", "asyncio", "sqlalchemy", "alembic"):
+    for noisy in ("httpcore", "asyncio", "sqlalchemy", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -126,6 +126,11 @@ class Settings:
         host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(self.host, self.host)  # noqa: S104
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
+    @property
+    def mount_root(self) -> Path | None:
+        """The mount root of LOCAL datasources, absolute, so that it is the same however it was spelled."""
+        return None if self.local_root is None else self.local_root.expanduser().absolute()
+
     def listening_on(self, port: int) -> Settings:
         """These settings with the port that was really taken."""
         return replace(self, port=port)

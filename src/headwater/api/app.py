@@ -29,7 +29,7 @@ def create_app(hw: Headwater) -> FastAPI:
     app.state.headwater = hw
     for router in ROUTERS:
         app.include_router(router)
-    app.router.routes += files.routes(hw.settings.local_root, hw.read_urls, error_response)
+    app.router.routes += files.routes(hw.settings.mount_root, hw.read_urls, error_response)
     app.router.routes += docs.routes(hw.settings.base_url)
     app.add_exception_handler(HeadwaterError, _known)
     app.add_exception_handler(HTTPException, _unrouted)

@@ -46,7 +46,7 @@ async def open_headwater(settings: Settings) -> AsyncIterator[Headwater]:
     """
     verifier = _jwt_verifier(settings)
     keyring = _keyring(settings)
-    read_urls = ReadUrlSigner(keyring.derive("read urls"), settings.base_url, str(settings.local_root or ""))
+    read_urls = ReadUrlSigner(keyring.derive("read urls"), settings.base_url, str(settings.mount_root or ""))
     stores = Stores(settings, read_urls)
     try:
         catalog = await Catalog.open(settings.catalog_url, keyring)

@@ -1,0 +1,372 @@
+"""What must survive a restart: users, tokens, datasets, their datasources, secrets and watermarks.
+
+Queries live here, decisions do not: where a rule is needed inside a transaction, the caller hands it in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, Self
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, bindparam, delete, exc, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from headwater.catalog.engine import Database, database_of, reason_of
+from headwater.catalog.keyring import SETTING, Keyring
+from headwater.catalog.rows import (
+    dataset_of,
+    datasource_of,
+    now_ms,
+    row_of_dataset,
+    row_of_datasource,
+    token_of,
+)
+from headwater.catalog.schema import stored_version
+from headwater.catalog.tables import datasets, datasources, tokens, users
+from headwater.domain.dataset import Dataset, NewDataset
+from headwater.domain.datasource import Datasource, Purpose
+from headwater.domain.errors import CatalogUnavailable, HeadwaterError, NameTaken, StartupError
+from headwater.domain.ids import new_id
+from headwater.domain.purposes import Reconfigured
+from headwater.domain.users import ApiToken
+
+_SOURCE_COLUMNS = (datasources.c.id, datasources.c.purpose, datasources.c.config, datasources.c.secret)
+_IDS_AT_ONCE = 5_000  # databases limit how many parameters a statement may have
+_MOST_ROWS = 2**31 - 1  # the most that LIMIT and OFFSET may say
+
+_token = select(tokens).where(tokens.c.digest == bindparam("digest"), tokens.c.revoked_at.is_(None))
+_dataset = select(datasets).where(datasets.c.id == bindparam("dataset_id"))
+_dataset_locked = select(datasets.c.id).where(datasets.c.id == bindparam("dataset_id")).with_for_update()
+_sources = (
+    select(*_SOURCE_COLUMNS).where(datasources.c.dataset_id == bindparam("dataset_id")).order_by(datasources.c.purpose)
+)
+_dataset_with_sources = (
+    select(datasets, *(column.label(f"source_{column.name}") for column in _SOURCE_COLUMNS))
+    .outerjoin(datasources, datasources.c.dataset_id == datasets.c.id)
+    .where(datasets.c.id == bindparam("dataset_id"))
+    .order_by(datasources.c.purpose)
+)
+_source_ids = (
+    select(datasources.c.dataset_id, datasources.c.id)
+    .where(datasources.c.dataset_id.in_(bindparam("dataset_ids", expanding=True)))
+    .order_by(datasources.c.dataset_id, datasources.c.purpose)
+)
+_set_watermark = (
+    update(datasets)
+    .where(
+        datasets.c.id == bindparam("dataset_id"),
+        sa.exists().where(
+            datasources.c.dataset_id == datasets.c.id,
+            datasources.c.purpose.in_((Purpose.INPUT_OUTPUT.value, Purpose.INPUT.value)),
+        ),
+    )
+    .values(watermark=bindparam("seconds"))
+)
+
+
+class Catalog:
+    """The catalog, open. Safe to use from many tasks at once, and beside other processes on the same database.
+
+    What a writing method changed is on disk when it returns.
+
+    Raises:
+        CatalogUnavailable: (from every method) the database is down, locked for too long, or full.
+    """
+
+    def __init__(self, database: Database, keyring: Keyring) -> None:
+        self._database = database
+        self._keyring = keyring
+
+    @classmethod
+    async def open(cls, url: str, keyring: Keyring) -> Self:
+        """Open the catalog, make it where there is none, and bring its tables to the newest version.
+
+        Args:
+            url: `sqlite:///path` or `postgresql://…`.
+            keyring: must hold every key that secrets in the catalog were encrypted with.
+
+        Raises:
+            StartupError: the database cannot be opened, a newer version wrote it, or a key is missing.
+        """
+        database = database_of(url)
+        catalog = cls(database, keyring)
+        try:
+            await asyncio.to_thread(database.prepare)
+            await database.read(catalog._check_keys)
+        except (exc.SQLAlchemyError, OSError, CatalogUnavailable) as error:
+            await database.close()
+            raise StartupError(f"catalog {database.name} cannot be opened: {reason_of(error)}") from error
+        except BaseException:
+            await database.close()
+            raise
+        return catalog
+
+    async def close(self) -> None:
+        """Close all connections. Nothing may be under way any more."""
+        await self._database.close()
+
+    async def ping(self) -> None:
+        """Raise CatalogUnavailable unless the catalog answers a query."""
+        await self._database.read(stored_version)
+
+    def _check_keys(self, connection: Connection) -> None:
+        secret, ids = datasources.c.secret, self._keyring.ids
+        of_key = {key_id: func.substr(secret, 1, len(key_id) + 1) == f"{key_id}:" for key_id in ids}
+        columns = select(datasources.c.dataset_id, secret).where(secret.is_not(None)).limit(1)
+        foreign = connection.execute(columns.where(*(~held for held in of_key.values()))).first()
+        if foreign is not None:
+            key_id = foreign.secret.partition(":")[0]
+            raise StartupError(
+                f"the catalog holds secrets encrypted with the key '{key_id}', which is not among this server's "
+                f"keys ({', '.join(ids)}): add it to {SETTING}, or restore the key file that belongs to this catalog"
+            )
+        for key_id, held in of_key.items():
+            row = connection.execute(columns.where(held)).first()
+            if row is None:
+                continue
+            try:
+                self._keyring.decrypt(row.secret, row.dataset_id)
+            except HeadwaterError:
+                raise StartupError(
+                    f"the key '{key_id}' does not decrypt the catalog's secrets: it is another key than the one of "
+                    f"that id that encrypted them. Correct {SETTING}, or restore the key file"
+                ) from None
+
+    async def ensure_user(self, name: str) -> None:
+        """Make the user where there is none."""
+        await self._database.write(lambda connection: _ensure_user(connection, name))
+
+    async def users(self) -> list[str]:
+        """The names of all users, in order."""
+        query = select(users.c.name).order_by(users.c.name)
+        return await self._database.read(lambda connection: list(connection.execute(query).scalars()))
+
+    async def has_user(self, name: str) -> bool:
+        """Whether there is such a user."""
+        query = select(users.c.name).where(users.c.name == name)
+        return await self._database.read(lambda connection: connection.execute(query).first() is not None)
+
+    async def add_token(self, user: str, admin: bool, digest: bytes) -> ApiToken:
+        """Store a token's SHA-256. Makes the user where there is none."""
+        token = ApiToken(id=new_id(), user=user, admin=admin, created_at=now_ms(), revoked_at=None)
+
+        def work(connection: Connection) -> None:
+            _ensure_user(connection, user)
+            connection.execute(
+                insert(tokens),
+                {
+                    "id": token.id,
+                    "user": user,
+                    "admin": admin,
+                    "digest": digest,
+                    "created_at": token.created_at,
+                    "revoked_at": None,
+                },
+            )
+
+        await self._database.write(work)
+        return token
+
+    async def tokens(self) -> list[ApiToken]:
+        """All tokens, also revoked ones, in the order they were made."""
+        query = select(tokens).order_by(tokens.c.created_at, tokens.c.id)
+        return await self._database.read(lambda connection: [token_of(row) for row in connection.execute(query)])
+
+    async def revoke_token(self, token_id: str) -> bool:
+        """Make a token worthless at once. False if there is none; one revoked before keeps its time."""
+        statement = (
+            update(tokens)
+            .where(tokens.c.id == token_id)
+            .values(revoked_at=func.coalesce(tokens.c.revoked_at, now_ms()))
+        )
+        return await self._changes(statement)
+
+    async def token(self, digest: bytes) -> ApiToken | None:
+        """The token of this SHA-256; None if there is none or it was revoked."""
+
+        def work(connection: Connection) -> ApiToken | None:
+            row = connection.execute(_token, {"digest": digest}).first()
+            return token_of(row) if row is not None else None
+
+        return await self._database.read(work)
+
+    async def add_dataset(self, owner: str, new: NewDataset) -> Dataset:
+        """Make a dataset. Makes the owner where there is no such user.
+
+        Raises:
+            NameTaken: the owner has a dataset of that name.
+        """
+        now = now_ms()
+        dataset = Dataset(
+            id=new_id(),
+            owner=owner,
+            name=new.name,
+            type=new.type,
+            img_type=new.img_type,
+            creator=new.creator,
+            parent_id=new.parent_id,
+            every_file=new.every_file,
+            watermark=0,
+            created_at=now,
+            modified_at=now,
+        )
+
+        def work(connection: Connection) -> None:
+            _ensure_user(connection, owner)
+            try:
+                connection.execute(insert(datasets), row_of_dataset(dataset))
+            except exc.IntegrityError:
+                raise _name_taken(new.name) from None
+
+        await self._database.write(work)
+        return dataset
+
+    async def dataset(self, dataset_id: str) -> Dataset | None:
+        """The dataset of this id."""
+
+        def work(connection: Connection) -> Dataset | None:
+            row = connection.execute(_dataset, {"dataset_id": dataset_id}).first()
+            return dataset_of(row) if row is not None else None
+
+        return await self._database.read(work)
+
+    async def datasets(self, owner: str | None, limit: int | None = None, offset: int = 0) -> list[Dataset]:
+        """One user's datasets, or everyone's, by the time they were made, then by id.
+
+        Args:
+            owner: None for everyone's.
+            limit: at most so many; None for all.
+            offset: how many to leave out at the beginning.
+        """
+        query = _of_owner(select(datasets), owner).offset(min(offset, _MOST_ROWS))
+        return await self._datasets(query if limit is None else query.limit(min(limit, _MOST_ROWS)))
+
+    async def datasets_named(self, name: str, owner: str | None = None) -> list[Dataset]:
+        """The datasets of exactly this name, of one user or of everyone, in the order of `datasets`."""
+        return await self._datasets(_of_owner(select(datasets).where(datasets.c.name == name), owner))
+
+    async def rename_dataset(self, dataset_id: str, name: str) -> bool:
+        """Give a dataset another name. False if there is no such dataset.
+
+        Raises:
+            NameTaken: the owner has another dataset of that name.
+        """
+        statement = update(datasets).where(datasets.c.id == dataset_id).values(name=name, modified_at=now_ms())
+        try:
+            return await self._changes(statement)
+        except exc.IntegrityError:
+            raise _name_taken(name) from None
+
+    async def delete_dataset(self, dataset_id: str) -> bool:
+        """Remove a dataset with its datasources, secrets and watermark. False if there is none."""
+        return await self._changes(delete(datasets).where(datasets.c.id == dataset_id))
+
+    async def datasources(self, dataset_id: str) -> list[Datasource]:
+        """The datasources of a dataset, secrets decrypted."""
+        return await self._database.read(lambda connection: self._datasources(connection, dataset_id))
+
+    async def dataset_with_datasources(self, dataset_id: str) -> tuple[Dataset, list[Datasource]] | None:
+        """A dataset and its datasources, secrets decrypted, in one round trip; None if there is no dataset."""
+        rows = await self._database.read(
+            lambda connection: connection.execute(_dataset_with_sources, {"dataset_id": dataset_id}).all()
+        )
+        if not rows:
+            return None
+        held = [
+            datasource_of(
+                self._keyring, row.source_id, dataset_id, row.source_purpose, row.source_config, row.source_secret
+            )
+            for row in rows
+            if row.source_id is not None
+        ]
+        return dataset_of(rows[0]), held
+
+    async def datasource_ids(self, dataset_ids: Sequence[str]) -> dict[str, list[str]]:
+        """The ids of the datasources of each of these datasets; an empty list where there are none."""
+        found: dict[str, list[str]] = {dataset_id: [] for dataset_id in dataset_ids}
+
+        def work(connection: Connection) -> list[Any]:
+            rows: list[Any] = []
+            for start in range(0, len(dataset_ids), _IDS_AT_ONCE):
+                some = dataset_ids[start : start + _IDS_AT_ONCE]
+                rows += connection.execute(_source_ids, {"dataset_ids": some})
+            return rows
+
+        for row in await self._database.read(work):
+            found[row.dataset_id].append(row.id)
+        return found
+
+    async def change_datasources(
+        self, dataset_id: str, decide: Callable[[Sequence[Datasource]], Reconfigured]
+    ) -> Reconfigured | None:
+        """Read a dataset's datasources and store in their place what `decide` makes of them, in one transaction.
+
+        Where the input moved, the watermark is 0 again (contract, section 6). All secrets that are stored are
+        encrypted with the first key.
+
+        Args:
+            dataset_id: the dataset.
+            decide: pure; an error that it raises changes nothing and passes through. Runs in a thread.
+
+        Returns:
+            What `decide` made of them; None if there is no such dataset.
+        """
+
+        def work(connection: Connection) -> Reconfigured | None:
+            if connection.execute(_dataset_locked, {"dataset_id": dataset_id}).first() is None:
+                return None
+            decided = decide(self._datasources(connection, dataset_id))
+            after, input_moved = decided
+            connection.execute(delete(datasources).where(datasources.c.dataset_id == dataset_id))
+            if after:
+                rows = [row_of_datasource(self._keyring, dataset_id, datasource) for datasource in after]
+                connection.execute(insert(datasources), rows)
+            changed: dict[str, int] = {"modified_at": now_ms()}
+            if input_moved:
+                changed["watermark"] = 0
+            connection.execute(update(datasets).where(datasets.c.id == dataset_id).values(**changed))
+            return decided
+
+        return await self._database.write(work)
+
+    async def set_watermark(self, dataset_id: str, seconds: int) -> bool:
+        """Set how far a dataset was processed. False if the dataset has no datasource for raw samples.
+
+        Args:
+            dataset_id: the dataset.
+            seconds: whole Unix seconds; may be less than before.
+        """
+        parameters = {"dataset_id": dataset_id, "seconds": seconds}
+        return await self._database.write(
+            lambda connection: connection.execute(_set_watermark, parameters).rowcount == 1
+        )
+
+    async def _changes(self, statement: sa.Update | sa.Delete) -> bool:
+        return await self._database.write(lambda connection: connection.execute(statement).rowcount == 1)
+
+    async def _datasets(self, query: sa.Select[Any]) -> list[Dataset]:
+        ordered = query.order_by(datasets.c.created_at, datasets.c.id)
+        return await self._database.read(lambda connection: [dataset_of(row) for row in connection.execute(ordered)])
+
+    def _datasources(self, connection: Connection, dataset_id: str) -> list[Datasource]:
+        return [
+            datasource_of(self._keyring, row.id, dataset_id, row.purpose, row.config, row.secret)
+            for row in connection.execute(_sources, {"dataset_id": dataset_id})
+        ]
+
+
+def _ensure_user(connection: Connection, name: str) -> None:
+    # Both databases have ON CONFLICT DO NOTHING; SQLAlchemy has a construct for each.
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    statement = dialect.insert(users).values(name=name, created_at=now_ms()).on_conflict_do_nothing()
+    connection.execute(statement)
+
+
+def _of_owner(query: sa.Select[Any], owner: str | None) -> sa.Select[Any]:
+    return query if owner is None else query.where(datasets.c.owner == owner)
+
+
+def _name_taken(name: str) -> NameTaken:
+    return NameTaken(f"name: you already have a dataset named '{name}'; choose another name")

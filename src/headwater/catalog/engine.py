@@ -1,0 +1,276 @@
+"""The two databases that a catalog may live in, behind one small seam.
+
+A piece of work is a plain function of a SQLAlchemy `Connection`. `read` runs it outside of a transaction: one
+statement, or several that need not agree. `write` runs it as one transaction: it commits when the function
+returns and rolls back when it raises, and it is on disk before `write` returns.
+
+SQLite's work runs in threads of our own with SQLAlchemy's plain engine. A whole piece of work is then one change
+of threads, where SQLAlchemy over aiosqlite changes threads for every call of the driver: a read takes a third of
+the time, and a cancelled task cannot leave half a transaction behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import URL, Connection, NullPool, create_engine, event, exc, make_url
+
+from headwater.catalog.schema import bring_to_head
+from headwater.domain.errors import CatalogUnavailable, StartupError
+
+T = TypeVar("T")
+
+BUSY_SECONDS = 10.0
+"""How long SQLite waits for the lock of a writer in another process."""
+
+_SQLITE_READERS = 4
+
+_EXPECTED_URL = "HEADWATER_DATABASE_URL: expected sqlite:///path/of/a/file or postgresql://user:password@host/database"
+
+_POOL_SECONDS = 10.0
+"""How long work waits for one of PostgreSQL's connections to be free."""
+
+_POSTGRES_PATIENCE = {
+    "connect_timeout": "10",
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "20000",
+}
+"""libpq's settings that turn a server that went silent into an error; the URL may say otherwise."""
+
+
+class Database(ABC):
+    """Where the catalog's tables are. Safe to use from many tasks at once.
+
+    Raises:
+        CatalogUnavailable: (from `read` and `write`) the database is down, locked for too long, or full.
+    """
+
+    name: str
+    """For people: the file, or the server and database without user and password."""
+
+    @abstractmethod
+    def prepare(self) -> None:
+        """Make the file where there is none, and bring the tables to the newest version. Blocks."""
+
+    @abstractmethod
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Run work that only reads. It may be run twice."""
+
+    @abstractmethod
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Run work as one transaction. Work that decides by what it reads locks those rows (PostgreSQL needs it)."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Close all connections. Nothing may be under way any more."""
+
+
+def database_of(url: str) -> Database:
+    """Choose the database that a URL names. Opens nothing yet.
+
+    Raises:
+        StartupError: not a URL of SQLite or PostgreSQL. The URL is not repeated, it may hold a password.
+    """
+    scheme, _, rest = url.partition("://")
+    if scheme == "sqlite":
+        if not rest.startswith("/") or rest in ("/", "/:memory:"):
+            raise StartupError(_EXPECTED_URL)
+        return SqliteDatabase(Path(rest[1:]))
+    if scheme in ("postgresql", "postgresql+psycopg"):
+        try:
+            parsed = make_url(url)
+        except (exc.ArgumentError, ValueError):
+            raise StartupError(_EXPECTED_URL) from None
+        if "@" in (parsed.host or ""):
+            raise StartupError(f"{_EXPECTED_URL}, with special characters of the password percent-encoded")
+        return PostgresDatabase(parsed)
+    raise StartupError(_EXPECTED_URL)
+
+
+class SqliteDatabase(Database):
+    """One file, with one writer at a time; several processes may share it.
+
+    Args:
+        path: the file; made with mode 0600 where there is none, and so are SQLite's files beside it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.name = str(path)
+        self._engine = create_engine(
+            URL.create("sqlite", database=str(path)),
+            pool_size=_SQLITE_READERS + 1,
+            max_overflow=0,
+            connect_args={"timeout": BUSY_SECONDS},
+            hide_parameters=True,
+        )
+        event.listen(self._engine, "connect", _set_up_sqlite)
+        self._readers = ThreadPoolExecutor(_SQLITE_READERS, "catalog-read")
+        self._writer = ThreadPoolExecutor(1, "catalog-write")
+
+    def prepare(self) -> None:
+        """See `Database.prepare`."""
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            # Never open a file that exists: to close it again would drop the locks this process holds on it.
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        except FileExistsError:
+            pass
+        with self._engine.connect() as connection:
+            _switch_to_wal(connection)
+        bring_to_head(self._engine)
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """See `Database.read`."""
+
+        def run() -> T:
+            with self._engine.connect() as connection:
+                return work(connection)
+
+        return await _in_thread(self._readers, run)
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """See `Database.write`."""
+
+        def run() -> T:
+            with self._engine.connect() as connection:
+                # A deferred transaction that reads first fails at once with SQLITE_BUSY_SNAPSHOT when another
+                # process has written meanwhile, whatever the timeout. https://sqlite.org/isolation.html
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                done = work(connection)
+                connection.commit()
+                return done
+
+        return await _in_thread(self._writer, run)
+
+    async def close(self) -> None:
+        """See `Database.close`."""
+        await asyncio.to_thread(self._writer.shutdown)
+        await asyncio.to_thread(self._readers.shutdown)
+        self._engine.dispose()
+
+
+class PostgresDatabase(Database):
+    """A PostgreSQL server, which any number of processes may share.
+
+    Args:
+        url: as SQLAlchemy reads it, with libpq's settings in its query.
+    """
+
+    def __init__(self, url: URL) -> None:
+        self._url = url.set(drivername="postgresql+psycopg", query={**_POSTGRES_PATIENCE, **url.query})
+        self.name = f"PostgreSQL at {url.host or 'its local socket'}, database {url.database or 'default'}"
+        try:
+            from sqlalchemy.ext.asyncio import create_async_engine
+
+            # Reads go without BEGIN and ROLLBACK: one round trip each.
+            self._reads = create_async_engine(
+                self._url,
+                isolation_level="AUTOCOMMIT",
+                skip_autocommit_rollback=True,
+                pool_size=6,
+                max_overflow=0,
+                pool_timeout=_POOL_SECONDS,
+                hide_parameters=True,
+            )
+            self._writes = create_async_engine(
+                self._url,
+                pool_size=4,
+                max_overflow=0,
+                pool_timeout=_POOL_SECONDS,
+                pool_pre_ping=True,
+                hide_parameters=True,
+            )
+        except ImportError as error:
+            raise StartupError(
+                "HEADWATER_DATABASE_URL: PostgreSQL needs its driver; run: pip install 'headwater[postgresql]'"
+            ) from error
+
+    def prepare(self) -> None:
+        """See `Database.prepare`."""
+        engine = create_engine(self._url, poolclass=NullPool, hide_parameters=True)
+        bring_to_head(engine)
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """See `Database.read`."""
+        with _unavailable_if_down():
+            try:
+                return await self._read_once(work)
+            except exc.DBAPIError as error:
+                # The server was restarted since: all pooled connections are gone with this one, new ones are good.
+                if not error.connection_invalidated:
+                    raise
+                return await self._read_once(work)
+
+    async def _read_once(self, work: Callable[[Connection], T]) -> T:
+        async with self._reads.connect() as connection:
+            return await connection.run_sync(work)
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """See `Database.write`."""
+        with _unavailable_if_down():
+            async with self._writes.begin() as connection:
+                return await connection.run_sync(work)
+
+    async def close(self) -> None:
+        """See `Database.close`."""
+        await self._reads.dispose()
+        await self._writes.dispose()
+
+
+def reason_of(error: BaseException) -> str:
+    """What a database says in an error, on one line; without SQL and parameters."""
+    if isinstance(error, CatalogUnavailable) and error.__cause__ is not None:
+        error = error.__cause__
+    if isinstance(error, OSError):
+        return f"{error.filename}: {error.strerror}"
+    return " ".join(str(getattr(error, "orig", None) or error).split())
+
+
+def _set_up_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
+    connection.isolation_level = None  # the driver begins no transactions on its own
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA secure_delete = ON")
+
+
+def _switch_to_wal(connection: Connection) -> None:
+    # SQLite does not wait for a lock in this one statement, so processes that start at once must try again.
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            mode = connection.exec_driver_sql("PRAGMA journal_mode = WAL").scalar()
+        except exc.OperationalError as error:
+            if "locked" not in str(error.orig) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+            continue
+        if mode != "wal":
+            raise StartupError("SQLite cannot keep a write-ahead log on this file system; choose a local folder")
+        return
+
+
+async def _in_thread(executor: Executor, run: Callable[[], T]) -> T:
+    with _unavailable_if_down():
+        return await asyncio.get_running_loop().run_in_executor(executor, run)
+
+
+@contextmanager
+def _unavailable_if_down() -> Iterator[None]:
+    try:
+        yield
+    except (exc.IntegrityError, exc.ProgrammingError, exc.DataError):
+        raise
+    except (exc.DBAPIError, exc.TimeoutError) as error:
+        raise CatalogUnavailable("this server's catalog cannot be used right now; try again shortly") from error

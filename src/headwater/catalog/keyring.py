@@ -1,0 +1,170 @@
+"""The keys of this server: they encrypt the secrets at rest, and sign cursors and read URLs."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import re
+import secrets
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from headwater.domain.errors import HeadwaterError, StartupError
+
+SETTING = "HEADWATER_SECRET_KEY"
+"""The environment variable that holds the keys where no key file is wanted."""
+
+KEY_BYTES = 32
+_NONCE_BYTES = 12
+_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_EXPECTED = "expected id:base64 of 32 bytes, with an id of letters, digits, '_', '.' and '-'"
+
+
+class Keyring:
+    """One or more keys, each with an id. The first encrypts and signs; all decrypt and verify.
+
+    No raw key is used as it is: every use has a subkey of its own (HKDF-SHA256).
+
+    Args:
+        keys: ids and 32-byte keys, without repeated ids.
+    """
+
+    def __init__(self, keys: Sequence[tuple[str, bytes]]) -> None:
+        self._keys = dict(keys)
+        self._ciphers = {key_id: AESGCM(_subkey(key, "headwater secrets")) for key_id, key in keys}
+
+    def __repr__(self) -> str:
+        return f"Keyring({', '.join(self._keys)})"
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids of the keys, in their order."""
+        return tuple(self._keys)
+
+    @classmethod
+    def parse(cls, text: str, source: str = SETTING) -> Keyring:
+        """Read keys from text: `id:base64 of 32 bytes`, several separated by commas.
+
+        Args:
+            text: the keys.
+            source: the setting or file they come from, for the text of an error.
+
+        Raises:
+            StartupError: an entry is malformed or an id is there twice; says which entry, never what it holds.
+        """
+        keys: dict[str, bytes] = {}
+        for number, entry in enumerate(text.split(","), start=1):
+            key_id, _, encoded = entry.strip().partition(":")
+            key = _decode(encoded)
+            if not _ID.fullmatch(key_id) or key is None:
+                raise StartupError(f"{source}: entry {number} is not a key; {_EXPECTED}")
+            if len(key) != KEY_BYTES:
+                raise StartupError(f"{source}: entry {number} holds {len(key)} bytes; {_EXPECTED}")
+            if key_id in keys:
+                raise StartupError(f"{source}: entry {number} has the id of an earlier entry")
+            keys[key_id] = key
+        return cls(tuple(keys.items()))
+
+    @classmethod
+    def load_or_create(cls, path: Path) -> Keyring:
+        """Read the key file, or make one with a new key where there is none.
+
+        The file appears whole or not at all, so that processes which start at once agree on one key.
+
+        Raises:
+            StartupError: the file cannot be read or made, is open to others, or does not hold keys.
+        """
+        try:
+            return cls._load(path) or cls._create(path)
+        except OSError as error:
+            raise StartupError(f"key file {path} cannot be used: {error.strerror}") from error
+
+    @classmethod
+    def _load(cls, path: Path) -> Keyring | None:
+        try:
+            file = path.open(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            return None
+        with file:
+            mode = os.fstat(file.fileno()).st_mode & 0o777
+            if mode & 0o077:
+                raise StartupError(
+                    f"key file {path}: other users may open it (mode {mode:04o}); run: chmod 600 '{path}'"
+                )
+            return cls.parse(file.read().strip(), f"key file {path}")
+
+    @classmethod
+    def _create(cls, path: Path) -> Keyring:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        line = f"{secrets.token_hex(4)}:{base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()}\n"
+        descriptor, unfinished = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with os.fdopen(descriptor, "w", encoding="ascii") as file:
+                file.write(line)
+                file.flush()
+                os.fsync(file.fileno())
+            try:
+                os.link(unfinished, path)
+            except FileExistsError:
+                pass
+        finally:
+            Path(unfinished).unlink()
+        _sync_folder(path.parent)
+        made = cls._load(path)
+        if made is None:
+            raise StartupError(f"key file {path}: was removed while this process started")
+        return made
+
+    def encrypt(self, plaintext: str, dataset_id: str) -> str:
+        """Encrypt a secret of a dataset with the first key: `<key id>:<base64 of nonce and ciphertext>`."""
+        key_id = self.ids[0]
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        sealed = nonce + self._ciphers[key_id].encrypt(nonce, plaintext.encode(), dataset_id.encode())
+        return f"{key_id}:{base64.b64encode(sealed).decode()}"
+
+    def decrypt(self, text: str, dataset_id: str) -> str:
+        """Read a secret that was encrypted for this dataset.
+
+        Raises:
+            HeadwaterError: its key is not on this ring, or the text was altered or belongs to another dataset.
+        """
+        key_id, _, encoded = text.partition(":")
+        cipher = self._ciphers.get(key_id)
+        if cipher is None:
+            raise HeadwaterError("a stored secret was encrypted with a key that this server does not have")
+        sealed = _decode(encoded) or b""
+        try:
+            plaintext = cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], dataset_id.encode())
+        except (InvalidTag, ValueError):
+            raise HeadwaterError("a stored secret cannot be decrypted: it or its key was altered") from None
+        return plaintext.decode()
+
+    def derive(self, label: str) -> tuple[bytes, ...]:
+        """Make one 32-byte subkey of every key for the use that `label` names; the first is to sign with."""
+        return tuple(_subkey(key, f"headwater subkey {label}") for key in self._keys.values())
+
+
+def _subkey(key: bytes, label: str) -> bytes:
+    return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=label.encode()).derive(key)
+
+
+def _decode(encoded: str) -> bytes | None:
+    try:
+        return base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

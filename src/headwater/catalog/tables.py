@@ -1,0 +1,74 @@
+"""The tables of the catalog. Times are in milliseconds since 1970.
+
+A change here needs a migration beside it; a test compares the two.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("user", Text, ForeignKey(users.c.name), nullable=False),
+    Column("admin", Boolean, nullable=False),
+    Column("digest", LargeBinary, nullable=False, unique=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("revoked_at", BigInteger),
+)
+
+datasets = Table(
+    "datasets",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("owner", Text, ForeignKey(users.c.name), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("img_type", Text),
+    Column("creator", Text, nullable=False),
+    Column("parent_id", Text),
+    Column("every_file", Boolean, nullable=False),
+    Column("watermark", BigInteger, nullable=False, server_default="0"),
+    Column("created_at", BigInteger, nullable=False),
+    Column("modified_at", BigInteger, nullable=False),
+    UniqueConstraint("owner", "name"),
+)
+
+datasources = Table(
+    "datasources",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("dataset_id", Text, ForeignKey(datasets.c.id, ondelete="CASCADE"), nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("config", Text, nullable=False),
+    Column("secret", Text),
+    UniqueConstraint("dataset_id", "purpose"),
+)
+"""`config` is JSON: the members without purpose and secret. `secret` is as `Keyring.encrypt` writes it."""

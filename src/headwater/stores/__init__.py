@@ -1,0 +1,1 @@
+"""One file per kind of storage, all answering one small protocol (`base.Store`)."""

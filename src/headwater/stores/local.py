@@ -1,0 +1,175 @@
+"""LOCAL: a folder below this server's mount root."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from headwater.domain.errors import ObjectNotFound, PlaceInvalid
+from headwater.domain.objects import Key, StorePage
+from headwater.domain.read_url import ReadUrlSigner
+from headwater.stores.base import Store
+from headwater.stores.local_changes import delete_file, write_file
+from headwater.stores.local_listing import LISTINGS, TIME_SLICE, ListingCache, Walk
+from headwater.stores.local_root import (
+    ABSENT,
+    FILE_THREADS,
+    LISTING_THREADS,
+    PASS,
+    TO_READ,
+    TO_WRITE,
+    LeadsOut,
+    LocalRoot,
+    Parts,
+    explain,
+    explain_folder,
+    in_thread,
+    is_name,
+    parts_of,
+    shown,
+)
+
+_ATTEMPTS = 3
+"""A write tries again where its folder vanished: a delete at the same time found it empty for a moment."""
+
+
+class LocalStore(Store):
+    """One datasource on disk.
+
+    Keys are paths relative to its folder. Symbolic links are followed as far as they stay below the mount root. Files
+    and folders whose names are not UTF-8 are passed over and counted; everything but regular files is passed over.
+
+    Args:
+        mount_root: the folder that nothing leads out of.
+        folder: the datasource's folder, relative to `mount_root`; slashes at its end, or doubled, mean nothing.
+        signer: signs read URLs that this server answers, with paths relative to `mount_root`.
+        web_server_location: the user's own web server. Read URLs are then this, without slashes at its end, a `/`
+            and the percent-encoded key: its root is the datasource's folder. They are not signed and do not expire.
+        cache: what keeps the names in large folders between pages.
+        time_slice: seconds after which a page of a listing ends short.
+    """
+
+    def __init__(
+        self,
+        mount_root: Path,
+        folder: str,
+        signer: ReadUrlSigner,
+        web_server_location: str | None = None,
+        *,
+        cache: ListingCache = LISTINGS,
+        time_slice: float = TIME_SLICE,
+    ) -> None:
+        self._root = LocalRoot(mount_root)
+        self._folder: Parts = tuple(part for part in folder.split("/") if part)
+        self._signer = signer
+        self._web_server = web_server_location.rstrip("/") + "/" if web_server_location else None
+        self._cache = cache
+        self._time_slice = time_slice
+
+    async def list_page(self, prefix: str, after: Key | None, limit: int) -> StorePage:
+        """List files in key order; see the protocol.
+
+        A page also ends after a time slice; `resume_after` may then be a folder (ending in `/`) or another name that
+        is no object.
+
+        Raises:
+            PlaceInvalid: the datasource's folder is not there.
+            CredentialsRefused: a folder may not be read; the listing stops there rather than leave it out.
+            StoreUnavailable: the disk has a fault.
+        """
+        self._check_folder()
+        walk = Walk(self._root, self._folder, self._cache, self._time_slice)
+        return await in_thread(LISTING_THREADS, walk.page, prefix, after, max(1, min(limit, self.list_limit)))
+
+    async def sign_read(self, keys: Sequence[Key], ttl: int) -> list[str]:
+        """Make read URLs; see the protocol."""
+        if self._web_server is not None:
+            return [self._web_server + quote(key, "/", errors="surrogatepass") for key in keys]
+        start = "".join(f"{part}/" for part in self._folder)
+        return self._signer.sign([start + key for key in keys], int(time.time()) + ttl)
+
+    async def read(self, key: Key, limit: int) -> bytes:
+        """Read the beginning of a file; see the protocol."""
+        return await in_thread(FILE_THREADS, self._read, key, limit)
+
+    async def write(self, key: Key, data: bytes) -> None:
+        """Write a file, replacing one that is there at once or not at all, and make it last; see the protocol.
+
+        Folders that are missing are made. Where the name is a symbolic link, the link is replaced.
+
+        Raises:
+            CredentialsRefused: it may not be written, or the file system is read-only.
+            PlaceInvalid: no file can be of this name here, or a link leads out.
+            StoreUnavailable: no space is left, or the disk has a fault.
+        """
+        await in_thread(FILE_THREADS, self._write, key, data)
+
+    async def delete(self, key: Key) -> None:
+        """Remove a file, and the folders that this left empty, below the datasource's own; see the protocol."""
+        await in_thread(FILE_THREADS, self._delete, key)
+
+    def _read(self, key: Key, limit: int) -> bytes:
+        self._check_folder()
+        path = self._folder + self._parts(key, ObjectNotFound)
+        try:
+            opened = self._root.open_file(path)
+            try:
+                return opened.read_at(0, limit)
+            finally:
+                opened.close()
+        except OSError as error:
+            if error.errno not in ABSENT:
+                raise explain(error, f"read {shown(path)}", TO_READ) from None
+        with self._opened():  # is it the file that is not there, or the whole datasource?
+            raise ObjectNotFound(f"there is no file {shown(path)}", "ENOENT")
+
+    def _write(self, key: Key, data: bytes) -> None:
+        parts = self._parts(key, PlaceInvalid)
+        for attempt in range(1, _ATTEMPTS + 1):
+            with self._opened() as (folder, real):
+                try:
+                    write_file(self._root, folder, real, parts, data)
+                    return
+                except OSError as error:
+                    if error.errno == errno.ENOENT and not isinstance(error, LeadsOut) and attempt < _ATTEMPTS:
+                        continue
+                    raise explain(error, f"write {shown(self._folder + parts)}", TO_WRITE) from None
+
+    def _delete(self, key: Key) -> None:
+        parts = parts_of(key)
+        if parts is None:
+            return
+        with self._opened() as (folder, real):
+            try:
+                delete_file(self._root, folder, real, parts)
+            except OSError as error:
+                if error.errno not in ABSENT:
+                    raise explain(error, f"delete {shown(self._folder + parts)}", TO_WRITE) from None
+
+    def _parts(self, key: Key, error: type[ObjectNotFound | PlaceInvalid]) -> Parts:
+        parts = parts_of(key)
+        if parts is None:
+            raise error(f"no file on a disk can be called {key!r}")
+        return parts
+
+    def _check_folder(self) -> None:
+        if not all(map(is_name, self._folder)):
+            raise PlaceInvalid(f"{shown(self._folder)} is not a folder below the mount root")
+
+    @contextmanager
+    def _opened(self) -> Iterator[tuple[int, Parts]]:
+        """Open the datasource's folder."""
+        self._check_folder()
+        try:
+            folder, real = self._root.open_folder(self._folder, PASS)
+        except OSError as error:
+            raise explain_folder(error, self._folder) from None
+        try:
+            yield folder, real
+        finally:
+            os.close(folder)

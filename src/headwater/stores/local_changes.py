@@ -1,0 +1,120 @@
+"""Writing and removing single files below the mount root, so that a crash leaves the old or the new, never a part.
+
+Everything here blocks: run it in a thread. Failures are `OSError`.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import stat
+from contextlib import ExitStack, suppress
+
+from headwater.stores.local_root import PASS, READ_NAMES, LeadsOut, LocalRoot, Name, Parts, encode
+
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def temporary_name() -> Name:
+    """Make a name to prepare a file under; `local_listing.TEMPORARY` knows it, so that it is never listed."""
+    return f".headwater-{secrets.token_hex(16)}.tmp"
+
+
+def write_file(root: LocalRoot, top: int, real: Parts, parts: Parts, data: bytes) -> None:
+    """Create or replace a file, durably.
+
+    Folders that are missing are made. Where the name is a symbolic link, the link is replaced, not followed.
+
+    Args:
+        root: the mount root.
+        top: the open folder that `parts` is relative to.
+        real: its path without links.
+        parts: the path.
+        data: the content.
+
+    Raises:
+        OSError: it cannot be; nothing but folders that were missing is left behind.
+    """
+    with ExitStack() as opened:
+        folder = top
+        for name in parts[:-1]:
+            folder, real = _enter_or_make(root, folder, real, name)
+            opened.callback(os.close, folder)
+        temporary = encode(temporary_name())
+        try:
+            _write_new(folder, temporary, data)
+            os.rename(temporary, encode(parts[-1]), src_dir_fd=folder, dst_dir_fd=folder)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(temporary, dir_fd=folder)
+            raise
+        _sync_folder(folder)
+
+
+def delete_file(root: LocalRoot, top: int, real: Parts, parts: Parts) -> None:
+    """Remove a file, then each folder above it that this left empty, below `top`.
+
+    A folder is no file, and is left alone. A symbolic link is removed, not followed.
+
+    Args:
+        root: the mount root.
+        top: the open folder that `parts` is relative to.
+        real: its path without links.
+        parts: the path.
+
+    Raises:
+        OSError: it cannot be removed, or is not there.
+    """
+    with ExitStack() as opened:
+        folders = [top]
+        for name in parts[:-1]:
+            folder, real = root.enter(folders[-1], real, name, PASS)
+            opened.callback(os.close, folder)
+            folders.append(folder)
+        last = encode(parts[-1])
+        if stat.S_ISDIR(os.stat(last, dir_fd=folders[-1], follow_symlinks=False).st_mode):
+            return
+        os.unlink(last, dir_fd=folders[-1])
+        # Tidying up: a folder that is not empty, or may not be removed, ends it; a link to a folder does too.
+        with suppress(OSError):
+            for above, folder_name in zip(folders[-2::-1], parts[-2::-1], strict=True):
+                os.rmdir(encode(folder_name), dir_fd=above)
+
+
+def _enter_or_make(root: LocalRoot, folder: int, real: Parts, name: Name) -> tuple[int, Parts]:
+    try:
+        return root.enter(folder, real, name, PASS)
+    except LeadsOut:
+        raise
+    except FileNotFoundError:
+        with suppress(FileExistsError):
+            os.mkdir(encode(name), dir_fd=folder)
+            _sync_folder(folder)
+        return root.enter(folder, real, name, PASS)
+
+
+def _write_new(folder: int, name: bytes, data: bytes) -> None:
+    fd = os.open(name, _NEW_FILE, 0o666, dir_fd=folder)
+    try:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(fd, rest) :]
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _sync_folder(folder: int) -> None:
+    """Put a folder's entries on disk, where the system lets us: one that may be written need not be readable."""
+    try:
+        readable = os.open(b".", READ_NAMES, dir_fd=folder)
+    except PermissionError:
+        return
+    try:
+        os.fsync(readable)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # file systems that cannot sync a folder
+            raise
+    finally:
+        os.close(readable)

@@ -1,0 +1,65 @@
+"""Which store answers for which type of datasource. A new kind of storage is one file and one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from headwater.domain.datasource import Datasource, DatasourceConfig, LocalConfig, ObsConfig, S3Config
+from headwater.domain.errors import NotOffered, PlaceInvalid
+from headwater.domain.read_url import ReadUrlSigner
+from headwater.settings import Settings
+from headwater.stores.base import Store
+from headwater.stores.egress import Egress
+from headwater.stores.local import LocalStore
+from headwater.stores.s3 import open_obs, open_s3
+from headwater.stores.transport import Transport
+
+
+class Stores:
+    """Opens stores, all of which share one HTTP transport.
+
+    Args:
+        settings: where the operator has put things.
+        read_urls: signs the read URLs that this server answers itself.
+
+    Raises:
+        StartupError: HEADWATER_ALLOWED_ENDPOINTS cannot be read.
+    """
+
+    def __init__(self, settings: Settings, read_urls: ReadUrlSigner) -> None:
+        self._settings = settings
+        self._read_urls = read_urls
+        self._transport = Transport(Egress.parse(settings.allowed_endpoints))
+        self._openers: dict[type[DatasourceConfig], Callable[[Any], Store]] = {
+            LocalConfig: self._local,
+            S3Config: lambda config: open_s3(config, self._transport, settings.s3_endpoint),
+            ObsConfig: lambda config: open_obs(config, self._transport),
+        }
+
+    def open(self, datasource: Datasource) -> Store:
+        """Open the store of a datasource. Cheap: nothing is contacted.
+
+        Raises:
+            NotOffered: this version has no store for the type.
+            StoreError: what is configured cannot be used.
+        """
+        opener = self._openers.get(type(datasource.config))
+        if opener is None:
+            raise NotOffered(
+                f"type: {datasource.config.type} datasources can be configured, but this version neither verifies "
+                f"nor lists them"
+            )
+        return opener(datasource.config)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._transport.aclose()
+
+    def _local(self, config: LocalConfig) -> Store:
+        mount_root = self._settings.mount_root
+        if mount_root is None:
+            raise PlaceInvalid(
+                "this server has no mount root for LOCAL datasources; its operator sets it with HEADWATER_LOCAL_ROOT"
+            )
+        return LocalStore(mount_root, config.full_path, self._read_urls, config.web_server_location)

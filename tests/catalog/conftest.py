@@ -1,0 +1,92 @@
+"""A catalog on each database: SQLite in a folder of its own, PostgreSQL on a real server."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import uuid
+import warnings
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+
+import psycopg
+import pytest
+
+from headwater.catalog.catalog import Catalog
+from headwater.catalog.keyring import Keyring
+from tests.need import missing
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Callable[[str], str]]:
+    """A PostgreSQL server of this test process; a function from a database's name to its URL."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pgserver warns where XDG_RUNTIME_DIR is not set
+        try:
+            import pgserver
+
+            server = pgserver.get_server(tempfile.mkdtemp(prefix="headwater-pg-"), cleanup_mode="delete")
+        except Exception as error:  # whatever keeps it from running here
+            missing(f"PostgreSQL does not start on this machine: {error!r}")
+    try:
+        with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+            connection.execute("ALTER SYSTEM SET fsync = off")
+            connection.execute("SELECT pg_reload_conf()")
+        yield server.get_uri
+    finally:
+        server.cleanup()
+
+
+@contextmanager
+def postgres_database(uri_of: Callable[[str], str]) -> Iterator[str]:
+    """An empty database for the length of the block; yields its URL."""
+    name = f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(uri_of("postgres"), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        try:
+            yield uri_of(name)
+        finally:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def sqlite_url(tmp_path) -> str:
+    return f"sqlite:///{tmp_path}/data/catalog.sqlite3"
+
+
+@pytest.fixture
+def postgres_url(postgres) -> Iterator[str]:
+    with postgres_database(postgres) as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request) -> str:
+    """An empty place for a catalog, on each database."""
+    return request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url")
+
+
+@pytest.fixture
+def keyring() -> Keyring:
+    return Keyring([("test", os.urandom(32))])
+
+
+@pytest.fixture(scope="session")
+def shared_postgres_url(postgres) -> Iterator[str]:
+    """A database for the tests that need no empty one: making one for each takes longer than the tests."""
+    with postgres_database(postgres) as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def catalog(request, keyring: Keyring) -> AsyncIterator[Catalog]:
+    """An empty catalog, open, on each database."""
+    shared = request.param == "postgresql"
+    url = request.getfixturevalue("shared_postgres_url" if shared else "sqlite_url")
+    opened = await Catalog.open(url, keyring)
+    yield opened
+    await opened.close()
+    if shared:
+        # a test that failed may have left a transaction open: fail rather than wait for it
+        with psycopg.connect(url, options="-c lock_timeout=10s") as connection:
+            connection.execute("TRUNCATE users, tokens, datasets, datasources")

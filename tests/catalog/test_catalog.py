@@ -1,0 +1,284 @@
+"""What each method of the catalog promises, on SQLite and PostgreSQL."""
+
+import asyncio
+import hashlib
+import time
+from dataclasses import replace
+
+import pytest
+
+from headwater.catalog import catalog as catalog_module
+from headwater.domain.dataset import DatasetCreator, DatasetType, ImageType, NewDataset
+from headwater.domain.datasource import Datasource
+from headwater.domain.errors import MalformedRequest, NameTaken
+from headwater.domain.ids import is_id, new_id
+from headwater.domain.purposes import Reconfigured
+from headwater.domain.window import LAST_SECOND
+from tests.catalog.values import config, put
+from tests.domain.configs import SECRETS, VALID
+
+EVERYTHING = NewDataset(
+    name="all of it",
+    type=DatasetType.VIDEOS,
+    img_type=ImageType.THUMBNAIL,
+    creator=DatasetCreator.USER_WORKER,
+    parent_id=new_id(),
+    every_file=True,
+)
+
+
+def digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()
+
+
+async def test_answers_a_ping(catalog):
+    await catalog.ping()
+
+
+async def test_users(catalog):
+    assert not await catalog.has_user("ann")
+    await catalog.ensure_user("ann")
+    await catalog.ensure_user("ann")
+    await catalog.ensure_user("https://issuer.example.com/|sub'\"%s:x")
+    assert await catalog.has_user("ann")
+    assert await catalog.has_user("https://issuer.example.com/|sub'\"%s:x")
+    assert not await catalog.has_user("Ann")
+    assert await catalog.users() == ["ann", "https://issuer.example.com/|sub'\"%s:x"]
+
+
+async def test_tokens(catalog):
+    before = time.time_ns() // 1_000_000
+    first = await catalog.add_token("ann", False, digest("1"))
+    second = await catalog.add_token("root", True, digest("2"))
+    after = time.time_ns() // 1_000_000
+    assert is_id(first.id)
+    assert (first.user, first.admin, first.revoked_at) == ("ann", False, None)
+    assert before <= first.created_at <= after
+    assert second.admin is True
+    assert await catalog.has_user("root")
+    assert await catalog.token(digest("1")) == first
+    assert await catalog.token(digest("2")) == second
+    assert await catalog.token(digest("3")) is None
+    assert sorted(await catalog.tokens(), key=lambda token: token.user) == [first, second]
+
+
+async def test_revoked_token_is_none_and_keeps_the_time_of_its_first_revocation(catalog):
+    token = await catalog.add_token("ann", False, digest("1"))
+    other = await catalog.add_token("ann", False, digest("2"))
+    assert await catalog.revoke_token(token.id)
+    assert await catalog.token(digest("1")) is None
+    assert await catalog.token(digest("2")) == other
+    (revoked,) = [each for each in await catalog.tokens() if each.id == token.id]
+    assert token.created_at <= revoked.revoked_at <= time.time_ns() // 1_000_000
+    await asyncio.sleep(0.005)
+    assert await catalog.revoke_token(token.id)
+    assert revoked in await catalog.tokens()
+    assert not await catalog.revoke_token(new_id())
+
+
+@pytest.mark.parametrize("new", [NewDataset(name="plain"), EVERYTHING], ids=["plain", "everything"])
+async def test_dataset_is_kept_as_it_was_made(catalog, new):
+    before = time.time_ns() // 1_000_000
+    made = await catalog.add_dataset("ann", new)
+    assert is_id(made.id)
+    assert (made.owner, made.watermark) == ("ann", 0)
+    assert before <= made.created_at == made.modified_at <= time.time_ns() // 1_000_000
+    assert {name: getattr(made, name) for name in new.__slots__} == {name: getattr(new, name) for name in new.__slots__}
+    assert await catalog.dataset(made.id) == made
+    assert await catalog.dataset_with_datasources(made.id) == (made, [])
+    assert await catalog.has_user("ann")
+
+
+async def test_unknown_dataset(catalog):
+    absent = new_id()
+    assert await catalog.dataset(absent) is None
+    assert await catalog.dataset_with_datasources(absent) is None
+    assert await catalog.datasources(absent) == []
+    assert not await catalog.rename_dataset(absent, "name")
+    assert not await catalog.delete_dataset(absent)
+    assert not await catalog.set_watermark(absent, 1)
+    assert await catalog.change_datasources(absent, put(absent, config())) is None
+
+
+async def test_name_is_unique_for_one_owner_only(catalog):
+    await catalog.add_dataset("ann", NewDataset(name="cats"))
+    with pytest.raises(NameTaken, match="'cats'"):
+        await catalog.add_dataset("ann", NewDataset(name="cats"))
+    await catalog.add_dataset("bob", NewDataset(name="cats"))
+    await catalog.add_dataset("ann", NewDataset(name="Cats"))
+    assert len(await catalog.datasets(None)) == 3
+
+
+async def test_rename(catalog):
+    made = await catalog.add_dataset("ann", NewDataset(name="cats"))
+    other = await catalog.add_dataset("ann", NewDataset(name="dogs"))
+    with pytest.raises(NameTaken, match="'dogs'"):
+        await catalog.rename_dataset(made.id, "dogs")
+    assert await catalog.dataset(made.id) == made
+    await asyncio.sleep(0.002)
+    assert await catalog.rename_dataset(made.id, "birds")
+    renamed = await catalog.dataset(made.id)
+    assert renamed == replace(made, name="birds", modified_at=renamed.modified_at)
+    assert renamed.modified_at > made.modified_at
+    assert await catalog.rename_dataset(made.id, "birds")
+    assert await catalog.dataset(other.id) == other
+    await catalog.add_dataset("ann", NewDataset(name="cats"))
+
+
+async def test_datasets_come_in_the_order_they_were_made(catalog):
+    made = [await catalog.add_dataset(("ann", "bob")[i % 2], NewDataset(name=f"set {9 - i}")) for i in range(6)]
+    made.sort(key=lambda dataset: (dataset.created_at, dataset.id))
+    ann = [dataset for dataset in made if dataset.owner == "ann"]
+    assert await catalog.datasets(None) == made
+    assert await catalog.datasets("ann") == ann
+    assert await catalog.datasets("nobody") == []
+    assert await catalog.datasets(None, limit=2) == made[:2]
+    assert await catalog.datasets(None, offset=4) == made[4:]
+    assert await catalog.datasets(None, limit=2, offset=3) == made[3:5]
+    assert await catalog.datasets("ann", limit=5, offset=1) == ann[1:]
+    assert await catalog.datasets(None, limit=10**30) == made
+    assert await catalog.datasets(None, offset=10**30) == []
+
+
+async def test_datasets_named(catalog):
+    ann = await catalog.add_dataset("ann", NewDataset(name="cats"))
+    bob = await catalog.add_dataset("bob", NewDataset(name="cats"))
+    await catalog.add_dataset("ann", NewDataset(name="cats and dogs"))
+    assert {dataset.id for dataset in await catalog.datasets_named("cats")} == {ann.id, bob.id}
+    assert await catalog.datasets_named("cats", "bob") == [bob]
+    assert await catalog.datasets_named("cat") == []
+
+
+@pytest.mark.parametrize("kind", VALID)
+async def test_datasource_comes_back_as_it_was_put(catalog, kind):
+    dataset = await catalog.add_dataset("ann", NewDataset(name="cats"))
+    new = config(kind, thumbSuffix=".thumbs/[filename]_ü\n.[extension]", purpose="INPUT")
+    assert await catalog.change_datasources(dataset.id, put(dataset.id, new))
+    (stored,) = await catalog.datasources(dataset.id)
+    assert (stored.dataset_id, stored.config) == (dataset.id, new)
+    assert is_id(stored.id)
+    _, held = await catalog.dataset_with_datasources(dataset.id)
+    assert held == [stored]
+    if kind in SECRETS:
+        assert stored.config.secret == new.secret == VALID[kind][SECRETS[kind]]
+
+
+async def test_datasources_of_a_dataset_are_its_own(catalog):
+    one, two = [await catalog.add_dataset("ann", NewDataset(name=name)) for name in ("one", "two")]
+    await catalog.change_datasources(one.id, put(one.id, config("S3", purpose="INPUT")))
+    await catalog.change_datasources(one.id, put(one.id, config("GCS", purpose="LIGHTLY")))
+    await catalog.change_datasources(two.id, put(two.id, config("LOCAL")))
+    assert [source.config.type for source in await catalog.datasources(one.id)] == ["S3", "GCS"]
+    assert [source.config.type for source in (await catalog.dataset_with_datasources(one.id))[1]] == ["S3", "GCS"]
+    assert [source.config.type for source in await catalog.datasources(two.id)] == ["LOCAL"]
+
+
+async def test_datasource_ids(catalog, monkeypatch):
+    monkeypatch.setattr(catalog_module, "_IDS_AT_ONCE", 2)
+    made = [await catalog.add_dataset("ann", NewDataset(name=f"set {number}")) for number in range(5)]
+    for dataset in made[:4]:
+        await catalog.change_datasources(dataset.id, put(dataset.id, config("S3", purpose="INPUT")))
+    await catalog.change_datasources(made[0].id, put(made[0].id, config("GCS", purpose="LIGHTLY")))
+    absent = new_id()
+    ids = [dataset.id for dataset in made]
+    expected = {each: [source.id for source in await catalog.datasources(each)] for each in ids}
+    assert [len(held) for held in expected.values()] == [2, 1, 1, 1, 0]
+    assert await catalog.datasource_ids([*ids, absent]) == {**expected, absent: []}
+    assert await catalog.datasource_ids([]) == {}
+
+
+async def test_change_hands_over_what_is_stored_and_stores_exactly_what_comes_back(catalog):
+    dataset = await catalog.add_dataset("ann", NewDataset(name="cats"))
+    seen = []
+    first = Datasource(new_id(), dataset.id, config("S3"))
+    second = Datasource(new_id(), dataset.id, config("AZURE", purpose="LIGHTLY"))
+
+    def decide_to(*after):
+        def decide(stored):
+            seen.append(list(stored))
+            return Reconfigured(after, input_moved=False)
+
+        return decide
+
+    await asyncio.sleep(0.002)
+    assert await catalog.change_datasources(dataset.id, decide_to(first, second)) == ((first, second), False)
+    changed = await catalog.dataset(dataset.id)
+    assert changed == replace(dataset, modified_at=changed.modified_at)
+    assert changed.modified_at > dataset.modified_at
+    assert await catalog.change_datasources(dataset.id, decide_to(second))
+    assert await catalog.change_datasources(dataset.id, decide_to())
+    assert await catalog.change_datasources(dataset.id, decide_to(first))
+    assert seen == [[], [first, second], [second], []]
+    assert await catalog.datasources(dataset.id) == [first]
+
+
+async def test_an_error_of_the_decision_changes_nothing_and_passes_through(catalog):
+    dataset = await catalog.add_dataset("ann", NewDataset(name="cats"))
+    await catalog.change_datasources(dataset.id, put(dataset.id, config()))
+    before = await catalog.dataset_with_datasources(dataset.id)
+    refusal = MalformedRequest("no")
+
+    def decide(_):
+        raise refusal
+
+    with pytest.raises(MalformedRequest) as caught:
+        await catalog.change_datasources(dataset.id, decide)
+    assert caught.value is refusal
+    assert await catalog.dataset_with_datasources(dataset.id) == before
+
+
+async def test_what_cannot_be_stored_changes_nothing(catalog):
+    """Stored datasources were deleted before the new ones were known to fit."""
+    dataset = await catalog.add_dataset("ann", NewDataset(name="cats"))
+    await catalog.change_datasources(dataset.id, put(dataset.id, config()))
+    before = await catalog.dataset_with_datasources(dataset.id)
+    twice = tuple(Datasource(new_id(), dataset.id, config("LOCAL")) for _ in range(2))
+    with pytest.raises(Exception, match=r"(?i)unique"):
+        await catalog.change_datasources(dataset.id, lambda _: Reconfigured(twice, True))
+    assert await catalog.dataset_with_datasources(dataset.id) == before
+
+
+async def test_watermark_survives_new_credentials_and_not_a_move(catalog):
+    dataset = await catalog.add_dataset("ann", NewDataset(name="cats"))
+    await catalog.change_datasources(dataset.id, put(dataset.id, config("S3", fullPath="s3://a/b")))
+    assert await catalog.set_watermark(dataset.id, 1577836800)
+    await catalog.change_datasources(
+        dataset.id, put(dataset.id, config("S3", fullPath="a/b/", s3SecretAccessKey="another"))
+    )
+    assert (await catalog.dataset(dataset.id)).watermark == 1577836800
+    await catalog.change_datasources(dataset.id, put(dataset.id, config("S3", fullPath="a/c")))
+    assert (await catalog.dataset(dataset.id)).watermark == 0
+
+
+async def test_watermark_takes_any_second_also_lower_ones(catalog):
+    dataset, other = [await catalog.add_dataset("ann", NewDataset(name=name)) for name in ("one", "two")]
+    for each in (dataset, other):
+        await catalog.change_datasources(each.id, put(each.id, config()))
+    for seconds in (1, LAST_SECOND, 5, 0, 7):
+        assert await catalog.set_watermark(dataset.id, seconds)
+        assert (await catalog.dataset(dataset.id)).watermark == seconds
+    assert (await catalog.dataset(other.id)).watermark == 0
+
+
+@pytest.mark.parametrize(("purpose", "allowed"), [("INPUT_OUTPUT", True), ("INPUT", True), ("LIGHTLY", False)])
+async def test_watermark_needs_a_datasource_for_raw_samples(catalog, purpose, allowed):
+    dataset, other = [await catalog.add_dataset("ann", NewDataset(name=name)) for name in ("one", "two")]
+    await catalog.change_datasources(other.id, put(other.id, config()))
+    assert not await catalog.set_watermark(dataset.id, 5)
+    await catalog.change_datasources(dataset.id, put(dataset.id, config(purpose=purpose)))
+    assert await catalog.set_watermark(dataset.id, 6) is allowed
+    assert (await catalog.dataset(dataset.id)).watermark == (6 if allowed else 0)
+
+
+async def test_delete_takes_everything_of_the_dataset_and_nothing_else(catalog):
+    gone, kept = [await catalog.add_dataset("ann", NewDataset(name=name)) for name in ("gone", "kept")]
+    for dataset in (gone, kept):
+        await catalog.change_datasources(dataset.id, put(dataset.id, config(purpose="INPUT")))
+        await catalog.change_datasources(dataset.id, put(dataset.id, config("GCS", purpose="LIGHTLY")))
+    before = await catalog.dataset_with_datasources(kept.id)
+    assert await catalog.delete_dataset(gone.id)
+    assert not await catalog.delete_dataset(gone.id)
+    assert await catalog.dataset_with_datasources(gone.id) is None
+    assert await catalog.datasources(gone.id) == []
+    assert await catalog.dataset_with_datasources(kept.id) == before
+    assert (await catalog.add_dataset("ann", NewDataset(name="gone"))).watermark == 0

@@ -1,0 +1,117 @@
+"""Nothing that was acknowledged is lost: many writers at once, and processes killed at any point."""
+
+import asyncio
+import random
+
+from headwater.catalog.catalog import Catalog
+from headwater.domain.dataset import NewDataset
+from headwater.domain.errors import NameTaken
+from headwater.domain.purposes import Reconfigured
+from tests.catalog.processes import KEYRING, count_on, next_number, start
+from tests.catalog.values import config, put
+
+
+async def test_concurrent_changes_lose_no_update(catalog):
+    """A read-then-write that was not one transaction lost the change made in between."""
+    dataset = await catalog.add_dataset("ann", NewDataset(name="cats"))
+    decide = count_on(dataset.id)
+
+    async def reader():
+        for _ in range(30):
+            _, held = await catalog.dataset_with_datasources(dataset.id)
+            assert len(held) <= 1
+
+    await asyncio.gather(*(catalog.change_datasources(dataset.id, decide) for _ in range(60)), reader())
+    assert (await catalog.datasources(dataset.id))[0].config.full_path == "bucket/60"
+
+
+async def test_concurrent_writers_of_all_kinds(catalog):
+    made = await asyncio.gather(
+        *(catalog.add_dataset(f"user {number % 3}", NewDataset(name=f"set {number}")) for number in range(30)),
+    )
+    await asyncio.gather(
+        *(catalog.change_datasources(dataset.id, put(dataset.id, config("S3"))) for dataset in made),
+        *(catalog.add_token(f"user {number % 3}", False, bytes([number])) for number in range(30)),
+    )
+    marked = await asyncio.gather(*(catalog.set_watermark(dataset.id, n + 1) for n, dataset in enumerate(made)))
+    assert all(marked)
+    assert {dataset.watermark for dataset in await catalog.datasets(None)} == set(range(1, 31))
+    assert len(await catalog.tokens()) == 30
+
+
+async def test_one_name_goes_to_one_of_those_who_ask_at_once(catalog):
+    results = await asyncio.gather(
+        *(catalog.add_dataset("ann", NewDataset(name="cats")) for _ in range(8)), return_exceptions=True
+    )
+    assert sorted(type(result).__name__ for result in results) == ["Dataset"] + ["NameTaken"] * 7
+    assert all(isinstance(result, NameTaken) for result in results if isinstance(result, Exception))
+    assert len(await catalog.datasets("ann")) == 1
+
+
+async def test_cancelled_writes_happen_wholly_or_not_at_all(catalog):
+    dataset = await catalog.add_dataset("ann", NewDataset(name="cats"))
+    dice = random.Random(5)
+    for number in range(1, 40):
+        both = (next_number(dataset.id, number), *put(dataset.id, config("LOCAL", purpose="LIGHTLY"))(()).datasources)
+        task = asyncio.create_task(
+            catalog.change_datasources(dataset.id, lambda _, both=both: Reconfigured(both, False))
+        )
+        await asyncio.sleep(dice.random() * 0.004)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert await catalog.change_datasources(dataset.id, lambda stored: Reconfigured(tuple(stored), False))
+    held = await catalog.datasources(dataset.id)
+    assert [source.config.purpose.value for source in held] in ([], ["INPUT_OUTPUT", "LIGHTLY"])
+
+
+async def test_two_processes_that_open_an_empty_folder_at_once_and_write_to_it(url):
+    """SQLite: SQLITE_BUSY_SNAPSHOT, or `database is locked` while both switch on the write-ahead log."""
+    processes = [start("count", url, "40") for _ in range(2)]
+    said = [await asyncio.to_thread(process.communicate) for process in processes]
+    assert [each[0] for each in said] == ["counted\n"] * 2
+    assert [process.returncode for process in processes] == [0, 0]
+    catalog = await Catalog.open(url, KEYRING)
+    (dataset,) = await catalog.datasets(None)
+    assert (await catalog.datasources(dataset.id))[0].config.full_path == "bucket/80"
+    await catalog.close()
+
+
+async def test_killed_process_loses_nothing_that_it_acknowledged(url):
+    dice = random.Random()
+    said: list[str] = []
+    for attempt in range(3 if url.startswith("sqlite") else 2):
+        process = start("acknowledge", url, f"user {attempt}")
+        assert process.stdout is not None
+        said += [process.stdout.readline() for _ in range(dice.randrange(1, 60))]
+        process.kill()
+        # what it said before it died was acknowledged too; the last line may be cut short
+        said += [line for line in process.stdout.read().splitlines(keepends=True) if line.endswith("\n")]
+        process.wait()
+        process.stdout.close()
+    assert len(said) > 3
+    await _check_acknowledged(url, [line.rstrip("\n").split(" ") for line in said])
+
+
+async def _check_acknowledged(url: str, said: list[list[str]]) -> None:
+    catalog = await Catalog.open(url, KEYRING)
+    tokens = {token.id: token for token in await catalog.tokens()}
+    for what, identity, *rest in said:
+        if what == "token":
+            assert tokens[identity].user == f"user {rest[1]}"
+        elif what == "revoke":
+            assert tokens[identity].revoked_at is not None
+        elif what == "delete":
+            assert await catalog.dataset(identity) is None
+        else:
+            found = await catalog.dataset_with_datasources(identity)
+            assert found is not None, (what, identity)
+            dataset, held = found
+            number = rest[-1]
+            assert dataset.name in (f"set {number}", f"renamed {number}")
+            if what == "rename":
+                assert dataset.name == f"renamed {number}"
+            if what == "watermark":
+                assert dataset.watermark == int(number)
+            if what == "datasource":
+                assert (held[0].id, held[0].config.secret) == (rest[0], f"secret {number}")
+    await catalog.close()

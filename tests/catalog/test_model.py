@@ -1,0 +1,202 @@
+"""The catalog does what a few dictionaries do, whatever is asked of it in whatever order."""
+
+import asyncio
+import shutil
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
+
+from headwater.catalog.catalog import Catalog
+from headwater.catalog.keyring import Keyring
+from headwater.domain.dataset import DatasetType, ImageType, NewDataset
+from headwater.domain.datasource import Purpose
+from headwater.domain.errors import MalformedRequest, NameTaken
+from headwater.domain.ids import new_id
+from headwater.domain.purposes import input_of, reconfigure
+from headwater.domain.window import LAST_SECOND
+from tests.catalog.values import KEY, config
+from tests.domain.configs import VALID
+
+KEYRING = Keyring([("test", KEY)])
+NAMES = st.sampled_from(["cats", "dogs", "Dogs", "birds of prey"])
+OWNERS = st.sampled_from(["ann", "bob", "https://issuer/|sub"])
+
+
+class CatalogAgainstDictionaries(RuleBasedStateMachine):
+    ids = Bundle("ids")
+    token_ids = Bundle("token_ids")
+
+    def __init__(self):
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp(prefix="headwater-model-"))
+        self.runner = asyncio.Runner()
+        self.users = set()
+        self.tokens = {}  # digest -> token
+        self.datasets = {}  # id -> dataset
+        self.sources = {}  # dataset id -> datasources
+        self.reopen()
+
+    def run(self, coroutine):
+        return self.runner.run(coroutine)
+
+    def reopen(self):
+        self.catalog = self.run(Catalog.open(f"sqlite:///{self.folder}/catalog.sqlite3", KEYRING))
+
+    def teardown(self):
+        self.run(self.catalog.close())
+        self.runner.close()
+        shutil.rmtree(self.folder)
+
+    @initialize(target=ids)
+    def one_dataset_is_absent(self):
+        return new_id()
+
+    @initialize(target=token_ids)
+    def one_token_is_absent(self):
+        return new_id()
+
+    @rule()
+    def restart(self):
+        self.run(self.catalog.close())
+        self.reopen()
+
+    @rule(name=OWNERS)
+    def ensure_user(self, name):
+        self.run(self.catalog.ensure_user(name))
+        self.users.add(name)
+
+    @rule(target=token_ids, user=OWNERS, admin=st.booleans())
+    def add_token(self, user, admin):
+        digest = len(self.tokens).to_bytes(32, "big")
+        token = self.run(self.catalog.add_token(user, admin, digest))
+        self.tokens[digest] = token
+        self.users.add(user)
+        return token.id
+
+    @rule(token_id=token_ids)
+    def revoke_token(self, token_id):
+        held = {token.id: digest for digest, token in self.tokens.items()}
+        assert self.run(self.catalog.revoke_token(token_id)) is (token_id in held)
+        if token_id in held and self.tokens[held[token_id]].revoked_at is None:
+            (revoked,) = [token for token in self.run(self.catalog.tokens()) if token.id == token_id]
+            assert revoked.revoked_at is not None
+            self.tokens[held[token_id]] = revoked
+
+    @rule(
+        target=ids,
+        owner=OWNERS,
+        new=st.builds(
+            NewDataset,
+            name=NAMES,
+            type=st.sampled_from(DatasetType),
+            img_type=st.none() | st.sampled_from(ImageType),
+            every_file=st.booleans(),
+        ),
+    )
+    def add_dataset(self, owner, new):
+        taken = any((each.owner, each.name) == (owner, new.name) for each in self.datasets.values())
+        try:
+            dataset = self.run(self.catalog.add_dataset(owner, new))
+        except NameTaken:
+            assert taken
+            return new_id()
+        assert not taken
+        self.users.add(owner)
+        self.datasets[dataset.id] = dataset
+        self.sources[dataset.id] = []
+        return dataset.id
+
+    @rule(dataset_id=ids, name=NAMES)
+    def rename_dataset(self, dataset_id, name):
+        before = self.datasets.get(dataset_id)
+        others = {(each.owner, each.name) for each in self.datasets.values() if each.id != dataset_id}
+        try:
+            assert self.run(self.catalog.rename_dataset(dataset_id, name)) is (before is not None)
+        except NameTaken:
+            assert before is not None
+            assert (before.owner, name) in others
+            return
+        if before is not None:
+            assert (before.owner, name) not in others
+            self._changed(replace(before, name=name))
+
+    @rule(dataset_id=consumes(ids))
+    def delete_dataset(self, dataset_id):
+        assert self.run(self.catalog.delete_dataset(dataset_id)) is (dataset_id in self.datasets)
+        self.datasets.pop(dataset_id, None)
+        self.sources.pop(dataset_id, None)
+
+    @rule(
+        dataset_id=ids,
+        kind=st.sampled_from(list(VALID)),
+        purpose=st.sampled_from(Purpose),
+        path=st.sampled_from(["one/x", "two/x"]),
+    )
+    def put_datasource(self, dataset_id, kind, purpose, path):
+        new = config(kind, purpose=purpose.value, fullPath=path)
+        decided = []
+
+        def decide(stored):
+            assert list(stored) == sorted(self.sources[dataset_id], key=lambda source: source.config.purpose)
+            decided.append(reconfigure(dataset_id, stored, new))
+            return decided[0]
+
+        after = self.run(self.catalog.change_datasources(dataset_id, decide))
+        assert after == (decided[0] if dataset_id in self.datasets else None)
+        if decided:
+            self.sources[dataset_id] = list(decided[0].datasources)
+            before = self.datasets[dataset_id]
+            self._changed(replace(before, watermark=0) if decided[0].input_moved else before)
+
+    @rule(dataset_id=ids)
+    def refuse_a_datasource(self, dataset_id):
+        def decide(_):
+            raise MalformedRequest("no")
+
+        try:
+            assert self.run(self.catalog.change_datasources(dataset_id, decide)) is None
+        except MalformedRequest:
+            assert dataset_id in self.datasets
+        else:
+            assert dataset_id not in self.datasets
+
+    @rule(dataset_id=ids, seconds=st.integers(0, LAST_SECOND))
+    def set_watermark(self, dataset_id, seconds):
+        possible = input_of(self.sources.get(dataset_id, [])) is not None
+        assert self.run(self.catalog.set_watermark(dataset_id, seconds)) is possible
+        if possible:
+            self.datasets[dataset_id] = replace(self.datasets[dataset_id], watermark=seconds)
+
+    def _changed(self, expected):
+        stored = self.run(self.catalog.dataset(expected.id))
+        assert stored.modified_at >= expected.modified_at
+        self.datasets[expected.id] = replace(expected, modified_at=stored.modified_at)
+
+    @invariant()
+    def holds_what_the_dictionaries_hold(self):
+        ordered = sorted(self.datasets.values(), key=lambda dataset: (dataset.created_at, dataset.id))
+        assert self.run(self.catalog.datasets(None)) == ordered
+        for owner in ("ann", "bob"):
+            assert self.run(self.catalog.datasets(owner)) == [each for each in ordered if each.owner == owner]
+            assert self.run(self.catalog.has_user(owner)) is (owner in self.users)
+        assert self.run(self.catalog.users()) == sorted(self.users)
+        assert self.run(self.catalog.datasets_named("cats")) == [each for each in ordered if each.name == "cats"]
+        sources = {
+            dataset_id: sorted(held, key=lambda source: source.config.purpose)
+            for dataset_id, held in self.sources.items()
+        }
+        for dataset_id, held in sources.items():
+            assert self.run(self.catalog.dataset_with_datasources(dataset_id)) == (self.datasets[dataset_id], held)
+        ids = {dataset_id: [source.id for source in held] for dataset_id, held in sources.items()}
+        assert self.run(self.catalog.datasource_ids(list(ids))) == ids
+        assert sorted(self.run(self.catalog.tokens()), key=str) == sorted(self.tokens.values(), key=str)
+        for digest, token in self.tokens.items():
+            assert self.run(self.catalog.token(digest)) == (token if token.revoked_at is None else None)
+
+
+CatalogAgainstDictionaries.TestCase.settings = settings(max_examples=10, stateful_step_count=25, deadline=None)
+TestCatalogAgainstDictionaries = CatalogAgainstDictionaries.TestCase

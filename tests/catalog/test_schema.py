@@ -1,0 +1,132 @@
+"""The tables: what the migrations make, and what happens with versions other than this one's."""
+
+import asyncio
+import subprocess
+import sys
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from headwater.catalog.catalog import Catalog
+from headwater.catalog.engine import database_of
+from headwater.catalog.schema import HEAD, MIGRATIONS
+from headwater.catalog.tables import metadata
+from headwater.domain.errors import StartupError
+
+
+async def with_database(url, work):
+    database = database_of(url)
+    try:
+        return await database.write(work)
+    finally:
+        await database.close()
+
+
+async def execute(url, statement):
+    await with_database(url, lambda connection: connection.exec_driver_sql(statement))
+
+
+async def open_and_close(url, keyring):
+    catalog = await Catalog.open(url, keyring)
+    await catalog.close()
+
+
+def test_head_is_the_newest_migration():
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    assert ScriptDirectory.from_config(config).get_heads() == [HEAD]
+
+
+async def test_migrations_make_what_the_tables_say(url, keyring):
+    await open_and_close(url, keyring)
+
+    def compare(connection):
+        options = {"compare_type": True, "compare_server_default": True}
+        return compare_metadata(MigrationContext.configure(connection, opts=options), metadata)
+
+    assert await with_database(url, compare) == []
+
+
+async def test_migrations_write_the_same_sql_as_the_tables(sqlite_url, keyring):
+    """Alembic's comparison does not look at the names of constraints."""
+    await open_and_close(sqlite_url, keyring)
+    query = "SELECT name, sql FROM sqlite_master WHERE name != 'alembic_version' AND sql IS NOT NULL"
+    migrated = await with_database(sqlite_url, lambda connection: set(connection.exec_driver_sql(query)))
+
+    plain = sa.create_engine("sqlite://", poolclass=sa.StaticPool)
+    with plain.begin() as connection:
+        metadata.create_all(connection)
+        assert {_words(row) for row in migrated} == {_words(row) for row in connection.exec_driver_sql(query)}
+    plain.dispose()
+
+
+def _words(row):
+    # SQLAlchemy and Alembic order the constraints of a table differently
+    lines = row.sql.strip().splitlines()
+    return row.name, frozenset(" ".join(line.split()).strip(" ,") for line in lines)
+
+
+async def test_opening_again_changes_nothing(url, keyring):
+    await open_and_close(url, keyring)
+    await open_and_close(url, keyring)
+
+
+async def test_newer_catalog_is_refused_with_its_version(url, keyring):
+    await open_and_close(url, keyring)
+    await execute(url, "UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(StartupError, match=f"version 9999, and .* up to {HEAD} only.*Upgrade Headwater"):
+        await Catalog.open(url, keyring)
+
+
+async def test_tables_of_another_program_are_a_clear_error(url, keyring, tmp_path):
+    (tmp_path / "data").mkdir()
+    await execute(url, "CREATE TABLE datasets (x INTEGER)")
+    with pytest.raises(StartupError, match=r"catalog .* cannot be opened: .*datasets\"? already exists"):
+        await Catalog.open(url, keyring)
+    # and nothing was left behind by the attempt
+    await execute(url, "CREATE TABLE users (x INTEGER)")
+
+
+async def test_many_who_open_an_empty_database_at_once(url, keyring):
+    catalogs = await asyncio.gather(*(Catalog.open(url, keyring) for _ in range(4)))
+    await asyncio.gather(*(catalog.ensure_user(f"user {number}") for number, catalog in enumerate(catalogs)))
+    assert all([await catalogs[0].has_user(f"user {number}") for number in range(4)])
+    for catalog in catalogs:
+        await catalog.close()
+
+
+def test_postgresql_migrations_wait_for_one_another(postgres_url, keyring):
+    """Two servers that started at once both made the tables, and one of them failed."""
+    from headwater.catalog.schema import _ADVISORY_LOCK
+
+    async def run():
+        with psycopg.connect(postgres_url) as other:
+            other.execute("SELECT pg_advisory_xact_lock(%s)", [_ADVISORY_LOCK])
+            opening = asyncio.create_task(open_and_close(postgres_url, keyring))
+            await asyncio.sleep(0.5)
+            assert not opening.done()
+        await opening
+
+    asyncio.run(run())
+
+
+async def test_current_catalog_opens_without_alembic(sqlite_url, keyring, tmp_path):
+    """Importing Alembic took longer than all the rest of the start."""
+    await open_and_close(sqlite_url, keyring)
+    program = (
+        "import asyncio, os, sys\n"
+        "from headwater.catalog.catalog import Catalog\n"
+        "from headwater.catalog.keyring import Keyring\n"
+        "async def main():\n"
+        "    await (await Catalog.open(sys.argv[1], Keyring([('test', os.urandom(32))]))).close()\n"
+        "asyncio.run(main())\n"
+        "assert 'sqlalchemy' in sys.modules\n"
+        "assert not {'alembic', 'psycopg', 'sqlalchemy.orm'} & set(sys.modules), 'imported at start'\n"
+    )
+    environment = {"PYTHONPATH": ":".join(sys.path)}
+    subprocess.run([sys.executable, "-c", program, sqlite_url], env=environment, check=True)

@@ -1,0 +1,193 @@
+"""A catalog that cannot be opened says why and what to do, and never shows a password."""
+
+import os
+import re
+import socket
+import sqlite3
+import stat
+import sys
+import traceback
+
+import pytest
+
+from headwater.catalog import engine
+from headwater.catalog.catalog import Catalog
+from headwater.catalog.engine import database_of
+from headwater.catalog.keyring import Keyring
+from headwater.domain.dataset import NewDataset
+from headwater.domain.errors import StartupError
+from tests.catalog.processes import start
+from tests.catalog.values import config, put
+from tests.need import need
+from tests.servers import free_port
+
+PASSWORD = "pass-word-of-the-test"
+
+
+async def refusal(url: str, keyring: Keyring) -> str:
+    with pytest.raises(StartupError) as caught:
+        await Catalog.open(url, keyring)
+    assert PASSWORD not in "".join(traceback.format_exception(caught.value))
+    return caught.value.message
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "catalog.sqlite3",
+        "sqlite://",
+        "sqlite:///",
+        "sqlite:///:memory:",
+        f"mysql://user:{PASSWORD}@host/name",
+        f"postgresql+asyncpg://user:{PASSWORD}@host/name",
+        f"postgresql://user:x@{PASSWORD}@host/name",
+        f"postgresql://user@host:{PASSWORD}/name",
+        f"postgresql://user@host:5432{PASSWORD}",
+    ],
+)
+async def test_url_that_names_no_database(url, keyring):
+    assert "HEADWATER_DATABASE_URL: expected sqlite:///" in await refusal(url, keyring)
+
+
+async def test_postgresql_url_with_driver_is_the_same(postgres_url, keyring):
+    first = await Catalog.open(postgres_url, keyring)
+    second = await Catalog.open(postgres_url.replace("postgresql://", "postgresql+psycopg://"), keyring)
+    await first.ensure_user("ann")
+    assert await second.has_user("ann")
+    await first.close()
+    await second.close()
+
+
+async def test_file_that_is_no_database(tmp_path, keyring):
+    path = tmp_path / "catalog.sqlite3"
+    path.write_bytes(b"not a database, but long enough to be looked at as one" * 30)
+    assert await refusal(f"sqlite:///{path}", keyring) == f"catalog {path} cannot be opened: file is not a database"
+
+
+async def test_folder_in_place_of_the_file(tmp_path, keyring):
+    assert f"catalog {tmp_path} cannot be opened: " in await refusal(f"sqlite:///{tmp_path}", keyring)
+
+
+async def test_file_in_place_of_the_folder(tmp_path, keyring):
+    (tmp_path / "file").touch()
+    message = await refusal(f"sqlite:///{tmp_path}/file/catalog.sqlite3", keyring)
+    assert f"cannot be opened: {tmp_path}/file" in message
+
+
+async def test_folder_that_may_not_be_written(tmp_path):
+    folder = tmp_path / "data"
+    folder.mkdir(mode=0o500)
+    # root ignores modes unless it gives up the right to
+    prefix = [need("setpriv"), "--bounding-set=-dac_override", "--inh-caps=-dac_override"] if os.geteuid() == 0 else []
+    process = start("open", f"sqlite:///{folder}/catalog.sqlite3", prefix=prefix)
+    said, _ = process.communicate()
+    path = folder / "catalog.sqlite3"
+    assert said == f"catalog {path} cannot be opened: {path}: Permission denied\n"
+
+
+async def test_file_that_may_not_be_written(tmp_path, keyring):
+    path = tmp_path / "data" / "catalog.sqlite3"
+    await (await Catalog.open(f"sqlite:///{path}", keyring)).close()
+    path.chmod(0o400)
+    path.parent.chmod(0o500)
+    prefix = [need("setpriv"), "--bounding-set=-dac_override", "--inh-caps=-dac_override"] if os.geteuid() == 0 else []
+    said, _ = start("open", f"sqlite:///{path}", prefix=prefix).communicate()
+    path.parent.chmod(0o700)
+    assert re.fullmatch(rf"catalog {path} cannot be opened: .+\n", said)
+
+
+async def test_postgresql_that_is_not_there(keyring):
+    url = f"postgresql://user:{PASSWORD}@127.0.0.1:{free_port()}/name"
+    message = await refusal(url, keyring)
+    assert message.startswith("catalog PostgreSQL at 127.0.0.1, database name cannot be opened: ")
+    assert "Connection refused" in message
+
+
+async def test_postgresql_that_never_answers(keyring, monkeypatch):
+    monkeypatch.setitem(engine._POSTGRES_PATIENCE, "connect_timeout", "2")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"postgresql://user:{PASSWORD}@127.0.0.1:{silent.getsockname()[1]}/name"
+        assert "timeout" in await refusal(url, keyring)
+
+
+async def test_postgresql_database_that_does_not_exist(postgres, keyring):
+    assert 'database "absent" does not exist' in await refusal(postgres("absent"), keyring)
+
+
+async def test_postgresql_without_its_driver(keyring, monkeypatch):
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    message = await refusal(f"postgresql://user:{PASSWORD}@host/name", keyring)
+    assert "pip install 'headwater[postgresql]'" in message
+
+
+async def test_new_database_is_for_its_owner_alone(tmp_path, keyring):
+    path = tmp_path / "deep" / "data" / "catalog.sqlite3"
+    mask = os.umask(0)
+    try:
+        catalog = await Catalog.open(f"sqlite:///{path}", keyring)
+        await catalog.ensure_user("ann")
+        modes = {child.name: stat.S_IMODE(child.stat().st_mode) for child in path.parent.iterdir()}
+        await catalog.close()
+    finally:
+        os.umask(mask)
+    assert modes == dict.fromkeys(("catalog.sqlite3", "catalog.sqlite3-wal", "catalog.sqlite3-shm"), 0o600)
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+async def test_sqlite_is_set_up_to_lose_nothing(sqlite_url, keyring):
+    await (await Catalog.open(sqlite_url, keyring)).close()
+    database = database_of(sqlite_url)
+    expected = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "secure_delete": 1, "busy_timeout": 10_000}
+
+    def settings(connection):
+        return {name: connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in expected}
+
+    assert await database.read(settings) == expected
+    assert await database.write(settings) == expected
+    await database.close()
+
+
+async def test_path_with_odd_characters(tmp_path, keyring):
+    path = tmp_path / "50% off? #1 é" / "catalog.sqlite3"
+    catalog = await Catalog.open(f"sqlite:///{path}", keyring)
+    await catalog.ensure_user("ann")
+    await catalog.close()
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("SELECT name FROM users").fetchall() == [("ann",)]
+    connection.close()
+
+
+@pytest.fixture
+async def with_secret(url, keyring) -> str:
+    """The URL of a catalog that holds one secret, encrypted with the key `test`."""
+    catalog = await Catalog.open(url, keyring)
+    dataset = await catalog.add_dataset("ann", NewDataset(name="cats"))
+    await catalog.change_datasources(dataset.id, put(dataset.id, config("S3")))
+    await catalog.close()
+    return url
+
+
+async def test_missing_key(with_secret):
+    message = await refusal(with_secret, Keyring([("other", os.urandom(32)), ("another", os.urandom(32))]))
+    assert "the key 'test', which is not among this server's keys (other, another)" in message
+    assert "HEADWATER_SECRET_KEY" in message
+
+
+async def test_another_key_of_the_same_id(with_secret):
+    message = await refusal(with_secret, Keyring([("other", os.urandom(32)), ("test", os.urandom(32))]))
+    assert "the key 'test' does not decrypt" in message
+    assert "HEADWATER_SECRET_KEY" in message
+
+
+async def test_key_whose_id_differs_in_case_only(with_secret):
+    """SQL's LIKE takes `TEST:` for `test:`."""
+    assert "the key 'test', which is not among" in await refusal(with_secret, Keyring([("TEST", os.urandom(32))]))
+
+
+async def test_any_keys_open_a_catalog_without_secrets(url, keyring):
+    catalog = await Catalog.open(url, keyring)
+    dataset = await catalog.add_dataset("ann", NewDataset(name="cats"))
+    await catalog.change_datasources(dataset.id, put(dataset.id, config("LOCAL")))
+    await catalog.close()
+    await (await Catalog.open(url, Keyring([("other", os.urandom(32))]))).close()

@@ -1,0 +1,118 @@
+"""A database that is locked, full or gone is a 503 that says to come back, and all is well once it is back."""
+
+import asyncio
+import sqlite3
+
+import psycopg
+import pytest
+
+from headwater.catalog import engine
+from headwater.catalog.catalog import Catalog
+from headwater.domain.dataset import NewDataset
+from headwater.domain.errors import CatalogUnavailable
+from tests.catalog.processes import KEYRING, start
+
+
+def test_the_error_is_a_503_with_a_time_to_come_back():
+    error = CatalogUnavailable("x")
+    assert (error.status, error.code, error.retry_after) == (503, "MALFORMED_RESPONSE", 5)
+
+
+async def test_sqlite_that_another_process_keeps_locked(tmp_path, sqlite_url, keyring, monkeypatch):
+    monkeypatch.setattr(engine, "BUSY_SECONDS", 0.2)
+    catalog = await Catalog.open(sqlite_url, keyring)
+    await catalog.ensure_user("ann")
+    other = sqlite3.connect(tmp_path / "data" / "catalog.sqlite3", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(CatalogUnavailable, match="try again") as caught:
+        await catalog.ensure_user("bob")
+    assert "locked" not in caught.value.message
+    assert await catalog.has_user("ann"), "readers do not wait for writers"
+    other.execute("ROLLBACK")
+    other.close()
+    await catalog.ensure_user("bob")
+    assert await catalog.has_user("bob")
+    await catalog.close()
+
+
+async def test_sqlite_waits_for_a_writer_in_another_process(tmp_path, sqlite_url, keyring):
+    catalog = await Catalog.open(sqlite_url, keyring)
+    other = sqlite3.connect(tmp_path / "data" / "catalog.sqlite3", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    writing = asyncio.create_task(catalog.ensure_user("ann"))
+    await asyncio.sleep(0.4)
+    assert not writing.done()
+    other.execute("COMMIT")
+    other.close()
+    await writing
+    await catalog.close()
+
+
+async def test_opening_waits_for_a_writer_in_another_process(tmp_path, sqlite_url, keyring):
+    """SQLite does not wait for a lock when it switches on the write-ahead log: a second server did not start."""
+    (tmp_path / "data").mkdir()
+    other = sqlite3.connect(tmp_path / "data" / "catalog.sqlite3", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    opening = asyncio.create_task(Catalog.open(sqlite_url, keyring))
+    await asyncio.sleep(0.3)
+    assert not opening.done()
+    other.execute("COMMIT")
+    other.close()
+    await (await opening).close()
+
+
+async def test_full_disk_refuses_writes_and_keeps_what_was_acknowledged(sqlite_url):
+    said, _ = start("fill", sqlite_url).communicate()
+    lines = [line.split() for line in said.splitlines()]
+    acknowledged = [words[1] for words in lines if words[0] == "dataset"]
+    refused = int(lines[-1][1])
+    assert refused >= 3
+    assert len(acknowledged) == 200 - refused
+    catalog = await Catalog.open(sqlite_url, KEYRING)
+    assert sorted(dataset.id for dataset in await catalog.datasets("ann")) == sorted(acknowledged)
+    await catalog.close()
+
+
+@pytest.fixture
+def operator(postgres, postgres_url):
+    """Another connection to the server, which may close the database to all others; and its name."""
+    with psycopg.connect(postgres("postgres"), autocommit=True) as connection:
+        yield connection, psycopg.conninfo.conninfo_to_dict(postgres_url)["dbname"]
+
+
+def disconnect(operator):
+    connection, name = operator
+    query = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
+    return len(connection.execute(query, [name]).fetchall())
+
+
+async def test_postgresql_that_was_restarted_is_not_noticed(postgres_url, keyring, operator):
+    catalog = await Catalog.open(postgres_url, keyring)
+    await asyncio.gather(*(catalog.ensure_user(f"user {number}") for number in range(3)))
+    for _ in range(3):
+        assert all(await asyncio.gather(*(catalog.has_user(f"user {number}") for number in range(3))))
+        assert disconnect(operator) > 0
+    await catalog.ensure_user("ann")
+    assert await catalog.has_user("ann")
+    await catalog.close()
+
+
+async def test_postgresql_that_is_gone_for_a_while(postgres_url, keyring, operator):
+    catalog = await Catalog.open(postgres_url, keyring)
+    await catalog.ensure_user("ann")
+    connection, name = operator
+    connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+    disconnect(operator)
+    for attempt in (
+        catalog.ping(),
+        catalog.has_user("ann"),
+        catalog.ensure_user("bob"),
+        catalog.add_dataset("ann", NewDataset(name="cats")),
+    ):
+        with pytest.raises(CatalogUnavailable, match="try again"):
+            await attempt
+    connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+    await catalog.ping()
+    await catalog.ensure_user("bob")
+    assert await catalog.datasets(None) == []
+    await catalog.close()

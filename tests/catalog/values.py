@@ -1,0 +1,23 @@
+"""Shorthand for the domain values that these tests store."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Sequence
+
+from headwater.domain.datasource import Datasource, DatasourceConfig, parse_config
+from headwater.domain.purposes import Reconfigured, reconfigure
+from tests.domain.configs import VALID
+
+KEY = bytes(range(32))
+KEY_TEXT = f"test:{base64.b64encode(KEY).decode()}"
+
+
+def config(kind: str = "S3", **members: str) -> DatasourceConfig:
+    """A valid config of a type, with some members set."""
+    return parse_config({**VALID[kind], **members})
+
+
+def put(dataset_id: str, new: DatasourceConfig) -> Callable[[Sequence[Datasource]], Reconfigured]:
+    """What a PUT of this config decides."""
+    return lambda stored: reconfigure(dataset_id, stored, new)

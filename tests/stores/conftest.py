@@ -1,0 +1,70 @@
+"""Servers and stores that the tests of S3 share. Each xdist worker has servers of its own."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from headwater.stores import transport as transport_module
+from headwater.stores.egress import Egress
+from headwater.stores.transport import Transport
+from tests.servers import KEY_ID, SECRET, moto_server, rclone_s3
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[str]:
+    with moto_server() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def moto_client(moto: str) -> Iterator[S3Client]:
+    """Prepares what the store under test lists: the vendor's SDK, not our own code."""
+    client = boto3.client(
+        "s3",
+        endpoint_url=moto,
+        region_name="us-east-1",
+        aws_access_key_id=KEY_ID,
+        aws_secret_access_key=SECRET,
+        config=Config(s3={"addressing_style": "path"}),
+    )
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def bucket(moto_client: S3Client) -> str:
+    name = f"bucket-{uuid.uuid4().hex[:12]}"
+    moto_client.create_bucket(Bucket=name)
+    return name
+
+
+@pytest.fixture(scope="session")
+def rclone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server that checks signatures, with one empty bucket named `bucket`."""
+    directory = tmp_path_factory.mktemp("rclone")
+    (directory / "bucket").mkdir()
+    with rclone_s3(directory) as url:
+        yield url
+
+
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Attempts follow each other as usual, only sooner."""
+    monkeypatch.setattr(transport_module, "PAUSE_SECONDS", 0.01)
+
+
+@pytest.fixture
+async def transport() -> AsyncIterator[Transport]:
+    """May reach the servers of the tests, as a user's endpoint."""
+    transport = Transport(Egress.parse("127.0.0.1"))
+    yield transport
+    await transport.aclose()

@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from headwater.domain.read_url import ReadUrlSigner
+from headwater.stores import local_listing
+from headwater.stores.local import LocalStore
+from headwater.stores.local_listing import ListingCache
+
+SIGNER = ReadUrlSigner([b"k" * 32], "http://hw.example", "tests")
+COUNT = 600
+SETTLED = 0.05
+
+
+class QuickCache(ListingCache):
+    """A folder counts as settled after 50 ms, so that tests need not wait for seconds."""
+
+    SETTLED_NS = int(SETTLED * 1e9)
+
+
+Fill = Callable[[str, int], Path]
+
+
+@pytest.fixture
+def fill(tmp_path: Path) -> Fill:
+    def fill(name: str, count: int) -> Path:
+        folder = tmp_path / name
+        folder.mkdir()
+        for i in range(count):
+            (folder / f"{i:05d}.png").touch()
+        return folder
+
+    return fill
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many entries each reading of a folder found."""
+    counted: list[int] = []
+    read = local_listing.read_entries
+
+    def read_and_count(folder: int) -> list[str]:
+        names = read(folder)
+        counted.append(len(names))
+        return names
+
+    monkeypatch.setattr(local_listing, "read_entries", read_and_count)
+    return counted
+
+
+def settle() -> None:
+    time.sleep(SETTLED * 2)
+
+
+async def test_later_pages_do_not_read_the_folder_again(tmp_path: Path, fill: Fill, reads: list[int]) -> None:
+    fill("a", COUNT)
+    settle()
+    store = LocalStore(tmp_path, "a", SIGNER, cache=QuickCache())
+    after, seen = None, 0
+    for _ in range(COUNT // 100 + 1):
+        page = await store.list_page("", after, 100)
+        seen, after = seen + len(page.objects), page.resume_after
+    assert (after, seen, reads) == (None, COUNT, [COUNT])
+
+
+async def test_a_new_listing_reads_the_folder_again(tmp_path: Path, fill: Fill, reads: list[int]) -> None:
+    """A mounted bucket keeps one time for a folder whatever happens in it: a poll must see new files there too."""
+    fill("a", COUNT)
+    settle()
+    store = LocalStore(tmp_path, "a", SIGNER, cache=QuickCache())
+    await store.list_page("", None, 10)
+    await store.list_page("", None, 10)
+    assert reads == [COUNT, COUNT]
+
+
+async def test_changes_between_two_pages_are_seen(tmp_path: Path, fill: Fill, reads: list[int]) -> None:
+    folder = fill("a", COUNT)
+    settle()
+    store = LocalStore(tmp_path, "a", SIGNER, cache=QuickCache())
+    page = await store.list_page("", None, 300)
+    (folder / "00350+.png").touch()
+    (folder / "00400.png").unlink()
+    page = await store.list_page("", page.resume_after, 300)
+    keys = [item.key for item in page.objects]
+    assert "00350+.png" in keys
+    assert "00400.png" not in keys
+    assert reads == [COUNT, COUNT]
+
+
+async def test_a_folder_put_in_a_files_place_is_seen(tmp_path: Path, fill: Fill) -> None:
+    folder = fill("a", COUNT)
+    settle()
+    store = LocalStore(tmp_path, "a", SIGNER, cache=QuickCache())
+    page = await store.list_page("", None, 300)
+    (folder / "00400.png").unlink()
+    (folder / "00400.png").mkdir()
+    (folder / "00400.png" / "x.png").touch()
+    settle()
+    keys = [item.key for item in (await store.list_page("", page.resume_after, 300)).objects]
+    assert "00400.png/x.png" in keys
+    assert "00400.png" not in keys
+
+
+async def test_a_change_that_hides_its_time_is_seen(tmp_path: Path, fill: Fill) -> None:
+    """Tools that copy trees set a folder's modification time back after they have changed what is in it."""
+    folder = fill("a", COUNT)
+    state = folder.stat()
+    settle()
+    store = LocalStore(tmp_path, "a", SIGNER, cache=QuickCache())
+    page = await store.list_page("", None, 300)
+    (folder / "00350+.png").touch()
+    os.utime(folder, ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert folder.stat().st_mtime_ns == state.st_mtime_ns
+    page = await store.list_page("", page.resume_after, 300)
+    assert "00350+.png" in [item.key for item in page.objects]
+
+
+async def test_a_folder_that_has_just_changed_is_not_kept(tmp_path: Path, fill: Fill, reads: list[int]) -> None:
+    """Two changes within one tick of the clock leave the same time: what was read between them would stay for good."""
+    fill("a", COUNT)
+    store = LocalStore(tmp_path, "a", SIGNER, cache=ListingCache())
+    page = await store.list_page("", None, 10)
+    await store.list_page("", page.resume_after, 10)
+    assert reads == [COUNT, COUNT]
+
+
+async def test_nothing_is_kept_for_long(tmp_path: Path, fill: Fill, reads: list[int]) -> None:
+    class Forgetful(QuickCache):
+        MAX_AGE = 0.0
+
+    fill("a", COUNT)
+    settle()
+    store = LocalStore(tmp_path, "a", SIGNER, cache=Forgetful())
+    page = await store.list_page("", None, 10)
+    await store.list_page("", page.resume_after, 10)
+    assert reads == [COUNT, COUNT]
+
+
+async def test_small_folders_are_not_kept(tmp_path: Path, fill: Fill, reads: list[int]) -> None:
+    fill("a", ListingCache.MIN_NAMES - 1)
+    settle()
+    store = LocalStore(tmp_path, "a", SIGNER, cache=QuickCache())
+    page = await store.list_page("", None, 10)
+    await store.list_page("", page.resume_after, 10)
+    assert len(reads) == 2
+
+
+async def test_names_held_are_bounded(tmp_path: Path, fill: Fill, reads: list[int]) -> None:
+    class SmallCache(QuickCache):
+        MAX_NAMES = 2 * COUNT
+
+    cache = SmallCache()
+    fill("large", 2 * COUNT + 1)
+    for name in "abc":
+        fill(name, COUNT)
+    settle()
+
+    async def second_page_reads(name: str, begin: bool = True) -> bool:
+        store = LocalStore(tmp_path, name, SIGNER, cache=cache)
+        if begin:
+            await store.list_page("", None, 10)
+        count = len(reads)
+        await store.list_page("", "00009.png", 10)
+        return len(reads) > count
+
+    assert not await second_page_reads("a")
+    assert not await second_page_reads("b")
+    assert not await second_page_reads("a", begin=False)
+    assert not await second_page_reads("c")  # pushes out b, which was used longest ago
+    assert not await second_page_reads("a", begin=False)
+    assert not await second_page_reads("c", begin=False)
+    assert await second_page_reads("b", begin=False)
+    assert not await second_page_reads("large")  # above the bound, and so the only one
+    for name in "abc":
+        assert await second_page_reads(name, begin=False)

@@ -1,0 +1,186 @@
+"""Every answer of a provider becomes an error of ours that says what to change."""
+
+from __future__ import annotations
+
+import pytest
+
+from headwater.domain.errors import CredentialsRefused, ObjectNotFound, PlaceInvalid, StoreError, StoreUnavailable
+from headwater.stores.s3_errors import TABLE, Asked, Names, Operation, explain, plain
+from headwater.stores.transport import Response
+from tests.stores.s3 import error_xml
+
+S3 = Names("S3", "s3AccessKeyId", "s3SecretAccessKey", "s3Region", "s3Region")
+OBS = Names("OBS", "obsAccessKeyId", "obsSecretAccessKey", "obsEndpoint")
+
+
+def told(
+    status: int,
+    body: bytes = b"",
+    operation: Operation = Operation.LIST,
+    names: Names = S3,
+    headers: dict[str, str] | None = None,
+) -> StoreError:
+    response = Response(status, headers or {}, body)
+    return explain(response, Asked(operation, "data", "train/", names), ["hush-hush"])
+
+
+# What a person reads must name the provider's code, and what to change.
+ROWS = [
+    ("AccessDenied", 403, CredentialsRefused, "Allow s3:ListBucket on the bucket 'data' for this s3AccessKeyId"),
+    ("AccountProblem", 403, CredentialsRefused, "account has a problem"),
+    ("AllAccessDisabled", 403, PlaceInvalid, "has been disabled"),
+    ("AuthorizationHeaderMalformed", 400, PlaceInvalid, "check s3Region"),
+    ("BadDigest", 400, StoreUnavailable, "try again"),
+    ("ExpiredToken", 400, CredentialsRefused, "session has expired"),
+    ("ExpiredTokenException", 400, CredentialsRefused, "session has expired"),
+    ("IllegalLocationConstraintException", 400, PlaceInvalid, "check s3Region"),
+    ("InternalError", 500, StoreUnavailable, "try again"),
+    ("InvalidAccessKeyId", 403, CredentialsRefused, "Check s3AccessKeyId"),
+    ("InvalidBucketName", 400, PlaceInvalid, "fullPath"),
+    ("InvalidClientTokenId", 403, CredentialsRefused, "Check s3AccessKeyId"),
+    ("InvalidObjectState", 403, PlaceInvalid, "archived"),
+    ("InvalidRegion", 400, PlaceInvalid, "check s3Region"),
+    ("InvalidSecurity", 403, CredentialsRefused, "Check s3AccessKeyId"),
+    ("InvalidToken", 400, CredentialsRefused, "token is not good"),
+    ("MethodNotAllowed", 405, PlaceInvalid, "check s3Region"),
+    ("NoSuchBucket", 404, PlaceInvalid, "no such bucket: check fullPath"),
+    ("NoSuchKey", 404, ObjectNotFound, "no such object"),
+    ("NotImplemented", 501, PlaceInvalid, "does not offer"),
+    ("NotSignedUp", 403, CredentialsRefused, "not signed up"),
+    ("OperationAborted", 409, StoreUnavailable, "fewer requests"),
+    ("PermanentRedirect", 301, PlaceInvalid, "check s3Region"),
+    ("RequestLimitExceeded", 503, StoreUnavailable, "fewer requests"),
+    ("RequestTimeTooSkewed", 403, StoreUnavailable, "the operator must set the clock"),
+    ("RequestTimeout", 400, StoreUnavailable, "try again"),
+    ("ServerBusy", 503, StoreUnavailable, "fewer requests"),
+    ("ServiceUnavailable", 503, StoreUnavailable, "try again"),
+    ("SignatureDoesNotMatch", 403, CredentialsRefused, "Check s3SecretAccessKey"),
+    ("SlowDown", 503, StoreUnavailable, "fewer requests"),
+    ("TemporaryRedirect", 307, StoreUnavailable, "try again later"),
+    ("Throttling", 400, StoreUnavailable, "fewer requests"),
+    ("ThrottlingException", 400, StoreUnavailable, "fewer requests"),
+    ("TokenRefreshRequired", 400, CredentialsRefused, "session has expired"),
+    ("TooManyRequests", 429, StoreUnavailable, "fewer requests"),
+    ("UnauthorizedAccess", 403, CredentialsRefused, "another partition"),
+    ("KMS.DisabledException", 400, CredentialsRefused, "KMS key"),
+    ("SomethingNew", 400, PlaceInvalid, "Check fullPath and s3Region"),
+    ("SomethingNew", 403, CredentialsRefused, "Allow s3:ListBucket"),
+    ("SomethingNew", 500, StoreUnavailable, "try again"),
+    ("SomethingNew", 503, StoreUnavailable, "fewer requests"),
+]
+
+
+@pytest.mark.parametrize(("code", "status", "kind", "advice"), ROWS)
+def test_a_code_is_named_and_explained(code: str, status: int, kind: type[StoreError], advice: str) -> None:
+    error = told(status, error_xml(code))
+    assert type(error) is kind
+    assert error.provider_code == code
+    assert f"S3 did not list the bucket 'data': {code} (Said by the provider). " in error.message
+    assert advice in error.message
+
+
+def test_every_row_of_the_table_is_tested() -> None:
+    assert set(TABLE) <= {code for code, *_ in ROWS}
+
+
+@pytest.mark.parametrize(
+    ("operation", "permission"),
+    [
+        (Operation.LIST, "Allow s3:ListBucket on the bucket 'data' for"),
+        (Operation.READ, "Allow s3:GetObject on the path 'data/train/*' for"),
+        (Operation.WRITE, "Allow s3:PutObject on the path 'data/train/*' for"),
+        (Operation.DELETE, "Allow s3:DeleteObject on the path 'data/train/*' for"),
+    ],
+)
+def test_a_refusal_names_the_permission(operation: Operation, permission: str) -> None:
+    for body in (error_xml("AccessDenied"), b""):
+        error = told(403, body, operation, OBS)
+        assert isinstance(error, CredentialsRefused)
+        assert permission + " this obsAccessKeyId" in error.message
+
+
+def test_a_refused_read_says_that_absence_looks_alike() -> None:
+    error = told(403, error_xml("AccessDenied"), Operation.READ)
+    assert "without s3:ListBucket an absent object is refused like this too" in error.message
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        (error_xml("PermanentRedirect"), {"x-amz-bucket-region": "eu-west-1"}),
+        (error_xml("AuthorizationHeaderMalformed", more="<Region>eu-west-1</Region>"), {}),
+        (error_xml("AuthorizationHeaderMalformed", "the region 'us-east-1' is wrong; expecting 'eu-west-1'"), {}),
+        (b"", {"x-amz-bucket-region": "eu-west-1"}),
+    ],
+)
+def test_the_region_to_set_is_named(body: bytes, headers: dict[str, str]) -> None:
+    error = told(301, body, headers=headers)
+    assert isinstance(error, PlaceInvalid)
+    assert "set s3Region to eu-west-1" in error.message
+    assert "is in the region eu-west-1: check obsEndpoint" in told(301, body, names=OBS, headers=headers).message
+
+
+def test_where_a_redirect_leads_is_named_and_not_followed() -> None:
+    error = told(301, error_xml("PermanentRedirect", more="<Endpoint>data.s3.eu-west-1.amazonaws.com</Endpoint>"))
+    assert "answers at data.s3.eu-west-1.amazonaws.com" in error.message
+    error = told(
+        308, b"<html>moved</html>", names=OBS, headers={"location": "https://store.test/data?x-amz-signature=1"}
+    )
+    assert isinstance(error, PlaceInvalid)
+    assert "answers at https://store.test: check obsEndpoint" in error.message
+    assert "signature" not in error.message
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 405])
+@pytest.mark.parametrize("body", [b"<html>Not here</html>", b"<!DOCTYPE html><p>x", b'{"detail": "Not Found"}'])
+def test_what_does_not_speak_s3_is_told_so(status: int, body: bytes) -> None:
+    error = told(status, body, names=OBS)
+    assert type(error) is PlaceInvalid
+    assert f"HTTP status {status}" in error.message
+    assert "does not speak S3: check obsEndpoint" in error.message
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(502, StoreUnavailable), (503, StoreUnavailable), (504, StoreUnavailable)]
+)
+def test_a_gateways_error_page_is_a_passing_fault(status: int, kind: type[StoreError]) -> None:
+    assert type(told(status, b"<html>Bad gateway</html>")) is kind
+
+
+def test_an_empty_404_is_an_invalid_place() -> None:
+    assert type(told(404)) is PlaceInvalid
+
+
+def test_a_long_path_is_shown_whole() -> None:
+    """It looks like a secret to the rule that hides those in a provider's words."""
+    response = Response(403, {}, error_xml("AccessDenied"))
+    root = "datasets/images/train/of/a/year/and/a/day/"
+    assert root in explain(response, Asked(Operation.READ, "data", root, S3)).message
+
+
+def test_a_providers_words_are_made_plain() -> None:
+    assert plain("a\r\nb\x00\u2028c\u202e  d.") == "a b c d"
+    assert plain("x" * 30 + " " + "y" * 300, limit=40) == "x" * 30 + " …"
+    assert len(plain("word " * 300)) == 200
+    said = plain(
+        "User: arn:aws:iam::123456789012:user/x may not s3:ListBucket on arn:aws:s3:::some-bucket-with-a-long-name"
+    )
+    assert said.endswith("some-bucket-with-a-long-name")
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "you sent hush-hush with it",
+        "Signature=" + "ab" * 32,
+        "x-amz-security-token: short",
+        "Authorization: Basic abc",
+        "Credential=me/20240101/s3",
+        "the string " + "A1b/" * 10,
+    ],
+)
+def test_a_providers_words_hold_no_secret(secret: str) -> None:
+    error = told(403, error_xml("AccessDenied", f"Refused: {secret}"))
+    assert "Refused" in error.message
+    for hidden in ("hush", "abab", "short", "abc", "me/2024", "A1b/"):
+        assert hidden not in error.message

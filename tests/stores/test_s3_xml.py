@@ -1,0 +1,95 @@
+"""Reading S3's XML, which comes from servers that strangers name."""
+
+from __future__ import annotations
+
+import pytest
+
+from headwater.stores.s3_xml import NotS3, is_cut_short, parse_error, parse_list_page
+from tests.stores.s3 import error_xml, list_xml
+
+LAUGHS = (
+    '<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;"><!ENTITY c "&b;&b;&b;&b;&b;&b;&b;&b;">'
+    '<!ENTITY d "&c;&c;&c;&c;&c;&c;&c;&c;"><!ENTITY e "&d;&d;&d;&d;&d;&d;&d;&d;">]>'
+)
+
+
+def test_a_page_is_read() -> None:
+    page = parse_list_page(list_xml(["a", "b &amp; &#x1F98A; c"], truncated=True))
+    assert page.truncated
+    assert not page.url_encoded
+    assert page.rows[1] == {
+        "Key": "b & 🦊 c",
+        "LastModified": "2024-01-02T03:04:05.678Z",
+        "Size": "7",
+        "ETag": '"abc"',
+    }
+
+
+def test_members_of_other_elements_are_not_taken_for_an_objects() -> None:
+    page = parse_list_page(list_xml(["a"], more="<Owner><ID>x</ID><DisplayName>y</DisplayName></Owner>"))
+    assert set(page.rows[0]) == {"Key", "LastModified", "Size", "ETag"}
+
+
+def test_long_texts_are_whole() -> None:
+    """expat hands over what exceeds its buffer in pieces."""
+    key = "k" * 100_000
+    assert parse_list_page(list_xml([key])).rows[0]["Key"] == key
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        list_xml(["a"], head=LAUGHS),
+        list_xml(["&e;"], head=LAUGHS),
+        list_xml(["a"], head='<!DOCTYPE x SYSTEM "file:///etc/passwd">'),
+        list_xml(["a"], head="<!DOCTYPE x>").decode().replace("UTF-8", "UTF-16").encode("utf-16"),
+        list_xml(["a"], head="<!DOCTYPE x>").decode().replace("UTF-8", "cp037").encode("cp037"),
+    ],
+    ids=["laughs", "laughs-used", "external", "utf-16", "ebcdic"],
+)
+def test_document_types_are_refused_however_they_are_encoded(body: bytes) -> None:
+    with pytest.raises(NotS3):
+        parse_list_page(body)
+    assert parse_error(body) == {}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{}",
+        b"<html></html>",
+        b"<Error/>",
+        b"<ListBucketResult>",
+        b"<ListBucketResult></x>",
+        b"\xff\xfe",
+        b"<a>\x00</a>",
+    ],
+)
+def test_what_is_no_list_page_is_refused(body: bytes) -> None:
+    with pytest.raises(NotS3):
+        parse_list_page(body)
+
+
+def test_a_page_holds_no_more_objects_than_any_server_sends() -> None:
+    with pytest.raises(NotS3, match="10000"):
+        parse_list_page(b"<ListBucketResult>" + b"<Contents/>" * 10_001 + b"</ListBucketResult>")
+
+
+def test_every_cut_of_a_page_shows() -> None:
+    whole = list_xml(["a", "b"])
+    assert not is_cut_short(whole)
+    assert not is_cut_short(whole + b"\n\n")
+    for length in range(len(whole)):
+        if length >= 6 or length == 0:
+            assert is_cut_short(whole[:length]), length
+        with pytest.raises(NotS3):
+            parse_list_page(whole[:length])
+
+
+def test_errors_are_read() -> None:
+    said = parse_error(error_xml("PermanentRedirect", more="<Region>eu-west-1</Region><Other>x</Other>"))
+    assert said == {"Code": "PermanentRedirect", "Message": "Said by the provider.", "Region": "eu-west-1"}
+    assert parse_error(b"<ErrorResponse>" + error_xml("X")[21:] + b"</ErrorResponse>")["Code"] == "X"
+    for body in (b"", b"<html>", b"<Other><Code>x</Code></Other>", b"\x00"):
+        assert parse_error(body) == {}
