@@ -10,8 +10,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tests.need import need
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 KEY_ID = "test-key-id"
 SECRET = "test-secret-access-key"  # rclone refuses very short ones
@@ -100,3 +104,27 @@ def _accepts(process: subprocess.Popen[bytes], port: int, seconds: float) -> boo
         except OSError:
             time.sleep(0.05)
     return False
+
+
+@contextmanager
+def s3_client(url: str) -> Iterator[S3Client]:
+    """The vendor's SDK, which prepares what a store under test then meets."""
+    import boto3
+    from botocore.config import Config
+
+    client: S3Client = boto3.client(
+        "s3",
+        endpoint_url=url,
+        region_name="us-east-1",
+        aws_access_key_id=KEY_ID,
+        aws_secret_access_key=SECRET,
+        config=Config(
+            s3={"addressing_style": "path"},
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+        ),
+    )
+    try:
+        yield client
+    finally:
+        client.close()

@@ -6,11 +6,8 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import boto3
 import pytest
-from botocore.config import Config
 
 from headwater.domain.dataset import NewDataset
 from headwater.domain.errors import TooManyRequests
@@ -22,10 +19,7 @@ from headwater.service.limits import InFlight
 from headwater.service.listing import SamplesPage, list_samples
 from headwater.settings import Settings
 from tests.fault_proxy import Delay, FaultProxy
-from tests.servers import KEY_ID, SECRET, moto_server
-
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
+from tests.servers import KEY_ID, SECRET, moto_server, s3_client
 
 ADA = Principal("ada")
 BUCKET = "costs"
@@ -33,20 +27,11 @@ BUCKET = "costs"
 
 @pytest.fixture(scope="module")
 def moto() -> Iterator[str]:
-    with moto_server() as url:
-        client: S3Client = boto3.client(
-            "s3",
-            endpoint_url=url,
-            region_name="us-east-1",
-            aws_access_key_id=KEY_ID,
-            aws_secret_access_key=SECRET,
-            config=Config(s3={"addressing_style": "path"}),
-        )
+    with moto_server() as url, s3_client(url) as client:
         client.create_bucket(Bucket=BUCKET)
-        keys = [f"{folder}/{index:03}.{suffix}" for folder, suffix, count in FOLDERS for index in range(count)]
-        for key in keys:
-            client.put_object(Bucket=BUCKET, Key=key, Body=b"")
-        client.close()
+        for folder, suffix, count in FOLDERS:
+            for index in range(count):
+                client.put_object(Bucket=BUCKET, Key=f"{folder}/{index:03}.{suffix}", Body=b"")
         yield url
 
 

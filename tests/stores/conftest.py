@@ -6,14 +6,12 @@ import uuid
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING
 
-import boto3
 import pytest
-from botocore.config import Config
 
 from headwater.stores import transport as transport_module
 from headwater.stores.egress import Egress
 from headwater.stores.transport import Transport
-from tests.servers import KEY_ID, SECRET, moto_server, rclone_s3
+from tests.servers import moto_server, rclone_s3, s3_client
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -28,16 +26,8 @@ def moto() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def moto_client(moto: str) -> Iterator[S3Client]:
     """Prepares what the store under test lists: the vendor's SDK, not our own code."""
-    client = boto3.client(
-        "s3",
-        endpoint_url=moto,
-        region_name="us-east-1",
-        aws_access_key_id=KEY_ID,
-        aws_secret_access_key=SECRET,
-        config=Config(s3={"addressing_style": "path"}),
-    )
-    yield client
-    client.close()
+    with s3_client(moto) as client:
+        yield client
 
 
 @pytest.fixture

@@ -6,15 +6,13 @@ import dataclasses
 import time
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
-from botocore.config import Config
 
 from headwater.domain.errors import CredentialsRefused
 from headwater.stores import sigv4
 from headwater.stores.sigv4 import Credentials, Presigner
 from headwater.stores.transport import Transport
-from tests.servers import KEY_ID, SECRET
+from tests.servers import KEY_ID, SECRET, s3_client
 from tests.stores.s3 import GOOD, fetch, list_all, open_store
 
 if TYPE_CHECKING:
@@ -43,22 +41,10 @@ KEYS = [
 
 @pytest.fixture(scope="session")
 def client(rclone: str) -> Any:
-    client: S3Client = boto3.client(
-        "s3",
-        endpoint_url=rclone,
-        region_name="us-east-1",
-        aws_access_key_id=KEY_ID,
-        aws_secret_access_key=SECRET,
-        config=Config(
-            s3={"addressing_style": "path"},
-            request_checksum_calculation="when_required",
-            response_checksum_validation="when_required",
-        ),
-    )
-    for key in KEYS:
-        client.put_object(Bucket="bucket", Key=f"signed/{key}", Body=key.encode())
-    yield client
-    client.close()
+    with s3_client(rclone) as client:
+        for key in KEYS:
+            client.put_object(Bucket="bucket", Key=f"signed/{key}", Body=key.encode())
+        yield client
 
 
 async def test_signed_requests_are_accepted(client: S3Client, rclone: str, transport: Transport) -> None:
