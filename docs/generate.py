@@ -34,17 +34,18 @@ def cli_page() -> str:
     """docs/reference/cli.md, from the commands' own help."""
     root: Any = typer.main.get_command(app)
     parts = [f"{HEAD}# The command line\n"]
-    for path, command in _commands(root, ("headwater",)):
-        context = command.make_context(" ".join(path), [], resilient_parsing=True)
+    for path, command, parent in _commands(root, ("headwater",), None):
+        context = command.make_context(path[-1], [], parent=parent, resilient_parsing=True)
         context.max_content_width = context.terminal_width = 100
         parts.append(f"\n## {' '.join(path)}\n\n```text\n{command.get_help(context).rstrip()}\n```\n")
     return "".join(parts)
 
 
-def _commands(command: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
-    yield path, command
+def _commands(command: Any, path: tuple[str, ...], parent: Any) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
+    yield path, command, parent
+    context = command.make_context(path[-1], [], parent=parent, resilient_parsing=True)
     for name, below in getattr(command, "commands", {}).items():
-        yield from _commands(below, (*path, name))
+        yield from _commands(below, (*path, name), context)
 
 
 def pages() -> dict[Path, str]:

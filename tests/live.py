@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
@@ -78,7 +78,6 @@ class Live:
     process: subprocess.Popen[str]
     log: Path
     token: str = ""
-    greeting: list[str] = field(default_factory=list)
 
     def headwater(self, *arguments: str, stdin: str | None = None, check: bool = True) -> str:
         """Run the command line beside the server; its stdout."""
@@ -181,17 +180,9 @@ def start(environ: dict[str, str], folder: Path, prefix: Sequence[str] = ()) -> 
         process.wait()
         process.stdout.close()
         raise AssertionError(f"the server did not start: {line!r} {log.read_text()}")
-    live = Live(found[1], environ, process, log, greeting=[line])
-    if "HEADWATER_PUBLIC_URL" in environ:
-        live.url = f"http://127.0.0.1:{environ['HEADWATER_PORT']}"
-    limit = time.monotonic() + START_LIMIT
-    while True:
-        try:
-            assert request(live.url, path="/readyz").status == 200
-            return live
-        except ConnectionError:
-            assert time.monotonic() < limit, log.read_text()
-            time.sleep(0.05)
+    live = Live(found[1], environ, process, log)
+    assert request(live.url, path="/readyz").status == 200, "it listens when it says so"
+    return live
 
 
 @contextmanager

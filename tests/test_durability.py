@@ -82,6 +82,13 @@ def test_killed_with_9_at_a_random_moment(tmp_path: Path, seed: int) -> None:
         assert again.stop() == 0
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_right_after_the_start_ends_with_0(tmp_path: Path, number: int) -> None:
+    """The line that says where the server listens was printed before signals were heeded."""
+    live = start(environ_for(tmp_path / "data"), tmp_path)
+    assert live.stop(number) == 0
+
+
 def test_sigterm_finishes_what_is_under_way(tmp_path: Path) -> None:
     """A file that is being downloaded arrives whole, and the exit code is 0."""
     files = tmp_path / "files"

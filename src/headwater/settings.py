@@ -34,7 +34,7 @@ class Settings:
     )
     database_url: str | None = _setting(
         None,
-        "Where the catalog lives: sqlite:///path or postgresql://user:password@host/name.",
+        "Where the catalog lives: sqlite:////absolute/path or postgresql://user:password@host/name.",
         shown="SQLite in the data folder",
         secret=True,
     )
@@ -121,8 +121,11 @@ class Settings:
     @property
     def base_url(self) -> str:
         """What read URLs begin with, without a slash at its end. Never taken from a request."""
-        if self.public_url is not None:
-            return self.public_url.rstrip("/")
+        return self.listening_url if self.public_url is None else self.public_url.rstrip("/")
+
+    @property
+    def listening_url(self) -> str:
+        """Where this machine reaches the server."""
         host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(self.host, self.host)  # noqa: S104
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 

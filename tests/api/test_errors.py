@@ -13,7 +13,6 @@ from fastapi import FastAPI
 
 from headwater.api import app as api_app
 from headwater.domain.dataset import NewDataset
-from headwater.domain.users import Principal
 from headwater.service import configure, limits, operators
 from headwater.service.headwater import open_headwater
 from headwater.settings import Settings
@@ -54,6 +53,8 @@ def test_a_published_route_that_looks_like_a_dataset(live: Live) -> None:
         ("DELETE", "/v1/datasets/0123456789abcdef01234567/datasource/list", {"GET"}),
         ("PATCH", "/v1/datasets", {"GET", "POST"}),
         ("PUT", "/healthz", {"GET"}),
+        ("POST", "/docs", {"GET"}),
+        ("DELETE", "/openapi.json", {"GET"}),
         ("OPTIONS", "/v1/datasets/0123456789abcdef01234567", {"GET", "PUT", "DELETE"}),
     ],
 )
@@ -81,6 +82,54 @@ def test_a_body_longer_than_it_says_is_never_read(live: Live) -> None:
             answer += received
     assert b" 413 " in answer.split(b"\r\n", 1)[0]
     assert json.loads(answer.rsplit(b"\r\n\r\n", 1)[1])["code"] == "BAD_REQUEST"
+
+
+def test_a_token_that_slipped_into_the_path_is_not_repeated(live: Live) -> None:
+    """A mistyped `?` makes a token part of a path that does not exist."""
+    for path in (f"/v1/datasets&token={live.token}", f"/v1/token={live.token}/x"):
+        answer = request(live.url, path=path)
+        assert answer.status == 404
+        assert live.token.encode() not in answer.body
+    assert live.token not in live.log.read_text()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"FOO /v1/datasets HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /v1/datasets HTTP/1.1\r\nHost: x\r\nContent-Length: abc\r\n\r\n",
+        b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"PUT /v1/datasets HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    ],
+    ids=["method", "length", "url", "chunk"],
+)
+def test_what_is_no_http_has_the_contracts_body_too(live: Live, sent: bytes) -> None:
+    parts = urlsplit(live.url)
+    with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=20) as connection:
+        connection.sendall(sent)
+        answer = b""
+        while received := connection.recv(65536):
+            answer += received
+    head, body = answer.rsplit(b"\r\n\r\n", 1)
+    assert head.startswith(b"HTTP/1.1 400 ")
+    found = json.loads(body)
+    assert set(found) == {"code", "error", "message", "requestId"}
+    assert found["code"] == "MALFORMED_REQUEST"
+    assert f"x-request-id: {found['requestId']}".encode() in head
+
+
+def test_a_client_that_hangs_up_in_an_upload_is_no_error(live: Live) -> None:
+    """Anyone with a token could fill the log with tracebacks."""
+    parts = urlsplit(live.url)
+    path = f"{live.datasource(live.dataset())}?token={live.token}"
+    with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=20) as connection:
+        connection.sendall(f"PUT {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{{".encode())
+        time.sleep(0.2)
+    limit = time.monotonic() + 5
+    while "hung up" not in live.log.read_text():
+        assert time.monotonic() < limit
+        time.sleep(0.02)
+    assert "Traceback" not in live.log.read_text()
 
 
 def test_every_answer_has_a_request_id_that_is_in_the_log(live: Live) -> None:
@@ -119,7 +168,7 @@ async def test_too_many_at_once(tmp_path: object, monkeypatch: pytest.MonkeyPatc
     async with open_headwater(Settings.load({"HEADWATER_DATA_DIR": str(tmp_path)})) as hw:
         token, _ = await operators.create_token(hw, "ada", admin=False)
         dataset = await operators.create_dataset(hw, "ada", NewDataset(name="busy"))
-        await configure.put_datasource(hw, Principal("ada"), dataset.id, VALID["LOCAL"])
+        await configure.put_datasource(hw, dataset, VALID["LOCAL"])
         transport = httpx.ASGITransport(app=api_app.create_app(hw))
         async with httpx.AsyncClient(transport=transport, base_url="http://headwater.test") as client:
             answer = await client.get(f"/v1/datasets/{dataset.id}/datasource/list", params={"token": token})
@@ -130,6 +179,8 @@ async def test_too_many_at_once(tmp_path: object, monkeypatch: pytest.MonkeyPatc
 def test_health_needs_no_token(live: Live) -> None:
     assert request(live.url, path="/healthz").json == {"status": "ok"}
     assert request(live.url, path="/readyz").json == {"status": "ready"}
+    head = request(live.url, "HEAD", "/healthz")
+    assert (head.status, head.body) == (200, b"")
 
 
 @pytest.mark.parametrize(

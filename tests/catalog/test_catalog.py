@@ -14,7 +14,7 @@ from headwater.domain.errors import MalformedRequest, NameTaken
 from headwater.domain.ids import is_id, new_id
 from headwater.domain.purposes import Reconfigured
 from headwater.domain.window import LAST_SECOND
-from tests.catalog.values import config, put
+from tests.catalog.values import config, dataset_with_datasources, put
 from tests.domain.configs import SECRETS, VALID
 
 EVERYTHING = NewDataset(
@@ -85,14 +85,14 @@ async def test_dataset_is_kept_as_it_was_made(catalog, new):
     assert before <= made.created_at == made.modified_at <= time.time_ns() // 1_000_000
     assert {name: getattr(made, name) for name in new.__slots__} == {name: getattr(new, name) for name in new.__slots__}
     assert await catalog.dataset(made.id) == made
-    assert await catalog.dataset_with_datasources(made.id) == (made, [])
+    assert await dataset_with_datasources(catalog, made.id) == (made, [])
     assert await catalog.has_user("ann")
 
 
 async def test_unknown_dataset(catalog):
     absent = new_id()
     assert await catalog.dataset(absent) is None
-    assert await catalog.dataset_with_datasources(absent) is None
+    assert await dataset_with_datasources(catalog, absent) is None
     assert await catalog.datasources(absent) == []
     assert not await catalog.rename_dataset(absent, "name")
     assert not await catalog.delete_dataset(absent)
@@ -157,7 +157,7 @@ async def test_datasource_comes_back_as_it_was_put(catalog, kind):
     (stored,) = await catalog.datasources(dataset.id)
     assert (stored.dataset_id, stored.config) == (dataset.id, new)
     assert is_id(stored.id)
-    _, held = await catalog.dataset_with_datasources(dataset.id)
+    _, held = await dataset_with_datasources(catalog, dataset.id)
     assert held == [stored]
     if kind in SECRETS:
         assert stored.config.secret == new.secret == VALID[kind][SECRETS[kind]]
@@ -169,7 +169,7 @@ async def test_datasources_of_a_dataset_are_its_own(catalog):
     await catalog.change_datasources(one.id, put(one.id, config("GCS", purpose="LIGHTLY")))
     await catalog.change_datasources(two.id, put(two.id, config("LOCAL")))
     assert [source.config.type for source in await catalog.datasources(one.id)] == ["S3", "GCS"]
-    assert [source.config.type for source in (await catalog.dataset_with_datasources(one.id))[1]] == ["S3", "GCS"]
+    assert [source.config.type for source in (await dataset_with_datasources(catalog, one.id))[1]] == ["S3", "GCS"]
     assert [source.config.type for source in await catalog.datasources(two.id)] == ["LOCAL"]
 
 
@@ -215,7 +215,7 @@ async def test_change_hands_over_what_is_stored_and_stores_exactly_what_comes_ba
 async def test_an_error_of_the_decision_changes_nothing_and_passes_through(catalog):
     dataset = await catalog.add_dataset("ann", NewDataset(name="cats"))
     await catalog.change_datasources(dataset.id, put(dataset.id, config()))
-    before = await catalog.dataset_with_datasources(dataset.id)
+    before = await dataset_with_datasources(catalog, dataset.id)
     refusal = MalformedRequest("no")
 
     def decide(_):
@@ -224,18 +224,18 @@ async def test_an_error_of_the_decision_changes_nothing_and_passes_through(catal
     with pytest.raises(MalformedRequest) as caught:
         await catalog.change_datasources(dataset.id, decide)
     assert caught.value is refusal
-    assert await catalog.dataset_with_datasources(dataset.id) == before
+    assert await dataset_with_datasources(catalog, dataset.id) == before
 
 
 async def test_what_cannot_be_stored_changes_nothing(catalog):
     """Stored datasources were deleted before the new ones were known to fit."""
     dataset = await catalog.add_dataset("ann", NewDataset(name="cats"))
     await catalog.change_datasources(dataset.id, put(dataset.id, config()))
-    before = await catalog.dataset_with_datasources(dataset.id)
+    before = await dataset_with_datasources(catalog, dataset.id)
     twice = tuple(Datasource(new_id(), dataset.id, config("LOCAL")) for _ in range(2))
     with pytest.raises(Exception, match=r"(?i)unique"):
         await catalog.change_datasources(dataset.id, lambda _: Reconfigured(twice, True))
-    assert await catalog.dataset_with_datasources(dataset.id) == before
+    assert await dataset_with_datasources(catalog, dataset.id) == before
 
 
 async def test_watermark_survives_new_credentials_and_not_a_move(catalog):
@@ -275,10 +275,10 @@ async def test_delete_takes_everything_of_the_dataset_and_nothing_else(catalog):
     for dataset in (gone, kept):
         await catalog.change_datasources(dataset.id, put(dataset.id, config(purpose="INPUT")))
         await catalog.change_datasources(dataset.id, put(dataset.id, config("GCS", purpose="LIGHTLY")))
-    before = await catalog.dataset_with_datasources(kept.id)
+    before = await dataset_with_datasources(catalog, kept.id)
     assert await catalog.delete_dataset(gone.id)
     assert not await catalog.delete_dataset(gone.id)
-    assert await catalog.dataset_with_datasources(gone.id) is None
+    assert await dataset_with_datasources(catalog, gone.id) is None
     assert await catalog.datasources(gone.id) == []
-    assert await catalog.dataset_with_datasources(kept.id) == before
+    assert await dataset_with_datasources(catalog, kept.id) == before
     assert (await catalog.add_dataset("ann", NewDataset(name="gone"))).watermark == 0

@@ -8,7 +8,7 @@ from headwater.domain.dataset import NewDataset
 from headwater.domain.errors import NameTaken
 from headwater.domain.purposes import Reconfigured
 from tests.catalog.processes import KEYRING, count_on, next_number, start
-from tests.catalog.values import config, put
+from tests.catalog.values import config, dataset_with_datasources, put
 
 
 async def test_concurrent_changes_lose_no_update(catalog):
@@ -18,7 +18,7 @@ async def test_concurrent_changes_lose_no_update(catalog):
 
     async def reader():
         for _ in range(30):
-            _, held = await catalog.dataset_with_datasources(dataset.id)
+            _, held = await dataset_with_datasources(catalog, dataset.id)
             assert len(held) <= 1
 
     await asyncio.gather(*(catalog.change_datasources(dataset.id, decide) for _ in range(60)), reader())
@@ -103,7 +103,7 @@ async def _check_acknowledged(url: str, said: list[list[str]]) -> None:
         elif what == "delete":
             assert await catalog.dataset(identity) is None
         else:
-            found = await catalog.dataset_with_datasources(identity)
+            found = await dataset_with_datasources(catalog, identity)
             assert found is not None, (what, identity)
             dataset, held = found
             number = rest[-1]

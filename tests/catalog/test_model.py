@@ -18,7 +18,7 @@ from headwater.domain.errors import MalformedRequest, NameTaken
 from headwater.domain.ids import new_id
 from headwater.domain.purposes import input_of, reconfigure
 from headwater.domain.window import LAST_SECOND
-from tests.catalog.values import KEY, config
+from tests.catalog.values import KEY, config, dataset_with_datasources
 from tests.domain.configs import VALID
 
 KEYRING = Keyring([("test", KEY)])
@@ -190,7 +190,7 @@ class CatalogAgainstDictionaries(RuleBasedStateMachine):
             for dataset_id, held in self.sources.items()
         }
         for dataset_id, held in sources.items():
-            assert self.run(self.catalog.dataset_with_datasources(dataset_id)) == (self.datasets[dataset_id], held)
+            assert self.run(dataset_with_datasources(self.catalog, dataset_id)) == (self.datasets[dataset_id], held)
         ids = {dataset_id: [source.id for source in held] for dataset_id, held in sources.items()}
         assert self.run(self.catalog.datasource_ids(list(ids))) == ids
         assert sorted(self.run(self.catalog.tokens()), key=str) == sorted(self.tokens.values(), key=str)

@@ -11,7 +11,7 @@ from headwater.catalog.keyring import Keyring
 from headwater.catalog.tables import datasources
 from headwater.domain.dataset import NewDataset
 from headwater.domain.errors import HeadwaterError
-from tests.catalog.values import config, put
+from tests.catalog.values import config, dataset_with_datasources, put
 from tests.domain.configs import SECRETS
 
 
@@ -120,7 +120,7 @@ async def test_secret_moved_to_another_dataset_is_refused(url, keyring):
     await database.close()
     catalog = await Catalog.open(url, keyring)
     with pytest.raises(HeadwaterError, match="cannot be decrypted") as caught:
-        await catalog.dataset_with_datasources(one.id)
+        await dataset_with_datasources(catalog, one.id)
     assert caught.value.status == 500
     await catalog.close()
 

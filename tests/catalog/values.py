@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Sequence
+from typing import Any
 
+from headwater.catalog.catalog import Catalog
 from headwater.domain.datasource import Datasource, DatasourceConfig, parse_config
 from headwater.domain.purposes import Reconfigured, reconfigure
 from tests.domain.configs import VALID
@@ -21,3 +23,9 @@ def config(kind: str = "S3", **members: str) -> DatasourceConfig:
 def put(dataset_id: str, new: DatasourceConfig) -> Callable[[Sequence[Datasource]], Reconfigured]:
     """What a PUT of this config decides."""
     return lambda stored: reconfigure(dataset_id, stored, new)
+
+
+async def dataset_with_datasources(catalog: Catalog, dataset_id: str) -> Any:
+    """All that the catalog says of a dataset, as (Dataset, [Datasource, …]); None if it is not there."""
+    dataset = await catalog.dataset(dataset_id)
+    return None if dataset is None else (dataset, await catalog.datasources(dataset_id))

@@ -189,6 +189,18 @@ def test_list_new_neither_loses_nor_repeats(environ: dict[str, str], tmp_path: P
     assert "--new" in _run(own, "list", dataset, "--new", "--from", "1", code=2)
 
 
+def test_list_new_leaves_a_watermark_of_the_future_where_it_is(environ: dict[str, str]) -> None:
+    """Moving it back would make files count as new that were processed."""
+    dataset = _dataset(environ)
+    _run(environ, "datasource", "set", dataset, *LOCAL)
+    future = str(int(time.time()) + 100_000)
+    _run(environ, "watermark", "set", dataset, future)
+    done = command(environ, "list", dataset, "--new")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "lies in the future" in done.stderr
+    assert _run(environ, "watermark", "get", dataset) == future
+
+
 def test_list_new_keeps_the_watermark_when_the_output_was_not_written(environ: dict[str, str]) -> None:
     """A reader that goes away, or a full disk, must not make files count as processed."""
     dataset = _dataset(environ)

@@ -141,6 +141,7 @@ def test_the_same_place_however_it_is_spelled() -> None:
     assert len({_place("LOCAL", fullPath=path) for path in ("a/b", "a/b/", "a//b")}) == 1
     assert _place("S3", s3AccessKeyId="another", s3SecretAccessKey="another") == _place("S3")
     assert _place("OBS", obsEndpoint="https://OBS.example.com/") == _place("OBS")
+    assert _place("OBS", obsEndpoint="https://obs.example.com:443") == _place("OBS")
 
 
 def test_other_data_is_another_place() -> None:
@@ -152,6 +153,7 @@ def test_other_data_is_another_place() -> None:
         _place("S3DelegatedAccess", fullPath="b/p"),
         _place("OBS", fullPath="b/p"),
         _place("OBS", fullPath="b/p", obsEndpoint="https://other.example.com"),
+        _place("OBS", fullPath="b/p", obsEndpoint="http://obs.example.com"),
         _place("AZURE", fullPath="b/p"),
         _place("AZURE", fullPath="b/p", accountName="other"),
         _place("GCS", fullPath="b/p"),

@@ -173,11 +173,11 @@ async def test_a_jwt_where_no_issuer_is_configured(tokens: Tokens, issuer: Issue
         ("aaaa.bbbb.cccc", JwtMalformed),
         ("a.b.c", JwtMalformed),
         ("aaaa.bbbb", Unauthorized),
-        ("aaaa.bbbb.", Unauthorized),
-        ("aaaa..cccc", Unauthorized),
-        ("aaaa.bbbb.cc=c", Unauthorized),
+        ("aaaa.bbbb.", JwtMalformed),
+        ("aaaa..cccc", JwtMalformed),
+        ("aaaa.bbbb.cc=c", JwtMalformed),
         ("aaaa.bbbb.cccc.dddd.eeee", Unauthorized),
-        ("aaaa.bbbb.cccc\n", Unauthorized),
+        ("aaaa.bbbb.cccc\n", JwtMalformed),
     ],
 )
 async def test_what_is_taken_for_a_jwt(access: Access, credential: str, error: type[Unauthorized]) -> None:

@@ -200,15 +200,15 @@ async def test_a_claim_that_holds(issuer: Issuer, verifier: JwtVerifier, claim: 
 @pytest.mark.parametrize(
     ("claim", "offset", "good"),
     [
-        ("exp", -29, True),
-        ("exp", -30, False),
-        ("nbf", 30, True),
-        ("nbf", 31, False),
-        ("iat", 30, True),
-        ("iat", 31, False),
+        ("exp", 1, True),
+        ("exp", 0, False),
+        ("nbf", 5, True),
+        ("nbf", 6, False),
+        ("iat", 5, True),
+        ("iat", 6, False),
     ],
 )
-async def test_clocks_may_differ_by_thirty_seconds(issuer: Issuer, claim: str, offset: int, good: bool) -> None:
+async def test_a_new_token_works_and_an_expired_one_never(issuer: Issuer, claim: str, offset: int, good: bool) -> None:
     now = 2_000_000_000
     verifier = JwtVerifier(issuer.url, AUDIENCE, issuer.jwks_url, now=lambda: now)
     times = {"exp": now + 600, "nbf": now, "iat": now, claim: now + offset}

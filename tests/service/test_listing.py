@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from headwater.domain.dataset import NewDataset
+from headwater.domain.dataset import Dataset, NewDataset
 from headwater.domain.errors import TooManyRequests
 from headwater.domain.users import Principal
 from headwater.service import limits
@@ -46,8 +46,8 @@ FOLDERS = [
 
 
 @asynccontextmanager
-async def _service(folder: Path, endpoint: str, path: str, page_size: int) -> AsyncIterator[tuple[Headwater, str]]:
-    """A service with a dataset on `path` of the bucket behind `endpoint`; its id."""
+async def _service(folder: Path, endpoint: str, path: str, page_size: int) -> AsyncIterator[tuple[Headwater, Dataset]]:
+    """A service with a dataset on `path` of the bucket behind `endpoint`."""
     settings = Settings.load(
         {
             "HEADWATER_DATA_DIR": str(folder / "data"),
@@ -64,11 +64,13 @@ async def _service(folder: Path, endpoint: str, path: str, page_size: int) -> As
             "obsAccessKeyId": KEY_ID,
             "obsSecretAccessKey": SECRET,
         }
-        await put_datasource(hw, ADA, dataset.id, config)
-        yield hw, dataset.id
+        await put_datasource(hw, dataset, config)
+        yield hw, dataset
 
 
-async def _pages(hw: Headwater, dataset: str, start: int | None = None, end: int | None = None) -> list[SamplesPage]:
+async def _pages(
+    hw: Headwater, dataset: Dataset, start: int | None = None, end: int | None = None
+) -> list[SamplesPage]:
     pages = [await list_samples(hw, ADA, dataset, start=start, end=end)]
     while pages[-1].has_more:
         pages.append(await list_samples(hw, ADA, dataset, cursor=pages[-1].cursor))

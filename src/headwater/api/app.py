@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
-from starlette.routing import Match, Route
+from starlette.routing import BaseRoute, Match, Route
 
 from headwater.api import datasets, datasources, files, health
 from headwater.api.errors import error_response
@@ -31,6 +33,7 @@ def create_app(hw: Headwater) -> FastAPI:
         app.include_router(router)
     app.router.routes += files.routes(hw.settings.mount_root, hw.read_urls, error_response)
     app.router.routes += docs.routes(hw.settings.base_url)
+    app.state.methods_of = _methods_of([*(route for router in ROUTERS for route in router.routes), *app.router.routes])
     app.add_exception_handler(HeadwaterError, _known)
     app.add_exception_handler(HTTPException, _unrouted)
     app.add_middleware(Frame)
@@ -45,9 +48,8 @@ async def _known(request: Request, error: Exception) -> Response:
 async def _unrouted(request: Request, error: Exception) -> Response:
     """What the framework itself refuses: no such route, or not with this method."""
     assert isinstance(error, HTTPException)
-    path = request.scope["path"]
     if error.status_code == 405:
-        allow = _methods(request)
+        allow = request.app.state.methods_of(request)
         return error_response(
             request, MethodNotAllowed(f"{request.method} is not offered here, only {', '.join(allow)}", allow)
         )
@@ -57,13 +59,18 @@ async def _unrouted(request: Request, error: Exception) -> Response:
         refuse_published(request)
     except RouteNotOffered as not_offered:
         return error_response(request, not_offered)
-    return error_response(request, NotFound(f"there is nothing at {path}; /docs shows what there is"))
+    return error_response(request, NotFound("there is nothing at this path; /docs shows what there is"))
 
 
-def _methods(request: Request) -> tuple[str, ...]:
-    asked = {"type": "http", "path": request.scope["path"], "method": request.method}
-    methods: set[str] = set()
-    for route in (route for router in ROUTERS for route in router.routes if isinstance(route, Route)):
-        if route.matches(asked)[0] is not Match.NONE:
-            methods |= route.methods or set()
-    return tuple(sorted(methods))
+def _methods_of(routes: Sequence[BaseRoute]) -> Callable[[Request], tuple[str, ...]]:
+    """Make what tells which methods there are where one was asked for that is not."""
+
+    def methods_of(request: Request) -> tuple[str, ...]:
+        asked = {"type": "http", "path": request.scope["path"], "method": request.method}
+        methods: set[str] = set()
+        for route in routes:
+            if isinstance(route, Route) and route.matches(asked)[0] is not Match.NONE:
+                methods |= route.methods or set()
+        return tuple(sorted(methods))
+
+    return methods_of

@@ -9,9 +9,31 @@ from email.utils import formatdate, parsedate_to_datetime
 
 from starlette.datastructures import Headers
 
+from headwater.domain.errors import HeadwaterError
+
 _ETAGS = re.compile(r'(?:W/)?"[^"]*"')
 _ONE_RANGE = re.compile(r"bytes[ \t]*=[ \t]*([0-9]{0,18})[ \t]*-[ \t]*([0-9]{0,18})", re.IGNORECASE)
 _UNSATISFIABLE = (0, 0)
+
+
+class ConditionFailed(HeadwaterError):
+    """If-Match or If-Unmodified-Since does not hold."""
+
+    status, code = 412, "BAD_REQUEST"
+
+
+class RangeNotSatisfiable(HeadwaterError):
+    """The range begins after the file's end.
+
+    Args:
+        size: of the file, in bytes.
+    """
+
+    status, code = 416, "BAD_REQUEST"
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"Range: begins after the end of the file, which has {size} bytes")
+        self.size = size
 
 
 @dataclass(slots=True)
@@ -34,19 +56,20 @@ def answer_to(method: str, request: Headers, *, size: int, etag: str, modified: 
         etag: strong, with its quotes.
         modified: whole Unix seconds.
         now: Unix seconds; a file from the future is sent as one of now, for caches reckon with these dates.
+
+    Raises:
+        ConditionFailed: a precondition of the request does not hold.
+        RangeNotSatisfiable: the range that was asked for begins after the file's end.
     """
     modified = min(modified, int(now))
     headers = {"Accept-Ranges": "bytes", "ETag": etag, "Last-Modified": formatdate(modified, usegmt=True)}
-    status = _preconditions(request, etag, modified)
-    if status is not None:
-        if status != 304:
-            headers["Content-Length"] = "0"
-        return Answer(status, headers)
+    if _is_known(request, etag, modified):
+        return Answer(304, headers)
     start, length = 0, size
     if method == "GET" and _range_holds(request, etag, modified):
         found = _range(request.get("range", ""), size)
         if found == _UNSATISFIABLE:
-            return Answer(416, {**headers, "Content-Range": f"bytes */{size}", "Content-Length": "0"})
+            raise RangeNotSatisfiable(size)
         if found is not None:
             start, length = found
             headers["Content-Range"] = f"bytes {start}-{start + length - 1}/{size}"
@@ -54,19 +77,21 @@ def answer_to(method: str, request: Headers, *, size: int, etag: str, modified: 
     return Answer(206 if "Content-Range" in headers else 200, headers, start, length if method == "GET" else 0)
 
 
-def _preconditions(request: Headers, etag: str, modified: int) -> int | None:
-    """Evaluate them in the order of the RFC; return the status of one that fails."""
+def _is_known(request: Headers, etag: str, modified: int) -> bool:
+    """Evaluate the preconditions in the order of the RFC; true where the client has the file already.
+
+    Raises:
+        ConditionFailed: one does not hold.
+    """
     if (wanted := _joined(request, "if-match")) is not None:
         if wanted.strip() != "*" and etag not in _ETAGS.findall(wanted):
-            return 412
+            raise ConditionFailed("If-Match: the file has changed")
     elif (then := _date(request.get("if-unmodified-since"))) is not None and modified > then:
-        return 412
+        raise ConditionFailed("If-Unmodified-Since: the file has changed")
     if (known := _joined(request, "if-none-match")) is not None:
-        if known.strip() == "*" or etag in (tag.removeprefix("W/") for tag in _ETAGS.findall(known)):
-            return 304
-    elif (then := _date(request.get("if-modified-since"))) is not None and modified <= then:
-        return 304
-    return None
+        return known.strip() == "*" or etag in (tag.removeprefix("W/") for tag in _ETAGS.findall(known))
+    then = _date(request.get("if-modified-since"))
+    return then is not None and modified <= then
 
 
 def _range_holds(request: Headers, etag: str, modified: int) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from fastapi import APIRouter, Request, Response
 
 from headwater.api.datasources import as_json
-from headwater.api.parameters import DatasetId, Service, Who, boolean, member, one, read_object, text, whole
+from headwater.api.parameters import Asked, Service, Who, boolean, member, one, read_object, text, whole
 from headwater.domain.dataset import DatasetCreator, DatasetType, ImageType, NewDataset
 from headwater.domain.errors import MalformedRequest
 from headwater.service import datasets
@@ -55,25 +55,25 @@ async def list_datasets(request: Request, hw: Service, who: Who) -> Response:
 
 
 @router.get("/datasets/{dataset_id}")
-async def get_dataset(hw: Service, who: Who, dataset_id: DatasetId) -> Response:
+async def get_dataset(hw: Service, dataset: Asked) -> Response:
     """Answer a dataset."""
-    return as_json(_dataset_data(await datasets.describe(hw, who, dataset_id)))
+    return as_json(_dataset_data(await datasets.describe(hw, dataset)))
 
 
 @router.put("/datasets/{dataset_id}")
-async def rename_dataset(request: Request, hw: Service, who: Who, dataset_id: DatasetId) -> Response:
+async def rename_dataset(request: Request, hw: Service, dataset: Asked) -> Response:
     """Rename a dataset."""
     body = await read_object(request)
     member(body, "name")
-    await datasets.rename(hw, who, dataset_id, text(body, "name") or "")
+    await datasets.rename(hw, dataset, text(body, "name") or "")
     return Response()
 
 
 @router.delete("/datasets/{dataset_id}")
-async def delete_dataset(request: Request, hw: Service, who: Who, dataset_id: DatasetId) -> Response:
+async def delete_dataset(request: Request, hw: Service, dataset: Asked) -> Response:
     """Delete a dataset, its datasources, secrets and watermark. `force` is accepted and changes nothing."""
     boolean(request, "force")
-    await datasets.delete(hw, who, dataset_id)
+    await datasets.delete(hw, dataset)
     return Response()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from fastapi import APIRouter, Request, Response
 
-from headwater.api.parameters import DatasetId, Service, Who, member, one, read_json, read_object
+from headwater.api.parameters import Asked, Service, Who, member, one, read_json, read_object
 from headwater.domain.datasource import Purpose
 from headwater.domain.errors import MalformedRequest, NotOffered
 from headwater.domain.window import parse_seconds
@@ -37,26 +37,26 @@ def as_json(value: Any, status: int = 200) -> Response:
 
 
 @router.get("")
-async def get_datasource(request: Request, hw: Service, who: Who, dataset_id: DatasetId) -> Response:
+async def get_datasource(request: Request, hw: Service, dataset: Asked) -> Response:
     """Answer the configured datasource, its secrets masked."""
     wanted = one(request, "purpose")
     if wanted is not None and wanted not in tuple(Purpose):
         raise MalformedRequest(f"purpose: expected one of {', '.join(Purpose)}")
     purpose = Purpose(wanted) if wanted is not None else None
-    return as_json((await configure.get_datasource(hw, who, dataset_id, purpose)).answer())
+    return as_json((await configure.get_datasource(hw, dataset, purpose)).answer())
 
 
 @router.put("")
-async def put_datasource(request: Request, hw: Service, who: Who, dataset_id: DatasetId) -> Response:
+async def put_datasource(request: Request, hw: Service, dataset: Asked) -> Response:
     """Configure the datasource."""
-    await configure.put_datasource(hw, who, dataset_id, await read_json(request))
+    await configure.put_datasource(hw, dataset, await read_json(request))
     return Response()
 
 
 @router.get("/verify")
-async def verify_datasource(hw: Service, who: Who, dataset_id: DatasetId) -> Response:
+async def verify_datasource(hw: Service, who: Who, dataset: Asked) -> Response:
     """Try the datasource."""
-    found = await verify.verify_datasource(hw, who, dataset_id)
+    found = await verify.verify_datasource(hw, who, dataset)
     answer: dict[str, Any] = {
         "canRead": found.can_read,
         "canWrite": found.can_write,
@@ -69,21 +69,21 @@ async def verify_datasource(hw: Service, who: Who, dataset_id: DatasetId) -> Res
 
 
 @router.get("/processedUntilTimestamp")
-async def get_watermark(hw: Service, who: Who, dataset_id: DatasetId) -> Response:
-    """Answer the watermark."""
-    return as_json({"processedUntilTimestamp": await watermark.get_watermark(hw, who, dataset_id)})
+async def get_watermark(dataset: Asked) -> Response:
+    """Answer the watermark: 0 until it is set."""
+    return as_json({"processedUntilTimestamp": dataset.watermark})
 
 
 @router.put("/processedUntilTimestamp")
-async def put_watermark(request: Request, hw: Service, who: Who, dataset_id: DatasetId) -> Response:
+async def put_watermark(request: Request, hw: Service, dataset: Asked) -> Response:
     """Set the watermark."""
     seconds = member(await read_object(request), "processedUntilTimestamp")
-    await watermark.set_watermark(hw, who, dataset_id, seconds)
+    await watermark.set_watermark(hw, dataset, seconds)
     return Response()
 
 
 @router.get("/list")
-async def list_samples(request: Request, hw: Service, who: Who, dataset_id: DatasetId) -> Response:
+async def list_samples(request: Request, hw: Service, who: Who, dataset: Asked) -> Response:
     """List a page of raw samples."""
     if one(request, "relevantFilenamesFileName") is not None:
         raise NotOffered("relevantFilenamesFileName: this version lists without a relevant-filenames file only")
@@ -91,7 +91,7 @@ async def list_samples(request: Request, hw: Service, who: Who, dataset_id: Data
     page = await listing.list_samples(
         hw,
         who,
-        dataset_id,
+        dataset,
         start=_seconds(request, "from") if cursor is None else None,
         end=_seconds(request, "to") if cursor is None else None,
         cursor=cursor,

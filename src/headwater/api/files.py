@@ -19,7 +19,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
-from headwater.api.conditional import Answer, answer_to
+from headwater.api.conditional import Answer, RangeNotSatisfiable, answer_to
 from headwater.api.media_type import media_type_of
 from headwater.domain.errors import HeadwaterError, MethodNotAllowed, NotFound
 from headwater.domain.read_url import FILES, ReadUrlSigner
@@ -116,7 +116,9 @@ class _FilesRoute(BaseRoute):
             opened = await self._open(request)
         except HeadwaterError as error:
             response = self._error_response(request, error)
-            response.headers.update(ALWAYS)
+            response.headers.update({**ALWAYS, "Cache-Control": "no-store"})
+            if isinstance(error, RangeNotSatisfiable):
+                response.headers["Content-Range"] = f"bytes */{error.size}"
             await response(scope, receive, send)
             return
         try:
@@ -144,26 +146,31 @@ class _FilesRoute(BaseRoute):
     def _read(self, parts: Parts, request: Request, max_age: int, now: float) -> _Opened:
         try:
             file = self._root.open_file(parts)
-            answer = answer_to(
-                request.method,
-                request.headers,
-                size=file.stat.st_size,
-                etag=etag_of(file.stat),
-                modified=modified_of(file.stat),
-                now=now,
-            )
-            answer.headers.update(ALWAYS)
-            if answer.status < 400:
-                answer.headers["Cache-Control"] = f"private, no-transform, max-age={max_age}"
-            else:
-                answer.headers["Cache-Control"] = "no-store"
-            if answer.status in (200, 206):
-                answer.headers["Content-Type"] = media_type_of(parts[-1])
-            return _Opened(answer, file.read_at(answer.start, min(CHUNK, answer.to_send)), file)
+            try:
+                return _answered(file, parts[-1], request, max_age, now)
+            except BaseException:
+                file.close()
+                raise
         except OSError as error:
             if error.errno in ABSENT:
                 raise NotFound(f"there is no file {shown(parts)}") from None
             raise explain(error, f"read {shown(parts)}", TO_READ) from None
+
+
+def _answered(file: OpenFile, name: str, request: Request, max_age: int, now: float) -> _Opened:
+    state = file.stat
+    answer = answer_to(
+        request.method,
+        request.headers,
+        size=state.st_size,
+        etag=etag_of(state),
+        modified=modified_of(state),
+        now=now,
+    )
+    answer.headers |= {**ALWAYS, "Cache-Control": f"private, no-transform, max-age={max_age}"}
+    if answer.status != 304:
+        answer.headers["Content-Type"] = media_type_of(name)
+    return _Opened(answer, file.read_at(answer.start, min(CHUNK, answer.to_send)), file)
 
 
 async def _send(opened: _Opened, receive: Receive, send: Send) -> None:

@@ -9,7 +9,7 @@ from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from headwater.api.errors import error_response
@@ -52,13 +52,14 @@ class Frame:
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
                 await self._app(scope, receive, send_with_id)
-            except Exception:
+            except ClientDisconnect:
+                log.info("the client hung up before its request was whole")
+            except Exception as error:
                 log.exception("request failed")
                 if status is not None:
                     raise  # part of the answer is out already: all that is left is to break off
-                await error_response(
-                    Request(scope), HeadwaterError("an unforeseen error; the server's log tells more by requestId")
-                )(scope, receive, send_with_id)
+                unforeseen = error_response(Request(scope), HeadwaterError(type(error).__name__))
+                await unforeseen(scope, receive, send_with_id)
             finally:
                 log.info(
                     "request",

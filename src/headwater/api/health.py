@@ -10,13 +10,13 @@ from headwater.api.parameters import Service
 router = APIRouter()
 
 
-@router.get("/healthz")
+@router.api_route("/healthz", methods=["GET", "HEAD"])
 async def healthz() -> Response:
     """The process answers."""
     return as_json({"status": "ok"})
 
 
-@router.get("/readyz")
+@router.api_route("/readyz", methods=["GET", "HEAD"])
 async def readyz(hw: Service) -> Response:
     """The catalog answers too. Storage is not asked: one user's broken bucket makes no server unready."""
     await hw.catalog.ping()

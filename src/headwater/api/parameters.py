@@ -8,9 +8,10 @@ import msgspec
 from fastapi import Depends, Request
 
 from headwater.api.published import is_published
+from headwater.domain.dataset import Dataset
 from headwater.domain.errors import MalformedRequest, PayloadTooLarge, RouteNotOffered
-from headwater.domain.ids import check_id
 from headwater.domain.users import Principal
+from headwater.service.datasets import open_dataset
 from headwater.service.headwater import Headwater
 
 MOST_BODY = 1 << 20
@@ -37,12 +38,13 @@ Who = Annotated[Principal, Depends(_authenticated)]
 """The authenticated user. Credentials are checked before anything else is looked at."""
 
 
-def _dataset_id(request: Request, _: Who) -> str:
+async def _asked(request: Request, hw: Service, who: Who) -> Dataset:
     refuse_published(request)  # a published route such as /v1/datasets/enriched has the form of a dataset's
-    return check_id("datasetId", request.path_params["dataset_id"])
+    return await open_dataset(hw, who, request.path_params["dataset_id"])
 
 
-DatasetId = Annotated[str, Depends(_dataset_id)]
+Asked = Annotated[Dataset, Depends(_asked)]
+"""The dataset of the path, once it is known that the user may use it; only then is the rest of a request read."""
 
 
 def refuse_published(request: Request) -> None:
@@ -53,7 +55,7 @@ def refuse_published(request: Request) -> None:
     """
     path = request.scope["path"]
     if is_published(path):
-        raise RouteNotOffered(f"{path} is part of the published API, and this server does not offer it")
+        raise RouteNotOffered("this route is part of the published API, and this server does not offer it")
 
 
 def one(request: Request, name: str) -> str | None:

@@ -32,7 +32,6 @@ from headwater.domain.ids import new_id
 from headwater.domain.purposes import Reconfigured
 from headwater.domain.users import ApiToken
 
-_SOURCE_COLUMNS = (datasources.c.id, datasources.c.purpose, datasources.c.config, datasources.c.secret)
 _IDS_AT_ONCE = 5_000  # databases limit how many parameters a statement may have
 _MOST_ROWS = 2**31 - 1  # the most that LIMIT and OFFSET may say
 
@@ -40,13 +39,7 @@ _token = select(tokens).where(tokens.c.digest == bindparam("digest"), tokens.c.r
 _dataset = select(datasets).where(datasets.c.id == bindparam("dataset_id"))
 _dataset_locked = select(datasets.c.id).where(datasets.c.id == bindparam("dataset_id")).with_for_update()
 _sources = (
-    select(*_SOURCE_COLUMNS).where(datasources.c.dataset_id == bindparam("dataset_id")).order_by(datasources.c.purpose)
-)
-_dataset_with_sources = (
-    select(datasets, *(column.label(f"source_{column.name}") for column in _SOURCE_COLUMNS))
-    .outerjoin(datasources, datasources.c.dataset_id == datasets.c.id)
-    .where(datasets.c.id == bindparam("dataset_id"))
-    .order_by(datasources.c.purpose)
+    select(datasources).where(datasources.c.dataset_id == bindparam("dataset_id")).order_by(datasources.c.purpose)
 )
 _source_ids = (
     select(datasources.c.dataset_id, datasources.c.id)
@@ -267,22 +260,6 @@ class Catalog:
         """The datasources of a dataset, secrets decrypted."""
         return await self._database.read(lambda connection: self._datasources(connection, dataset_id))
 
-    async def dataset_with_datasources(self, dataset_id: str) -> tuple[Dataset, list[Datasource]] | None:
-        """A dataset and its datasources, secrets decrypted, in one round trip; None if there is no dataset."""
-        rows = await self._database.read(
-            lambda connection: connection.execute(_dataset_with_sources, {"dataset_id": dataset_id}).all()
-        )
-        if not rows:
-            return None
-        held = [
-            datasource_of(
-                self._keyring, row.source_id, dataset_id, row.source_purpose, row.source_config, row.source_secret
-            )
-            for row in rows
-            if row.source_id is not None
-        ]
-        return dataset_of(rows[0]), held
-
     async def datasource_ids(self, dataset_ids: Sequence[str]) -> dict[str, list[str]]:
         """The ids of the datasources of each of these datasets; an empty list where there are none."""
         found: dict[str, list[str]] = {dataset_id: [] for dataset_id in dataset_ids}
@@ -351,10 +328,7 @@ class Catalog:
         return await self._database.read(lambda connection: [dataset_of(row) for row in connection.execute(ordered)])
 
     def _datasources(self, connection: Connection, dataset_id: str) -> list[Datasource]:
-        return [
-            datasource_of(self._keyring, row.id, dataset_id, row.purpose, row.config, row.secret)
-            for row in connection.execute(_sources, {"dataset_id": dataset_id})
-        ]
+        return [datasource_of(self._keyring, row) for row in connection.execute(_sources, {"dataset_id": dataset_id})]
 
 
 def _ensure_user(connection: Connection, name: str) -> None:

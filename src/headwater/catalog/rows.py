@@ -59,21 +59,19 @@ def token_of(row: Row[Any]) -> ApiToken:
     return ApiToken(id=row.id, user=row.user, admin=row.admin, created_at=row.created_at, revoked_at=row.revoked_at)
 
 
-def datasource_of(
-    keyring: Keyring, datasource_id: str, dataset_id: str, purpose: str, config: str, secret: str | None
-) -> Datasource:
-    """Read a datasource from the columns of `datasources`.
+def datasource_of(keyring: Keyring, row: Row[Any]) -> Datasource:
+    """Read a datasource from a row of `datasources`.
 
     Raises:
         HeadwaterError: its secret cannot be decrypted, or it has not the form that this version knows.
     """
-    members = json.loads(config)
-    members["purpose"] = purpose
+    members = json.loads(row.config)
+    members["purpose"] = row.purpose
     try:
         kind = kind_of(members["type"])
-        if kind.SECRET is not None and secret is not None:
-            members[kind.SECRET] = keyring.decrypt(secret, dataset_id)
-        return Datasource(datasource_id, dataset_id, parse_config(members))
+        if kind.SECRET is not None and row.secret is not None:
+            members[kind.SECRET] = keyring.decrypt(row.secret, row.dataset_id)
+        return Datasource(row.id, row.dataset_id, parse_config(members))
     except MalformedRequest as error:
         raise HeadwaterError(
             f"the stored datasource is not of a form that this server knows ({error.message}); configure it again"

@@ -96,7 +96,7 @@ def set_(
     async def put(hw: Headwater) -> Datasource:
         from headwater.service.configure import put_datasource
 
-        return await put_datasource(hw, OPERATOR, (await find_dataset(hw, ref)).id, raw)
+        return await put_datasource(hw, await find_dataset(hw, ref), raw)
 
     configured = run(put)
     if json:
@@ -116,7 +116,7 @@ def show(ref: DatasetRef, json: Json = False) -> None:
     async def get(hw: Headwater) -> dict[str, Any]:
         from headwater.service.configure import get_datasource
 
-        return (await get_datasource(hw, OPERATOR, (await find_dataset(hw, ref)).id)).answer()
+        return (await get_datasource(hw, await find_dataset(hw, ref))).answer()
 
     answer = run(get)
     if json:
@@ -135,7 +135,7 @@ def _verify(ref: str, json: bool) -> None:
     async def work(hw: Headwater) -> Verification:
         from headwater.service.verify import verify_datasource
 
-        return await verify_datasource(hw, OPERATOR, (await find_dataset(hw, ref)).id)
+        return await verify_datasource(hw, OPERATOR, await find_dataset(hw, ref))
 
     if sys.stderr.isatty():
         from rich.console import Console
@@ -158,7 +158,11 @@ def _verify(ref: str, json: bool) -> None:
 
 
 def _access_key(kind: str | None, key_id: str | None) -> dict[str, str | None]:
-    return {"obsAccessKeyId" if kind == "OBS" else "s3AccessKeyId": key_id}
+    if key_id is None or kind is None:
+        return {}
+    from headwater.domain.datasource import ObsConfig, kind_of
+
+    return {"obsAccessKeyId" if kind_of(kind) is ObsConfig else "s3AccessKeyId": key_id}
 
 
 def _secret(kind: str, source: str | None) -> dict[str, str]:

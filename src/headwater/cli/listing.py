@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from headwater.cli.output import note, visible
+from headwater.cli.output import moment, note, visible
 from headwater.cli.running import OPERATOR, DatasetRef, find_dataset, run
 from headwater.cli.watermark import parse_moment
 from headwater.domain.errors import MalformedRequest
 
 if TYPE_CHECKING:
+    from headwater.domain.dataset import Dataset
     from headwater.service.headwater import Headwater
     from headwater.service.listing import SamplesPage
 
@@ -44,7 +45,8 @@ def list_command(
 ) -> None:
     """List the samples of a dataset by name, one a line.
 
-    TIME is in Unix seconds, or a time such as 2020-01-01T00:00:00Z; both ends are included.
+    TIME is in Unix seconds, or a time such as 2020-01-01T00:00:00Z; both ends are included. Read URLs of LOCAL
+    datasources begin as HEADWATER_PUBLIC_URL, or HEADWATER_HOST and HEADWATER_PORT, say to this command.
     """
     if new and (start is not None or end is not None):
         raise MalformedRequest("--new: lists from the watermark to now; leave out --from and --to")
@@ -56,12 +58,15 @@ def list_command(
 
         dataset = await find_dataset(hw, ref)
         if not new:
-            await _print_all(hw, dataset.id, first, last, urls, json)
+            await _print_all(hw, dataset, first, last, urls, json)
             return
         now = await _second_that_is_over()
         since = dataset.watermark + 1 if dataset.watermark else 0
-        await _print_all(hw, dataset.id, since, now, urls, json)
-        await set_watermark(hw, OPERATOR, dataset.id, now)
+        await _print_all(hw, dataset, since, now, urls, json)
+        if now > dataset.watermark:
+            await set_watermark(hw, dataset, now)
+        elif now < dataset.watermark:
+            note(f"the watermark {dataset.watermark} lies in the future ({moment(dataset.watermark)}) and stays")
 
     run(work)
 
@@ -76,13 +81,13 @@ async def _second_that_is_over() -> int:
 
 
 async def _print_all(
-    hw: Headwater, dataset_id: str, first: int | None, last: int | None, urls: bool, json: bool
+    hw: Headwater, dataset: Dataset, first: int | None, last: int | None, urls: bool, json: bool
 ) -> None:
     from headwater.service.listing import list_samples
 
     cursor, count = None, 0
     while True:
-        page = await list_samples(hw, OPERATOR, dataset_id, start=first, end=last, cursor=cursor)
+        page = await list_samples(hw, OPERATOR, dataset, start=first, end=last, cursor=cursor)
         _write(sys.stdout, page, urls, json)
         cursor, count = page.cursor, count + len(page.samples)
         if not page.has_more:

@@ -50,7 +50,9 @@ def _options(
 
 @app.command("openapi")
 def openapi(
-    seed: Annotated[bool, typer.Option(help="Only the six operations of the first published document.")] = False,
+    seed: Annotated[
+        bool, typer.Option("--seed", help="Only the six operations of the first published document.")
+    ] = False,
 ) -> None:
     """Print the API's contract, an OpenAPI 3.0 document, as JSON."""
     import json
@@ -70,6 +72,9 @@ def demo() -> None:
 
 def main() -> None:
     """Run the command line and end the process with an exit code that means something."""
+    if sys.stdout is None:
+        fail("standard output is closed: there is nowhere to write to")
+        sys.exit(NO)
     try:
         app(prog_name="headwater")
     except HeadwaterError as error:

@@ -80,7 +80,8 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], empty:
 def visible(text: str) -> str:
     """A name as it may be shown on a terminal: control characters escaped, names from buckets are strangers'."""
     return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
+        character if character.isprintable() and character != "\\" else character.encode("unicode_escape").decode()
+        for character in text
     )
 
 

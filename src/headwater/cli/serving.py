@@ -5,8 +5,7 @@ from __future__ import annotations
 import inspect
 import shlex
 import socket
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
@@ -17,9 +16,6 @@ from headwater.settings import SPECS, Settings, Spec
 
 if TYPE_CHECKING:
     from headwater.service.headwater import Headwater
-
-GRACE = 30
-"""Seconds that requests under way have to finish after SIGTERM."""
 
 
 def serve(**options: Any) -> None:
@@ -72,49 +68,28 @@ def _listen(settings: Settings) -> socket.socket:
 
 
 async def _serve(settings: Settings, listening: socket.socket) -> None:
-    import uvicorn
-
     from headwater.api.app import create_app
+    from headwater.api.server import Server
     from headwater.logs import log_to_stderr
     from headwater.service.headwater import open_headwater
 
-    class Server(uvicorn.Server):
-        """Ends by returning after a signal; uvicorn's own would raise the signal again and end with its number."""
-
-        @contextmanager
-        def capture_signals(self) -> Iterator[None]:
-            import asyncio
-            import signal
-
-            loop = asyncio.get_running_loop()
-            for number in (signal.SIGINT, signal.SIGTERM):
-                loop.add_signal_handler(number, self.handle_exit, number, None)
-            yield
-            for number in (signal.SIGINT, signal.SIGTERM):
-                loop.remove_signal_handler(number)
-
     log_to_stderr("INFO")
-    async with open_headwater(settings) as hw:
-        await _greet(hw)
-        config = uvicorn.Config(
-            create_app(hw),
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            proxy_headers=False,
-            server_header=False,
-            timeout_graceful_shutdown=GRACE,
-        )
-        await Server(config).serve(sockets=[listening])
+    server = Server()
+    with server.ended_by_signals():
+        async with open_headwater(settings) as hw:
+            await server.run_on(listening, create_app(hw), await _greeting(hw))
 
 
-async def _greet(hw: Headwater) -> None:
-    """Say where the server is and, while nobody could use it, how to get a token."""
+async def _greeting(hw: Headwater) -> str:
+    """Where the server is and, while nobody could use it, how to get a token."""
     from headwater import __version__
 
-    settings, url = hw.settings, hw.settings.base_url
-    print(f"Headwater {__version__} listens on {url} (the API's documentation: {url}/docs)")
+    settings = hw.settings
+    url = settings.listening_url
+    lines = [f"Headwater {__version__} listens on {url} (the API's documentation: {url}/docs)"]
+    if settings.base_url != url:
+        lines.append(f"Read URLs begin with {settings.base_url}")
     if not any(token.revoked_at is None for token in await hw.catalog.tokens()):
         where = f"HEADWATER_DATA_DIR={shlex.quote(str(settings.folder))} " if settings.data_dir else ""
-        print(f"There is no token yet. Make one with: {where}headwater token create --user NAME")
-    print(end="", flush=True)
+        lines.append(f"There is no token yet. Make one with: {where}headwater token create --user NAME")
+    return "\n".join(lines)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from headwater.cli.output import Json, moment, note, print_json
-from headwater.cli.running import OPERATOR, DatasetRef, find_dataset, run
+from headwater.cli.running import DatasetRef, find_dataset, run
 from headwater.domain.errors import MalformedRequest
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def set_(
     seconds = parse_moment("TIME", when)
 
     async def work(hw: Headwater) -> None:
-        await set_watermark(hw, OPERATOR, (await find_dataset(hw, ref)).id, seconds)
+        await set_watermark(hw, await find_dataset(hw, ref), seconds)
 
     run(work)
     note(f"processed until {seconds} ({moment(seconds)})")

@@ -47,7 +47,7 @@ class CursorSigner:
         """Write a cursor as text. Never empty."""
         fields = [_VERSION, *cursor[:2], *cursor.window, *cursor[3:]]
         payload = json.dumps(fields, separators=(",", ":"), ensure_ascii=False).encode()
-        return base64.urlsafe_b64encode(_mac(self._keys[0], payload) + payload).rstrip(b"=").decode()
+        return _encode(_mac(self._keys[0], payload) + payload)
 
     def open(self, text: str, dataset: str, place: str) -> Cursor:
         """Read a cursor that was sealed for this dataset and place.
@@ -73,11 +73,17 @@ class CursorSigner:
             raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         except (binascii.Error, ValueError):
             return None
+        if _encode(raw) != text:
+            return None  # base64 has several spellings of the same bytes; we sent one of them
         mac, payload = raw[:_MAC_BYTES], raw[_MAC_BYTES:]
         if not any(hmac.compare_digest(mac, _mac(key, payload)) for key in self._keys):
             return None
         version, dataset, place, start, end, *rest = json.loads(payload)
         return Cursor(dataset, place, Window(start, end), *rest) if version == _VERSION else None
+
+
+def _encode(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 def _mac(key: bytes, payload: bytes) -> bytes:

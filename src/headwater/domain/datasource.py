@@ -297,7 +297,8 @@ class ObsConfig(DatasourceConfig):
 
     def _authority(self) -> str:
         parts = urlsplit(self.endpoint)
-        return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/')}"
+        port = parts.port or {"http": 80, "https": 443}[parts.scheme.lower()]
+        return f"{parts.scheme.lower()}://{parts.hostname}:{port}{parts.path.rstrip('/')}"
 
 
 class LocalConfig(DatasourceConfig):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # A server without a JWT issuer, and `headwater token create`
     from headwater.service.jwt import JwtVerifier
 
 _BEARER = re.compile(r"bearer[ \t]+(?P<token>.*)", re.IGNORECASE | re.DOTALL)
-_JWT_SHAPE = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+_JWT_SHAPE = re.compile(r"[^.]*\.[^.]*\.[^.]*")  # no API token has a dot
 
 
 class TokenLookup(Protocol):

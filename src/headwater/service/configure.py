@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+from headwater.domain.dataset import Dataset
 from headwater.domain.datasource import Datasource, Purpose, parse_config
-from headwater.domain.errors import DatasetUnknown, DatasourceUnknown
+from headwater.domain.errors import DatasourceUnknown
 from headwater.domain.purposes import answered, reconfigure
-from headwater.domain.users import Principal
-from headwater.service.datasets import open_dataset
+from headwater.service.datasets import unknown
 from headwater.service.headwater import Headwater
 
 
-async def get_datasource(hw: Headwater, who: Principal, dataset_id: str, purpose: Purpose | None = None) -> Datasource:
+async def get_datasource(hw: Headwater, dataset: Dataset, purpose: Purpose | None = None) -> Datasource:
     """Answer the datasource of a dataset, of one purpose or of the first that there is.
 
     Raises:
-        DatasourceUnknown: none is configured. Others as `open_dataset`.
+        DatasourceUnknown: none is configured.
     """
-    opened = await open_dataset(hw, who, dataset_id)
-    found = answered(opened.datasources, purpose)
+    found = answered(await hw.catalog.datasources(dataset.id), purpose)
     if found is None:
         raise DatasourceUnknown(
             "this dataset has no datasource yet; configure one first"
@@ -27,23 +26,21 @@ async def get_datasource(hw: Headwater, who: Principal, dataset_id: str, purpose
     return found
 
 
-async def put_datasource(hw: Headwater, who: Principal, dataset_id: str, raw: object) -> Datasource:
+async def put_datasource(hw: Headwater, dataset: Dataset, raw: object) -> Datasource:
     """Configure a datasource and answer it; durable when this returns. What fails changes nothing.
 
     The watermark starts again at 0 where the input moves to other data (contract, section 6).
 
     Args:
         hw: the service.
-        who: the asking user.
-        dataset_id: the dataset.
+        dataset: the dataset.
         raw: the config as a decoded JSON body.
 
     Raises:
         MalformedRequest: the config has not the documented form, or a mask stands where a secret is needed.
     """
-    await open_dataset(hw, who, dataset_id)
     config = parse_config(raw)
-    after = await hw.catalog.change_datasources(dataset_id, lambda stored: reconfigure(dataset_id, stored, config))
+    after = await hw.catalog.change_datasources(dataset.id, lambda stored: reconfigure(dataset.id, stored, config))
     if after is None:
-        raise DatasetUnknown(f"there is no dataset with the id {dataset_id}")
+        raise unknown(dataset.id)
     return after.datasources[0]

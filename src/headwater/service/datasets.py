@@ -6,18 +6,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from headwater.domain.dataset import Dataset, NewDataset, check_name
-from headwater.domain.datasource import Datasource
 from headwater.domain.errors import DatasetUnknown, Forbidden
 from headwater.domain.ids import check_id
 from headwater.domain.users import Principal
 from headwater.service.headwater import Headwater
-
-
-class Opened(NamedTuple):
-    """A dataset that the asking user may use, and its datasources."""
-
-    dataset: Dataset
-    datasources: Sequence[Datasource]
 
 
 class Described(NamedTuple):
@@ -27,21 +19,25 @@ class Described(NamedTuple):
     datasource_ids: Sequence[str]
 
 
-async def open_dataset(hw: Headwater, who: Principal, dataset_id: str) -> Opened:
-    """Find a dataset that `who` may use; every operation on a dataset begins here.
+async def open_dataset(hw: Headwater, who: Principal, dataset_id: str) -> Dataset:
+    """Find a dataset that `who` may use. Every operation on a dataset begins here, and takes what this answers.
 
     Raises:
         MalformedRequest: not the form of an id.
         DatasetUnknown: there is none of this id.
         Forbidden: it belongs to somebody else.
     """
-    found = await hw.catalog.dataset_with_datasources(check_id("datasetId", dataset_id))
-    if found is None:
-        raise DatasetUnknown(f"there is no dataset with the id {dataset_id}")
-    opened = Opened(*found)
-    if not who.may_use(opened.dataset.owner):
+    dataset = await hw.catalog.dataset(check_id("datasetId", dataset_id))
+    if dataset is None:
+        raise unknown(dataset_id)
+    if not who.may_use(dataset.owner):
         raise Forbidden(f"the dataset {dataset_id} belongs to another user")
-    return opened
+    return dataset
+
+
+def unknown(dataset_id: str) -> DatasetUnknown:
+    """The error of a dataset that is not there, or not any more."""
+    return DatasetUnknown(f"there is no dataset with the id {dataset_id}")
 
 
 async def create(hw: Headwater, who: Principal, new: NewDataset) -> Dataset:
@@ -59,14 +55,14 @@ async def create(hw: Headwater, who: Principal, new: NewDataset) -> Dataset:
     return await hw.catalog.add_dataset(who.user, new)
 
 
-async def describe(hw: Headwater, who: Principal, dataset_id: str) -> Described:
-    """Find one dataset. Raises as `open_dataset`."""
-    dataset, datasources = await open_dataset(hw, who, dataset_id)
-    return Described(dataset, [datasource.id for datasource in datasources])
+async def describe(hw: Headwater, dataset: Dataset) -> Described:
+    """Find what a dataset is answered with."""
+    ids = await hw.catalog.datasource_ids([dataset.id])
+    return Described(dataset, ids[dataset.id])
 
 
-async def describe_all(hw: Headwater, owner: str | None, limit: int | None = None, offset: int = 0) -> list[Described]:
-    """Find the datasets of one owner, the oldest first; `owner` None means everybody's.
+async def describe_all(hw: Headwater, owner: str, limit: int | None = None, offset: int = 0) -> list[Described]:
+    """Find the datasets of one owner, the oldest first.
 
     Args:
         hw: the service.
@@ -76,20 +72,20 @@ async def describe_all(hw: Headwater, owner: str | None, limit: int | None = Non
     """
     datasets = await hw.catalog.datasets(owner, limit, offset)
     ids = await hw.catalog.datasource_ids([dataset.id for dataset in datasets])
-    return [Described(dataset, ids.get(dataset.id, [])) for dataset in datasets]
+    return [Described(dataset, ids[dataset.id]) for dataset in datasets]
 
 
-async def rename(hw: Headwater, who: Principal, dataset_id: str, name: str) -> None:
-    """Give a dataset another name. Raises as `open_dataset` and `create`."""
-    await open_dataset(hw, who, dataset_id)
-    if not await hw.catalog.rename_dataset(dataset_id, check_name(name)):
-        raise DatasetUnknown(f"there is no dataset with the id {dataset_id}")
+async def rename(hw: Headwater, dataset: Dataset, name: str) -> None:
+    """Give a dataset another name.
 
-
-async def delete(hw: Headwater, who: Principal, dataset_id: str) -> None:
-    """Delete a dataset with its datasources, their secrets and its watermark. Raises as `open_dataset`.
-
-    Nothing in the bucket is touched.
+    Raises:
+        MalformedRequest: the name has not the contract's form.
+        NameTaken: its owner has another one of this name.
     """
-    await open_dataset(hw, who, dataset_id)
-    await hw.catalog.delete_dataset(dataset_id)
+    if not await hw.catalog.rename_dataset(dataset.id, check_name(name)):
+        raise unknown(dataset.id)
+
+
+async def delete(hw: Headwater, dataset: Dataset) -> None:
+    """Delete a dataset with its datasources, their secrets and its watermark. Nothing in the bucket is touched."""
+    await hw.catalog.delete_dataset(dataset.id)

@@ -21,8 +21,8 @@ from headwater.service.jwks import Jwks, Key, Keys, is_http_url
 
 ALGORITHMS = ("RS256", "ES256", "EdDSA")
 
-LEEWAY = 30.0
-"""Seconds that the issuer's clock and ours may differ by."""
+LEEWAY = 5.0
+"""Seconds that the issuer's clock may be ahead of ours, so that a token works as soon as it is there."""
 
 LONGEST = 16 * 1024
 """Characters of the longest JWT that is read."""
@@ -97,7 +97,7 @@ class JwtVerifier:
         if expires is None:
             raise JwtInvalid("the JWT has no expiry (exp)")
         # The clock carries the leeway, not the claim: a claim may be an integer too large for a float.
-        if now - LEEWAY >= expires:
+        if now >= expires:
             raise JwtInvalid("the JWT has expired (exp): get a new one from its issuer")
         if not_before is not None and now + LEEWAY < not_before:
             raise JwtInvalid("the JWT is not yet valid (nbf)")

@@ -16,7 +16,6 @@ from headwater.domain.purposes import input_of
 from headwater.domain.samples import OWN_FOLDER, PAST_OWN_FOLDER, is_sample
 from headwater.domain.users import Principal
 from headwater.domain.window import Window, check_seconds
-from headwater.service.datasets import open_dataset
 from headwater.service.headwater import Headwater
 from headwater.stores.base import Store
 
@@ -50,7 +49,7 @@ class _Found(NamedTuple):
 async def list_samples(
     hw: Headwater,
     who: Principal,
-    dataset_id: str,
+    dataset: Dataset,
     *,
     start: int | None = None,
     end: int | None = None,
@@ -61,7 +60,7 @@ async def list_samples(
     Args:
         hw: the service.
         who: the asking user.
-        dataset_id: the dataset.
+        dataset: the dataset, opened for that user.
         start: first second of the window; None means 0.
         end: last second of the window, included; None means now, which the cursor then keeps.
         cursor: of the page before. The window is then the cursor's, whatever `start` and `end` say.
@@ -71,19 +70,18 @@ async def list_samples(
         MalformedRequest: the cursor is not one of this listing.
         StoreError: the store refused, or could not be reached after retries.
     """
-    opened = await open_dataset(hw, who, dataset_id)
-    source = input_of(opened.datasources)
+    source = input_of(await hw.catalog.datasources(dataset.id))
     if source is None:
         raise DatasourceUnknown("this dataset has no datasource to list; configure one first")
     place = source.config.place.fingerprint
     if cursor is None:
-        state = Cursor(dataset_id, place, _window(hw, start, end), None)
+        state = Cursor(dataset.id, place, _window(hw, start, end), None)
     else:
-        state = hw.cursors.open(cursor, dataset_id, place)
+        state = hw.cursors.open(cursor, dataset.id, place)
     if state.done or state.window.empty:
         return SamplesPage([], hw.cursors.seal(state._replace(done=True)), has_more=False)
     with hw.in_flight.of(who.user):
-        return await _page(hw, opened.dataset, source, state)
+        return await _page(hw, dataset, source, state)
 
 
 def _window(hw: Headwater, start: int | None, end: int | None) -> Window:

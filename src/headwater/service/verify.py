@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
+from headwater.domain.dataset import Dataset
 from headwater.domain.datasource import Datasource, Purpose
 from headwater.domain.errors import CredentialsRefused, ObjectNotFound, StoreError, StoreUnavailable
 from headwater.domain.objects import Key
@@ -43,7 +44,7 @@ class Verification:
     errors: dict[str, str] = field(default_factory=dict)
 
 
-async def verify_datasource(hw: Headwater, who: Principal, dataset_id: str) -> Verification:
+async def verify_datasource(hw: Headwater, who: Principal, dataset: Dataset) -> Verification:
     """Try the datasource of a dataset: list, write, replace, read, remove.
 
     For the purpose INPUT nothing is written, and the two write flags stay false without an error. A store that
@@ -53,7 +54,7 @@ async def verify_datasource(hw: Headwater, who: Principal, dataset_id: str) -> V
         DatasourceUnknown: none is configured.
         NotOffered: no store for this type yet.
     """
-    source = await get_datasource(hw, who, dataset_id)
+    source = await get_datasource(hw, dataset)
     writes = source.config.purpose is not Purpose.INPUT
     result = Verification()
     with hw.in_flight.of(who.user):
@@ -132,7 +133,7 @@ async def _try_read(store: Store, key: Key | None, result: Verification) -> None
         result.can_read = True
     except StoreError as error:
         result.errors["canRead"] = error.message
-        if key is None and isinstance(error, CredentialsRefused):
+        if key is None and error.provider_code == "AccessDenied":
             result.errors["canRead"] += _ASKED_FOR_NOTHING
 
 
