@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import random
 import signal
 import threading
@@ -80,6 +81,21 @@ def test_killed_with_9_at_a_random_moment(tmp_path: Path, seed: int) -> None:
             writer.check(again)
     finally:
         assert again.stop() == 0
+
+
+def test_answers_on_a_kept_connection_do_not_wait_for_acknowledgements(tmp_path: Path) -> None:
+    """Without TCP_NODELAY each of them took 40 ms: Nagle's algorithm, and the client's delayed acknowledgement."""
+    live = start(environ_for(tmp_path / "data"), tmp_path)
+    connection = http.client.HTTPConnection(live.url.removeprefix("http://"), timeout=20)
+    times = []
+    for _ in range(30):
+        began = time.perf_counter()
+        connection.request("GET", "/healthz")
+        assert connection.getresponse().read()
+        times.append(time.perf_counter() - began)
+    connection.close()
+    assert live.stop() == 0
+    assert sorted(times)[5] < 0.03, "the quickest ones"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -10,6 +10,8 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
+from headwater.domain.text import visible
+
 _SECRET_PARAMETERS = re.compile(
     r"(?i)\b(token|signature|x-amz-signature|x-amz-security-token|x-amz-credential|sig|x-goog-signature|"
     r"x-goog-credential|cursor)=[^&\s\"'<>]+"
@@ -25,7 +27,13 @@ def redact(text: str) -> str:
 
 
 def _redact_event(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    return {name: redact(value) if isinstance(value, str) else value for name, value in event.items()}
+    return {name: _shown(name, value) if isinstance(value, str) else value for name, value in event.items()}
+
+
+def _shown(name: str, value: str) -> str:
+    """A value without secrets, and without what would move a terminal's cursor; a traceback keeps its lines."""
+    lines = redact(value).split("\n") if name == "exception" else [redact(value)]
+    return "\n".join(map(visible, lines))
 
 
 def log_to_stderr(level: str = "WARNING") -> None:

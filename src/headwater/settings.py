@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields, replace
 from functools import cached_property
@@ -14,6 +15,9 @@ from urllib.parse import urlsplit
 from headwater.domain.errors import StartupError
 
 PREFIX = "HEADWATER_"
+
+WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104
+"""Hosts that mean every address, and how this machine reaches itself then."""
 
 
 def _setting(default: Any, help: str, *, shown: str | None = None, secret: bool = False) -> Any:  # noqa: A002
@@ -119,6 +123,12 @@ class Settings:
         return self.database_url or f"sqlite:///{self.folder / 'headwater.db'}"
 
     @property
+    def sqlite_file(self) -> Path | None:
+        """The catalog's file, where it is SQLite."""
+        scheme, _, path = self.catalog_url.partition(":///")
+        return Path(path) if scheme == "sqlite" else None
+
+    @property
     def base_url(self) -> str:
         """What read URLs begin with, without a slash at its end. Never taken from a request."""
         return self.listening_url if self.public_url is None else self.public_url.rstrip("/")
@@ -126,13 +136,20 @@ class Settings:
     @property
     def listening_url(self) -> str:
         """Where this machine reaches the server."""
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(self.host, self.host)  # noqa: S104
+        host = WILDCARDS.get(self.host, self.host)
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     @property
     def mount_root(self) -> Path | None:
         """The mount root of LOCAL datasources, absolute, so that it is the same however it was spelled."""
         return None if self.local_root is None else self.local_root.expanduser().absolute()
+
+    def as_environment(self) -> str:
+        """What differs from the defaults, as a shell writes variables before a command; no secrets."""
+        given = {spec: getattr(self, spec.name) for spec in SPECS if not spec.secret and spec.name != "host"}
+        changed = {spec: value for spec, value in given.items() if value != getattr(Settings(), spec.name)}
+        paths = {spec: value.absolute() if isinstance(value, Path) else value for spec, value in changed.items()}
+        return "".join(f"{spec.env}={shlex.quote(str(value))} " for spec, value in paths.items())
 
     def listening_on(self, port: int) -> Settings:
         """These settings with the port that was really taken."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import time
@@ -14,6 +15,7 @@ from fastapi import FastAPI
 from headwater.api import app as api_app
 from headwater.domain.dataset import NewDataset
 from headwater.service import configure, limits, operators
+from headwater.service.datasets import Opened
 from headwater.service.headwater import open_headwater
 from headwater.settings import Settings
 from tests.domain.configs import VALID
@@ -118,6 +120,21 @@ def test_what_is_no_http_has_the_contracts_body_too(live: Live, sent: bytes) -> 
     assert f"x-request-id: {found['requestId']}".encode() in head
 
 
+def test_headers_without_end_are_refused(live: Live) -> None:
+    """The parser has no bound: three connections with 80 MB of headers each took 600 MB of the server's memory."""
+    parts = urlsplit(live.url)
+    with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=20) as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n")
+        with contextlib.suppress(ConnectionError):
+            for number in range(20):
+                connection.sendall(b"X-%d: %s\r\n" % (number, b"a" * 8000))
+        with contextlib.suppress(ConnectionResetError):
+            assert connection.recv(65536).startswith(b"HTTP/1.1 400 "), "before the headers were complete"
+    body = b'{"type": "LOCAL", "fullPath": "' + b"a" * 500_000 + b'"}'
+    answer = live.call("PUT", live.datasource(live.dataset()), body)
+    assert answer.status == 200, "a body is no header"
+
+
 def test_a_client_that_hangs_up_in_an_upload_is_no_error(live: Live) -> None:
     """Anyone with a token could fill the log with tracebacks."""
     parts = urlsplit(live.url)
@@ -168,7 +185,7 @@ async def test_too_many_at_once(tmp_path: object, monkeypatch: pytest.MonkeyPatc
     async with open_headwater(Settings.load({"HEADWATER_DATA_DIR": str(tmp_path)})) as hw:
         token, _ = await operators.create_token(hw, "ada", admin=False)
         dataset = await operators.create_dataset(hw, "ada", NewDataset(name="busy"))
-        await configure.put_datasource(hw, dataset, VALID["LOCAL"])
+        await configure.put_datasource(hw, Opened(dataset), VALID["LOCAL"])
         transport = httpx.ASGITransport(app=api_app.create_app(hw))
         async with httpx.AsyncClient(transport=transport, base_url="http://headwater.test") as client:
             answer = await client.get(f"/v1/datasets/{dataset.id}/datasource/list", params={"token": token})

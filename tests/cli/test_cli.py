@@ -146,6 +146,7 @@ def test_a_secret_from_stdin_or_a_file_is_never_shown(environ: dict[str, str], t
         ((*LOCAL, "--config", "-"), "--config"),
         ((*LOCAL, "--secret-file", "-"), "has no secret"),
         (("--type", "LOCAL", "--path", "/etc"), "fullPath: "),
+        ((*LOCAL, "--region", "eu-west-1", "--endpoint", "http://x"), "obsEndpoint, s3Region: not for"),
     ],
 )
 def test_a_datasource_that_cannot_be_set(environ: dict[str, str], arguments: tuple[str, ...], told: str) -> None:
@@ -159,6 +160,24 @@ def test_exit_codes_of_storage(environ: dict[str, str]) -> None:
     done = command(environ, "datasource", "verify", dataset)
     assert done.returncode == 1
     assert "canList      no" in done.stdout
+
+
+def test_arguments_that_are_no_unicode(environ: dict[str, str]) -> None:
+    """They ended in tracebacks, or were stored and broke the server's answers."""
+    dataset = _dataset(environ)
+    odd = os.fsdecode(b"ab\xff")
+    _run(environ, "token", "create", "--user", odd, code=2)
+    _run(environ, "datasource", "set", dataset, "--type", "LOCAL", "--path", odd, code=2)
+    _run(environ, "dataset", "delete", odd, code=3)
+    _run(environ, "dataset", "create", odd, "--user", "ada", code=2)
+
+
+def test_a_move_to_other_data_is_told(environ: dict[str, str]) -> None:
+    dataset = _dataset(environ)
+    _run(environ, "datasource", "set", dataset, *LOCAL)
+    _run(environ, "watermark", "set", dataset, "5")
+    done = command(environ, "datasource", "set", dataset, "--type", "LOCAL", "--path", "elsewhere")
+    assert "starts again at 0 (it was 5)" in done.stderr
 
 
 def test_watermarks(environ: dict[str, str]) -> None:
@@ -265,9 +284,21 @@ def test_settings_with_which_nothing_can_start(tmp_path: Path, settings: dict[st
         assert told in _run(environ, *arguments, code=6)
 
 
+def test_a_data_folder_below_the_mount_root_is_refused(tmp_path: Path) -> None:
+    """A dataset of every file on the mount root listed the key file, and its read URL served it."""
+    (tmp_path / "link").symlink_to(tmp_path)
+    for root in (tmp_path, tmp_path / "data", tmp_path / "link"):
+        out = _run(environ_for(tmp_path / "data", local_root=str(root)), "token", "list", code=6)
+        assert "HEADWATER_LOCAL_ROOT" in out
+    below = environ_for(tmp_path / "data", local_root=str(tmp_path / "data" / "files"))
+    _run(below, "token", "list")
+
+
 def test_a_password_is_no_argument(tmp_path: Path) -> None:
     out = _run(environ_for(tmp_path), "serve", "--database-url", "postgresql://u:hidden@h/d", code=6)
     assert "HEADWATER_DATABASE_URL" in out
+    assert "hidden" not in out
+    out = _run(environ_for(tmp_path), "serve", "--database-url", "postgresql://h/d?user=u&password=hidden", code=6)
     assert "hidden" not in out
 
 
@@ -279,9 +310,10 @@ def test_a_port_that_is_taken(live: Live, tmp_path: Path) -> None:
 def test_the_first_start_says_how_to_get_a_token(tmp_path: Path) -> None:
     with running(tmp_path) as live:
         assert live.process.stdout is not None
+        live.process.stdout.readline()
         line = live.process.stdout.readline()
         assert "token create --user" in line
-        assert str(tmp_path / "data") in line
+        assert f"HEADWATER_DATA_DIR={tmp_path / 'data'} " in line
     with running(tmp_path) as live:
         pass
 

@@ -73,6 +73,8 @@ def test_optional_members_may_be_null_and_unknown_ones_are_dropped() -> None:
         ("OBS", "obsEndpoint", "https://", "begins with http"),
         ("OBS", "obsEndpoint", "http://host:port/", "a URL such as"),
         ("OBS", "obsEndpoint", "http://a b/", "a URL such as"),
+        ("OBS", "obsEndpoint", "http://user:word@host/", "without user and password"),
+        ("LOCAL", "fullPath", "a\ud800", "Unicode"),
         ("LOCAL", "fullPath", "/etc", "without a leading"),
         ("LOCAL", "fullPath", "a/../../b", "'..' parts"),
         ("LOCAL", "fullPath", "./a", "'.' and"),
@@ -142,6 +144,12 @@ def test_the_same_place_however_it_is_spelled() -> None:
     assert _place("S3", s3AccessKeyId="another", s3SecretAccessKey="another") == _place("S3")
     assert _place("OBS", obsEndpoint="https://OBS.example.com/") == _place("OBS")
     assert _place("OBS", obsEndpoint="https://obs.example.com:443") == _place("OBS")
+
+
+def test_only_a_scheme_at_the_beginning_is_one() -> None:
+    """`bucket/a://other/x` was taken for the bucket `other`."""
+    place = parse_config({**VALID["S3"], "fullPath": "bucket/a://other/x"}).place
+    assert (place.bucket, place.prefix) == ("bucket", "a://other/x/")
 
 
 def test_other_data_is_another_place() -> None:

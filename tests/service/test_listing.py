@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from headwater.domain.dataset import Dataset, NewDataset
+from headwater.domain.dataset import NewDataset
 from headwater.domain.errors import TooManyRequests
 from headwater.domain.users import Principal
 from headwater.service import limits
 from headwater.service.configure import put_datasource
+from headwater.service.datasets import Opened
 from headwater.service.headwater import Headwater, open_headwater
 from headwater.service.limits import InFlight
 from headwater.service.listing import SamplesPage, list_samples
@@ -46,7 +47,7 @@ FOLDERS = [
 
 
 @asynccontextmanager
-async def _service(folder: Path, endpoint: str, path: str, page_size: int) -> AsyncIterator[tuple[Headwater, Dataset]]:
+async def _service(folder: Path, endpoint: str, path: str, page_size: int) -> AsyncIterator[tuple[Headwater, Opened]]:
     """A service with a dataset on `path` of the bucket behind `endpoint`."""
     settings = Settings.load(
         {
@@ -64,13 +65,12 @@ async def _service(folder: Path, endpoint: str, path: str, page_size: int) -> As
             "obsAccessKeyId": KEY_ID,
             "obsSecretAccessKey": SECRET,
         }
-        await put_datasource(hw, dataset, config)
-        yield hw, dataset
+        opened = Opened(dataset)
+        await put_datasource(hw, opened, config)
+        yield hw, opened
 
 
-async def _pages(
-    hw: Headwater, dataset: Dataset, start: int | None = None, end: int | None = None
-) -> list[SamplesPage]:
+async def _pages(hw: Headwater, dataset: Opened, start: int | None = None, end: int | None = None) -> list[SamplesPage]:
     pages = [await list_samples(hw, ADA, dataset, start=start, end=end)]
     while pages[-1].has_more:
         pages.append(await list_samples(hw, ADA, dataset, cursor=pages[-1].cursor))

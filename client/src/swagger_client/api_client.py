@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Mapping, Optional, Sequence, TypedDict
 from urllib.parse import quote
 
 from swagger_client.configuration import Configuration
+from swagger_client.exceptions import ApiValueError
 from swagger_client.model_utils import from_server, to_wire
 from swagger_client.rest import RESTClientObject, RESTResponse, Timeout
 
@@ -237,12 +238,15 @@ class ApiClient:
 
         Raises:
             ApiTypeError: the body is not JSON of that type.
-            ApiValueError: it holds a datasource of an unknown kind.
+            ApiValueError: it holds a datasource of an unknown kind, or is no text in its declared encoding.
         """
         text = response.data
         if isinstance(text, bytes):
             charset = _CHARSET.search(response.getheader("Content-Type") or "")
-            text = text.decode(charset.group(1) if charset else "utf-8")
+            try:
+                text = text.decode(charset.group(1) if charset else "utf-8")
+            except (LookupError, UnicodeDecodeError) as error:
+                raise ApiValueError(f"the answer's text cannot be decoded: {error}") from None
         try:
             data = json.loads(text)
         except ValueError:

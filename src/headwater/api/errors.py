@@ -31,6 +31,7 @@ def error_body(error: HeadwaterError, request_id: str) -> bytes:
 
 def error_response(request: Request, error: HeadwaterError) -> Response:
     """Write an error as the contract has it, and log one that is the server's own."""
+    request.state.error = error
     if error.status >= 500 and not isinstance(error, StoreError):
         log.error("request failed", reason=error.message, cause=_cause(error))
     headers = {"Cache-Control": "no-store"}

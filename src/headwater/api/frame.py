@@ -67,7 +67,7 @@ class Frame:
                     path=scope["path"],
                     status=status,
                     ms=round((time.perf_counter() - began) * 1000, 1),
-                    **_who(scope),
+                    **_who_and_why(scope),
                 )
 
 
@@ -78,6 +78,11 @@ def _fold_leading_slashes(scope: Scope) -> MutableMapping[str, Any]:
     return {**scope, "path": "/" + scope["path"].lstrip("/"), "raw_path": _LEADING_SLASHES.sub(b"/", raw)}
 
 
-def _who(scope: Scope) -> dict[str, str]:
-    principal = scope["state"].get("principal")
-    return {"user": principal.user} if principal else {}
+def _who_and_why(scope: Scope) -> dict[str, str]:
+    """The user, and the error that was answered: whoever is told a requestId finds the reason by it."""
+    said: dict[str, str] = {}
+    if (principal := scope["state"].get("principal")) is not None:
+        said["user"] = principal.user
+    if (error := scope["state"].get("error")) is not None:
+        said |= {"code": error.code, "reason": error.message}
+    return said

@@ -8,17 +8,16 @@ import msgspec
 from fastapi import Depends, Request
 
 from headwater.api.published import is_published
-from headwater.domain.dataset import Dataset
 from headwater.domain.errors import MalformedRequest, PayloadTooLarge, RouteNotOffered
 from headwater.domain.users import Principal
-from headwater.service.datasets import open_dataset
+from headwater.service.datasets import Opened, open_dataset
 from headwater.service.headwater import Headwater
 
 MOST_BODY = 1 << 20
 """Bytes of a request body that are read; far more than any documented one has."""
 
 
-def _service(request: Request) -> Headwater:
+async def _service(request: Request) -> Headwater:
     service: Headwater = request.app.state.headwater
     return service
 
@@ -38,12 +37,12 @@ Who = Annotated[Principal, Depends(_authenticated)]
 """The authenticated user. Credentials are checked before anything else is looked at."""
 
 
-async def _asked(request: Request, hw: Service, who: Who) -> Dataset:
+async def _asked(request: Request, hw: Service, who: Who) -> Opened:
     refuse_published(request)  # a published route such as /v1/datasets/enriched has the form of a dataset's
     return await open_dataset(hw, who, request.path_params["dataset_id"])
 
 
-Asked = Annotated[Dataset, Depends(_asked)]
+Asked = Annotated[Opened, Depends(_asked)]
 """The dataset of the path, once it is known that the user may use it; only then is the rest of a request read."""
 
 

@@ -20,6 +20,11 @@ from headwater.domain.errors import MalformedRequest
 GRACE = 30
 """Seconds that requests under way have to finish after SIGTERM."""
 
+MOST_HEAD = 64 << 10
+"""Bytes of a request's line and headers that are read; a cursor over the longest of names has some 6,000."""
+
+_UNBOUNDED = 1 << 62
+
 log = structlog.get_logger(__name__)
 
 
@@ -76,6 +81,25 @@ class Server(uvicorn.Server):
 
 
 class _Protocol(HttpToolsProtocol):
+    _head = 0
+
+    def data_received(self, data: bytes) -> None:
+        """Refuse a request whose line and headers grow beyond `MOST_HEAD`; the parser has no bound of its own."""
+        self._head += len(data)
+        super().data_received(data)
+        if self._head > MOST_HEAD and not self.transport.is_closing():
+            self.send_400_response("the request's line and headers are too long")
+
+    def on_headers_complete(self) -> None:
+        """From here on a body comes, which is read as the application asks for it."""
+        super().on_headers_complete()
+        self._head = -_UNBOUNDED
+
+    def on_message_complete(self) -> None:
+        """The next request of the connection begins."""
+        super().on_message_complete()
+        self._head = 0
+
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP with the contract's body too."""
         request_id = secrets.token_hex(12)

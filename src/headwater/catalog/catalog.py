@@ -27,11 +27,12 @@ from headwater.catalog.schema import stored_version
 from headwater.catalog.tables import datasets, datasources, tokens, users
 from headwater.domain.dataset import Dataset, NewDataset
 from headwater.domain.datasource import Datasource, Purpose
-from headwater.domain.errors import CatalogUnavailable, HeadwaterError, NameTaken, StartupError
+from headwater.domain.errors import CatalogUnavailable, NameTaken, StartupError
 from headwater.domain.ids import new_id
 from headwater.domain.purposes import Reconfigured
 from headwater.domain.users import ApiToken
 
+_KEY_SAMPLE = 20  # secrets that are tried with each key on opening; that one was altered does not mean a wrong key
 _IDS_AT_ONCE = 5_000  # databases limit how many parameters a statement may have
 _MOST_ROWS = 2**31 - 1  # the most that LIMIT and OFFSET may say
 
@@ -107,7 +108,7 @@ class Catalog:
     def _check_keys(self, connection: Connection) -> None:
         secret, ids = datasources.c.secret, self._keyring.ids
         of_key = {key_id: func.substr(secret, 1, len(key_id) + 1) == f"{key_id}:" for key_id in ids}
-        columns = select(datasources.c.dataset_id, secret).where(secret.is_not(None)).limit(1)
+        columns = select(datasources.c.dataset_id, secret).where(secret.is_not(None)).limit(_KEY_SAMPLE)
         foreign = connection.execute(columns.where(*(~held for held in of_key.values()))).first()
         if foreign is not None:
             key_id = foreign.secret.partition(":")[0]
@@ -116,16 +117,12 @@ class Catalog:
                 f"keys ({', '.join(ids)}): add it to {SETTING}, or restore the key file that belongs to this catalog"
             )
         for key_id, held in of_key.items():
-            row = connection.execute(columns.where(held)).first()
-            if row is None:
-                continue
-            try:
-                self._keyring.decrypt(row.secret, row.dataset_id)
-            except HeadwaterError:
+            rows = connection.execute(columns.where(held)).all()
+            if rows and not any(self._keyring.decrypts(row.secret, row.dataset_id) for row in rows):
                 raise StartupError(
                     f"the key '{key_id}' does not decrypt the catalog's secrets: it is another key than the one of "
                     f"that id that encrypted them. Correct {SETTING}, or restore the key file"
-                ) from None
+                )
 
     async def ensure_user(self, name: str) -> None:
         """Make the user where there is none."""
@@ -294,7 +291,7 @@ class Catalog:
         def work(connection: Connection) -> Reconfigured | None:
             if connection.execute(_dataset_locked, {"dataset_id": dataset_id}).first() is None:
                 return None
-            decided = decide(self._datasources(connection, dataset_id))
+            decided = decide(self._datasources(connection, dataset_id, lost_as_mask=True))
             after, input_moved = decided
             connection.execute(delete(datasources).where(datasources.c.dataset_id == dataset_id))
             if after:
@@ -327,8 +324,9 @@ class Catalog:
         ordered = query.order_by(datasets.c.created_at, datasets.c.id)
         return await self._database.read(lambda connection: [dataset_of(row) for row in connection.execute(ordered)])
 
-    def _datasources(self, connection: Connection, dataset_id: str) -> list[Datasource]:
-        return [datasource_of(self._keyring, row) for row in connection.execute(_sources, {"dataset_id": dataset_id})]
+    def _datasources(self, connection: Connection, dataset_id: str, *, lost_as_mask: bool = False) -> list[Datasource]:
+        rows = connection.execute(_sources, {"dataset_id": dataset_id})
+        return [datasource_of(self._keyring, row, lost_as_mask=lost_as_mask) for row in rows]
 
 
 def _ensure_user(connection: Connection, name: str) -> None:

@@ -146,6 +146,14 @@ class Keyring:
             raise HeadwaterError("a stored secret cannot be decrypted: it or its key was altered") from None
         return plaintext.decode()
 
+    def decrypts(self, text: str, dataset_id: str) -> bool:
+        """Whether `decrypt` would read this."""
+        try:
+            self.decrypt(text, dataset_id)
+        except HeadwaterError:
+            return False
+        return True
+
     def derive(self, label: str) -> tuple[bytes, ...]:
         """Make one 32-byte subkey of every key for the use that `label` names; the first is to sign with."""
         return tuple(_subkey(key, f"headwater subkey {label}") for key in self._keys.values())

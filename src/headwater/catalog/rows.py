@@ -10,7 +10,7 @@ from sqlalchemy import Row
 
 from headwater.catalog.keyring import Keyring
 from headwater.domain.dataset import Dataset, DatasetCreator, DatasetType, ImageType
-from headwater.domain.datasource import Datasource, kind_of, parse_config
+from headwater.domain.datasource import MASK, Datasource, kind_of, parse_config
 from headwater.domain.errors import HeadwaterError, MalformedRequest
 from headwater.domain.users import ApiToken
 
@@ -59,8 +59,14 @@ def token_of(row: Row[Any]) -> ApiToken:
     return ApiToken(id=row.id, user=row.user, admin=row.admin, created_at=row.created_at, revoked_at=row.revoked_at)
 
 
-def datasource_of(keyring: Keyring, row: Row[Any]) -> Datasource:
+def datasource_of(keyring: Keyring, row: Row[Any], *, lost_as_mask: bool = False) -> Datasource:
     """Read a datasource from a row of `datasources`.
+
+    Args:
+        keyring: what its secret was encrypted with.
+        row: all columns.
+        lost_as_mask: a secret that cannot be decrypted is read as the mask, so that the datasource can be
+            replaced by one with a secret of its own.
 
     Raises:
         HeadwaterError: its secret cannot be decrypted, or it has not the form that this version knows.
@@ -70,7 +76,8 @@ def datasource_of(keyring: Keyring, row: Row[Any]) -> Datasource:
     try:
         kind = kind_of(members["type"])
         if kind.SECRET is not None and row.secret is not None:
-            members[kind.SECRET] = keyring.decrypt(row.secret, row.dataset_id)
+            lost = lost_as_mask and not keyring.decrypts(row.secret, row.dataset_id)
+            members[kind.SECRET] = MASK if lost else keyring.decrypt(row.secret, row.dataset_id)
         return Datasource(row.id, row.dataset_id, parse_config(members))
     except MalformedRequest as error:
         raise HeadwaterError(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from headwater.cli.output import Json, moment, note, print_json, print_table
-from headwater.cli.running import DatasetRef, find_dataset, run
+from headwater.cli.running import DatasetRef, run
 from headwater.domain.dataset import Dataset, DatasetType, NewDataset
 
 if TYPE_CHECKING:
@@ -74,18 +74,17 @@ def list_datasets(
 def delete(ref: DatasetRef, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False) -> None:
     """Delete a dataset with its datasource, secrets and watermark. The files in the bucket stay.
 
-    At a terminal you are asked first.
+    At a terminal you are asked first; a script is not.
     """
     from headwater.service import datasets
 
-    async def work(hw: Headwater) -> Dataset:
-        dataset = await find_dataset(hw, ref)
-        if not yes and sys.stdin.isatty():
-            typer.confirm(f"Delete the dataset {dataset.name!r} of {dataset.owner} ({dataset.id})?", abort=True)
-        await datasets.delete(hw, dataset)
-        return dataset
+    async def work(hw: Headwater) -> None:
+        await datasets.delete(hw, await datasets.find_dataset(hw, ref))
 
-    dataset = run(work)
+    dataset = run(lambda hw: datasets.find_dataset(hw, ref))
+    if not yes and sys.stdin.isatty():
+        typer.confirm(f"Delete the dataset {dataset.name!r} of {dataset.owner} ({dataset.id})?", abort=True)
+    run(work)
     note(f"deleted {dataset.id} ({dataset.name})")
 
 

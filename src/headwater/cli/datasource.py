@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from headwater.cli.output import NO, Json, note, print_json, print_table, visible
-from headwater.cli.running import OPERATOR, DatasetRef, find_dataset, run
+from headwater.cli.output import NO, Json, note, print_json, print_table
+from headwater.cli.running import OPERATOR, DatasetRef, run
 from headwater.domain.errors import MalformedRequest
+from headwater.domain.text import visible
 
 if TYPE_CHECKING:
     from headwater.domain.datasource import Datasource
@@ -91,18 +93,24 @@ def set_(
     else:
         if kind is None or path is None:
             raise MalformedRequest("--type and --path: required, unless --config gives the whole config")
+        _refuse_foreign(kind, given)
         raw = {**given, **_secret(kind, secret_file)}
 
-    async def put(hw: Headwater) -> Datasource:
+    async def put(hw: Headwater) -> tuple[Datasource, int, int]:
         from headwater.service.configure import put_datasource
+        from headwater.service.datasets import find_dataset
 
-        return await put_datasource(hw, await find_dataset(hw, ref), raw)
+        dataset = await find_dataset(hw, ref)
+        configured = await put_datasource(hw, dataset, raw)
+        return configured, dataset.watermark, (await find_dataset(hw, dataset.id)).watermark
 
-    configured = run(put)
+    configured, mark_before, mark = run(put)
     if json:
         print_json(configured.answer())
     else:
         note(f"configured {configured.config.type} datasource {configured.id}")
+    if mark < mark_before:
+        note(f"it points to other data than before, so the watermark starts again at 0 (it was {mark_before})")
     if verify is None:
         verify = sys.stdin.isatty() and sys.stderr.isatty() and typer.confirm("Verify it now?", default=True, err=True)
     if verify:
@@ -115,6 +123,7 @@ def show(ref: DatasetRef, json: Json = False) -> None:
 
     async def get(hw: Headwater) -> dict[str, Any]:
         from headwater.service.configure import get_datasource
+        from headwater.service.datasets import find_dataset
 
         return (await get_datasource(hw, await find_dataset(hw, ref))).answer()
 
@@ -133,6 +142,7 @@ def verify_command(ref: DatasetRef, json: Json = False) -> None:
 
 def _verify(ref: str, json: bool) -> None:
     async def work(hw: Headwater) -> Verification:
+        from headwater.service.datasets import find_dataset
         from headwater.service.verify import verify_datasource
 
         return await verify_datasource(hw, OPERATOR, await find_dataset(hw, ref))
@@ -163,6 +173,16 @@ def _access_key(kind: str | None, key_id: str | None) -> dict[str, str | None]:
     from headwater.domain.datasource import ObsConfig, kind_of
 
     return {"obsAccessKeyId" if kind_of(kind) is ObsConfig else "s3AccessKeyId": key_id}
+
+
+def _refuse_foreign(kind: str, given: Mapping[str, str]) -> None:
+    """Refuse members that the type does not have; the API drops them, a person at a terminal should know."""
+    from headwater.domain.datasource import kind_of
+
+    own = {field.alias or name for name, field in kind_of(kind).model_fields.items()}
+    foreign = sorted(given.keys() - own)
+    if foreign:
+        raise MalformedRequest(f"{', '.join(foreign)}: not for datasources of type {kind}")
 
 
 def _secret(kind: str, source: str | None) -> dict[str, str]:

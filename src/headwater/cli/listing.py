@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from headwater.cli.output import moment, note, visible
-from headwater.cli.running import OPERATOR, DatasetRef, find_dataset, run
+from headwater.cli.output import moment, note
+from headwater.cli.running import OPERATOR, DatasetRef, run
 from headwater.cli.watermark import parse_moment
 from headwater.domain.errors import MalformedRequest
+from headwater.domain.text import visible
 
 if TYPE_CHECKING:
-    from headwater.domain.dataset import Dataset
+    from headwater.service.datasets import Opened
     from headwater.service.headwater import Headwater
     from headwater.service.listing import SamplesPage
 
@@ -45,6 +46,8 @@ def list_command(
 ) -> None:
     """List the samples of a dataset by name, one a line.
 
+    Control characters and backslashes in names are shown escaped; --json has names as they are.
+
     TIME is in Unix seconds, or a time such as 2020-01-01T00:00:00Z; both ends are included. Read URLs of LOCAL
     datasources begin as HEADWATER_PUBLIC_URL, or HEADWATER_HOST and HEADWATER_PORT, say to this command.
     """
@@ -54,6 +57,7 @@ def list_command(
     last = None if end is None else parse_moment("--to", end)
 
     async def work(hw: Headwater) -> None:
+        from headwater.service.datasets import find_dataset
         from headwater.service.watermark import set_watermark
 
         dataset = await find_dataset(hw, ref)
@@ -81,7 +85,7 @@ async def _second_that_is_over() -> int:
 
 
 async def _print_all(
-    hw: Headwater, dataset: Dataset, first: int | None, last: int | None, urls: bool, json: bool
+    hw: Headwater, dataset: Opened, first: int | None, last: int | None, urls: bool, json: bool
 ) -> None:
     from headwater.service.listing import list_samples
 

@@ -17,6 +17,7 @@ from headwater.domain.errors import (
     StartupError,
     StoreError,
 )
+from headwater.domain.text import visible
 
 NO, USAGE, NOT_FOUND, REFUSED, LATER, NO_START = 1, 2, 3, 4, 5, 6
 
@@ -62,7 +63,9 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], empty:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, no_wrap=column == "ID")
     for row in rows:
         table.add_row(*(Text("" if cell is None else visible(str(cell)), overflow="fold") for cell in row))
     if not table.row_count:
@@ -75,14 +78,6 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], empty:
     with console.capture() as captured:
         console.print(table)
     print("\n".join(line.rstrip() for line in captured.get().splitlines()))
-
-
-def visible(text: str) -> str:
-    """A name as it may be shown on a terminal: control characters escaped, names from buckets are strangers'."""
-    return "".join(
-        character if character.isprintable() and character != "\\" else character.encode("unicode_escape").decode()
-        for character in text
-    )
 
 
 def moment(seconds: float) -> str:

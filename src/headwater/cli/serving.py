@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
-import shlex
 import socket
+import sys
+from collections.abc import Callable
 from contextlib import closing
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
@@ -12,9 +13,11 @@ from urllib.parse import urlsplit
 import typer
 
 from headwater.domain.errors import StartupError
-from headwater.settings import SPECS, Settings, Spec
+from headwater.settings import SPECS, WILDCARDS, Settings, Spec
 
 if TYPE_CHECKING:
+    import asyncio
+
     from headwater.service.headwater import Headwater
 
 
@@ -25,13 +28,14 @@ def serve(**options: Any) -> None:
     """
     import asyncio
 
-    if "@" in urlsplit(options.get("database_url") or "").netloc:
+    database = urlsplit(options.get("database_url") or "")
+    if "@" in database.netloc or "password" in database.query:
         raise StartupError(
             "--database-url: holds a password, which the list of processes would show; set HEADWATER_DATABASE_URL"
         )
     settings = Settings.load(**options)
-    with closing(_listen(settings)) as listening:
-        asyncio.run(_serve(settings.listening_on(listening.getsockname()[1]), listening))
+    with closing(_listen(settings)) as listening, asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_serve(settings.listening_on(listening.getsockname()[1]), listening))
 
 
 def _option(spec: Spec) -> inspect.Parameter:
@@ -52,9 +56,20 @@ serve.__signature__ = inspect.Signature(_PARAMETERS)  # type: ignore[attr-define
 serve.__annotations__ = {parameter.name: parameter.annotation for parameter in _PARAMETERS}
 
 
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop's event loop, where the platform has it."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
 def _listen(settings: Settings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
+    # With the protocol's number: asyncio sets TCP_NODELAY on connections of such sockets alone, and without it every
+    # answer on a kept connection waits 40 ms for the client's acknowledgement.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((settings.host, settings.port))
@@ -87,9 +102,13 @@ async def _greeting(hw: Headwater) -> str:
     settings = hw.settings
     url = settings.listening_url
     lines = [f"Headwater {__version__} listens on {url} (the API's documentation: {url}/docs)"]
-    if settings.base_url != url:
-        lines.append(f"Read URLs begin with {settings.base_url}")
+    if settings.base_url != url or settings.host in WILDCARDS:
+        lines.append(f"Read URLs begin with {settings.base_url}, as HEADWATER_PUBLIC_URL says")
+    if settings.host in WILDCARDS and settings.public_url is None:
+        lines[-1] = f"Read URLs begin with {url}, which is this machine alone: set HEADWATER_PUBLIC_URL"
+    if settings.mount_root is not None and not settings.mount_root.is_dir():
+        lines.append(f"HEADWATER_LOCAL_ROOT is no folder at present: {settings.mount_root}")
     if not any(token.revoked_at is None for token in await hw.catalog.tokens()):
-        where = f"HEADWATER_DATA_DIR={shlex.quote(str(settings.folder))} " if settings.data_dir else ""
-        lines.append(f"There is no token yet. Make one with: {where}headwater token create --user NAME")
+        lines.append("There is no token yet. Make one, with the settings of this server:")
+        lines.append(f"  {settings.as_environment()}{sys.argv[0]} token create --user NAME")
     return "\n".join(lines)

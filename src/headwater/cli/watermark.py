@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from headwater.cli.output import Json, moment, note, print_json
-from headwater.cli.running import DatasetRef, find_dataset, run
+from headwater.cli.running import DatasetRef, run
 from headwater.domain.errors import MalformedRequest
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ def parse_moment(name: str, text: str) -> int:
 @app.command("get")
 def get(ref: DatasetRef, json: Json = False) -> None:
     """Print the watermark in Unix seconds; 0 until it is set."""
+    from headwater.service.datasets import find_dataset
+
     seconds = run(lambda hw: find_dataset(hw, ref)).watermark
     if json:
         print_json({"processedUntilTimestamp": seconds})
@@ -52,6 +54,7 @@ def set_(
     when: Annotated[str, typer.Argument(metavar="TIME", help="Unix seconds, or a time such as 2020-01-01T00:00:00Z.")],
 ) -> None:
     """Set the watermark, also back to an earlier time to process files again."""
+    from headwater.service.datasets import find_dataset
     from headwater.service.watermark import set_watermark
 
     seconds = parse_moment("TIME", when)

@@ -26,6 +26,7 @@ from pydantic import (
 )
 
 from headwater.domain.errors import MalformedRequest
+from headwater.domain.text import is_unicode
 
 MASK = "********"
 """What stands in answers where a secret is; the same for every secret."""
@@ -66,9 +67,9 @@ class Place(NamedTuple):
         return hashlib.sha256("\0".join(self).encode()).hexdigest()[:24]
 
 
-def _no_nul(text: str) -> str:
-    if "\0" in text:
-        raise ValueError("must not hold a NUL character")
+def _storable(text: str) -> str:
+    if "\0" in text or not is_unicode(text):
+        raise ValueError("must be Unicode text without NUL characters")
     return text
 
 
@@ -90,12 +91,15 @@ def _local_path(text: str) -> str:
 
 def _url(text: str) -> str:
     try:
-        host = urlsplit(text).hostname
-        urlsplit(text).port  # noqa: B018  reading it is what checks it
+        parts = urlsplit(text)
+        host = parts.hostname
+        parts.port  # noqa: B018  reading it is what checks it
     except ValueError:
         host = None
     if not host or re.search(r"[\s\x00-\x20\x7f]", text):
         raise ValueError("expected a URL such as https://storage.example.com")
+    if "@" in parts.netloc:
+        raise ValueError("expected a URL without user and password, which would be stored in clear")
     return text
 
 
@@ -130,7 +134,7 @@ def _bucket_path(*schemes: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-Text = Annotated[str, AfterValidator(_no_nul)]
+Text = Annotated[str, AfterValidator(_storable)]
 NonEmpty = Annotated[Text, StringConstraints(min_length=1)]
 Secret = Annotated[SecretStr, Field(min_length=1)]
 Region = Annotated[Text, AfterValidator(_region)]
@@ -174,8 +178,8 @@ class DatasourceConfig(BaseModel):
     @property
     def place(self) -> Place:
         """Which data this points to."""
-        bucket, slash, prefix = self.full_path.partition("://")[-1 if "://" in self.full_path else 0].partition("/")
-        return Place(self.type, self._authority(), bucket, _folder(prefix) if slash else "")
+        bucket, _, prefix = _split_scheme(self.full_path)[1].partition("/")
+        return Place(self.type, self._authority(), bucket, _folder(prefix))
 
     @property
     def secret(self) -> str | None:
@@ -196,7 +200,7 @@ class DatasourceConfig(BaseModel):
         """Return this config with the stored secret where the mask was sent instead of one.
 
         Args:
-            stored: what is configured now, None if nothing is.
+            stored: what is configured now, None if nothing is. It holds the mask itself where its secret is lost.
 
         Raises:
             MalformedRequest: the mask was sent and there is nothing to keep, or the secret would go to
@@ -204,7 +208,7 @@ class DatasourceConfig(BaseModel):
         """
         if self.SECRET is None or self.secret != MASK:
             return self
-        if stored is None or self._identity() != stored._identity():
+        if stored is None or self._identity() != stored._identity() or stored.secret == MASK:
             what = ", ".join(("type", *self.IDENTITY))
             raise MalformedRequest(
                 f"{self.SECRET}: holds the mask that answers show. A stored secret is kept only while {what} "

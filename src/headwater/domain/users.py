@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from headwater.domain.errors import MalformedRequest
+from headwater.domain.text import is_unicode
 
 _NAME = re.compile(r"[^\s|\x00-\x1f\x7f](?:[^|\x00-\x1f\x7f]{0,253}[^\s|\x00-\x1f\x7f])?")
 
@@ -45,7 +46,7 @@ def check_user_name(name: str) -> str:
     Raises:
         MalformedRequest: empty, longer than 255, with blanks at an end, control characters or a bar.
     """
-    if not _NAME.fullmatch(name):
+    if not _NAME.fullmatch(name) or not is_unicode(name):
         raise MalformedRequest(
             "user: expected 1 to 255 characters without '|', control characters, or blanks at the ends"
         )

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from headwater.domain.dataset import Dataset
 from headwater.domain.datasource import Datasource, Purpose, parse_config
 from headwater.domain.errors import DatasourceUnknown
 from headwater.domain.purposes import answered, reconfigure
-from headwater.service.datasets import unknown
+from headwater.service.datasets import Opened, unknown
 from headwater.service.headwater import Headwater
 
 
-async def get_datasource(hw: Headwater, dataset: Dataset, purpose: Purpose | None = None) -> Datasource:
+async def get_datasource(hw: Headwater, dataset: Opened, purpose: Purpose | None = None) -> Datasource:
     """Answer the datasource of a dataset, of one purpose or of the first that there is.
 
     Raises:
@@ -26,7 +25,7 @@ async def get_datasource(hw: Headwater, dataset: Dataset, purpose: Purpose | Non
     return found
 
 
-async def put_datasource(hw: Headwater, dataset: Dataset, raw: object) -> Datasource:
+async def put_datasource(hw: Headwater, dataset: Opened, raw: object) -> Datasource:
     """Configure a datasource and answer it; durable when this returns. What fails changes nothing.
 
     The watermark starts again at 0 where the input moves to other data (contract, section 6).

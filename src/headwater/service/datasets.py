@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, NewType
 
 from headwater.domain.dataset import Dataset, NewDataset, check_name
-from headwater.domain.errors import DatasetUnknown, Forbidden
-from headwater.domain.ids import check_id
+from headwater.domain.errors import DatasetUnknown, Forbidden, MalformedRequest
+from headwater.domain.ids import check_id, is_id
+from headwater.domain.text import is_unicode
 from headwater.domain.users import Principal
 from headwater.service.headwater import Headwater
 
@@ -19,7 +20,11 @@ class Described(NamedTuple):
     datasource_ids: Sequence[str]
 
 
-async def open_dataset(hw: Headwater, who: Principal, dataset_id: str) -> Dataset:
+Opened = NewType("Opened", Dataset)
+"""A dataset that whoever asks may use. Only `open_dataset` and, for the operator, `find_dataset` make one."""
+
+
+async def open_dataset(hw: Headwater, who: Principal, dataset_id: str) -> Opened:
     """Find a dataset that `who` may use. Every operation on a dataset begins here, and takes what this answers.
 
     Raises:
@@ -32,7 +37,26 @@ async def open_dataset(hw: Headwater, who: Principal, dataset_id: str) -> Datase
         raise unknown(dataset_id)
     if not who.may_use(dataset.owner):
         raise Forbidden(f"the dataset {dataset_id} belongs to another user")
-    return dataset
+    return Opened(dataset)
+
+
+async def find_dataset(hw: Headwater, ref: str) -> Opened:
+    """Find a dataset for the operator, who may use all, by its id or by a name that only one dataset has.
+
+    Raises:
+        DatasetUnknown: there is none.
+        MalformedRequest: several users have one of this name.
+    """
+    if is_id(ref) and (dataset := await hw.catalog.dataset(ref)):
+        return Opened(dataset)
+    match await hw.catalog.datasets_named(ref) if is_unicode(ref) else []:
+        case [dataset]:
+            return Opened(dataset)
+        case []:
+            raise DatasetUnknown(f"there is no dataset with the id or name {ref!r}; `headwater dataset list` shows all")
+        case several:
+            owners = ", ".join(f"{dataset.id} of {dataset.owner}" for dataset in several)
+            raise MalformedRequest(f"several datasets are called {ref!r}; give an id: {owners}")
 
 
 def unknown(dataset_id: str) -> DatasetUnknown:
@@ -55,7 +79,7 @@ async def create(hw: Headwater, who: Principal, new: NewDataset) -> Dataset:
     return await hw.catalog.add_dataset(who.user, new)
 
 
-async def describe(hw: Headwater, dataset: Dataset) -> Described:
+async def describe(hw: Headwater, dataset: Opened) -> Described:
     """Find what a dataset is answered with."""
     ids = await hw.catalog.datasource_ids([dataset.id])
     return Described(dataset, ids[dataset.id])
@@ -75,7 +99,7 @@ async def describe_all(hw: Headwater, owner: str, limit: int | None = None, offs
     return [Described(dataset, ids[dataset.id]) for dataset in datasets]
 
 
-async def rename(hw: Headwater, dataset: Dataset, name: str) -> None:
+async def rename(hw: Headwater, dataset: Opened, name: str) -> None:
     """Give a dataset another name.
 
     Raises:
@@ -86,6 +110,6 @@ async def rename(hw: Headwater, dataset: Dataset, name: str) -> None:
         raise unknown(dataset.id)
 
 
-async def delete(hw: Headwater, dataset: Dataset) -> None:
+async def delete(hw: Headwater, dataset: Opened) -> None:
     """Delete a dataset with its datasources, their secrets and its watermark. Nothing in the bucket is touched."""
     await hw.catalog.delete_dataset(dataset.id)

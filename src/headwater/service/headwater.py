@@ -44,6 +44,7 @@ async def open_headwater(settings: Settings) -> AsyncIterator[Headwater]:
     Raises:
         StartupError: a setting, key or catalog with which nothing can start.
     """
+    _check_apart(settings)
     verifier = _jwt_verifier(settings)
     keyring = _keyring(settings)
     read_urls = ReadUrlSigner(keyring.derive("read urls"), settings.base_url, str(settings.mount_root or ""))
@@ -65,6 +66,23 @@ async def open_headwater(settings: Settings) -> AsyncIterator[Headwater]:
         await stores.aclose()
         if verifier is not None:
             await verifier.aclose()
+
+
+def _check_apart(settings: Settings) -> None:
+    """Refuse a mount root that holds the data folder: a datasource of every file would hand out the key.
+
+    Raises:
+        StartupError: it does.
+    """
+    if settings.mount_root is None:
+        return
+    root = settings.mount_root.resolve()
+    kept = [settings.folder, settings.sqlite_file] if settings.sqlite_file else [settings.folder]
+    if any(path.resolve().is_relative_to(root) for path in kept):
+        raise StartupError(
+            f"the data folder {settings.folder} lies below the mount root {settings.mount_root}, where datasources "
+            f"could read it; set HEADWATER_DATA_DIR or HEADWATER_LOCAL_ROOT so that it does not"
+        )
 
 
 def _jwt_verifier(settings: Settings) -> JwtVerifier | None:

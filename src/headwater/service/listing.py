@@ -16,6 +16,7 @@ from headwater.domain.purposes import input_of
 from headwater.domain.samples import OWN_FOLDER, PAST_OWN_FOLDER, is_sample
 from headwater.domain.users import Principal
 from headwater.domain.window import Window, check_seconds
+from headwater.service.datasets import Opened
 from headwater.service.headwater import Headwater
 from headwater.stores.base import Store
 
@@ -49,7 +50,7 @@ class _Found(NamedTuple):
 async def list_samples(
     hw: Headwater,
     who: Principal,
-    dataset: Dataset,
+    dataset: Opened,
     *,
     start: int | None = None,
     end: int | None = None,
@@ -60,7 +61,7 @@ async def list_samples(
     Args:
         hw: the service.
         who: the asking user.
-        dataset: the dataset, opened for that user.
+        dataset: the dataset.
         start: first second of the window; None means 0.
         end: last second of the window, included; None means now, which the cursor then keeps.
         cursor: of the page before. The window is then the cursor's, whatever `start` and `end` say.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from headwater.domain.dataset import Dataset, NewDataset, check_name
 from headwater.domain.errors import MalformedRequest, NotFound
-from headwater.domain.ids import check_id
+from headwater.domain.ids import is_id
 from headwater.domain.users import ApiToken, check_user_name
 from headwater.service.access import digest, new_token
 from headwater.service.headwater import Headwater
@@ -17,7 +17,6 @@ async def create_token(hw: Headwater, user: str, admin: bool) -> tuple[str, ApiT
         MalformedRequest: not a name that a user may have.
     """
     check_user_name(user)
-    await hw.catalog.ensure_user(user)
     token = new_token()
     return token, await hw.catalog.add_token(user, admin, digest(token))
 
@@ -33,7 +32,9 @@ async def revoke_token(hw: Headwater, token_id: str) -> None:
     Raises:
         NotFound: there is no token of this id.
     """
-    if not await hw.catalog.revoke_token(check_id("token", token_id)):
+    if not is_id(token_id):
+        raise MalformedRequest("ID: expected the id of a token, as `headwater token list` shows it, not the token")
+    if not await hw.catalog.revoke_token(token_id):
         raise NotFound(f"there is no token with the id {token_id}; `headwater token list` shows them")
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
-from headwater.domain.dataset import Dataset
 from headwater.domain.datasource import Datasource, Purpose
 from headwater.domain.errors import CredentialsRefused, ObjectNotFound, StoreError, StoreUnavailable
 from headwater.domain.objects import Key
 from headwater.domain.samples import OWN_FOLDER
 from headwater.domain.users import Principal
 from headwater.service.configure import get_datasource
+from headwater.service.datasets import Opened
 from headwater.service.headwater import Headwater
 from headwater.stores.base import Store
 
@@ -44,7 +44,7 @@ class Verification:
     errors: dict[str, str] = field(default_factory=dict)
 
 
-async def verify_datasource(hw: Headwater, who: Principal, dataset: Dataset) -> Verification:
+async def verify_datasource(hw: Headwater, who: Principal, dataset: Opened) -> Verification:
     """Try the datasource of a dataset: list, write, replace, read, remove.
 
     For the purpose INPUT nothing is written, and the two write flags stay false without an error. A store that

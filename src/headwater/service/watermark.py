@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from headwater.domain.dataset import Dataset
 from headwater.domain.errors import DatasourceUnknown
 from headwater.domain.window import check_seconds
+from headwater.service.datasets import Opened
 from headwater.service.headwater import Headwater
 
 
-async def set_watermark(hw: Headwater, dataset: Dataset, seconds: object) -> None:
+async def set_watermark(hw: Headwater, dataset: Opened, seconds: object) -> None:
     """Set the watermark, also to an earlier time; durable when this returns.
 
     Raises:
