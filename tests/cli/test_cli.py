@@ -294,6 +294,20 @@ def test_a_data_folder_below_the_mount_root_is_refused(tmp_path: Path) -> None:
     _run(below, "token", "list")
 
 
+def test_a_lost_key_is_asked_for_and_no_new_one_made(tmp_path: Path) -> None:
+    environ = environ_for(tmp_path / "data")
+    dataset = _dataset(environ)
+    _run(environ, "datasource", "set", dataset, "--config", "-", stdin=json.dumps(VALID["S3"]))
+    key = tmp_path / "data" / "secret.key"
+    kept = key.read_bytes()
+    key.unlink()
+    assert "restore the key file" in _run(environ, "dataset", "list", code=6)
+    assert not key.exists()
+    key.write_bytes(kept)
+    key.chmod(0o600)
+    _run(environ, "dataset", "list")
+
+
 def test_a_password_is_no_argument(tmp_path: Path) -> None:
     out = _run(environ_for(tmp_path), "serve", "--database-url", "postgresql://u:hidden@h/d", code=6)
     assert "HEADWATER_DATABASE_URL" in out

@@ -27,7 +27,7 @@ from headwater.catalog.schema import stored_version
 from headwater.catalog.tables import datasets, datasources, tokens, users
 from headwater.domain.dataset import Dataset, NewDataset
 from headwater.domain.datasource import Datasource, Purpose
-from headwater.domain.errors import CatalogUnavailable, NameTaken, StartupError
+from headwater.domain.errors import CatalogUnavailable, KeyMissing, NameTaken, StartupError
 from headwater.domain.ids import new_id
 from headwater.domain.purposes import Reconfigured
 from headwater.domain.users import ApiToken
@@ -112,14 +112,14 @@ class Catalog:
         foreign = connection.execute(columns.where(*(~held for held in of_key.values()))).first()
         if foreign is not None:
             key_id = foreign.secret.partition(":")[0]
-            raise StartupError(
+            raise KeyMissing(
                 f"the catalog holds secrets encrypted with the key '{key_id}', which is not among this server's "
                 f"keys ({', '.join(ids)}): add it to {SETTING}, or restore the key file that belongs to this catalog"
             )
         for key_id, held in of_key.items():
             rows = connection.execute(columns.where(held)).all()
             if rows and not any(self._keyring.decrypts(row.secret, row.dataset_id) for row in rows):
-                raise StartupError(
+                raise KeyMissing(
                     f"the key '{key_id}' does not decrypt the catalog's secrets: it is another key than the one of "
                     f"that id that encrypted them. Correct {SETTING}, or restore the key file"
                 )

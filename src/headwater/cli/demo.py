@@ -40,7 +40,7 @@ def run_demo() -> int:
     try:
         import swagger_client  # noqa: F401  said here, before anything is made
     except ImportError:
-        raise StartupError("the demo needs the Python client: pip install headwater-client") from None
+        raise StartupError("the demo needs the Python client: pip install ./client, from a clone") from None
     began = time.monotonic()
     try:
         with tempfile.TemporaryDirectory(prefix="headwater-demo-") as folder:

@@ -24,8 +24,10 @@ never holds a secret.
     │   ├── PlaceInvalid            400 DATASET_DATASOURCE_INVALID
     │   ├── ObjectNotFound          404 NOT_FOUND
     │   └── StoreUnavailable        503 MALFORMED_RESPONSE, with retry_after
+    ├── CatalogUnavailable          503 MALFORMED_RESPONSE, with retry_after
     ├── IssuerUnavailable           503 MALFORMED_RESPONSE, with retry_after
     └── StartupError                no HTTP status: the server or a command cannot start
+        └── KeyMissing              the catalog's secrets were encrypted with a key that is not at hand
 """
 
 from __future__ import annotations
@@ -191,3 +193,7 @@ class CatalogUnavailable(HeadwaterError):
 
 class StartupError(HeadwaterError):
     """A setting, key or catalog with which nothing can start."""
+
+
+class KeyMissing(StartupError):
+    """The catalog holds secrets that none of the keys at hand decrypts."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from headwater.catalog.catalog import Catalog
 from headwater.catalog.keyring import Keyring
 from headwater.domain.cursor import CursorSigner
-from headwater.domain.errors import StartupError
+from headwater.domain.errors import KeyMissing, StartupError
 from headwater.domain.read_url import ReadUrlSigner
 from headwater.service.access import Access
 from headwater.service.limits import InFlight
@@ -46,11 +46,18 @@ async def open_headwater(settings: Settings) -> AsyncIterator[Headwater]:
     """
     _check_apart(settings)
     verifier = _jwt_verifier(settings)
-    keyring = _keyring(settings)
+    key_file = settings.folder / "secret.key"
+    made_key = settings.secret_key is None and not key_file.exists()
+    keyring = _keyring(settings, key_file)
     read_urls = ReadUrlSigner(keyring.derive("read urls"), settings.base_url, str(settings.mount_root or ""))
     stores = Stores(settings, read_urls)
     try:
-        catalog = await Catalog.open(settings.catalog_url, keyring)
+        try:
+            catalog = await Catalog.open(settings.catalog_url, keyring)
+        except KeyMissing:
+            if made_key:
+                key_file.unlink(missing_ok=True)  # it opens nothing, and would lie in the way of the right one
+            raise
         try:
             yield Headwater(
                 settings=settings,
@@ -94,12 +101,12 @@ def _jwt_verifier(settings: Settings) -> JwtVerifier | None:
     return jwt_verifier(*wanted)
 
 
-def _keyring(settings: Settings) -> Keyring:
+def _keyring(settings: Settings, key_file: Path) -> Keyring:
     if settings.database_url is None or settings.secret_key is None:
         _prepare(settings.folder)
     if settings.secret_key is not None:
         return Keyring.parse(settings.secret_key)
-    return Keyring.load_or_create(settings.folder / "secret.key")
+    return Keyring.load_or_create(key_file)
 
 
 def _prepare(folder: Path) -> None:

@@ -27,10 +27,7 @@ TIME_LIMIT = 11.0
 CLEAN_UP_LIMIT = 3.0
 """Seconds that removing the test file may take beyond that; a verification answers within 15 in all."""
 
-_ASKED_FOR_NOTHING = (
-    " (there was no file to read, so one that does not exist was asked for; without permission to list, S3 "
-    "answers that in the same way as a refused read: verify again when there is a file)"
-)
+_ASKED_FOR_NOTHING = " (no file was listed that could be read, so one that does not exist was asked for)"
 
 
 @dataclass(slots=True)
