@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -10,8 +11,10 @@ import pytest
 
 from headwater.domain.errors import CredentialsRefused, PlaceInvalid, StoreError, StoreUnavailable
 from headwater.domain.objects import StoredObject
+from headwater.stores import s3
 from headwater.stores.egress import Egress
 from headwater.stores.s3 import S3Store
+from headwater.stores.s3_xml import ListPage, parse_list_page
 from headwater.stores.transport import Transport
 from tests.fault_proxy import CutShort, Delay, FaultProxy, Request, Reset, Status
 from tests.stores.s3 import answering, error_xml, list_all, list_xml, open_store
@@ -222,9 +225,62 @@ async def test_entities_are_refused(transport: Transport) -> None:
 
 
 async def test_a_huge_page_is_refused(transport: Transport) -> None:
-    error = await refused(transport, answering(200, b" " * (16 * 2**20 + 1)))
+    error = await refused(transport, answering(200, b" " * (s3.MAX_LIST_BODY + 1)))
     assert type(error) is PlaceInvalid
     assert "more than" in error.message
+
+
+def encoded_page(keys: list[bytes], more: str = "") -> bytes:
+    """A page in which each byte of each key is percent-encoded."""
+    body = list_xml(["".join(f"%{byte:02X}" for byte in key) for key in keys], more=more)
+    return body.replace(b"<Name>", b"<EncodingType>url</EncodingType><Name>")
+
+
+async def test_a_page_of_the_longest_keys_is_listed(transport: Transport) -> None:
+    keys = [b"%04d" % i + "ü".encode() * 510 for i in range(1000)]
+    owner = f"<StorageClass>STANDARD</StorageClass><Owner><ID>{'0' * 64}</ID><DisplayName>x</DisplayName></Owner>"
+    body = encoded_page(keys, owner)
+    assert len(body) > 3_300_000
+    with FaultProxy(respond=answering(200, body)) as server:
+        objects, resume_after, _ = await open_store(transport, server.url).list_page("", None, 1000)
+    assert [found.key.encode() for found in objects] == keys
+    assert resume_after is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        encoded_page([b"k" * 1025]),
+        encoded_page([b"\xff" * 1025]),
+        encoded_page(["ü".encode() * 513]),
+        list_xml(["k" * 1025]),
+        list_xml(["ü" * 513]),
+        list_xml(["k" * 7000]),
+    ],
+    ids=["encoded", "not-utf-8", "encoded-wide", "plain", "plain-wide", "longest"],
+)
+async def test_a_key_longer_than_any_of_s3_is_refused(transport: Transport, body: bytes) -> None:
+    """Keys of megabytes were taken, signed and answered."""
+    error = await refused(transport, answering(200, body))
+    assert type(error) is PlaceInvalid
+    assert "a key of more than 1024 bytes" in error.message
+
+
+async def test_a_big_page_is_read_beside_the_event_loop(transport: Transport, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page of 16 MB held up everybody's requests while it was read."""
+    threads: list[threading.Thread] = []
+
+    def noting(body: bytes) -> ListPage:
+        threads.append(threading.current_thread())
+        return parse_list_page(body)
+
+    monkeypatch.setattr(s3, "parse_list_page", noting)
+    await ask(transport, answering(200, list_xml([f"{i:04}" for i in range(1000)])))
+    await ask(transport, answering(200, list_xml([f"{i:04}" + "k" * 1000 for i in range(1100)])))
+    assert threads[0] is threading.main_thread()
+    assert threads[1] is not threading.main_thread()
+    error = await refused(transport, answering(200, list_xml(["b", "a"] + ["c" * 1000] * 1100)))
+    assert "order of their keys" in error.message
 
 
 @pytest.mark.parametrize(
@@ -233,6 +289,8 @@ async def test_a_huge_page_is_refused(transport: Transport) -> None:
         "<Contents><Key>a</Key></Contents>",
         "<Contents><Size>1</Size><LastModified>2024-01-02T03:04:05Z</LastModified></Contents>",
         "<Contents><Key>a</Key><Size>x</Size><LastModified>2024-01-02T03:04:05Z</LastModified></Contents>",
+        "<Contents><Key>a</Key><Size>-1</Size><LastModified>2024-01-02T03:04:05Z</LastModified></Contents>",
+        f"<Contents><Key>a</Key><Size>{2**63}</Size><LastModified>2024-01-02T03:04:05Z</LastModified></Contents>",
         "<Contents><Key>a</Key><Size>1</Size><LastModified>yesterday</LastModified></Contents>",
     ],
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 
 from headwater.stores.s3_xml import NotS3, is_cut_short, parse_error, parse_list_page
@@ -32,8 +34,10 @@ def test_members_of_other_elements_are_not_taken_for_an_objects() -> None:
 
 def test_long_texts_are_whole() -> None:
     """expat hands over what exceeds its buffer in pieces."""
-    key = "k" * 100_000
-    assert parse_list_page(list_xml([key])).rows[0]["Key"] == key
+    key = "k" * 3072
+    assert {row["Key"] for row in parse_list_page(list_xml([key] * 100)).rows} == {key}
+    message = "m" * 50_000
+    assert parse_error(error_xml("X", message))["Message"] == message
 
 
 @pytest.mark.parametrize(
@@ -74,6 +78,41 @@ def test_what_is_no_list_page_is_refused(body: bytes) -> None:
 def test_a_page_holds_no_more_objects_than_any_server_sends() -> None:
     with pytest.raises(NotS3, match="10000"):
         parse_list_page(b"<ListBucketResult>" + b"<Contents/>" * 10_001 + b"</ListBucketResult>")
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        b"<a>" * 20 + b"</a>" * 20,
+        b"<a " + b" ".join(b'a%d=""' % i for i in range(20)) + b"/>",
+        b"<a>" + b"x" * 200_000 + b"</a>",
+        b"<a/>" * 450_000,
+    ],
+    ids=["depth", "attributes", "text", "elements"],
+)
+def test_a_page_of_absurd_shape_is_refused(inside: bytes) -> None:
+    """Only the rows were counted: a page of 16 MB could hold millions of elements, or attributes of one."""
+    with pytest.raises(NotS3, match="more than"):
+        parse_list_page(b"<ListBucketResult>" + inside + b"</ListBucketResult>")
+
+
+@pytest.mark.parametrize("quoted", [b"", b">"], ids=["empty", "with-brackets"])
+def test_a_huge_tag_is_refused_before_its_attributes_are_made_objects(quoted: bytes) -> None:
+    """A tag of 5 MB took 200 MB and more before a handler could count its attributes."""
+    tag = b"<a " + b" ".join(b'a%d="%s"' % (i, quoted) for i in range(100_000)) + b"/>"
+    body = b"<ListBucketResult>" + tag + b"</ListBucketResult>"
+    tracemalloc.start()
+    try:
+        with pytest.raises(NotS3, match="a tag of more than"):
+            parse_list_page(body)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 2 * 2**20
+
+
+def test_a_huge_error_is_not_read() -> None:
+    assert parse_error(error_xml("X", "m" * 70_000)) == {}
 
 
 def test_every_cut_of_a_page_shows() -> None:

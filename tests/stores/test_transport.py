@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import gc
 import ipaddress
 import socket
 import ssl
+import subprocess
+import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -212,22 +216,6 @@ async def test_one_call_is_bounded_in_time(server: FaultProxy) -> None:
     assert time.monotonic() - began < 1.5
 
 
-async def test_a_caller_may_set_an_earlier_deadline(server: FaultProxy, transport: Transport) -> None:
-    server.faults += [Delay(5)] * 9
-    began = time.monotonic()
-    with pytest.raises(StoreUnavailable, match="in the time"):
-        await transport.request(
-            "GET",
-            Origin("http", "127.0.0.1", server.port),
-            "/",
-            {},
-            operator=False,
-            max_body=9,
-            deadline=time.monotonic() + 0.3,
-        )
-    assert time.monotonic() - began < 1.0
-
-
 async def test_an_answer_that_drips_is_bounded_in_time(server: FaultProxy) -> None:
     server.faults += [Drip(0.05)] * 9
     began = time.monotonic()
@@ -306,6 +294,129 @@ async def test_a_slow_look_up_is_bounded() -> None:
     async with a_transport(resolver=slow, connect_seconds=0.2, call_seconds=0.5) as transport:
         with pytest.raises(StoreUnavailable, match=r"Looking up the host 'store.test' took too long"):
             await ask(transport, "http://store.test")
+
+
+# --- look-ups that hang ---
+
+
+class Hanging:
+    """A resolver to which DNS never answers for `hung….test`, until it is told to `end`."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.end = threading.Event()
+
+    def __call__(self, host: str, port: int) -> list[str]:
+        self.asked.append(host)
+        if host.startswith("hung"):
+            self.end.wait(30)
+        return ["127.0.0.1"]
+
+
+@pytest.fixture
+def hanging() -> Iterator[Hanging]:
+    hanging = Hanging()
+    yield hanging
+    hanging.end.set()
+
+
+async def test_a_host_is_looked_up_once_for_all_who_ask(server: FaultProxy, hanging: Hanging) -> None:
+    """Each attempt of each request took another thread, for as long as DNS was silent."""
+    async with a_transport(resolver=hanging, connect_seconds=0.1, call_seconds=2) as transport:
+        url = f"http://hung.test:{server.port}"
+        failed = await asyncio.gather(*(ask(transport, url) for _ in range(10)), return_exceptions=True)
+        assert all(isinstance(each, StoreUnavailable) and "took too long" in each.message for each in failed)
+        assert hanging.asked == ["hung.test"]
+        waiting = [asyncio.create_task(ask(transport, url)) for _ in range(3)]
+        await asyncio.sleep(0.02)
+        waiting.pop().cancel()
+        hanging.end.set()
+        assert [answer.status for answer in await asyncio.gather(*waiting)] == [200, 200]
+        assert hanging.asked == ["hung.test"]
+        assert (await ask(transport, url)).status == 200
+        assert len(hanging.asked) == 2
+
+
+async def test_hosts_that_hang_do_not_stop_the_operators(
+    server: FaultProxy, hanging: Hanging, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All look-ups shared 16 threads: a user with as many hosts that DNS is silent about stopped every store."""
+    monkeypatch.setattr(network, "LOOK_UPS", 4)
+    async with a_transport(resolver=hanging, connect_seconds=0.2, call_seconds=0.3) as transport:
+        hung = [ask(transport, f"http://hung{i}.test:{server.port}") for i in range(4)]
+        await asyncio.gather(*hung, return_exceptions=True)
+        for scheme in ("http", "https"):
+            began = time.monotonic()
+            with pytest.raises(StoreUnavailable, match="Too many hosts are being looked up"):
+                await ask(transport, f"{scheme}://store.test:{server.port}")
+            assert time.monotonic() - began < 0.15
+        assert (await ask(transport, f"http://store.test:{server.port}", operator=True)).status == 200
+        assert hanging.asked.count("store.test") == 1
+        hanging.end.set()
+        await asyncio.sleep(0.1)
+        assert (await ask(transport, f"http://store.test:{server.port}")).status == 200
+
+
+async def test_many_hosts_at_once_wait_for_each_other(server: FaultProxy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only look-ups that hang are a reason to refuse others."""
+    monkeypatch.setattr(network, "LOOK_UPS", 2)
+    under_way: list[str] = []
+    most = 0
+
+    def slow(host: str, port: int) -> list[str]:
+        nonlocal most
+        under_way.append(host)
+        most = max(most, len(under_way))
+        time.sleep(0.02)
+        under_way.remove(host)
+        return ["127.0.0.1"]
+
+    async with a_transport(resolver=slow) as transport:
+        answers = await asyncio.gather(*(ask(transport, f"http://s{i % 9}.test:{server.port}") for i in range(18)))
+    assert {answer.status for answer in answers} == {200}
+    assert most == 2
+
+
+@pytest.mark.parametrize("closing", ["await transport.aclose()", "pass"])
+def test_the_end_of_the_process_waits_for_no_look_up(closing: str) -> None:
+    """The interpreter joined the threads of an executor at its end, and with them a DNS that is silent."""
+    program = f"""
+import asyncio, time
+from headwater.domain.errors import StoreUnavailable
+from headwater.stores.egress import Egress
+from headwater.stores.transport import Origin, Transport
+
+async def main():
+    transport = Transport(Egress(), connect_seconds=0.1, call_seconds=0.2, resolver=lambda host, port: time.sleep(60))
+    try:
+        await transport.request("GET", Origin("http", "hung.test", 80), "/", {{}}, operator=False, max_body=9)
+    except StoreUnavailable:
+        print("given up")
+    {closing}
+
+asyncio.run(main())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "given up\n", "")
+
+
+async def test_a_look_up_that_fails_unheard_is_no_fault_of_ours(caplog: pytest.LogCaptureFixture) -> None:
+    end = threading.Event()
+
+    def failing(host: str, port: int) -> list[str]:
+        end.wait(30)
+        return _raise_again()
+
+    async with a_transport(resolver=failing, connect_seconds=0.1, call_seconds=0.2) as transport:
+        with pytest.raises(StoreUnavailable):
+            await ask(transport, "http://store.test")
+        end.set()
+        await asyncio.sleep(0.1)
+        gc.collect()
+    assert caplog.records == []
+
+
+# --- what is answered ---
 
 
 async def test_what_is_not_http_is_named(server: FaultProxy, transport: Transport) -> None:

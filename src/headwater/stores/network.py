@@ -9,8 +9,9 @@ import asyncio
 import errno
 import socket
 import ssl
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import certifi
 import httpcore
@@ -26,6 +27,9 @@ Check = Callable[[str, Sequence[str]], list[str]]
 MAX_CONNECTIONS = 256
 KEEP_IDLE_SECONDS = 15.0
 """Shorter than the stores' own limits (S3 closes idle connections after about 20 s)."""
+
+LOOK_UPS = 64
+"""Look-ups under way at most: of the hosts that users name, and as many of the operator's."""
 
 _UNKNOWN_NAME = {getattr(socket, name, None) for name in ("EAI_NONAME", "EAI_NODATA", "EAI_ADDRFAMILY")}
 
@@ -53,16 +57,87 @@ def open_pool(backend: CheckedBackend, tls: ssl.SSLContext | None) -> httpcore.A
     )
 
 
+class LookUpsTaken(StoreUnavailable):
+    """As many look-ups as may be under way are, and none of them has been answered in time."""
+
+
+class LookUps:
+    """Looks hosts up in threads, and once for all who ask for the same one at the same time.
+
+    A look-up cannot be cancelled: where DNS is silent it keeps its thread for half a minute, long after those who
+    asked have given up. So whoever asks again waits for the one under way, they are limited in number, and their
+    threads are daemons, which the end of the process does not wait for.
+    """
+
+    def __init__(self, resolver: Resolver) -> None:
+        self._resolver = resolver
+        self._under_way: dict[tuple[str, int], tuple[float, asyncio.Future[list[str]]]] = {}
+
+    async def find(self, host: str, port: int, seconds: float) -> list[str]:
+        """Return the host's numeric addresses.
+
+        Args:
+            host: a name, or an address in any spelling.
+            port: of the connection to be made.
+            seconds: how long to wait.
+
+        Raises:
+            TimeoutError: no answer yet; the look-up goes on.
+            LookUpsTaken: the host cannot be looked up as long as other look-ups hang; raised at once.
+            OSError, UnicodeError, ValueError: what the resolver raises.
+        """
+        now = asyncio.get_running_loop().time
+        async with asyncio.timeout(seconds):
+            while (host, port) not in self._under_way and len(self._under_way) >= LOOK_UPS:
+                if all(now() - began > seconds for began, _ in self._under_way.values()):
+                    raise LookUpsTaken(
+                        "Too many hosts are being looked up, and DNS answers for none of them. Try again in a moment"
+                    )
+                await asyncio.wait(
+                    [answer for _, answer in self._under_way.values()], return_when=asyncio.FIRST_COMPLETED
+                )
+            if (host, port) not in self._under_way:
+                self._start(host, port)
+            _, answer = self._under_way[host, port]
+            # One who gives up must not cancel it for the others.
+            return await asyncio.shield(answer)
+
+    def _start(self, host: str, port: int) -> None:
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[list[str]] = loop.create_future()
+
+        def finish(found: list[str] | None, error: Exception | None) -> None:
+            del self._under_way[host, port]
+            if error is not None:
+                answer.set_exception(error)
+                # Nobody may be waiting any more, which asyncio would report as an error of ours.
+                answer.exception()
+            else:
+                answer.set_result(found or [])
+
+        def run() -> None:
+            found, error = None, None
+            try:
+                found = self._resolver(host, port)
+            except Exception as raised:
+                error = raised
+            # The loop may have been closed in the meantime.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(finish, found, error)
+
+        threading.Thread(target=run, name="resolver", daemon=True).start()
+        self._under_way[host, port] = (loop.time(), answer)
+
+
 class CheckedBackend(httpcore.AsyncNetworkBackend):
     """Connects to the very address that was checked, so that a second look-up cannot put another in its place.
 
     TLS is untouched by this: the certificate is still held to the host's name.
     """
 
-    def __init__(self, check: Check, resolver: Resolver, threads: ThreadPoolExecutor) -> None:
+    def __init__(self, check: Check, look_ups: LookUps) -> None:
         self._check = check
-        self._resolver = resolver
-        self._threads = threads
+        self._look_ups = look_ups
         self._sockets = httpcore.AnyIOBackend()
 
     async def connect_tcp(
@@ -77,13 +152,13 @@ class CheckedBackend(httpcore.AsyncNetworkBackend):
 
         Raises:
             PlaceInvalid: the host is unknown, or none of its addresses may be contacted.
-            StoreUnavailable: the look-up failed for now.
+            StoreUnavailable: the look-up failed for now, or could not be made (`LookUpsTaken`).
         """
         loop = asyncio.get_running_loop()
-        until = loop.time() + (timeout or 60.0)
+        seconds = timeout or 60.0
+        until = loop.time() + seconds
         try:
-            async with asyncio.timeout_at(until):
-                found = await loop.run_in_executor(self._threads, self._resolver, host, port)
+            found = await self._look_ups.find(host, port, seconds)
         except TimeoutError:
             raise StoreUnavailable(f"Looking up the host {host!r} took too long. Check the name and DNS") from None
         except socket.gaierror as error:

@@ -6,6 +6,7 @@ first is. Wire facts are from the Amazon S3 API reference (ListObjectsV2, GetObj
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import time
 from calendar import timegm
@@ -22,14 +23,21 @@ from headwater.stores import sigv4
 from headwater.stores.base import Store
 from headwater.stores.s3_errors import Asked, Names, Operation, does_not_speak_s3, explain, is_html, shown
 from headwater.stores.s3_place import S3Place, aws_place, endpoint_place
-from headwater.stores.s3_xml import ListPage, NotS3, is_cut_short, parse_list_page
+from headwater.stores.s3_xml import MAX_ERROR_BODY, NotS3, is_cut_short, parse_list_page
 from headwater.stores.sigv4 import Credentials, Presigner
 from headwater.stores.transport import Response, Transport, is_passing
 
-MAX_LIST_BODY = 16 * 2**20
+MAX_LIST_BODY = 5 * 2**20
 """Bytes of a list page: a thousand keys of 1,024 bytes, each byte percent-encoded, are 4 MB."""
 
-MAX_ERROR_BODY = 64 * 2**10
+MAX_KEY = 1024
+"""Bytes of UTF-8 ("Naming Amazon S3 objects")."""
+
+MAX_SIZE = 2**63 - 1
+BIG_PAGE = 2**20
+"""Bytes of a list page from which it is read in a thread, so as not to hold up everybody's requests. A thousand
+keys of usual length are a third of that, and a thread would only delay them."""
+
 OPERATOR_ENDPOINT = "HEADWATER_S3_ENDPOINT"
 
 
@@ -150,8 +158,9 @@ class S3Store(Store):
         if is_cut_short(response.body):
             raise StoreUnavailable(f"{self._names.store} broke a list page off, several times. Try again")
         try:
-            page = parse_list_page(response.body)
-            return self._convert(page, prefix, after, limit)
+            if len(response.body) < BIG_PAGE:
+                return self._read_page(response.body, prefix, after, limit)
+            return await asyncio.to_thread(self._read_page, response.body, prefix, after, limit)
         except NotS3 as error:
             raise does_not_speak_s3(asked, str(error)) from None
 
@@ -246,7 +255,8 @@ class S3Store(Store):
             again=again,
         )
 
-    def _convert(self, page: ListPage, prefix: str, after: Key | None, limit: int) -> StorePage:
+    def _read_page(self, body: bytes, prefix: str, after: Key | None, limit: int) -> StorePage:
+        page = parse_list_page(body)
         start = self._root + prefix
         cut = len(self._root)
         last = None if after is None else self._root + after
@@ -258,13 +268,21 @@ class S3Store(Store):
                 size, modified = int(row["Size"]), _seconds(row["LastModified"])
             except (KeyError, ValueError):
                 raise NotS3("an object without key, size or time") from None
+            if size < 0 or size > MAX_SIZE:
+                raise NotS3("an object of impossible size")
             if page.url_encoded and ("%" in key or "+" in key):
                 # S3 writes a blank as "+", others as "%20"; all of them write "+" as "%2B".
+                name = unquote_to_bytes(key.replace("+", " "))
+                if len(name) > MAX_KEY:
+                    _refuse_long_key()
                 try:
-                    key = unquote_to_bytes(key.replace("+", " ")).decode()
+                    key = name.decode()
                 except UnicodeDecodeError:
                     unreadable += 1
                     continue
+            # A character takes four bytes at most.
+            elif len(key) > MAX_KEY // 4 and len(key.encode()) > MAX_KEY:
+                _refuse_long_key()
             # Python compares strings by code point, which is the order of their UTF-8 bytes.
             if last is not None and key <= last:
                 self._refuse_order(first=not objects, after=after)
@@ -312,6 +330,10 @@ class S3Store(Store):
 
 def _is_passing_or_cut_short(response: Response) -> bool:
     return is_passing(response) or (response.status == 200 and is_cut_short(response.body))
+
+
+def _refuse_long_key() -> NoReturn:
+    raise NotS3(f"a key of more than {MAX_KEY} bytes")
 
 
 def _seconds(text: str) -> int:

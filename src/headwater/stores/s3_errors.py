@@ -6,6 +6,7 @@ Sources: "List of error codes" in the Amazon S3 API reference, and what MinIO, C
 from __future__ import annotations
 
 import re
+import string
 import unicodedata
 from collections.abc import Iterable
 from enum import Enum
@@ -105,9 +106,11 @@ TABLE: dict[str, _Row] = {
 """By the provider's code. Codes that begin with `KMS.` are told apart below; others go by their status."""
 
 _long_run = re.compile(r"[A-Za-z0-9+/=_%]{40,}")
+_RUN = string.ascii_letters + string.digits + "+/=_%"
 _named_secret = re.compile(
-    # An Authorization header's value has several words, the others' have one.
-    r"\b(authorization)\s*[=:].*|\b([\w-]*(?:signature|credential|token|secret|password))\s*[=:]\s*\S+",
+    # An Authorization header's value has several words, the others' have one. A name is looked for from its first
+    # character alone: from each of them, the time would grow with the square of its length.
+    r"\b(authorization)\s*[=:].*|(?<![\w-])([\w-]*(?:signature|credential|token|secret|password))\s*[=:]\s*\S+",
     re.IGNORECASE | re.DOTALL,
 )
 _KMS = _Row(CredentialsRefused, "The KMS key of the bucket or datasource cannot be used with these credentials")
@@ -167,6 +170,9 @@ def plain(text: str, secrets: Iterable[str] = (), limit: int = 200) -> str:
         # A very short one would take ordinary words apart, and protects nothing.
         if len(secret) >= 4:
             text = text.replace(secret, "…")
+    cut = text[: 4 * limit]
+    # The run at the cut may be the start of a long one.
+    text = text if len(text) == len(cut) else cut.rstrip(_RUN) + "…"
     # Signatures (64 hex digits), secret keys (40 characters) and tokens are long runs of these; words are not.
     text = _long_run.sub("…", text)
     text = _named_secret.sub(r"\1\2=…", text)

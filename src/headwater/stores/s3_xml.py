@@ -1,7 +1,8 @@
 """Reading the XML that S3 answers with: list pages and errors.
 
 The answers come from servers that users name, so they are hostile until shown otherwise: document types (and
-with them entities) are refused, numbers of elements are bounded, and nothing but the wanted members is kept.
+with them entities) are refused; elements, attributes, texts and depth are bounded; and nothing but the wanted
+members is kept.
 """
 
 from __future__ import annotations
@@ -12,8 +13,19 @@ from xml.parsers import expat
 MAX_ROWS = 10_000
 """More objects than any server sends in one page."""
 
-_ROW_MEMBERS = frozenset({"Key", "LastModified", "Size", "ETag"})
-_PAGE_MEMBERS = frozenset({"IsTruncated", "EncodingType"})
+MAX_ERROR_BODY = 64 * 2**10
+"""Bytes: no error document of S3 comes near."""
+
+_MAX_TAGS = 40 * MAX_ROWS
+_MAX_DEPTH = 10
+_MAX_ATTRIBUTES = 5
+_MAX_TEXT = 8 * 2**10
+"""Characters of any one element: a continuation token may hold a key in base64."""
+
+_CHUNK = 64 * 2**10
+"""Bytes that are parsed at a time, and that no single tag exceeds."""
+
+_MEMBERS = frozenset({"Key", "LastModified", "Size", "ETag", "IsTruncated", "EncodingType"})
 _ERROR_MEMBERS = frozenset({"Code", "Message", "Region", "Endpoint"})
 
 
@@ -41,14 +53,23 @@ def parse_list_page(body: bytes) -> ListPage:
     Raises:
         NotS3: it is something else, or breaks off.
     """
+    # A tag has three bytes at least: pages of usual size need no count.
+    if len(body) > 3 * _MAX_TAGS and body.count(b"<") > _MAX_TAGS:
+        raise NotS3(f"more than {_MAX_TAGS} tags in one page")
     rows: list[dict[str, str]] = []
     page: dict[str, str] = {}
     current = page
     text = ""
+    depth = 0
 
-    def start(name: str, _: object) -> None:
-        nonlocal current, text
+    def start(name: str, attributes: dict[str, str]) -> None:
+        nonlocal current, text, depth
         text = ""
+        depth += 1
+        if depth > _MAX_DEPTH:
+            raise NotS3(f"elements nested more than {_MAX_DEPTH} deep")
+        if attributes and len(attributes) > _MAX_ATTRIBUTES:
+            raise NotS3(f"more than {_MAX_ATTRIBUTES} attributes of one element")
         if name == "Contents":
             if len(rows) == MAX_ROWS:
                 raise NotS3(f"more than {MAX_ROWS} objects in one page")
@@ -57,16 +78,20 @@ def parse_list_page(body: bytes) -> ListPage:
 
     def characters(data: str) -> None:
         nonlocal text
-        text += data
+        if text:
+            # Only what exceeds the parser's buffer comes in pieces.
+            data = text + data
+            if len(data) > _MAX_TEXT:
+                raise NotS3(f"a text of more than {_MAX_TEXT} characters in one element")
+        text = data
 
     def end(name: str) -> None:
-        nonlocal current
-        if name in _ROW_MEMBERS:
+        nonlocal current, depth
+        depth -= 1
+        if name in _MEMBERS:
             current[name] = text
         elif name == "Contents":
             current = page
-        elif name in _PAGE_MEMBERS:
-            page[name] = text
 
     root = _parse(body, start, characters, end)
     if root != "ListBucketResult":
@@ -79,6 +104,8 @@ def parse_error(body: bytes) -> dict[str, str]:
 
     Empty where the body is not an S3 error.
     """
+    if len(body) > MAX_ERROR_BODY:
+        return {}
     found: dict[str, str] = {}
     text = ""
 
@@ -124,7 +151,13 @@ def _parse(body: bytes, start: Any, characters: Any, end: Any) -> str:
     parser.StartDoctypeDeclHandler = refuse
     parser.EntityDeclHandler = refuse
     try:
-        parser.Parse(body, True)
+        # In pieces, since a handler sees a tag, and may refuse it, only once all its attributes were made objects.
+        for at in range(0, len(body), _CHUNK):
+            piece = body[at : at + _CHUNK]
+            parser.Parse(piece)
+            if at + len(piece) - parser.CurrentByteIndex > _CHUNK:
+                raise NotS3(f"a tag of more than {_CHUNK} bytes")
+        parser.Parse(b"", True)
     except expat.ExpatError as error:
         raise NotS3(f"XML that cannot be read ({expat.ErrorString(error.code)})") from None
     return root

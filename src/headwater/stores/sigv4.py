@@ -18,7 +18,6 @@ MAX_TTL = 604_800
 """Seconds: the longest life of a presigned URL that S3 accepts, seven days."""
 
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
-EMPTY_PAYLOAD = hashlib.sha256(b"").hexdigest()
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
 _needs_no_encoding = re.compile(r"[A-Za-z0-9_.~/-]*").fullmatch

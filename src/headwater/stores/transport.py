@@ -8,7 +8,6 @@ import re
 import ssl
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote, urlsplit
@@ -19,7 +18,7 @@ from headwater.stores.egress import Egress
 if TYPE_CHECKING:
     import httpcore
 
-    from headwater.stores.network import Resolver
+    from headwater.stores.network import LookUps, Resolver
 
 ATTEMPTS = 4
 IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE"})
@@ -96,8 +95,8 @@ def is_passing(response: Response) -> bool:
     return response.status == 429 or (response.status >= 500 and response.status not in (501, 505))
 
 
-class _TimeIsUp(StoreUnavailable):
-    """The call's own time is over, whatever the store would still have said."""
+class _NotAgain(StoreUnavailable):
+    """Another attempt is of no use: the call's own time is over, or no look-up can be made."""
 
 
 @dataclass
@@ -137,7 +136,7 @@ class Transport:
             "pool": connect_seconds,
         }
         self._resolver = resolver
-        self._threads = ThreadPoolExecutor(max_workers=16, thread_name_prefix="resolver")
+        self._look_ups: dict[bool, LookUps] = {}
         self._tls: ssl.SSLContext | None = None
         self._pools: dict[tuple[bool, str], httpcore.AsyncConnectionPool] = {}
         self._hosts: dict[tuple[bool, Origin], _Host] = {}
@@ -152,7 +151,6 @@ class Transport:
         *,
         operator: bool,
         max_body: int,
-        deadline: float | None = None,
         again: Callable[[Response], bool] = is_passing,
     ) -> Response:
         """Send a request and read the whole answer.
@@ -170,7 +168,6 @@ class Transport:
             body: what to send.
             operator: the operator of this server named the origin, not a user.
             max_body: bytes; a longer answer is an error.
-            deadline: `time.monotonic()` seconds at which to give up, if that is before `call_seconds` are over.
             again: whether an answer calls for another attempt.
 
         Raises:
@@ -178,8 +175,6 @@ class Transport:
             StoreUnavailable: it could not be reached or did not answer in time.
         """
         until = time.monotonic() + self._call_seconds
-        if deadline is not None:
-            until = min(until, deadline)
         host = self._host(operator, origin)
         host.waiting += 1
         answer: Response | StoreError | None = None
@@ -189,7 +184,7 @@ class Transport:
                     answer = await self._attempt(
                         method, origin, target, headers, body, operator, max_body, until, host.gate
                     )
-                except _TimeIsUp as error:
+                except _NotAgain as error:
                     # What an earlier attempt met says more.
                     answer = answer or error
                     break
@@ -220,7 +215,6 @@ class Transport:
         pools, self._pools = self._pools, {}
         for pool in pools.values():
             await pool.aclose()
-        self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _attempt(
         self,
@@ -257,7 +251,9 @@ class Transport:
                 finally:
                     await response.aclose()
         except TimeoutError:
-            raise _TimeIsUp(f"{origin} did not answer in the time that one request may take") from None
+            raise _NotAgain(f"{origin} did not answer in the time that one request may take") from None
+        except network.LookUpsTaken as error:
+            raise _NotAgain(error.message) from None
         except network.ERRORS as error:
             raise network.explain(error, str(origin)) from None
         return Response(
@@ -272,10 +268,11 @@ class Transport:
         if pool is None:
             from headwater.stores import network
 
+            if operator not in self._look_ups:
+                # Whatever hosts users name, the operator's are still found.
+                self._look_ups[operator] = network.LookUps(self._resolver or network.resolve)
             backend = network.CheckedBackend(
-                (lambda host, found: list(found)) if operator else self._egress.check,
-                self._resolver or network.resolve,
-                self._threads,
+                (lambda host, found: list(found)) if operator else self._egress.check, self._look_ups[operator]
             )
             if scheme == "https" and self._tls is None:
                 self._tls = network.tls_context()
