@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import os
@@ -8,6 +9,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.utils import formatdate, parsedate_to_datetime
@@ -21,10 +23,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from headwater.api import files
+from headwater.api.conditional import Answer
 from headwater.domain.errors import HeadwaterError, MethodNotAllowed
 from headwater.domain.read_url import ReadUrlSigner
 from headwater.domain.samples import MEDIA_SUFFIXES
+from headwater.stores import local_threads
 from headwater.stores.local import LocalStore
+from headwater.stores.local_files import CHUNK, LocalFiles
+from headwater.stores.local_root import LocalRoot, OpenFile
 
 KEY = b"k" * 32
 CONTENT = bytes(range(256)) * 4
@@ -471,7 +477,7 @@ def film(server: Server) -> Iterator[Path]:
     path.unlink()
 
 
-@pytest.mark.parametrize("size", [files.CHUNK - 1, files.CHUNK, files.CHUNK + 1, 3 * files.CHUNK, 3 * files.CHUNK + 1])
+@pytest.mark.parametrize("size", [CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK, 3 * CHUNK + 1])
 def test_every_length_around_the_chunks(server: Server, size: int) -> None:
     data = os.urandom(size)
     (server.root / "chunks.bin").write_bytes(data)
@@ -521,3 +527,81 @@ def test_a_file_that_becomes_shorter_is_broken_off(server: Server, film: Path) -
         response.read()
     connection.close()
     wait_until_closed(film)
+
+
+# ---- disks that hang
+
+
+def test_a_hung_folder_holds_up_no_other(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sixteen requests for files of a dead mount once took all threads: no file of any datasource came after that."""
+    monkeypatch.setattr(local_threads, "LIMIT", 0.8)
+    monkeypatch.setattr(local_threads, "PATIENCE", 0.4)
+    (server.root / "hung").mkdir()
+    recovered = threading.Event()
+    open_file = LocalRoot.open_file
+
+    def open_or_hang(root: LocalRoot, parts: tuple[str, ...]) -> OpenFile:
+        if parts[0] == "hung":
+            recovered.wait(30)
+        return open_file(root, parts)
+
+    monkeypatch.setattr(LocalRoot, "open_file", open_or_hang)
+    began = time.monotonic()
+    try:
+        with ThreadPoolExecutor(40) as clients:
+            hung = [clients.submit(server.get, f"hung/{number}.png") for number in range(40)]
+            wait(hung, timeout=0.2)
+            assert server.get("set/a.png")[::2] == (200, CONTENT)
+            assert not any(asked.done() for asked in hung)
+            assert {asked.result()[0] for asked in hung} == {503}
+        assert time.monotonic() - began < 10
+    finally:
+        recovered.set()
+
+
+def test_a_disk_that_hangs_in_the_middle_of_a_film(server: Server, film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A download once waited for a dead mount for as long as its client did, with a thread and a descriptor."""
+    monkeypatch.setattr(local_threads, "LIMIT", 0.8)
+    monkeypatch.setattr(local_threads, "PATIENCE", 0.4)
+    recovered = threading.Event()
+    read_at = OpenFile.read_at
+
+    def read_or_hang(file: OpenFile, offset: int, size: int) -> bytes:
+        if offset > 10_000_000:
+            recovered.wait(30)
+        return read_at(file, offset, size)
+
+    monkeypatch.setattr(OpenFile, "read_at", read_or_hang)
+    connection, response = ask_and_read_a_little(server)
+    try:
+        with pytest.raises(http.client.IncompleteRead):
+            response.read()
+        wait_until_closed(film)
+    finally:
+        connection.close()
+        recovered.set()
+
+
+async def test_a_file_that_is_opened_for_nobody_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request that ended while a thread opened its file left the closing to the garbage collector."""
+    path = tmp_path / "a.mp4"
+    path.write_bytes(bytes(CHUNK + 1))
+    opening, go_on = threading.Event(), threading.Event()
+    held: list[OpenFile] = []
+    open_file = LocalRoot.open_file
+
+    def open_and_wait(root: LocalRoot, parts: tuple[str, ...]) -> OpenFile:
+        held.append(open_file(root, parts))
+        opening.set()
+        go_on.wait(30)
+        return held[0]
+
+    monkeypatch.setattr(LocalRoot, "open_file", open_and_wait)
+    task = asyncio.create_task(LocalFiles(tmp_path).open("a.mp4", lambda file: Answer(200, to_send=file.size)))
+    await asyncio.to_thread(opening.wait, 30)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert descriptors_on(path) == 1
+    go_on.set()
+    await asyncio.to_thread(wait_until_closed, path)

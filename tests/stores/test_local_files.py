@@ -255,6 +255,38 @@ async def test_delete_tidies_up_what_it_left_empty(store: LocalStore, folder: Pa
     assert folder.is_dir()
 
 
+async def test_delete_leaves_the_users_own_empty_folders(store: LocalStore, folder: Path) -> None:
+    """Verifying once took away an empty `.lightly/` that the user had made."""
+    (folder / ".lightly" / "mine").mkdir(parents=True)
+    await store.write(".lightly/a.txt", b"")
+    await store.delete(".lightly/a.txt")
+    await store.write(".lightly/mine/made/a.txt", b"")
+    await store.delete(".lightly/mine/made/a.txt")
+    assert everything(folder) == [".lightly", ".lightly/mine", "a.png", "sub"]
+
+
+async def test_a_folder_made_by_the_user_after_ours_was_tidied_up_is_left(store: LocalStore, folder: Path) -> None:
+    await store.write(".lightly/a.txt", b"")
+    await store.delete(".lightly/a.txt")
+    assert everything(folder) == ["a.png", "sub"]
+    (folder / ".lightly").mkdir()
+    await store.write(".lightly/a.txt", b"")
+    await store.delete(".lightly/a.txt")
+    assert everything(folder) == [".lightly", "a.png", "sub"]
+
+
+async def test_few_folders_are_remembered_as_ours(
+    store: LocalStore, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is remembered does not grow with use; a folder that was forgotten is left, never taken."""
+    monkeypatch.setattr(local_changes, "MAX_NOTED", 2)
+    for name in "xyz":
+        await store.write(f"{name}/a.txt", b"")
+    for name in "xyz":
+        await store.delete(f"{name}/a.txt")
+    assert everything(folder) == ["a.png", "sub", "x"]
+
+
 @pytest.mark.parametrize("key", [*NO_FILES, "absent.png", "sub", "sub/absent", "a.png/b", "absent/b", "n" * 300])
 async def test_delete_of_what_is_absent(store: LocalStore, folder: Path, key: str) -> None:
     await store.delete(key)

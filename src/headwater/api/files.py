@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import parse_qsl, quote, unquote_to_bytes
 
+import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
@@ -21,26 +22,11 @@ from starlette.types import Receive, Scope, Send
 
 from headwater.api.conditional import Answer, RangeNotSatisfiable, answer_to
 from headwater.api.media_type import media_type_of
-from headwater.domain.errors import HeadwaterError, MethodNotAllowed, NotFound
+from headwater.domain.errors import HeadwaterError, MethodNotAllowed, NotFound, StoreError
 from headwater.domain.read_url import FILES, ReadUrlSigner
-from headwater.stores.local_root import (
-    ABSENT,
-    FILE_THREADS,
-    TO_READ,
-    LocalRoot,
-    OpenFile,
-    Parts,
-    etag_of,
-    explain,
-    in_thread,
-    modified_of,
-    parts_of,
-    shown,
-)
+from headwater.stores.local_files import FilePart, FileState, LocalFiles
 
 METHODS = ("GET", "HEAD", "OPTIONS")
-CHUNK = 256 * 1024
-"""Bytes read and sent at a time."""
 
 MAX_AGE = 3600
 """Seconds that a browser may keep a file without asking again, if the URL lives that long."""
@@ -66,6 +52,8 @@ _PREFLIGHT = {
     "Allow": ", ".join(METHODS),
 }
 
+log = structlog.get_logger(__name__)
+
 ErrorResponse = Callable[[Request, HeadwaterError], Response]
 
 
@@ -77,15 +65,7 @@ def routes(mount_root: Path | None, signer: ReadUrlSigner, error_response: Error
         signer: checks signatures.
         error_response: writes an error; the headers of `ALWAYS` are added.
     """
-    return [] if mount_root is None else [_FilesRoute(LocalRoot(mount_root), signer, error_response)]
-
-
-class _Opened(NamedTuple):
-    """What one look at the disk brought: the answer, its first bytes, and the file where more are to come."""
-
-    answer: Answer
-    first: bytes
-    file: OpenFile
+    return [] if mount_root is None else [_FilesRoute(LocalFiles(mount_root), signer, error_response)]
 
 
 class _FilesRoute(BaseRoute):
@@ -94,8 +74,8 @@ class _FilesRoute(BaseRoute):
     Not a `Route` of Starlette's: its path patterns stop at a newline, which a file's name may hold.
     """
 
-    def __init__(self, root: LocalRoot, signer: ReadUrlSigner, error_response: ErrorResponse) -> None:
-        self._root = root
+    def __init__(self, files: LocalFiles, signer: ReadUrlSigner, error_response: ErrorResponse) -> None:
+        self._files = files
         self._signer = signer
         self._error_response = error_response
 
@@ -124,9 +104,9 @@ class _FilesRoute(BaseRoute):
         try:
             await _send(opened, receive, send)
         finally:
-            opened.file.close()
+            opened.close()
 
-    async def _open(self, request: Request) -> _Opened:
+    async def _open(self, request: Request) -> FilePart[Answer]:
         """Check the URL, and only then look at the disk.
 
         Raises:
@@ -138,60 +118,35 @@ class _FilesRoute(BaseRoute):
         query = dict(parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True))
         now = time.time()
         left = self._signer.verify(path, query.get("expires", ""), query.get("signature", ""), now)
-        parts = parts_of(path)
-        if parts is None:
-            raise NotFound("no file can be of this name")
-        return await in_thread(FILE_THREADS, self._read, parts, request, min(left, MAX_AGE), now)
-
-    def _read(self, parts: Parts, request: Request, max_age: int, now: float) -> _Opened:
-        try:
-            file = self._root.open_file(parts)
-            try:
-                return _answered(file, parts[-1], request, max_age, now)
-            except BaseException:
-                file.close()
-                raise
-        except OSError as error:
-            if error.errno in ABSENT:
-                raise NotFound(f"there is no file {shown(parts)}") from None
-            raise explain(error, f"read {shown(parts)}", TO_READ) from None
+        return await self._files.open(path, partial(_answer, request, min(left, MAX_AGE), now))
 
 
-def _answered(file: OpenFile, name: str, request: Request, max_age: int, now: float) -> _Opened:
-    state = file.stat
-    answer = answer_to(
-        request.method,
-        request.headers,
-        size=state.st_size,
-        etag=etag_of(state),
-        modified=modified_of(state),
-        now=now,
-    )
+def _answer(request: Request, max_age: int, now: float, file: FileState) -> Answer:
+    answer = answer_to(request.method, request.headers, size=file.size, etag=file.etag, modified=file.modified, now=now)
     answer.headers |= {**ALWAYS, "Cache-Control": f"private, no-transform, max-age={max_age}"}
     if answer.status != 304:
-        answer.headers["Content-Type"] = media_type_of(name)
-    return _Opened(answer, file.read_at(answer.start, min(CHUNK, answer.to_send)), file)
+        answer.headers["Content-Type"] = media_type_of(file.name)
+    return answer
 
 
-async def _send(opened: _Opened, receive: Receive, send: Send) -> None:
-    """Send the answer. Where the file became shorter meanwhile, break off, so that the client sees it is not whole."""
-    answer, block, file = opened
-    left = answer.to_send - len(block)
+async def _send(opened: FilePart[Answer], receive: Receive, send: Send) -> None:
+    """Send the answer. Where no more of it can be read, break off, so that the client sees it is not whole."""
+    answer, block = opened.part, opened.first
     headers = [(name.lower().encode(), value.encode()) for name, value in answer.headers.items()]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    if left == 0:
+    if opened.left == 0:
         await send({"type": "http.response.body", "body": block})
         return
     # The HTTP server drops what is sent to a client that has gone: a whole video would be read for nobody.
     gone = asyncio.create_task(_disconnect(receive))
     try:
         while block and not gone.done():
-            await send({"type": "http.response.body", "body": block, "more_body": left > 0})
-            if left == 0:
+            await send({"type": "http.response.body", "body": block, "more_body": opened.left > 0})
+            if opened.left == 0:
                 return
-            offset = answer.start + answer.to_send - left
-            block = await in_thread(FILE_THREADS, file.read_at, offset, min(CHUNK, left))
-            left -= len(block)
+            block = await opened.next()
+    except StoreError as error:
+        log.warning("a file could not be read to its end", reason=error.message)
     finally:
         gone.cancel()
         await asyncio.gather(gone, return_exceptions=True)

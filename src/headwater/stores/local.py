@@ -18,8 +18,6 @@ from headwater.stores.local_changes import delete_file, write_file
 from headwater.stores.local_listing import LISTINGS, TIME_SLICE, ListingCache, Walk
 from headwater.stores.local_root import (
     ABSENT,
-    FILE_THREADS,
-    LISTING_THREADS,
     PASS,
     TO_READ,
     TO_WRITE,
@@ -28,11 +26,11 @@ from headwater.stores.local_root import (
     Parts,
     explain,
     explain_folder,
-    in_thread,
     is_name,
     parts_of,
     shown,
 )
+from headwater.stores.local_threads import FILE_THREADS, LISTING_THREADS
 
 _ATTEMPTS = 3
 """A write tries again where its folder vanished: a delete at the same time found it empty for a moment."""
@@ -43,6 +41,9 @@ class LocalStore(Store):
 
     Keys are paths relative to its folder. Symbolic links are followed as far as they stay below the mount root. Files
     and folders whose names are not UTF-8 are passed over and counted; everything but regular files is passed over.
+
+    A disk that does not answer in time (`local_threads`) is StoreUnavailable. It holds up no other datasource; what a
+    write or a delete had begun may still happen.
 
     Args:
         mount_root: the folder that nothing leads out of.
@@ -70,6 +71,8 @@ class LocalStore(Store):
         self._web_server = web_server_location.rstrip("/") + "/" if web_server_location else None
         self._cache = cache
         self._time_slice = time_slice
+        self._listings = LISTING_THREADS.share(self._root, self._folder)
+        self._files = FILE_THREADS.share(self._root, self._folder)
 
     async def list_page(self, prefix: str, after: Key | None, limit: int) -> StorePage:
         """List files in key order; see the protocol.
@@ -80,11 +83,11 @@ class LocalStore(Store):
         Raises:
             PlaceInvalid: the datasource's folder is not there.
             CredentialsRefused: a folder may not be read; the listing stops there rather than leave it out.
-            StoreUnavailable: the disk has a fault.
+            StoreUnavailable: the disk has a fault, or does not answer.
         """
         self._check_folder()
         walk = Walk(self._root, self._folder, self._cache, self._time_slice)
-        return await in_thread(LISTING_THREADS, walk.page, prefix, after, max(1, min(limit, self.list_limit)))
+        return await self._listings.call(walk.page, prefix, after, max(1, min(limit, self.list_limit)))
 
     async def sign_read(self, keys: Sequence[Key], ttl: int) -> list[str]:
         """Make read URLs; see the protocol."""
@@ -95,7 +98,7 @@ class LocalStore(Store):
 
     async def read(self, key: Key, limit: int) -> bytes:
         """Read the beginning of a file; see the protocol."""
-        return await in_thread(FILE_THREADS, self._read, key, limit)
+        return await self._files.call(self._read, key, limit)
 
     async def write(self, key: Key, data: bytes) -> None:
         """Write a file, replacing one that is there at once or not at all, and make it last; see the protocol.
@@ -105,13 +108,13 @@ class LocalStore(Store):
         Raises:
             CredentialsRefused: it may not be written, or the file system is read-only.
             PlaceInvalid: no file can be of this name here, or a link leads out.
-            StoreUnavailable: no space is left, or the disk has a fault.
+            StoreUnavailable: no space is left, or the disk has a fault, or does not answer.
         """
-        await in_thread(FILE_THREADS, self._write, key, data)
+        await self._files.call(self._write, key, data)
 
     async def delete(self, key: Key) -> None:
-        """Remove a file, and the folders that this left empty, below the datasource's own; see the protocol."""
-        await in_thread(FILE_THREADS, self._delete, key)
+        """Remove a file, and what folders this left empty, of those that `write` has made; see the protocol."""
+        await self._files.call(self._delete, key)
 
     def _read(self, key: Key, limit: int) -> bytes:
         self._check_folder()

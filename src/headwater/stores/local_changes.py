@@ -10,10 +10,45 @@ import os
 import secrets
 import stat
 from contextlib import ExitStack, suppress
+from threading import Lock
 
 from headwater.stores.local_root import PASS, READ_NAMES, LeadsOut, LocalRoot, Name, Parts, encode
 
+MAX_NOTED = 1000
+
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class _OwnFolders:
+    """The folders that writes of this process made, the latest `MAX_NOTED`: only these may a delete take away.
+
+    A folder that is forgotten stays where it is, empty; one that a user made is never taken for one of ours.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._made: dict[tuple[bytes, Parts], object] = {}
+
+    def note(self, root: LocalRoot, real: Parts) -> None:
+        """Remember a folder, by its path without links."""
+        with self._lock:
+            self._made.pop((root.path, real), None)
+            self._made[root.path, real] = object()
+            while len(self._made) > MAX_NOTED:
+                del self._made[next(iter(self._made))]
+
+    def noted(self, root: LocalRoot, real: Parts) -> object | None:
+        """Return what stands for this making of a folder; None where it is none of ours."""
+        return self._made.get((root.path, real))
+
+    def forget(self, root: LocalRoot, real: Parts, making: object) -> None:
+        """Forget a folder, unless a write has made it again since."""
+        with self._lock:
+            if self._made.get((root.path, real)) is making:
+                del self._made[root.path, real]
+
+
+OWN_FOLDERS = _OwnFolders()
 
 
 def temporary_name() -> Name:
@@ -53,7 +88,7 @@ def write_file(root: LocalRoot, top: int, real: Parts, parts: Parts, data: bytes
 
 
 def delete_file(root: LocalRoot, top: int, real: Parts, parts: Parts) -> None:
-    """Remove a file, then each folder above it that this left empty, below `top`.
+    """Remove a file, then each folder above it that this left empty, below `top`, if `write_file` has made it.
 
     A folder is no file, and is left alone. A symbolic link is removed, not followed.
 
@@ -67,19 +102,24 @@ def delete_file(root: LocalRoot, top: int, real: Parts, parts: Parts) -> None:
         OSError: it cannot be removed, or is not there.
     """
     with ExitStack() as opened:
-        folders = [top]
+        folder, way = top, []
         for name in parts[:-1]:
-            folder, real = root.enter(folders[-1], real, name, PASS)
+            above = folder
+            folder, real = root.enter(above, real, name, PASS)
             opened.callback(os.close, folder)
-            folders.append(folder)
+            way.append((above, name, real))
         last = encode(parts[-1])
-        if stat.S_ISDIR(os.stat(last, dir_fd=folders[-1], follow_symlinks=False).st_mode):
+        if stat.S_ISDIR(os.stat(last, dir_fd=folder, follow_symlinks=False).st_mode):
             return
-        os.unlink(last, dir_fd=folders[-1])
+        os.unlink(last, dir_fd=folder)
         # Tidying up: a folder that is not empty, or may not be removed, ends it; a link to a folder does too.
         with suppress(OSError):
-            for above, folder_name in zip(folders[-2::-1], parts[-2::-1], strict=True):
-                os.rmdir(encode(folder_name), dir_fd=above)
+            for above, name, place in reversed(way):
+                making = OWN_FOLDERS.noted(root, place)
+                if making is None:
+                    return
+                os.rmdir(encode(name), dir_fd=above)
+                OWN_FOLDERS.forget(root, place, making)
 
 
 def _enter_or_make(root: LocalRoot, folder: int, real: Parts, name: Name) -> tuple[int, Parts]:
@@ -90,6 +130,7 @@ def _enter_or_make(root: LocalRoot, folder: int, real: Parts, name: Name) -> tup
     except FileNotFoundError:
         with suppress(FileExistsError):
             os.mkdir(encode(name), dir_fd=folder)
+            OWN_FOLDERS.note(root, (*real, name))
             _sync_folder(folder)
         return root.enter(folder, real, name, PASS)
 

@@ -4,20 +4,18 @@ Folders are opened one name at a time, each relative to the one before and witho
 that is swapped between a check and its use can lead elsewhere. Where a name is a symbolic link, the whole path is
 resolved, and if it still lies below the root, the resolved path is walked in the same way.
 
-Everything here blocks: run it in a thread. Failures are `OSError`; `explain` turns one into what a store may raise.
+Everything here blocks, where a disk hangs for ever: run it by `local_threads`. Failures are `OSError`; `explain` turns
+one into what a store may raise.
 """
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import os
 import stat
 import sys
-from collections.abc import Callable
-from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar, TypeVarTuple
+from typing import Final
 
 from headwater.domain.errors import CredentialsRefused, PlaceInvalid, StoreError, StoreUnavailable
 from headwater.domain.objects import Key
@@ -27,14 +25,6 @@ Name = str
 
 Parts = tuple[Name, ...]
 """A path below the mount root; () is the root itself."""
-
-Args = TypeVarTuple("Args")
-T = TypeVar("T")
-
-# Threads of our own: a disk that hangs (a network mount that is gone) then holds up nothing but itself.
-# Few of them list, because each may hold the names of one huge folder.
-LISTING_THREADS = ThreadPoolExecutor(4, "local-listing")
-FILE_THREADS = ThreadPoolExecutor(16, "local-files")
 
 _FOLDER = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 PASS = _FOLDER | getattr(os, "O_PATH", os.O_RDONLY)
@@ -58,11 +48,6 @@ _BLOCK = 2**20
 _NO_FILE_HERE = ABSENT | {errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY, errno.EINVAL, errno.EILSEQ}
 _REFUSED = frozenset((errno.EACCES, errno.EPERM))
 _UTF8 = sys.getfilesystemencoding().lower() == "utf-8"
-
-
-async def in_thread(threads: Executor, work: Callable[[*Args], T], *args: *Args) -> T:
-    """Do blocking work in one of `threads`. Where the caller is cancelled, the work ends by itself."""
-    return await asyncio.get_running_loop().run_in_executor(threads, work, *args)
 
 
 def encode(name: Name) -> bytes:
@@ -108,13 +93,17 @@ class _IsLink(Exception):
 
 
 class OpenFile:
-    """A regular file below the mount root, open for reading. Closed at the latest when it is forgotten."""
+    """A regular file below the mount root, open for reading. Whoever has one closes it."""
 
     __slots__ = ("_fd", "stat")
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
-        self.stat = os.fstat(fd)
+        try:
+            self.stat = os.fstat(fd)
+        except BaseException:
+            self.close()
+            raise
 
     def read_at(self, offset: int, size: int) -> bytes:
         """Read `size` bytes from `offset`; fewer where the file ends before."""
@@ -128,14 +117,11 @@ class OpenFile:
     def close(self) -> None:
         """Give the descriptor back.
 
-        A thread may still be about to read for a request that was cancelled; nobody looks at what it gets.
+        A thread may still be about to read for a request that has ended; nobody looks at what it gets.
         """
         if self._fd >= 0:
             fd, self._fd = self._fd, -1
             os.close(fd)
-
-    # A request may be cancelled while a thread is still opening its file: nobody is left to close it then.
-    __del__ = close
 
 
 class LocalRoot:
@@ -146,7 +132,7 @@ class LocalRoot:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = os.fsencode(path)
+        self.path: Final = os.fsencode(path)
 
     def open_folder(self, parts: Parts, flags: int) -> tuple[int, Parts]:
         """Open a folder, following links that stay inside.
@@ -220,7 +206,7 @@ class LocalRoot:
 
     def walk(self, parts: Parts, flags: int) -> int:
         """Open a folder by its path without links."""
-        at = os.open(self._path, (PASS if parts else flags) & ~os.O_NOFOLLOW)
+        at = os.open(self.path, (PASS if parts else flags) & ~os.O_NOFOLLOW)
         for left, name in zip(range(len(parts) - 1, -1, -1), parts, strict=True):
             above = at
             try:
@@ -250,7 +236,7 @@ class LocalRoot:
         return opened
 
     def _resolve(self, parts: Parts) -> Parts:
-        root = os.path.realpath(self._path)
+        root = os.path.realpath(self.path)
         inside = root.rstrip(b"/") + b"/"
         real = os.path.realpath(inside + b"/".join(map(encode, parts)))
         if real == root:

@@ -1,0 +1,152 @@
+"""Serving files below the mount root by their whole path, a part at a time, whatever datasource they belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Generic, NamedTuple, Protocol, TypeVar
+
+from headwater.domain.errors import NotFound
+from headwater.stores.local_root import (
+    ABSENT,
+    TO_READ,
+    LocalRoot,
+    OpenFile,
+    Parts,
+    etag_of,
+    explain,
+    modified_of,
+    parts_of,
+    shown,
+)
+from headwater.stores.local_threads import FILE_THREADS, Share
+
+CHUNK = 256 * 1024
+"""Bytes read at a time."""
+
+
+class FileState(NamedTuple):
+    """What a file is: its name, its size in bytes, its strong ETag with quotes, and when it was changed (Unix s)."""
+
+    name: str
+    size: int
+    etag: str
+    modified: int
+
+
+class Part(Protocol):
+    """Which bytes of a file are wanted: `to_send` of them, from `start` on."""
+
+    @property
+    def start(self) -> int:
+        """Offset of the first byte."""
+
+    @property
+    def to_send(self) -> int:
+        """How many bytes; 0 for none."""
+
+
+PartT = TypeVar("PartT", bound=Part)
+
+
+class LocalFiles:
+    """The regular files below a mount root.
+
+    Args:
+        mount_root: the folder that nothing leads out of; links are followed as far as they stay below it.
+    """
+
+    def __init__(self, mount_root: Path) -> None:
+        self._root = LocalRoot(mount_root)
+
+    async def open(self, path: str, choose: Callable[[FileState], PartT]) -> FilePart[PartT]:
+        """Open a file, and read the first block of the part that is wanted: one trip to the disk.
+
+        Args:
+            path: relative to the mount root.
+            choose: says which part; called in the thread, and what it raises is raised.
+
+        Returns:
+            The part, to be closed by the caller.
+
+        Raises:
+            NotFound: there is no such file.
+            CredentialsRefused: it may not be read.
+            StoreUnavailable: the disk has a fault, or does not answer.
+        """
+        parts = parts_of(path)
+        if parts is None:
+            raise NotFound("no file can be of this name")
+        # The URL does not say which folder is the datasource's: at most two names of the path stand for it.
+        threads = FILE_THREADS.share(self._root, parts[:-1][:2])
+        return await threads.call(self._open, parts, choose, threads, discard=FilePart.close_here)
+
+    def _open(self, parts: Parts, choose: Callable[[FileState], PartT], threads: Share) -> FilePart[PartT]:
+        try:
+            file = self._root.open_file(parts)
+            try:
+                state = file.stat
+                part = choose(FileState(parts[-1], state.st_size, etag_of(state), modified_of(state)))
+                opened = FilePart(part, file.read_at(part.start, min(CHUNK, part.to_send)), file, parts, threads)
+            except BaseException:
+                file.close()
+                raise
+        except OSError as error:
+            if error.errno in ABSENT:
+                raise NotFound(f"there is no file {shown(parts)}") from None
+            raise explain(error, f"read {shown(parts)}", TO_READ) from None
+        if opened.left == 0:
+            opened.close_here()
+        return opened
+
+
+class FilePart(Generic[PartT]):
+    """A part of a file, read block by block.
+
+    Args:
+        part: what was chosen.
+        first: its first block, perhaps all of it.
+        file: the file, owned by this.
+        path: the file's path.
+        threads: where to read.
+    """
+
+    __slots__ = ("_file", "_path", "_threads", "first", "left", "part")
+
+    def __init__(self, part: PartT, first: bytes, file: OpenFile, path: Parts, threads: Share) -> None:
+        self.part = part
+        self.first = first
+        self.left = part.to_send - len(first)
+        """Bytes of the part that were not read yet."""
+        self._file: OpenFile | None = file
+        self._path = path
+        self._threads = threads
+
+    async def next(self) -> bytes:
+        """Read the next block; empty where nothing is left, or the file has become shorter.
+
+        Raises:
+            StoreUnavailable: the disk has a fault, or does not answer.
+            CredentialsRefused: it may no longer be read.
+        """
+        if self._file is None or self.left == 0:
+            return b""
+        offset = self.part.start + self.part.to_send - self.left
+        try:
+            block = await self._threads.call(self._file.read_at, offset, min(CHUNK, self.left))
+        except OSError as error:
+            raise explain(error, f"read {shown(self._path)}", TO_READ) from None
+        self.left -= len(block)
+        return block
+
+    def close(self) -> None:
+        """Close the file, in a thread: on some mounts that waits for the disk, too."""
+        if self._file is not None:
+            self._threads.leave(self._file.close)
+            self._file = None
+
+    def close_here(self) -> None:
+        """Close the file, in this thread."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
