@@ -9,6 +9,8 @@ from urllib.parse import quote
 
 import pytest
 
+from headwater.catalog.keyring import Keyring
+from headwater.domain.read_url import ReadUrlSigner
 from tests.live import Live, fetch, request, running
 
 NOW = int(time.time())
@@ -215,3 +217,33 @@ def test_without_a_mount_root(tmp_path: Path) -> None:
         assert not any(verified[flag] for flag in ("canRead", "canWrite", "canList", "canOverwrite"))
         assert all("HEADWATER_LOCAL_ROOT" in text for text in verified["errors"].values())
         assert len(verified["errors"]) == 4
+
+
+def test_the_data_folder_is_no_part_of_any_datasource(tmp_path: Path) -> None:
+    """A dataset of every file on a mount root above it listed the key file, and its read URL served it."""
+    _file(tmp_path, "own.txt")
+    (tmp_path / "link").symlink_to(tmp_path / "data")
+    (tmp_path / "key.txt").symlink_to(tmp_path / "data" / "secret.key")
+    with running(tmp_path, local_root=str(tmp_path)) as live:
+        dataset = live.headwater("dataset", "create", "every file", "--user", "ada", "--every-file")
+        live.call("PUT", live.datasource(dataset), {"type": "LOCAL", "fullPath": ""})
+        names = live.names(dataset)
+        assert "own.txt" in names
+        assert [name for name in names if "data/" in name or "link" in name or "key" in name] == []
+        for folder in ("data", "link", "data/../data"):
+            config = {"type": "LOCAL", "fullPath": folder}
+            answer = live.call("PUT", live.datasource(dataset), config)
+            if answer.status == 200:
+                listed = live.call("GET", live.datasource(dataset, "list"))
+                assert (listed.status, listed.code) == (400, "DATASET_DATASOURCE_INVALID")
+                verified = live.call("GET", live.datasource(dataset, "verify")).json
+                assert not any(verified[flag] for flag in ("canRead", "canWrite", "canList", "canOverwrite"))
+        assert {path.name for path in (tmp_path / "data").iterdir()} <= {
+            "secret.key", "headwater.db", "headwater.db-wal", "headwater.db-shm"
+        }  # fmt: skip
+        signer = ReadUrlSigner(
+            Keyring.load_or_create(tmp_path / "data" / "secret.key").derive("read urls"), live.url, str(tmp_path)
+        )
+        paths = ["own.txt", "data/secret.key", "link/secret.key", "key.txt"]
+        urls = signer.sign(paths, int(time.time()) + 60)
+        assert [fetch(url).status for url in urls] == [200, 404, 404, 404]

@@ -284,14 +284,14 @@ def test_settings_with_which_nothing_can_start(tmp_path: Path, settings: dict[st
         assert told in _run(environ, *arguments, code=6)
 
 
-def test_a_data_folder_below_the_mount_root_is_refused(tmp_path: Path) -> None:
-    """A dataset of every file on the mount root listed the key file, and its read URL served it."""
-    (tmp_path / "link").symlink_to(tmp_path)
-    for root in (tmp_path, tmp_path / "data", tmp_path / "link"):
-        out = _run(environ_for(tmp_path / "data", local_root=str(root)), "token", "list", code=6)
-        assert "HEADWATER_LOCAL_ROOT" in out
-    below = environ_for(tmp_path / "data", local_root=str(tmp_path / "data" / "files"))
-    _run(below, "token", "list")
+def test_a_mount_root_that_is_the_data_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "data")
+    for root in ("data", "link"):
+        environ = environ_for(tmp_path / "data", local_root=str(tmp_path / root))
+        assert "HEADWATER_LOCAL_ROOT" in _run(environ, "token", "list", code=6)
+    beside = environ_for(tmp_path / "data", local_root=str(tmp_path), database_url=f"sqlite:///{tmp_path}/c.db")
+    assert "HEADWATER_DATABASE_URL" in _run(beside, "token", "list", code=6)
+    _run(environ_for(tmp_path / "data", local_root=str(tmp_path / "data" / "files")), "token", "list")
 
 
 def test_a_lost_key_is_asked_for_and_no_new_one_made(tmp_path: Path) -> None:

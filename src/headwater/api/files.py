@@ -57,15 +57,18 @@ log = structlog.get_logger(__name__)
 ErrorResponse = Callable[[Request, HeadwaterError], Response]
 
 
-def routes(mount_root: Path | None, signer: ReadUrlSigner, error_response: ErrorResponse) -> list[BaseRoute]:
+def routes(
+    mount_root: Path | None, signer: ReadUrlSigner, error_response: ErrorResponse, hidden: Path | None = None
+) -> list[BaseRoute]:
     """Return the route that answers the read URLs of `signer`.
 
     Args:
         mount_root: what paths in read URLs are relative to; None, and there is no route.
         signer: checks signatures.
         error_response: writes an error; the headers of `ALWAYS` are added.
+        hidden: a folder that is as if it were not there: the server's own data.
     """
-    return [] if mount_root is None else [_FilesRoute(LocalFiles(mount_root), signer, error_response)]
+    return [] if mount_root is None else [_FilesRoute(LocalFiles(mount_root, hidden), signer, error_response)]
 
 
 class _FilesRoute(BaseRoute):

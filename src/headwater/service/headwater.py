@@ -76,19 +76,23 @@ async def open_headwater(settings: Settings) -> AsyncIterator[Headwater]:
 
 
 def _check_apart(settings: Settings) -> None:
-    """Refuse a mount root that holds the data folder: a datasource of every file would hand out the key.
+    """Refuse a mount root from which datasources could read the catalog or the key.
+
+    A data folder below the mount root is hidden from datasources; one that is the mount root cannot be, nor can a
+    database outside the data folder.
 
     Raises:
-        StartupError: it does.
+        StartupError: they could.
     """
     if settings.mount_root is None:
         return
-    root = settings.mount_root.resolve()
-    kept = [settings.folder, settings.sqlite_file] if settings.sqlite_file else [settings.folder]
-    if any(path.resolve().is_relative_to(root) for path in kept):
+    root, folder = settings.mount_root.resolve(), settings.folder.resolve()
+    database = settings.sqlite_file.resolve() if settings.sqlite_file else folder
+    if root == folder or (database.is_relative_to(root) and not database.is_relative_to(folder)):
         raise StartupError(
-            f"the data folder {settings.folder} lies below the mount root {settings.mount_root}, where datasources "
-            f"could read it; set HEADWATER_DATA_DIR or HEADWATER_LOCAL_ROOT so that it does not"
+            f"datasources below the mount root {settings.mount_root} could read this server's own data in "
+            f"{database if root != folder else folder}; set HEADWATER_DATA_DIR, HEADWATER_DATABASE_URL or "
+            f"HEADWATER_LOCAL_ROOT so that they cannot"
         )
 
 

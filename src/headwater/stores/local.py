@@ -51,6 +51,7 @@ class LocalStore(Store):
         signer: signs read URLs that this server answers, with paths relative to `mount_root`.
         web_server_location: the user's own web server. Read URLs are then this, without slashes at its end, a `/`
             and the percent-encoded key: its root is the datasource's folder. They are not signed and do not expire.
+        hidden: a folder that is as if it were not there: the server's own data.
         cache: what keeps the names in large folders between pages.
         time_slice: seconds after which a page of a listing ends short.
     """
@@ -62,10 +63,11 @@ class LocalStore(Store):
         signer: ReadUrlSigner,
         web_server_location: str | None = None,
         *,
+        hidden: Path | None = None,
         cache: ListingCache = LISTINGS,
         time_slice: float = TIME_SLICE,
     ) -> None:
-        self._root = LocalRoot(mount_root)
+        self._root = LocalRoot(mount_root, hidden)
         self._folder: Parts = tuple(part for part in folder.split("/") if part)
         self._signer = signer
         self._web_server = web_server_location.rstrip("/") + "/" if web_server_location else None

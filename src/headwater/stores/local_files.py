@@ -54,10 +54,11 @@ class LocalFiles:
 
     Args:
         mount_root: the folder that nothing leads out of; links are followed as far as they stay below it.
+        hidden: a folder that is as if it were not there: the server's own data.
     """
 
-    def __init__(self, mount_root: Path) -> None:
-        self._root = LocalRoot(mount_root)
+    def __init__(self, mount_root: Path, hidden: Path | None = None) -> None:
+        self._root = LocalRoot(mount_root, hidden)
 
     async def open(self, path: str, choose: Callable[[FileState], PartT]) -> FilePart[PartT]:
         """Open a file, and read the first block of the part that is wanted: one trip to the disk.

@@ -129,10 +129,13 @@ class LocalRoot:
 
     Args:
         path: the folder; it may be a link itself.
+        hidden: a folder that is as if it were not there, wherever below the root it lies and by whatever links it
+            is reached; None hides none.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, hidden: Path | None = None) -> None:
         self.path: Final = os.fsencode(path)
+        self._hidden = _identity(hidden.stat()) if hidden is not None and hidden.exists() else None
 
     def open_folder(self, parts: Parts, flags: int) -> tuple[int, Parts]:
         """Open a folder, following links that stay inside.
@@ -160,7 +163,7 @@ class LocalRoot:
     def enter(self, folder: int, real: Parts, name: Name, flags: int) -> tuple[int, Parts]:
         """Open the folder `name` in the open folder `folder`, whose path without links is `real`. As `open_folder`."""
         try:
-            return _open_in(folder, name, flags), (*real, name)
+            return self._open_in(folder, name, flags), (*real, name)
         except _IsLink:
             # A quick look before resolving: among linked files, each link is asked whether it is a folder.
             if not _may_be_folder(folder, name):
@@ -210,10 +213,18 @@ class LocalRoot:
         for left, name in zip(range(len(parts) - 1, -1, -1), parts, strict=True):
             above = at
             try:
-                at = _open_in(above, name, PASS if left else flags)
+                at = self._open_in(above, name, PASS if left else flags)
             finally:
                 os.close(above)
         return at
+
+    def _open_in(self, folder: int, name: Name, flags: int) -> int:
+        """Open a folder in a folder. Every way into one leads through here, so this is where one is hidden."""
+        opened = _open_in(folder, name, flags)
+        if self._hidden is not None and _identity(os.fstat(opened)) == self._hidden:
+            os.close(opened)
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        return opened
 
     def _open_file(self, parts: Parts) -> OpenFile:
         if not parts:
@@ -244,6 +255,10 @@ class LocalRoot:
         if not real.startswith(inside):
             raise LeadsOut(errno.ENOENT, "a symbolic link leads out of the mount root")
         return tuple(map(decode, real[len(inside) :].split(b"/")))
+
+
+def _identity(state: os.stat_result) -> tuple[int, int]:
+    return state.st_dev, state.st_ino
 
 
 def _open_in(folder: int, name: Name, flags: int) -> int:

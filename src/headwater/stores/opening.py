@@ -62,4 +62,10 @@ class Stores:
             raise PlaceInvalid(
                 "this server has no mount root for LOCAL datasources; its operator sets it with HEADWATER_LOCAL_ROOT"
             )
-        return LocalStore(mount_root, config.full_path, self._read_urls, config.web_server_location)
+        return LocalStore(
+            mount_root,
+            config.full_path,
+            self._read_urls,
+            config.web_server_location,
+            hidden=self._settings.folder,
+        )
