@@ -24,6 +24,7 @@ MOST_HEAD = 64 << 10
 """Bytes of a request's line and headers that are read; a cursor over the longest of names has some 6,000."""
 
 _UNBOUNDED = 1 << 62
+_TOO_LONG = f"the request's line and headers are longer than {MOST_HEAD} bytes"
 
 log = structlog.get_logger(__name__)
 
@@ -31,7 +32,7 @@ log = structlog.get_logger(__name__)
 class Server(uvicorn.Server):
     """One server on one socket.
 
-    SIGTERM and SIGINT, from the moment `ended_by_signals` is entered, end it by letting `run` return; uvicorn's own
+    SIGTERM and SIGINT, from the moment `ended_by_signals` is entered, end it by letting `run_on` return; uvicorn's own
     way is to raise the signal again, and to end with its number.
     """
 
@@ -88,7 +89,7 @@ class _Protocol(HttpToolsProtocol):
         self._head += len(data)
         super().data_received(data)
         if self._head > MOST_HEAD and not self.transport.is_closing():
-            self.send_400_response("the request's line and headers are too long")
+            self.send_400_response(_TOO_LONG)
 
     def on_headers_complete(self) -> None:
         """From here on a body comes, which is read as the application asks for it."""
@@ -103,8 +104,9 @@ class _Protocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP with the contract's body too."""
         request_id = secrets.token_hex(12)
-        log.warning("a request that is not well-formed HTTP", request_id=request_id)
-        body = error_body(MalformedRequest("the request is not well-formed HTTP"), request_id)
+        log.warning("a request that cannot be read", request_id=request_id, reason=msg)
+        reason = _TOO_LONG if msg == _TOO_LONG else "the request is not well-formed HTTP"
+        body = error_body(MalformedRequest(reason), request_id)
         head = (
             "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncache-control: no-store\r\n"
             f"x-request-id: {request_id}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
