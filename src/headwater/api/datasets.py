@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request, Response
 
-from headwater.api.datasources import as_json
+from headwater.api.answers import as_json
 from headwater.api.parameters import Asked, Service, Who, boolean, member, one, read_object, text, whole
 from headwater.domain.dataset import DatasetCreator, DatasetType, ImageType, NewDataset
 from headwater.domain.errors import MalformedRequest

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 from fastapi import APIRouter, Request, Response
 
+from headwater.api.answers import as_json
 from headwater.api.parameters import Asked, Service, Who, member, one, read_json, read_object
 from headwater.domain.datasource import Purpose
 from headwater.domain.errors import MalformedRequest, NotOffered
@@ -31,11 +30,6 @@ class SamplesData(msgspec.Struct):
     data: list[SampleRow]
 
 
-def as_json(value: Any, status: int = 200) -> Response:
-    """Encode an answer once, without a model in between."""
-    return Response(msgspec.json.encode(value), status, media_type="application/json")
-
-
 @router.get("")
 async def get_datasource(request: Request, hw: Service, dataset: Asked) -> Response:
     """Answer the configured datasource, its secrets masked."""
@@ -56,16 +50,7 @@ async def put_datasource(request: Request, hw: Service, dataset: Asked) -> Respo
 @router.get("/verify")
 async def verify_datasource(hw: Service, who: Who, dataset: Asked) -> Response:
     """Try the datasource."""
-    found = await verify.verify_datasource(hw, who, dataset)
-    answer: dict[str, Any] = {
-        "canRead": found.can_read,
-        "canWrite": found.can_write,
-        "canList": found.can_list,
-        "canOverwrite": found.can_overwrite,
-    }
-    if found.errors:
-        answer["errors"] = found.errors
-    return as_json(answer)
+    return as_json((await verify.verify_datasource(hw, who, dataset)).answer())
 
 
 @router.get("/processedUntilTimestamp")

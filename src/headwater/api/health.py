@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
-from headwater.api.datasources import as_json
+from headwater.api.answers import as_json
 from headwater.api.parameters import Service
 
 router = APIRouter()

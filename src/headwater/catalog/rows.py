@@ -76,8 +76,12 @@ def datasource_of(keyring: Keyring, row: Row[Any], *, lost_as_mask: bool = False
     try:
         kind = kind_of(members["type"])
         if kind.SECRET is not None and row.secret is not None:
-            lost = lost_as_mask and not keyring.decrypts(row.secret, row.dataset_id)
-            members[kind.SECRET] = MASK if lost else keyring.decrypt(row.secret, row.dataset_id)
+            try:
+                members[kind.SECRET] = keyring.decrypt(row.secret, row.dataset_id)
+            except HeadwaterError:
+                if not lost_as_mask:
+                    raise
+                members[kind.SECRET] = MASK
         return Datasource(row.id, row.dataset_id, parse_config(members))
     except MalformedRequest as error:
         raise HeadwaterError(

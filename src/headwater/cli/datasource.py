@@ -23,8 +23,6 @@ app = typer.Typer(
     help="Where a dataset's files lie, and whether the access works.", no_args_is_help=True, rich_markup_mode=None
 )
 
-_FLAGS = ("canRead", "canWrite", "canList", "canOverwrite")
-
 
 def _member(wire_name: str, text: str) -> Any:
     return typer.Option(help=text, metavar=wire_name, show_default=False)
@@ -154,15 +152,16 @@ def _verify(ref: str, json: bool) -> None:
             found = run(work)
     else:
         found = run(work)
-    flags = dict(zip(_FLAGS, (found.can_read, found.can_write, found.can_list, found.can_overwrite), strict=True))
+    answer = found.answer()
     if json:
-        print_json({**flags, **({"errors": found.errors} if found.errors else {})})
+        print_json(answer)
     else:
-        for name, holds in flags.items():
-            state = "yes" if holds else "no" if name in found.errors else "not tried (the purpose is INPUT)"
+        errors = answer.pop("errors", {})
+        for name, holds in answer.items():
+            state = "yes" if holds else "no" if name in errors else "not tried (the purpose is INPUT)"
             print(f"{name:<13}{state}")
-            if name in found.errors:
-                print(f"{'':<13}{visible(found.errors[name])}")
+            if name in errors:
+                print(f"{'':<13}{visible(errors[name])}")
     if found.errors:
         raise typer.Exit(NO)
 

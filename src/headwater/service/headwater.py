@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,34 +45,31 @@ async def open_headwater(settings: Settings) -> AsyncIterator[Headwater]:
         StartupError: a setting, key or catalog with which nothing can start.
     """
     _check_apart(settings)
-    verifier = _jwt_verifier(settings)
-    key_file = settings.folder / "secret.key"
-    made_key = settings.secret_key is None and not key_file.exists()
-    keyring = _keyring(settings, key_file)
-    read_urls = ReadUrlSigner(keyring.derive("read urls"), settings.base_url, str(settings.mount_root or ""))
-    stores = Stores(settings, read_urls)
-    try:
+    async with AsyncExitStack() as opened:
+        verifier = _jwt_verifier(settings)
+        if verifier is not None:
+            opened.push_async_callback(verifier.aclose)
+        key_file = settings.folder / "secret.key"
+        made_key = settings.secret_key is None and not key_file.exists()
+        keyring = _keyring(settings, key_file)
+        read_urls = ReadUrlSigner(keyring.derive("read urls"), settings.base_url, str(settings.mount_root or ""))
+        stores = Stores(settings, read_urls)
+        opened.push_async_callback(stores.aclose)
         try:
             catalog = await Catalog.open(settings.catalog_url, keyring)
         except KeyMissing:
             if made_key:
                 key_file.unlink(missing_ok=True)  # it opens nothing, and would lie in the way of the right one
             raise
-        try:
-            yield Headwater(
-                settings=settings,
-                catalog=catalog,
-                stores=stores,
-                access=Access(catalog, verifier),
-                cursors=CursorSigner(keyring.derive("cursors")),
-                read_urls=read_urls,
-            )
-        finally:
-            await catalog.close()
-    finally:
-        await stores.aclose()
-        if verifier is not None:
-            await verifier.aclose()
+        opened.push_async_callback(catalog.close)
+        yield Headwater(
+            settings=settings,
+            catalog=catalog,
+            stores=stores,
+            access=Access(catalog, verifier),
+            cursors=CursorSigner(keyring.derive("cursors")),
+            read_urls=read_urls,
+        )
 
 
 def _check_apart(settings: Settings) -> None:

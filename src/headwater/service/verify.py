@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import Any
 
 from headwater.domain.datasource import Datasource, Purpose
 from headwater.domain.errors import CredentialsRefused, ObjectNotFound, StoreError, StoreUnavailable
@@ -39,6 +40,16 @@ class Verification:
     can_list: bool = False
     can_overwrite: bool = False
     errors: dict[str, str] = field(default_factory=dict)
+
+    def answer(self) -> dict[str, Any]:
+        """What is answered: the four flags, and the errors where there are any."""
+        flags = {
+            "canRead": self.can_read,
+            "canWrite": self.can_write,
+            "canList": self.can_list,
+            "canOverwrite": self.can_overwrite,
+        }
+        return {**flags, "errors": self.errors} if self.errors else flags
 
 
 async def verify_datasource(hw: Headwater, who: Principal, dataset: Opened) -> Verification:

@@ -135,7 +135,10 @@ class LocalRoot:
 
     def __init__(self, path: Path, hidden: Path | None = None) -> None:
         self.path: Final = os.fsencode(path)
-        self._hidden = _identity(hidden.stat()) if hidden is not None and hidden.exists() else None
+        try:
+            self._hidden = None if hidden is None else _identity(hidden.stat())
+        except (FileNotFoundError, NotADirectoryError):
+            self._hidden = None
 
     def open_folder(self, parts: Parts, flags: int) -> tuple[int, Parts]:
         """Open a folder, following links that stay inside.

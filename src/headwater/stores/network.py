@@ -9,14 +9,13 @@ import asyncio
 import errno
 import socket
 import ssl
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
 
 import certifi
 import httpcore
 
 from headwater.domain.errors import PlaceInvalid, StoreError, StoreUnavailable
+from headwater.stores.threads import DaemonThreads
 
 Resolver = Callable[[str, int], list[str]]
 """Finds the numeric addresses of a host; runs in a thread, may block, raises what `socket.getaddrinfo` raises."""
@@ -71,6 +70,7 @@ class LookUps:
 
     def __init__(self, resolver: Resolver) -> None:
         self._resolver = resolver
+        self._threads = DaemonThreads(LOOK_UPS, "resolver")
         self._under_way: dict[tuple[str, int], tuple[float, asyncio.Future[list[str]]]] = {}
 
     async def find(self, host: str, port: int, seconds: float) -> list[str]:
@@ -103,30 +103,15 @@ class LookUps:
             return await asyncio.shield(answer)
 
     def _start(self, host: str, port: int) -> None:
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[list[str]] = loop.create_future()
+        answer = asyncio.wrap_future(self._threads.submit(self._resolver, host, port))
+        self._under_way[host, port] = (asyncio.get_running_loop().time(), answer)
 
-        def finish(found: list[str] | None, error: Exception | None) -> None:
+        def finish(ended: asyncio.Future[list[str]]) -> None:
             del self._under_way[host, port]
-            if error is not None:
-                answer.set_exception(error)
-                # Nobody may be waiting any more, which asyncio would report as an error of ours.
-                answer.exception()
-            else:
-                answer.set_result(found or [])
+            if not ended.cancelled():
+                ended.exception()  # nobody may be waiting any more, which asyncio would report as an error of ours
 
-        def run() -> None:
-            found, error = None, None
-            try:
-                found = self._resolver(host, port)
-            except Exception as raised:
-                error = raised
-            # The loop may have been closed in the meantime.
-            with suppress(RuntimeError):
-                loop.call_soon_threadsafe(finish, found, error)
-
-        threading.Thread(target=run, name="resolver", daemon=True).start()
-        self._under_way[host, port] = (loop.time(), answer)
+        answer.add_done_callback(finish)
 
 
 class CheckedBackend(httpcore.AsyncNetworkBackend):
