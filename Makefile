@@ -48,13 +48,14 @@ COMPILE := -q --upgrade --universal --python-version 3.11 --generate-hashes --no
 clean: ## remove the environment and what tests and tools left
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage*
 
+# --no-deps: the pins are complete, and where something is wanted with an extra pip would look for a newer version of it.
 .venv/.run: pyproject.toml client/pyproject.toml requirements/run.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Headwater needs Python 3.11 or newer; say which with make PYTHON=...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(PIP) --require-hashes -r requirements/run.txt
+	$(PIP) --no-deps --require-hashes -r requirements/run.txt
 	$(PIP) --no-deps --no-build-isolation -e . -e client
 	@touch $@
 
 .venv/.dev: .venv/.run requirements/dev.txt
-	$(PIP) --require-hashes -r requirements/dev.txt
+	$(PIP) --no-deps --require-hashes -r requirements/dev.txt
 	@touch $@
