@@ -15,7 +15,8 @@ def test_the_documented_settings_and_their_defaults() -> None:
         f"HEADWATER_{name}"
         for name in (
             "HOST PORT DATA_DIR DATABASE_URL SECRET_KEY PUBLIC_URL LOCAL_ROOT READ_URL_TTL PAGE_SIZE JWT_ISSUER "
-            "JWT_AUDIENCE JWKS_URL S3_ENDPOINT ALLOWED_ENDPOINTS"
+            "JWT_AUDIENCE JWKS_URL S3_ENDPOINT STS_ENDPOINT GCS_ENDPOINT AZURE_ENDPOINT MANAGED_STORE "
+            "ALLOWED_ENDPOINTS"
         ).split()
     ]
     settings = Settings.load({})

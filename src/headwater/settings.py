@@ -73,6 +73,30 @@ class Settings:
         "Where S3 lives instead of at AWS (path style). The operator's own choice: no egress rule applies.",
         shown="AWS",
     )
+    sts_endpoint: str | None = _setting(
+        None,
+        "Where roles of S3DelegatedAccess datasources are assumed instead of at AWS. The operator's own choice, as "
+        "above.",
+        shown="AWS, in the datasource's region",
+    )
+    gcs_endpoint: str | None = _setting(
+        None,
+        "Where Cloud Storage lives instead of at Google. The operator's own choice, as above.",
+        shown="https://storage.googleapis.com",
+    )
+    azure_endpoint: str | None = _setting(
+        None,
+        "Where Blob Storage lives instead of at Azure, with the account as the first part of the path. The operator's "
+        "own choice, as above.",
+        shown="https://<account>.blob.core.windows.net",
+    )
+    managed_store: str | None = _setting(
+        None,
+        "Storage that this server provides to LIGHTLY datasources, an area for each dataset: file:///folder, "
+        "s3://bucket/path, gs://bucket/path or az://container/path, with the credentials of the server's own "
+        "environment (docs/providers/lightly.md).",
+        shown="unset: LIGHTLY datasources are refused by verify and list",
+    )
     allowed_endpoints: str = _setting(
         "",
         "Hosts, addresses and CIDRs, comma-separated, that a user's datasource may point to beyond public "
@@ -103,7 +127,7 @@ class Settings:
         _between("PORT", self.port, 0, 65535)
         _between("PAGE_SIZE", self.page_size, 1, 10_000)
         _between("READ_URL_TTL", self.read_url_ttl, 1, 10 * 365 * 86400)
-        for name in ("public_url", "jwks_url", "s3_endpoint"):
+        for name in ("public_url", "jwks_url", "s3_endpoint", "sts_endpoint", "gcs_endpoint", "azure_endpoint"):
             value = getattr(self, name)
             if value is not None:
                 _check_url(name.upper(), value)

@@ -187,7 +187,7 @@ async def test_odd_names_from_listing_to_bytes(server: Server, name: str) -> Non
     store = LocalStore(server.root, folder.name, server.signer)
     (found,) = (await store.list_page("", None, 10)).objects
     assert found.key == name
-    (url,) = await store.sign_read([found.key], 60)
+    (url,) = await store.sign([found.key], 60)
     with urllib.request.urlopen(url, timeout=20) as response:
         assert response.read() == name.encode()
         assert response.headers["ETag"] == found.etag

@@ -8,8 +8,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from headwater.domain.objects import StoredObject
-from headwater.stores.s3 import S3Store
-from headwater.stores.s3_errors import Names
+from headwater.stores.refusals import Names
+from headwater.stores.s3 import S3Store, static
 from headwater.stores.s3_place import endpoint_place
 from headwater.stores.sigv4 import Credentials
 from headwater.stores.transport import Transport
@@ -29,7 +29,7 @@ def open_store(
     **more: Any,
 ) -> S3Store:
     place = endpoint_place(url, "obsEndpoint", bucket, None, operator=False)
-    return S3Store(transport, place, root, credentials, OBS, **more)
+    return S3Store(transport, place, root, static(credentials), OBS, **more)
 
 
 async def list_all(store: S3Store, prefix: str = "", limit: int = 1000) -> list[StoredObject]:

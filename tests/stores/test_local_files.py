@@ -311,16 +311,16 @@ async def test_delete_does_not_follow_links(store: LocalStore, folder: Path, tmp
 
 async def test_read_urls_are_signed_below_the_mount_root(tmp_path: Path, folder: Path) -> None:
     for name in ("set", "set/", "set//"):
-        first, second = await LocalStore(tmp_path / "root", name, SIGNER).sign_read(["a.png", "sub/ü #.png"], 60)
+        first, second = await LocalStore(tmp_path / "root", name, SIGNER).sign(["a.png", "sub/ü #.png"], 60)
         assert first.startswith("http://hw.example/pre/files/set/a.png?expires=")
         assert second.startswith("http://hw.example/pre/files/set/sub/%C3%BC%20%23.png?expires=")
-    (whole,) = await LocalStore(tmp_path / "root", "", SIGNER).sign_read(["set/a.png"], 60)
+    (whole,) = await LocalStore(tmp_path / "root", "", SIGNER).sign(["set/a.png"], 60)
     assert whole.startswith("http://hw.example/pre/files/set/a.png?")
 
 
 async def test_read_urls_live_no_longer_than_asked(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("headwater.stores.local.time.time", lambda: 1000.9)
-    (url,) = await store.sign_read(["a.png"], 60)
+    (url,) = await store.sign(["a.png"], 60)
     split = urlsplit(url)
     expires, signature = (part.partition("=")[2] for part in split.query.split("&"))
     assert expires == "1060"
@@ -331,7 +331,7 @@ async def test_read_urls_live_no_longer_than_asked(store: LocalStore, monkeypatc
 async def test_read_urls_of_a_web_server(tmp_path: Path, folder: Path, end: str) -> None:
     store = LocalStore(tmp_path / "root", "set", SIGNER, f"http://files.example/pre{end}")
     keys = ["a.png", "sub/a b#?%41+ü\n.png"]
-    urls = await store.sign_read(keys, 60)
+    urls = await store.sign(keys, 60)
     assert urls == [
         "http://files.example/pre/a.png",
         "http://files.example/pre/sub/a%20b%23%3F%2541%2B%C3%BC%0A.png",
@@ -354,7 +354,7 @@ async def test_a_web_server_really_finds_what_its_read_urls_name(tmp_path: Path,
         try:
             location = f"http://127.0.0.1:{server.server_port}"
             for name, url in zip(
-                names, await LocalStore(tmp_path / "root", "set", SIGNER, location).sign_read(names, 60), strict=True
+                names, await LocalStore(tmp_path / "root", "set", SIGNER, location).sign(names, 60), strict=True
             ):
                 connection = HTTPConnection("127.0.0.1", server.server_port, timeout=10)
                 connection.request("GET", url.removeprefix(location))

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from headwater.domain.errors import CredentialsRefused, PlaceInvalid, StoreError, StoreUnavailable
-from headwater.domain.objects import StoredObject
+from headwater.domain.objects import StorePage
 from headwater.stores import s3
 from headwater.stores.egress import Egress
+from headwater.stores.listing_xml import ListPage, parse_list_page
 from headwater.stores.s3 import S3Store
-from headwater.stores.s3_xml import ListPage, parse_list_page
 from headwater.stores.transport import Transport
 from tests.fault_proxy import CutShort, Delay, FaultProxy, Request, Reset, Status
 from tests.stores.s3 import answering, error_xml, list_all, list_xml, open_store
@@ -102,7 +102,7 @@ async def ask(
     after: str | None = None,
     prefix: str = "",
     root: str = "",
-) -> tuple[list[StoredObject], str | None, int]:
+) -> StorePage:
     with FaultProxy(respond=respond) as server:
         return await open_store(transport, server.url, root=root).list_page(prefix, after, 10)
 
@@ -168,7 +168,7 @@ async def test_an_empty_page_that_is_not_the_last_is_an_error(transport: Transpo
 
 
 async def test_a_page_longer_than_asked_for_goes_on_where_it_was_cut(transport: Transport) -> None:
-    objects, resume_after, _ = await ask(transport, answering(200, list_xml(KEYS, truncated=False)))
+    objects, resume_after, *_ = await ask(transport, answering(200, list_xml(KEYS, truncated=False)))
     assert [found.key for found in objects] == KEYS[:10]
     assert resume_after == KEYS[9]
 
@@ -184,7 +184,7 @@ async def test_keys_are_decoded_only_where_the_server_encoded_them(
 async def test_encoded_keys_are_decoded_as_amazon_encodes_them(transport: Transport) -> None:
     encoded = ["%01%0A%0D", "a%252Fb", "a%2Bb", "b+c/%C3%BC", "%F0%9F%A6%8A"]
     body = list_xml(encoded).replace(b"<Name>", b"<EncodingType>url</EncodingType><Name>")
-    objects, _, _ = await ask(transport, answering(200, body))
+    objects, *_ = await ask(transport, answering(200, body))
     assert [found.key for found in objects] == ["\x01\n\r", "a%2Fb", "a+b", "b c/ü", "🦊"]
 
 
@@ -192,11 +192,11 @@ async def test_names_that_are_not_utf_8_are_counted_and_passed_over(transport: T
     head = b"<EncodingType>url</EncodingType><Name>"
     keys = ["a", "b%FF", "c", "d%ED%A0%80", "e%FF"]
     body = list_xml(keys).replace(b"<Name>", head)
-    objects, resume_after, unreadable = await ask(transport, answering(200, body))
+    objects, resume_after, unreadable, _ = await ask(transport, answering(200, body))
     assert ([found.key for found in objects], resume_after, unreadable) == (["a", "c"], None, 3)
     # The last two come again with the next page, which starts after "c".
     body = list_xml(keys, truncated=True).replace(b"<Name>", head)
-    objects, resume_after, unreadable = await ask(transport, answering(200, body))
+    objects, resume_after, unreadable, _ = await ask(transport, answering(200, body))
     assert ([found.key for found in objects], resume_after, unreadable) == (["a", "c"], "c", 1)
     body = list_xml(["a%FF"], truncated=True).replace(b"<Name>", head)
     error = await refused(transport, answering(200, body))
@@ -213,7 +213,7 @@ async def test_the_marker_of_the_root_itself_is_left_out(transport: Transport) -
         start = request.query.get("start-after", "")
         return Status(200, list_xml([key for key in ("data/", "data/a") if key > start]))
 
-    objects, _, _ = await ask(transport, respond, root="data/")
+    objects, *_ = await ask(transport, respond, root="data/")
     assert [found.key for found in objects] == ["a"]
 
 
@@ -242,7 +242,7 @@ async def test_a_page_of_the_longest_keys_is_listed(transport: Transport) -> Non
     body = encoded_page(keys, owner)
     assert len(body) > 3_300_000
     with FaultProxy(respond=answering(200, body)) as server:
-        objects, resume_after, _ = await open_store(transport, server.url).list_page("", None, 1000)
+        objects, resume_after, *_ = await open_store(transport, server.url).list_page("", None, 1000)
     assert [found.key.encode() for found in objects] == keys
     assert resume_after is None
 

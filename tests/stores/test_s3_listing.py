@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from headwater.domain.datasource import ObsConfig, S3Config, parse_config
 from headwater.domain.errors import ObjectNotFound, PlaceInvalid
+from headwater.domain.objects import StorePage
 from headwater.stores.s3 import S3Store, open_obs, open_s3
 from headwater.stores.transport import Transport
 from tests.fault_proxy import FaultProxy
@@ -45,7 +46,7 @@ async def names(store: S3Store, prefix: str = "", limit: int = 1000) -> list[str
 
 async def test_an_empty_bucket(store: S3Store) -> None:
     page = await store.list_page("", None, 10)
-    assert page == ([], None, 0)
+    assert page == StorePage([], None)
     assert (await store.list_page("", "a", 10)).objects == []
 
 
@@ -123,7 +124,7 @@ async def test_odd_keys_are_listed_signed_and_served(
         put(moto_client, bucket, [root + key], key.encode())
     store = open_store(transport, moto, bucket, root)
     assert await names(store, limit=4) == sorted(keys, key=str.encode)
-    for key, url in zip(keys, await store.sign_read(keys, 60), strict=True):
+    for key, url in zip(keys, await store.sign(keys, 60), strict=True):
         assert fetch(url) == (200, key.encode())
         assert await store.read(key, 3000) == key.encode()
 

@@ -22,7 +22,8 @@ class Cursor(NamedTuple):
     """The whole state of a listing between two of its pages.
 
     `place` is the fingerprint of the datasource's place, `after` the last key that was looked at, `done` says that
-    the listing has ended, `unreadable` counts the names passed over so far.
+    the listing has ended, `unreadable` counts the names passed over so far, `marker` is what the store asked to be
+    given back with `after`.
     """
 
     dataset: str
@@ -31,6 +32,7 @@ class Cursor(NamedTuple):
     after: Key | None
     done: bool = False
     unreadable: int = 0
+    marker: str | None = None
 
 
 class CursorSigner:

@@ -21,6 +21,7 @@ never holds a secret.
     ├── TooManyRequests             429 BAD_REQUEST, with retry_after
     ├── StoreError                  what a store may raise, and nothing else
     │   ├── CredentialsRefused      400 DATASET_DATASOURCE_CREDENTIALS_ERROR
+    │   │   └── OverwriteRefused    an object may be created, but not replaced
     │   ├── PlaceInvalid            400 DATASET_DATASOURCE_INVALID
     │   ├── ObjectNotFound          404 NOT_FOUND
     │   └── StoreUnavailable        503 MALFORMED_RESPONSE, with retry_after
@@ -159,6 +160,10 @@ class CredentialsRefused(StoreError):
     """The store refuses the credentials, or they lack a permission."""
 
     status, code = 400, "DATASET_DATASOURCE_CREDENTIALS_ERROR"
+
+
+class OverwriteRefused(CredentialsRefused):
+    """The object is there, and the store says that these credentials may create objects but not replace any."""
 
 
 class PlaceInvalid(StoreError):

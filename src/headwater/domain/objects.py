@@ -28,9 +28,11 @@ class StorePage(NamedTuple):
 
     `resume_after` is the last key that was looked at (also where nothing of it is in `objects`), to be handed to
     the next `list_page`; None once the listing has ended. `unreadable` counts names passed over because
-    they are not UTF-8.
+    they are not UTF-8. `marker` is what the provider needs beside the key to go on, where it needs anything; it means
+    nothing to anyone else.
     """
 
     objects: list[StoredObject]
     resume_after: Key | None
     unreadable: int = 0
+    marker: str | None = None

@@ -44,6 +44,7 @@ class SamplesPage(NamedTuple):
 class _Found(NamedTuple):
     keys: list[Key]
     after: Key | None
+    marker: str | None
     unreadable: int
 
 
@@ -95,12 +96,12 @@ def _window(hw: Headwater, start: int | None, end: int | None) -> Window:
 async def _page(hw: Headwater, dataset: Dataset, source: Datasource, state: Cursor) -> SamplesPage:
     store = hw.stores.open(source)
     found = await _collect(store, state, dataset.every_file, hw.settings.page_size)
-    urls = await store.sign_read(found.keys, hw.settings.read_url_ttl)
+    urls = await store.sign(found.keys, hw.settings.read_url_ttl)
     done = found.after is None
     unreadable = state.unreadable + found.unreadable
     if done and unreadable:
         log.warning("names left out of a listing: not UTF-8", dataset=dataset.id, names=unreadable)
-    seen = state._replace(after=found.after, done=done, unreadable=unreadable)
+    seen = state._replace(after=found.after, marker=found.marker, done=done, unreadable=unreadable)
     return SamplesPage(list(map(Sample, found.keys, urls)), hw.cursors.seal(seen), has_more=not done)
 
 
@@ -111,17 +112,17 @@ async def _collect(store: Store, state: Cursor, every_file: bool, page_size: int
     about N / page_size requests, whatever part of the keys are samples.
     """
     stop_at = time.monotonic() + TIME_SLICE
-    (first, last), after = state.window, state.after
+    (first, last), after, marker = state.window, state.after, state.marker
     keys: list[Key] = []
     unreadable = 0
     while True:
-        page = await store.list_page("", after, min(store.list_limit, page_size - len(keys)))
+        page = await store.list_page("", after, min(store.list_limit, page_size - len(keys)), marker)
         keys += [
             key for key, _, modified, _ in page.objects if first <= modified <= last and is_sample(key, every_file)
         ]
         unreadable += page.unreadable
-        after = page.resume_after
+        after, marker = page.resume_after, page.marker
         if after is None or len(keys) * 2 >= page_size or time.monotonic() >= stop_at:
-            return _Found(keys, after, unreadable)
-        if after.startswith(OWN_FOLDER):
-            after = max(after, PAST_OWN_FOLDER)
+            return _Found(keys, after, marker, unreadable)
+        if after.startswith(OWN_FOLDER) and after < PAST_OWN_FOLDER:
+            after, marker = PAST_OWN_FOLDER, None

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Literal
 
 from headwater.domain.objects import Key, StorePage
+
+Method = Literal["GET", "HEAD", "PUT"]
+"""What a signed URL is good for."""
 
 
 class Store(ABC):
@@ -19,22 +23,34 @@ class Store(ABC):
     """The most objects that one `list_page` returns, whatever is asked for."""
 
     @abstractmethod
-    async def list_page(self, prefix: str, after: Key | None, limit: int) -> StorePage:
+    async def list_page(self, prefix: str, after: Key | None, limit: int, marker: str | None = None) -> StorePage:
         """List at most `limit` objects whose key begins with `prefix`, strictly after the key `after`.
 
         Order is by key as UTF-8 bytes. One page is one request to the provider. The page may be short, or even
         empty, while `resume_after` is not None. Folder markers (keys that end in `/`) are listed like others.
+
+        Args:
+            prefix: what keys begin with; it need not end in `/`.
+            after: any key, whether there is such an object or not; None begins at the first.
+            limit: at least 1.
+            marker: that of the page which ended at `after`, None where it had none or where `after` is not where a
+                page ended. A store that can go on after any key needs none.
 
         Raises:
             StoreError: the store refused, does not exist, or could not be reached after retries.
         """
 
     @abstractmethod
-    async def sign_read(self, keys: Sequence[Key], ttl: int) -> list[str]:
-        """Make one absolute URL for each key, good for a plain GET for `ttl` seconds from now at the most.
+    async def sign(self, keys: Sequence[Key], ttl: int, method: Method = "GET") -> list[str]:
+        """Make one absolute URL for each key, good for a plain request for `ttl` seconds from now at the most.
+
+        A URL for GET reads the object, one for HEAD tells of it, one for PUT creates or replaces it.
 
         The life is the shortest of `ttl`, what the provider allows and what the credentials have left. The keys
         need not exist. No request is made for each key.
+
+        Raises:
+            StoreError: the credentials have expired, or are not good for such URLs.
         """
 
     @abstractmethod
@@ -51,6 +67,7 @@ class Store(ABC):
         """Create or replace a small object.
 
         Raises:
+            OverwriteRefused: there is such an object, and only replacing it is refused.
             StoreError: as in `list_page`.
         """
 

@@ -135,6 +135,17 @@ class Egress:
             advice = f"The operator of this server can allow it with {SETTING}"
         raise PlaceInvalid(f"The endpoint host {host!r} has {refused.kind} address. {advice}")
 
+    def names(self, host: str) -> bool:
+        """Whether the setting names this host, or a network that holds this literal address.
+
+        For hosts that are no storage, which are contacted only where they are well known or the operator says so.
+        """
+        try:
+            address = ip_address(host)
+        except ValueError:
+            return _spelled_alike(host) in self._hosts
+        return any(address in network for network in self._networks)
+
     def _refusing(self, host: str, text: str) -> _Block | None:
         # A scope ("%eth0") chooses an interface; what the address is does not depend on it.
         address = ip_address(text.partition("%")[0])

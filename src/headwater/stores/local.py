@@ -13,7 +13,7 @@ from urllib.parse import quote
 from headwater.domain.errors import ObjectNotFound, PlaceInvalid
 from headwater.domain.objects import Key, StorePage
 from headwater.domain.read_url import ReadUrlSigner
-from headwater.stores.base import Store
+from headwater.stores.base import Method, Store
 from headwater.stores.local_changes import delete_file, write_file
 from headwater.stores.local_listing import LISTINGS, TIME_SLICE, ListingCache, Walk
 from headwater.stores.local_root import (
@@ -76,7 +76,7 @@ class LocalStore(Store):
         self._listings = LISTING_THREADS.share(self._root, self._folder)
         self._files = FILE_THREADS.share(self._root, self._folder)
 
-    async def list_page(self, prefix: str, after: Key | None, limit: int) -> StorePage:
+    async def list_page(self, prefix: str, after: Key | None, limit: int, marker: str | None = None) -> StorePage:
         """List files in key order; see the protocol.
 
         A page also ends after a time slice; `resume_after` may then be a folder (ending in `/`) or another name that
@@ -91,8 +91,8 @@ class LocalStore(Store):
         walk = Walk(self._root, self._folder, self._cache, self._time_slice)
         return await self._listings.call(walk.page, prefix, after, max(1, min(limit, self.list_limit)))
 
-    async def sign_read(self, keys: Sequence[Key], ttl: int) -> list[str]:
-        """Make read URLs; see the protocol."""
+    async def sign(self, keys: Sequence[Key], ttl: int, method: Method = "GET") -> list[str]:
+        """Make URLs; see the protocol."""
         if self._web_server is not None:
             return [self._web_server + quote(key, "/", errors="surrogatepass") for key in keys]
         start = "".join(f"{part}/" for part in self._folder)

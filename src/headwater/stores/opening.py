@@ -5,14 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from headwater.domain.datasource import Datasource, DatasourceConfig, LocalConfig, ObsConfig, S3Config
+from headwater.domain.datasource import (
+    AzureConfig,
+    Datasource,
+    DatasourceConfig,
+    GcsConfig,
+    LocalConfig,
+    ObsConfig,
+    S3Config,
+    S3DelegatedAccessConfig,
+)
 from headwater.domain.errors import NotOffered, PlaceInvalid
 from headwater.domain.read_url import ReadUrlSigner
 from headwater.settings import Settings
 from headwater.stores.base import Store
 from headwater.stores.egress import Egress
 from headwater.stores.local import LocalStore
+from headwater.stores.renewal import Renewed
 from headwater.stores.s3 import open_obs, open_s3
+from headwater.stores.sigv4 import Credentials
 from headwater.stores.transport import Transport
 
 
@@ -30,11 +41,17 @@ class Stores:
     def __init__(self, settings: Settings, read_urls: ReadUrlSigner) -> None:
         self._settings = settings
         self._read_urls = read_urls
-        self._transport = Transport(Egress.parse(settings.allowed_endpoints))
+        self._egress = Egress.parse(settings.allowed_endpoints)
+        self._transport = Transport(self._egress)
+        self._sessions: Renewed[Credentials] = Renewed()
+        self._tokens: Renewed[str] = Renewed()
         self._openers: dict[type[DatasourceConfig], Callable[[Any], Store]] = {
             LocalConfig: self._local,
             S3Config: lambda config: open_s3(config, self._transport, settings.s3_endpoint),
             ObsConfig: lambda config: open_obs(config, self._transport),
+            S3DelegatedAccessConfig: self._delegated,
+            GcsConfig: self._gcs,
+            AzureConfig: self._azure,
         }
 
     def open(self, datasource: Datasource) -> Store:
@@ -54,7 +71,25 @@ class Stores:
 
     async def aclose(self) -> None:
         """Close all connections."""
+        await self._sessions.aclose()
+        await self._tokens.aclose()
         await self._transport.aclose()
+
+    def _delegated(self, config: S3DelegatedAccessConfig) -> Store:
+        from headwater.stores.assumed_role import open_delegated  # botocore takes a while to load
+
+        settings = self._settings
+        return open_delegated(config, self._transport, self._sessions, settings.s3_endpoint, settings.sts_endpoint)
+
+    def _gcs(self, config: GcsConfig) -> Store:
+        from headwater.stores.gcs import open_gcs  # google-auth takes a while to load
+
+        return open_gcs(config, self._transport, self._tokens, self._egress, self._settings.gcs_endpoint)
+
+    def _azure(self, config: AzureConfig) -> Store:
+        from headwater.stores.azure import open_azure
+
+        return open_azure(config, self._transport, self._settings.azure_endpoint)
 
     def _local(self, config: LocalConfig) -> Store:
         mount_root = self._settings.mount_root

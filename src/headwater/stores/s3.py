@@ -10,20 +10,21 @@ import asyncio
 import hashlib
 import time
 from calendar import timegm
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import NoReturn
 from urllib.parse import unquote_to_bytes
 
 from headwater.domain.datasource import ObsConfig, S3Config
-from headwater.domain.errors import CredentialsRefused, PlaceInvalid, StoreUnavailable
+from headwater.domain.errors import CredentialsRefused, PlaceInvalid, StoreError, StoreUnavailable
 from headwater.domain.objects import Key, StoredObject, StorePage
 from headwater.stores import sigv4
-from headwater.stores.base import Store
-from headwater.stores.s3_errors import Asked, Names, Operation, does_not_speak_s3, explain, is_html, shown
+from headwater.stores.base import Method, Store
+from headwater.stores.listing_xml import MAX_ERROR_BODY, NotAListing, is_cut_short, parse_list_page
+from headwater.stores.refusals import Asked, Names, Operation, does_not_speak, explain, is_html, shown
+from headwater.stores.s3_answers import S3
 from headwater.stores.s3_place import S3Place, aws_place, endpoint_place
-from headwater.stores.s3_xml import MAX_ERROR_BODY, NotS3, is_cut_short, parse_list_page
 from headwater.stores.sigv4 import Credentials, Presigner
 from headwater.stores.transport import Response, Transport, is_passing
 
@@ -51,7 +52,6 @@ def open_s3(config: S3Config, transport: Transport, operator_endpoint: str | Non
 
     Raises:
         PlaceInvalid: bucket or endpoint cannot be used.
-        CredentialsRefused: the access key cannot be one.
     """
     place = config.place
     if operator_endpoint:
@@ -63,7 +63,7 @@ def open_s3(config: S3Config, transport: Transport, operator_endpoint: str | Non
         transport,
         where,
         place.prefix,
-        Credentials(config.access_key_id, config.secret_access_key.get_secret_value()),
+        static(Credentials(config.access_key_id, config.secret_access_key.get_secret_value())),
         Names("S3", "s3AccessKeyId", "s3SecretAccessKey", endpoint, region="s3Region"),
         kms_key=config.kms_key,
     )
@@ -74,16 +74,28 @@ def open_obs(config: ObsConfig, transport: Transport) -> S3Store:
 
     Raises:
         PlaceInvalid: bucket or endpoint cannot be used.
-        CredentialsRefused: the access key cannot be one.
     """
     place = config.place
     return S3Store(
         transport,
         endpoint_place(config.endpoint, "obsEndpoint", place.bucket, None, operator=False),
         place.prefix,
-        Credentials(config.access_key_id, config.secret_access_key.get_secret_value()),
+        static(Credentials(config.access_key_id, config.secret_access_key.get_secret_value())),
         Names("OBS", "obsAccessKeyId", "obsSecretAccessKey", "obsEndpoint"),
     )
+
+
+CredentialSource = Callable[[], Awaitable[Credentials]]
+"""Gives the credentials to sign with now; raises StoreError where there are none to be had."""
+
+
+def static(credentials: Credentials) -> CredentialSource:
+    """A source of credentials that stay the same."""
+
+    async def source() -> Credentials:
+        return credentials
+
+    return source
 
 
 class S3Store(Store):
@@ -93,13 +105,10 @@ class S3Store(Store):
         transport: what requests go through.
         place: the bucket and its address.
         root: the key prefix of the datasource, empty or ending in `/`.
-        credentials: what requests and URLs are signed with.
+        credentials: gives what requests and URLs are signed with.
         names: how error texts call the members that a user would change.
         kms_key: the ARN of the KMS key that written objects are encrypted with, None for the bucket's default.
         clock: gives Unix seconds.
-
-    Raises:
-        CredentialsRefused: the access key holds characters that no access key has.
     """
 
     def __init__(
@@ -107,16 +116,12 @@ class S3Store(Store):
         transport: Transport,
         place: S3Place,
         root: str,
-        credentials: Credentials,
+        credentials: CredentialSource,
         names: Names,
         *,
         kms_key: str | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        # They go into headers, where a line break would be another header.
-        for value, member in ((credentials.access_key_id, names.access_key_id), (kms_key or "", "KMS key")):
-            if not value.isascii() or not value.isprintable() or " " in value:
-                raise CredentialsRefused(f"{member}: holds characters that it cannot have. Check how it was copied")
         self._transport = transport
         self._place = place
         self._root = root
@@ -125,7 +130,7 @@ class S3Store(Store):
         self._kms_key = kms_key
         self._clock = clock
 
-    async def list_page(self, prefix: str, after: Key | None, limit: int) -> StorePage:
+    async def list_page(self, prefix: str, after: Key | None, limit: int, marker: str | None = None) -> StorePage:
         """List one page; see `Store.list_page`.
 
         Raises:
@@ -150,28 +155,29 @@ class S3Store(Store):
             max_body=MAX_LIST_BODY,
             again=_is_passing_or_cut_short,
         )
-        asked = self._asked(Operation.LIST)
         if response.status != 200:
-            raise explain(response, asked, self._secrets())
+            raise await self._refusal(response, Operation.LIST)
+        asked = self._asked(Operation.LIST)
         if is_html(response):
-            raise does_not_speak_s3(asked, "a web page")
+            raise does_not_speak(asked, "a web page")
         if is_cut_short(response.body):
             raise StoreUnavailable(f"{self._names.store} broke a list page off, several times. Try again")
         try:
             if len(response.body) < BIG_PAGE:
                 return self._read_page(response.body, prefix, after, limit)
             return await asyncio.to_thread(self._read_page, response.body, prefix, after, limit)
-        except NotS3 as error:
-            raise does_not_speak_s3(asked, str(error)) from None
+        except NotAListing as error:
+            raise does_not_speak(asked, str(error)) from None
 
-    async def sign_read(self, keys: Sequence[Key], ttl: int) -> list[str]:
-        """Presign a GET for each key; see `Store.sign_read`.
+    async def sign(self, keys: Sequence[Key], ttl: int, method: Method = "GET") -> list[str]:
+        """Presign a request for each key; see `Store.sign`.
 
         Raises:
             CredentialsRefused: the credentials have expired.
         """
+        credentials = await self._credentials()
         now = self._clock()
-        life = sigv4.life(ttl, self._credentials, now)
+        life = sigv4.life(ttl, credentials, now)
         if life < 1:
             raise CredentialsRefused("The session has expired: new credentials are needed", "ExpiredToken")
         place, root = self._place, self._root
@@ -179,10 +185,11 @@ class S3Store(Store):
             str(place.origin),
             place.origin.authority,
             place.bucket_path,
-            self._credentials,
+            credentials,
             place.region,
             life,
             now,
+            method,
         )
         return presigner.sign([root + key for key in keys] if root else keys)
 
@@ -199,7 +206,7 @@ class S3Store(Store):
         if response.status == 416:
             # An empty object has no byte 0 (RFC 9110, section 15.5.17).
             return b""
-        raise explain(response, self._asked(Operation.READ), self._secrets())
+        raise await self._refusal(response, Operation.READ)
 
     async def write(self, key: Key, data: bytes) -> None:
         """Create or replace an object; see `Store.write`."""
@@ -209,13 +216,13 @@ class S3Store(Store):
             headers["x-amz-server-side-encryption-aws-kms-key-id"] = self._kms_key
         response = await self._send("PUT", self._path(key), headers=headers, body=data)
         if response.status not in (200, 201, 204):
-            raise explain(response, self._asked(Operation.WRITE), self._secrets())
+            raise await self._refusal(response, Operation.WRITE)
 
     async def delete(self, key: Key) -> None:
         """Remove an object; see `Store.delete`."""
         response = await self._send("DELETE", self._path(key))
         if response.status not in (200, 202, 204):
-            error = explain(response, self._asked(Operation.DELETE), self._secrets())
+            error = await self._refusal(response, Operation.DELETE)
             if error.provider_code != "NoSuchKey":
                 raise error
 
@@ -231,6 +238,11 @@ class S3Store(Store):
         again: Callable[[Response], bool] = is_passing,
     ) -> Response:
         place = self._place
+        credentials = await self._credentials()
+        # They go into headers, where a line break would be another header.
+        for value, member in ((credentials.access_key_id, self._names.access_key_id), (self._kms_key or "", "KMS key")):
+            if not value.isascii() or not value.isprintable() or " " in value:
+                raise CredentialsRefused(f"{member}: holds characters that it cannot have. Check how it was copied")
         encoded = sigv4.encode_query(query or {})
         signed = sigv4.sign_headers(
             method,
@@ -239,7 +251,7 @@ class S3Store(Store):
             encoded,
             headers or {},
             hashlib.sha256(body).hexdigest(),
-            self._credentials,
+            credentials,
             place.region,
             "s3",
             self._clock(),
@@ -257,6 +269,8 @@ class S3Store(Store):
 
     def _read_page(self, body: bytes, prefix: str, after: Key | None, limit: int) -> StorePage:
         page = parse_list_page(body)
+        url_encoded = page.page.get("EncodingType") == "url"
+        truncated = page.page.get("IsTruncated", "").lower() == "true"
         start = self._root + prefix
         cut = len(self._root)
         last = None if after is None else self._root + after
@@ -267,10 +281,10 @@ class S3Store(Store):
                 key = row["Key"]
                 size, modified = int(row["Size"]), _seconds(row["LastModified"])
             except (KeyError, ValueError):
-                raise NotS3("an object without key, size or time") from None
+                raise NotAListing("an object without key, size or time") from None
             if size < 0 or size > MAX_SIZE:
-                raise NotS3("an object of impossible size")
-            if page.url_encoded and ("%" in key or "+" in key):
+                raise NotAListing("an object of impossible size")
+            if url_encoded and ("%" in key or "+" in key):
                 # S3 writes a blank as "+", others as "%20"; all of them write "+" as "%2B".
                 name = unquote_to_bytes(key.replace("+", " "))
                 if len(name) > MAX_KEY:
@@ -291,7 +305,7 @@ class S3Store(Store):
             last = key
             unreadable_so_far = unreadable
             objects.append(StoredObject(key[cut:], size, modified, row.get("ETag", "").strip('"') or None))
-        if not page.truncated and len(objects) <= limit:
+        if not truncated and len(objects) <= limit:
             return StorePage(objects, None, unreadable)
         if not objects:
             if unreadable:
@@ -321,11 +335,12 @@ class S3Store(Store):
         return f"{self._place.bucket_path}/{sigv4.encode_path(self._root + key)}"
 
     def _asked(self, operation: Operation) -> Asked:
-        return Asked(operation, self._place.bucket, self._root, self._names)
+        return Asked(operation, self._place.bucket, self._root, self._names, S3)
 
-    def _secrets(self) -> tuple[str, ...]:
-        credentials = self._credentials
-        return (credentials.secret_access_key, credentials.session_token or "", credentials.access_key_id)
+    async def _refusal(self, response: Response, operation: Operation) -> StoreError:
+        used = await self._credentials()
+        secrets = (used.secret_access_key, used.session_token or "", used.access_key_id)
+        return explain(response, self._asked(operation), secrets)
 
 
 def _is_passing_or_cut_short(response: Response) -> bool:
@@ -333,7 +348,7 @@ def _is_passing_or_cut_short(response: Response) -> bool:
 
 
 def _refuse_long_key() -> NoReturn:
-    raise NotS3(f"a key of more than {MAX_KEY} bytes")
+    raise NotAListing(f"a key of more than {MAX_KEY} bytes")
 
 
 def _seconds(text: str) -> int:

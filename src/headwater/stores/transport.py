@@ -90,9 +90,14 @@ class Response(NamedTuple):
     body: bytes
 
 
+def is_passing_status(status: int) -> bool:
+    """Whether a status says that trying again may help: 429 and the 5xx, but for 501 and 505."""
+    return status == 429 or (status >= 500 and status not in (501, 505))
+
+
 def is_passing(response: Response) -> bool:
-    """Whether an answer's status says that trying again may help: 429 and the 5xx, but for 501 and 505."""
-    return response.status == 429 or (response.status >= 500 and response.status not in (501, 505))
+    """Whether an answer's status says that trying again may help."""
+    return is_passing_status(response.status)
 
 
 class _NotAgain(StoreUnavailable):
@@ -104,6 +109,7 @@ class _Host:
     gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PER_HOST))
     tokens: float = field(default_factory=lambda: RETRY_TOKENS)
     waiting: int = 0
+    facts: set[str] = field(default_factory=set)
 
 
 class Transport:
@@ -152,6 +158,7 @@ class Transport:
         operator: bool,
         max_body: int,
         again: Callable[[Response], bool] = is_passing,
+        idempotent: bool | None = None,
     ) -> Response:
         """Send a request and read the whole answer.
 
@@ -169,12 +176,14 @@ class Transport:
             operator: the operator of this server named the origin, not a user.
             max_body: bytes; a longer answer is an error.
             again: whether an answer calls for another attempt.
+            idempotent: whether the request may be sent again; None goes by the method.
 
         Raises:
             PlaceInvalid: the origin may not be contacted, is unknown, or does not answer as a store would.
             StoreUnavailable: it could not be reached or did not answer in time.
         """
         until = time.monotonic() + self._call_seconds
+        repeatable = method in IDEMPOTENT if idempotent is None else idempotent
         host = self._host(operator, origin)
         host.waiting += 1
         answer: Response | StoreError | None = None
@@ -194,12 +203,7 @@ class Transport:
                     host.tokens = min(host.tokens + 0.5, RETRY_TOKENS)
                     break
                 pause = _pause(attempt, answer)
-                if (
-                    method not in IDEMPOTENT
-                    or attempt == ATTEMPTS - 1
-                    or host.tokens < 1
-                    or time.monotonic() + pause >= until
-                ):
+                if not repeatable or attempt == ATTEMPTS - 1 or host.tokens < 1 or time.monotonic() + pause >= until:
                     break
                 host.tokens -= 1
                 await asyncio.sleep(pause)
@@ -209,6 +213,15 @@ class Transport:
         if isinstance(answer, StoreError):
             raise answer
         return answer
+
+    def knows(self, operator: bool, origin: Origin, fact: str) -> bool:
+        """Whether `fact` was learned of an origin, such as what its server does not offer."""
+        host = self._hosts.get((operator, origin))
+        return host is not None and fact in host.facts
+
+    def learn(self, operator: bool, origin: Origin, fact: str) -> None:
+        """Remember something of an origin, so that it need not be found out with each request."""
+        self._host(operator, origin).facts.add(fact)
 
     async def aclose(self) -> None:
         """Close all connections."""

@@ -6,7 +6,7 @@ import tracemalloc
 
 import pytest
 
-from headwater.stores.s3_xml import NotS3, is_cut_short, parse_error, parse_list_page
+from headwater.stores.listing_xml import NotAListing, is_cut_short, parse_error, parse_list_page
 from tests.stores.s3 import error_xml, list_xml
 
 LAUGHS = (
@@ -17,8 +17,7 @@ LAUGHS = (
 
 def test_a_page_is_read() -> None:
     page = parse_list_page(list_xml(["a", "b &amp; &#x1F98A; c"], truncated=True))
-    assert page.truncated
-    assert not page.url_encoded
+    assert page.page == {"IsTruncated": "true"}
     assert page.rows[1] == {
         "Key": "b & 🦊 c",
         "LastModified": "2024-01-02T03:04:05.678Z",
@@ -52,7 +51,7 @@ def test_long_texts_are_whole() -> None:
     ids=["laughs", "laughs-used", "external", "utf-16", "ebcdic"],
 )
 def test_document_types_are_refused_however_they_are_encoded(body: bytes) -> None:
-    with pytest.raises(NotS3):
+    with pytest.raises(NotAListing):
         parse_list_page(body)
     assert parse_error(body) == {}
 
@@ -71,12 +70,12 @@ def test_document_types_are_refused_however_they_are_encoded(body: bytes) -> Non
     ],
 )
 def test_what_is_no_list_page_is_refused(body: bytes) -> None:
-    with pytest.raises(NotS3):
+    with pytest.raises(NotAListing):
         parse_list_page(body)
 
 
 def test_a_page_holds_no_more_objects_than_any_server_sends() -> None:
-    with pytest.raises(NotS3, match="10000"):
+    with pytest.raises(NotAListing, match="10000"):
         parse_list_page(b"<ListBucketResult>" + b"<Contents/>" * 10_001 + b"</ListBucketResult>")
 
 
@@ -92,7 +91,7 @@ def test_a_page_holds_no_more_objects_than_any_server_sends() -> None:
 )
 def test_a_page_of_absurd_shape_is_refused(inside: bytes) -> None:
     """Only the rows were counted: a page of 16 MB could hold millions of elements, or attributes of one."""
-    with pytest.raises(NotS3, match="more than"):
+    with pytest.raises(NotAListing, match="more than"):
         parse_list_page(b"<ListBucketResult>" + inside + b"</ListBucketResult>")
 
 
@@ -103,7 +102,7 @@ def test_a_huge_tag_is_refused_before_its_attributes_are_made_objects(quoted: by
     body = b"<ListBucketResult>" + tag + b"</ListBucketResult>"
     tracemalloc.start()
     try:
-        with pytest.raises(NotS3, match="a tag of more than"):
+        with pytest.raises(NotAListing, match="a tag of more than"):
             parse_list_page(body)
         _, peak = tracemalloc.get_traced_memory()
     finally:
@@ -122,7 +121,7 @@ def test_every_cut_of_a_page_shows() -> None:
     for length in range(len(whole)):
         if length >= 6 or length == 0:
             assert is_cut_short(whole[:length]), length
-        with pytest.raises(NotS3):
+        with pytest.raises(NotAListing):
             parse_list_page(whole[:length])
 
 

@@ -7,7 +7,8 @@ import time
 import pytest
 
 from headwater.domain.errors import CredentialsRefused, ObjectNotFound, PlaceInvalid, StoreError, StoreUnavailable
-from headwater.stores.s3_errors import TABLE, Asked, Names, Operation, explain, plain
+from headwater.stores.refusals import TABLE, Asked, Names, Operation, explain, plain
+from headwater.stores.s3_answers import S3 as PROVIDER
 from headwater.stores.transport import Response
 from tests.stores.s3 import error_xml
 
@@ -23,7 +24,7 @@ def told(
     headers: dict[str, str] | None = None,
 ) -> StoreError:
     response = Response(status, headers or {}, body)
-    return explain(response, Asked(operation, "data", "train/", names), ["hush-hush"])
+    return explain(response, Asked(operation, "data", "train/", names, PROVIDER), ["hush-hush"])
 
 
 # What a person reads must name the provider's code, and what to change.
@@ -44,6 +45,7 @@ ROWS = [
     ("InvalidRegion", 400, PlaceInvalid, "check s3Region"),
     ("InvalidSecurity", 403, CredentialsRefused, "Check s3AccessKeyId"),
     ("InvalidToken", 400, CredentialsRefused, "token is not good"),
+    ("KeyTooLongError", 400, PlaceInvalid, "no object of this name"),
     ("MethodNotAllowed", 405, PlaceInvalid, "check s3Region"),
     ("NoSuchBucket", 404, PlaceInvalid, "no such bucket: check fullPath"),
     ("NoSuchKey", 404, ObjectNotFound, "no such object"),
@@ -157,7 +159,7 @@ def test_a_long_path_is_shown_whole() -> None:
     """It looks like a secret to the rule that hides those in a provider's words."""
     response = Response(403, {}, error_xml("AccessDenied"))
     root = "datasets/images/train/of/a/year/and/a/day/"
-    assert root in explain(response, Asked(Operation.READ, "data", root, S3)).message
+    assert root in explain(response, Asked(Operation.READ, "data", root, S3, PROVIDER)).message
 
 
 def test_a_providers_words_are_made_plain() -> None:

@@ -1,4 +1,4 @@
-"""Reading the XML that S3 answers with: list pages and errors.
+"""Reading the XML that S3 and Azure answer with: list pages and errors.
 
 The answers come from servers that users name, so they are hostile until shown otherwise: document types (and
 with them entities) are refused; elements, attributes, texts and depth are bounded; and nothing but the wanted
@@ -14,7 +14,7 @@ MAX_ROWS = 10_000
 """More objects than any server sends in one page."""
 
 MAX_ERROR_BODY = 64 * 2**10
-"""Bytes: no error document of S3 comes near."""
+"""Bytes: no error document comes near."""
 
 _MAX_TAGS = 40 * MAX_ROWS
 _MAX_DEPTH = 10
@@ -25,37 +25,55 @@ _MAX_TEXT = 8 * 2**10
 _CHUNK = 64 * 2**10
 """Bytes that are parsed at a time, and that no single tag exceeds."""
 
-_MEMBERS = frozenset({"Key", "LastModified", "Size", "ETag", "IsTruncated", "EncodingType"})
-_ERROR_MEMBERS = frozenset({"Code", "Message", "Region", "Endpoint"})
+_ERROR_MEMBERS = frozenset({"Code", "Message", "Region", "Endpoint", "AuthenticationErrorDetail", "HeaderName"})
 
 
-class NotS3(Exception):
-    """The body is not the XML that S3 answers with; the text says in what way."""
+class NotAListing(Exception):
+    """The body is not the XML that the store answers with; the text says in what way."""
+
+
+class Form(NamedTuple):
+    """What a provider calls the parts of a list page: its root, an object in it, and the members to keep."""
+
+    root: str
+    row: str
+    members: frozenset[str]
+
+
+S3 = Form(
+    "ListBucketResult",
+    "Contents",
+    frozenset({"Key", "LastModified", "Size", "ETag", "IsTruncated", "EncodingType", "KeyCount"}),
+)
 
 
 class ListPage(NamedTuple):
-    """A ListObjects answer as it stands. `rows` have the members Key, LastModified, Size and, often, ETag."""
+    """A list page as it stands: the members of each object, and those of the page itself.
+
+    An attribute of a member is kept as `Member@attribute`.
+    """
 
     rows: list[dict[str, str]]
-    truncated: bool
-    url_encoded: bool
+    page: dict[str, str]
 
 
-def is_cut_short(body: bytes) -> bool:
+def is_cut_short(body: bytes, form: Form = S3) -> bool:
     """Whether a body begins as a list page and lacks its end, which not every broken connection shows."""
-    begun = not body or body.lstrip(b"\xef\xbb\xbf \t\r\n")[:17].startswith((b"<?xml", b"<ListBucketResult"))
-    return begun and not body[-200:].rstrip().endswith((b"ListBucketResult>", b"Error>", b"html>", b"HTML>"))
+    root = form.root.encode()
+    begun = not body or body.lstrip(b"\xef\xbb\xbf \t\r\n")[:24].startswith((b"<?xml", b"<" + root))
+    return begun and not body[-200:].rstrip().endswith((root + b">", b"Error>", b"html>", b"HTML>"))
 
 
-def parse_list_page(body: bytes) -> ListPage:
-    """Read the answer to ListObjectsV2.
+def parse_list_page(body: bytes, form: Form = S3) -> ListPage:
+    """Read the answer to ListObjects or List Blobs.
 
     Raises:
-        NotS3: it is something else, or breaks off.
+        NotAListing: it is something else, or breaks off.
     """
     # A tag has three bytes at least: pages of usual size need no count.
     if len(body) > 3 * _MAX_TAGS and body.count(b"<") > _MAX_TAGS:
-        raise NotS3(f"more than {_MAX_TAGS} tags in one page")
+        raise NotAListing(f"more than {_MAX_TAGS} tags in one page")
+    _, row_name, members = form
     rows: list[dict[str, str]] = []
     page: dict[str, str] = {}
     current = page
@@ -67,12 +85,15 @@ def parse_list_page(body: bytes) -> ListPage:
         text = ""
         depth += 1
         if depth > _MAX_DEPTH:
-            raise NotS3(f"elements nested more than {_MAX_DEPTH} deep")
-        if attributes and len(attributes) > _MAX_ATTRIBUTES:
-            raise NotS3(f"more than {_MAX_ATTRIBUTES} attributes of one element")
-        if name == "Contents":
+            raise NotAListing(f"elements nested more than {_MAX_DEPTH} deep")
+        if attributes:
+            if len(attributes) > _MAX_ATTRIBUTES:
+                raise NotAListing(f"more than {_MAX_ATTRIBUTES} attributes of one element")
+            if name in members:
+                current |= {f"{name}@{attribute}": value for attribute, value in attributes.items()}
+        if name == row_name:
             if len(rows) == MAX_ROWS:
-                raise NotS3(f"more than {MAX_ROWS} objects in one page")
+                raise NotAListing(f"more than {MAX_ROWS} objects in one page")
             current = {}
             rows.append(current)
 
@@ -82,27 +103,27 @@ def parse_list_page(body: bytes) -> ListPage:
             # Only what exceeds the parser's buffer comes in pieces.
             data = text + data
             if len(data) > _MAX_TEXT:
-                raise NotS3(f"a text of more than {_MAX_TEXT} characters in one element")
+                raise NotAListing(f"a text of more than {_MAX_TEXT} characters in one element")
         text = data
 
     def end(name: str) -> None:
         nonlocal current, depth
         depth -= 1
-        if name in _MEMBERS:
+        if name in members:
             current[name] = text
-        elif name == "Contents":
+        elif name == row_name:
             current = page
 
     root = _parse(body, start, characters, end)
-    if root != "ListBucketResult":
-        raise NotS3(f"<{root[:40]}> where <ListBucketResult> was expected")
-    return ListPage(rows, page.get("IsTruncated", "").lower() == "true", page.get("EncodingType") == "url")
+    if root != form.root:
+        raise NotAListing(f"<{root[:40]}> where <{form.root}> was expected")
+    return ListPage(rows, page)
 
 
 def parse_error(body: bytes) -> dict[str, str]:
-    """Read an error body: Code, Message, and where a request should have gone (Region, Endpoint).
+    """Read an error body: Code, Message, and what else tells what to do (`_ERROR_MEMBERS`).
 
-    Empty where the body is not an S3 error.
+    Empty where the body is no such error.
     """
     if len(body) > MAX_ERROR_BODY:
         return {}
@@ -123,7 +144,7 @@ def parse_error(body: bytes) -> dict[str, str]:
 
     try:
         root = _parse(body, start, characters, end)
-    except NotS3:
+    except NotAListing:
         return {}
     # Some servers wrap it: <ErrorResponse><Error>…
     return found if root in ("Error", "ErrorResponse", "Response") else {}
@@ -143,21 +164,23 @@ def _parse(body: bytes, start: Any, characters: Any, end: Any) -> str:
         start(name, attributes)
 
     def refuse(*_: object) -> None:
-        raise NotS3("a document type, which S3 never sends")
+        raise NotAListing("a document type, which no store sends")
 
     parser.StartElementHandler = first
     parser.CharacterDataHandler = characters
     parser.EndElementHandler = end
     parser.StartDoctypeDeclHandler = refuse
     parser.EntityDeclHandler = refuse
+    # Azure begins its documents with a byte order mark.
+    body = body.removeprefix(b"\xef\xbb\xbf")
     try:
         # In pieces, since a handler sees a tag, and may refuse it, only once all its attributes were made objects.
         for at in range(0, len(body), _CHUNK):
             piece = body[at : at + _CHUNK]
             parser.Parse(piece)
             if at + len(piece) - parser.CurrentByteIndex > _CHUNK:
-                raise NotS3(f"a tag of more than {_CHUNK} bytes")
+                raise NotAListing(f"a tag of more than {_CHUNK} bytes")
         parser.Parse(b"", True)
     except expat.ExpatError as error:
-        raise NotS3(f"XML that cannot be read ({expat.ErrorString(error.code)})") from None
+        raise NotAListing(f"XML that cannot be read ({expat.ErrorString(error.code)})") from None
     return root

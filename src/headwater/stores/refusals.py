@@ -1,0 +1,298 @@
+"""What providers answer when they refuse, in this project's errors: which is whose fault, and what to change.
+
+`TABLE` is the one table of all their codes. A provider's file has a `Provider`, which says how its answers are read
+and what its permissions are called; the rest is here.
+
+Sources: "List of error codes" in the Amazon S3 API reference, "Errors" of AWS STS's AssumeRole, what MinIO, Ceph and
+Huawei OBS answer; "HTTP status and error codes for JSON" of Cloud Storage and RFC 6749, section 5.2; "Status and error
+codes" and "Blob Storage error codes" of Azure Storage.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping
+from enum import Enum
+from typing import NamedTuple
+
+from headwater.domain.errors import (
+    CredentialsRefused,
+    ObjectNotFound,
+    PlaceInvalid,
+    StoreError,
+    StoreUnavailable,
+)
+from headwater.stores.transport import Response, is_passing_status
+
+
+class Operation(Enum):
+    """What was asked of the store, as a text calls it; `{}` stands for the bucket or container."""
+
+    LIST = "list {}"
+    READ = "read an object of {}"
+    WRITE = "write an object to {}"
+    DELETE = "delete an object of {}"
+
+
+class Said(NamedTuple):
+    """What a provider's answer says.
+
+    `row` is where the table tells of it, where `code` alone does not decide; `region` and `endpoint` are where the
+    request should have gone; `foreign` says that the answer is not this provider's kind of answer at all.
+    """
+
+    status: int
+    code: str = ""
+    message: str = ""
+    region: str = ""
+    endpoint: str = ""
+    row: str = ""
+    foreign: bool = False
+
+
+class Provider(NamedTuple):
+    """A kind of storage, as far as refusals go.
+
+    Attributes:
+        protocol: what an endpoint that is something else does not speak.
+        read: reads an answer that is not a success.
+        grant: the advice for a refusal; `{permission}`, `{where}`, `{key_id}` and `{secret}` are filled in.
+        permissions: what the permission for each operation is called.
+        container: what a bucket is called.
+        absent_looks_refused: what is added to the advice for a refused read.
+    """
+
+    protocol: str
+    read: Callable[[Response, Operation], Said]
+    grant: str
+    permissions: Mapping[Operation, str]
+    container: str = "bucket"
+    absent_looks_refused: str = ""
+
+
+class Names(NamedTuple):
+    """How the texts call things: the store, and the config members or settings that a user would change."""
+
+    store: str
+    access_key_id: str
+    secret_access_key: str
+    endpoint: str
+    """Names what decides where requests go: `s3Region`, `obsEndpoint`, `HEADWATER_S3_ENDPOINT`."""
+    region: str | None = None
+    """Names the member that holds the region, where there is one."""
+
+
+class Asked(NamedTuple):
+    """One request, as far as an error text tells of it. `root` is the key prefix of the datasource."""
+
+    operation: Operation
+    bucket: str
+    root: str
+    names: Names
+    provider: Provider
+
+
+class Row(NamedTuple):
+    """One answer of the table: the error it becomes, and what to do about it."""
+
+    error: type[StoreError]
+    advice: str
+
+
+_KEY_ID = Row(CredentialsRefused, "Check {key_id}: the store does not know this access key, or it is disabled")
+_TOKEN = Row(CredentialsRefused, "The session has expired or its token is not good: new credentials are needed")
+_REGION = Row(PlaceInvalid, "{region_advice}")
+_BUSY = Row(StoreUnavailable, "The store asks for fewer requests; try again in a moment")
+_DOWN = Row(StoreUnavailable, "The store failed; try again in a moment")
+_GRANT = Row(CredentialsRefused, "{permission_advice}")
+_NO_CONTAINER = Row(PlaceInvalid, "There is no such {container}: check fullPath and {endpoint}")
+_NO_OBJECT = Row(ObjectNotFound, "There is no such object")
+_CONTAINER_NAME = Row(PlaceInvalid, "Check the {container}'s name in fullPath")
+_CLOCK = Row(
+    StoreUnavailable,
+    "The clock of this server and the store's are more than 15 minutes apart: the operator must set the clock",
+)
+_NOT_OFFERED = Row(PlaceInvalid, "The server does not offer this operation: check {endpoint}")
+_ARCHIVED = Row(PlaceInvalid, "The object is archived: restore it first")
+_KMS = Row(CredentialsRefused, "The KMS key of the bucket or datasource cannot be used with these credentials")
+_OBJECT_NAME = Row(PlaceInvalid, "The store allows no object of this name: check the path in fullPath")
+
+TABLE: dict[str, Row] = {
+    # S3, and what speaks its protocol.
+    "AccessDenied": _GRANT,
+    "AccountProblem": Row(CredentialsRefused, "The store's account has a problem: ask the provider"),
+    "AllAccessDisabled": Row(PlaceInvalid, "All access to this bucket has been disabled by the provider"),
+    "AuthorizationHeaderMalformed": _REGION,
+    "BadDigest": _DOWN,
+    "ExpiredToken": _TOKEN,
+    "ExpiredTokenException": _TOKEN,
+    "IllegalLocationConstraintException": _REGION,
+    "InternalError": _DOWN,
+    "InvalidAccessKeyId": _KEY_ID,
+    "InvalidBucketName": _CONTAINER_NAME,
+    "InvalidClientTokenId": _KEY_ID,
+    "InvalidObjectState": _ARCHIVED,
+    "InvalidRegion": _REGION,
+    "InvalidSecurity": _KEY_ID,
+    "InvalidToken": _TOKEN,
+    "KeyTooLongError": _OBJECT_NAME,
+    "MethodNotAllowed": _NOT_OFFERED,
+    "NoSuchBucket": _NO_CONTAINER,
+    "NoSuchKey": _NO_OBJECT,
+    "NotImplemented": _NOT_OFFERED,
+    "NotSignedUp": Row(CredentialsRefused, "The store's account is not signed up: ask the provider"),
+    "OperationAborted": _BUSY,
+    "PermanentRedirect": _REGION,
+    "RequestLimitExceeded": _BUSY,
+    "RequestTimeTooSkewed": _CLOCK,
+    "RequestTimeout": _DOWN,
+    "ServerBusy": _BUSY,
+    "ServiceUnavailable": _DOWN,
+    "SignatureDoesNotMatch": Row(
+        CredentialsRefused, "Check {secret}: it does not belong to this {key_id}, or was not copied exactly"
+    ),
+    "SlowDown": _BUSY,
+    "TemporaryRedirect": Row(
+        StoreUnavailable, "The bucket is new or moving, and not yet reachable in its region: try again later"
+    ),
+    "Throttling": _BUSY,
+    "ThrottlingException": _BUSY,
+    "TokenRefreshRequired": _TOKEN,
+    "TooManyRequests": _BUSY,
+    "UnauthorizedAccess": Row(CredentialsRefused, "These credentials belong to another partition: {region_advice}"),
+}
+"""By the provider's code. Codes that begin with `KMS.` are told apart below; others go by their status."""
+
+_long_run = re.compile(r"[A-Za-z0-9+/=_%]{40,}")
+_RUN = string.ascii_letters + string.digits + "+/=_%"
+_named_secret = re.compile(
+    # An Authorization header's value has several words, the others' have one. A name is looked for from its first
+    # character alone: from each of them, the time would grow with the square of its length.
+    r"\b(authorization)\s*[=:].*|(?<![\w-])([\w-]*(?:signature|credential|token|secret|password))\s*[=:]\s*\S+",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def explain(response: Response, asked: Asked, secrets: Iterable[str] = ()) -> StoreError:
+    """Turn an answer that is not a success into the error to raise.
+
+    Args:
+        response: the answer.
+        asked: what was asked.
+        secrets: texts that must not be repeated, should the answer hold them.
+    """
+    return explain_said(asked.provider.read(response, asked.operation), asked, secrets)
+
+
+def explain_said(said: Said, asked: Asked, secrets: Iterable[str] = ()) -> StoreError:
+    """As `explain`, for what a provider said by other means than an answer to a store's own request."""
+    names = asked.names
+    code = plain(said.code, secrets, 60)
+    message = plain(said.message, secrets, 200)
+    row = row_of(said)
+    advice = row.advice.format(
+        key_id=names.access_key_id,
+        secret=names.secret_access_key,
+        endpoint=names.endpoint,
+        container=asked.provider.container,
+        protocol=asked.provider.protocol,
+        permission_advice=_permission_advice(asked),
+        region_advice=_region_advice(asked, plain(said.region, secrets, 60), plain(said.endpoint, secrets, 100)),
+    )
+    provider = f"{code} ({message})" if code and message else code or f"HTTP status {said.status}"
+    return row.error(f"{names.store} did not {_doing(asked)}: {provider}. {advice}", code or None)
+
+
+def does_not_speak(asked: Asked, what: str) -> PlaceInvalid:
+    """A success whose body is not what the provider sends: a web page, a listing of another kind."""
+    return PlaceInvalid(
+        f"The endpoint does not speak {asked.provider.protocol}: asked to {_doing(asked)}, it answered {what}. "
+        f"Check {asked.names.endpoint}"
+    )
+
+
+def is_html(response: Response) -> bool:
+    """Whether the answer is a web page."""
+    start = response.body[:500].lstrip().lower()
+    if start.startswith((b"<!doctype html", b"<html")):
+        return True
+    return "html" in response.headers.get("content-type", "") and not start.startswith(b"<?xml")
+
+
+def row_of(said: Said) -> Row:
+    """The row of the table that tells of an answer, or what its status says."""
+    row = TABLE.get(said.row) or TABLE.get(said.code)
+    if row is not None:
+        return row
+    if said.code.startswith("KMS."):
+        return _KMS
+    if said.status in (301, 302, 303, 307, 308):
+        return _REGION
+    if is_passing_status(said.status):
+        return _BUSY if said.status in (429, 503) else _DOWN
+    if said.foreign:
+        return Row(PlaceInvalid, "This endpoint does not speak {protocol}: check {endpoint}")
+    if said.status in (401, 403):
+        return _GRANT
+    if said.status == 404:
+        return Row(PlaceInvalid, "There is nothing at this address: check fullPath and {endpoint}")
+    return Row(PlaceInvalid, "Check fullPath and {endpoint}")
+
+
+def plain(text: str, secrets: Iterable[str] = (), limit: int = 200) -> str:
+    """Make a provider's words fit for a text of ours: one short line that holds no secret."""
+    for secret in secrets:
+        # A very short one would take ordinary words apart, and protects nothing.
+        if len(secret) >= 4:
+            text = text.replace(secret, "…")
+    cut = text[: 4 * limit]
+    # The run at the cut may be the start of a long one.
+    text = text if len(text) == len(cut) else cut.rstrip(_RUN) + "…"
+    # Signatures (64 hex digits), secret keys (40 characters) and tokens are long runs of these; words are not.
+    text = _long_run.sub("…", text)
+    text = _named_secret.sub(r"\1\2=…", text)
+    return _one_line(text, limit).rstrip(".")
+
+
+def shown(name: str) -> str:
+    """A bucket or path in quotes, without characters that would break a line."""
+    return f"'{_one_line(name, 200)}'"
+
+
+def _one_line(text: str, limit: int) -> str:
+    text = "".join(" " if unicodedata.category(char)[0] in "CZ" else char for char in text)
+    text = " ".join(text.split())
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _doing(asked: Asked) -> str:
+    return asked.operation.value.format(f"the {asked.provider.container} {shown(asked.bucket)}")
+
+
+def _permission_advice(asked: Asked) -> str:
+    where = (
+        f"on the {asked.provider.container} {shown(asked.bucket)}"
+        if asked.operation is Operation.LIST
+        else f"on the path {shown(f'{asked.bucket}/{asked.root}*')}"
+    )
+    advice = asked.provider.grant.format(
+        permission=asked.provider.permissions[asked.operation],
+        where=where,
+        key_id=asked.names.access_key_id,
+        secret=asked.names.secret_access_key,
+    )
+    if asked.operation is Operation.READ:
+        advice += asked.provider.absent_looks_refused
+    return advice
+
+
+def _region_advice(asked: Asked, region: str, endpoint: str) -> str:
+    if region and asked.names.region:
+        return f"The bucket is in another region: set {asked.names.region} to {region}"
+    if region:
+        return f"The bucket is in the region {region}: check {asked.names.endpoint}"
+    if endpoint:
+        return f"The bucket answers at {endpoint}: check {asked.names.endpoint}. Redirects are not followed"
+    return f"The bucket is elsewhere: check {asked.names.endpoint}. Redirects are not followed"

@@ -1,0 +1,40 @@
+"""How S3, and what speaks its protocol, says no (`refusals` has the table)."""
+
+from __future__ import annotations
+
+import re
+
+from headwater.stores.listing_xml import parse_error
+from headwater.stores.refusals import Operation, Provider, Said, is_html
+from headwater.stores.transport import Response
+
+
+def read_refusal(response: Response, _: Operation) -> Said:
+    """Read an answer that is not a success."""
+    said = parse_error(response.body)
+    code, message = said.get("Code", ""), said.get("Message", "")
+    region = response.headers.get("x-amz-bucket-region", "") or said.get("Region", "")
+    if not region:
+        # "the region 'us-east-1' is wrong; expecting 'eu-west-1'"
+        expecting = re.search(r"expecting '([a-z0-9-]{1,40})'", message[:2000])
+        region = expecting[1] if expecting else ""
+    endpoint = said.get("Endpoint", "")
+    if not endpoint:
+        found = re.match(r"https?://[^/?#\s]+", response.headers.get("location", ""))
+        endpoint = found[0] if found else ""
+    foreign = is_html(response) or (not code and bool(response.body.strip()))
+    return Said(response.status, code, message, region, endpoint, foreign=foreign)
+
+
+S3 = Provider(
+    "S3",
+    read_refusal,
+    "Allow {permission} {where} for this {key_id}",
+    {
+        Operation.LIST: "s3:ListBucket",
+        Operation.READ: "s3:GetObject",
+        Operation.WRITE: "s3:PutObject",
+        Operation.DELETE: "s3:DeleteObject",
+    },
+    absent_looks_refused="; without s3:ListBucket an absent object is refused like this too",
+)
