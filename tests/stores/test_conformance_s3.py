@@ -134,7 +134,7 @@ class OnMoto(StoreConformance):
     bucket: ClassVar[type[S3Bucket]] = MotoBucket
 
     @pytest.fixture
-    async def prepared(self, moto: str, moto_client: S3Client, transport: Transport) -> AsyncIterator[Prepared]:  # type: ignore[override]
+    async def prepared(self, moto: str, moto_client: S3Client, transport: Transport) -> AsyncIterator[Prepared]:
         with FaultProxy(moto) as proxy:
             yield self.bucket(moto_client, proxy, transport)
 
@@ -145,7 +145,7 @@ class OnRclone(StoreConformance):
     bucket: ClassVar[type[S3Bucket]] = RcloneBucket
 
     @pytest.fixture
-    async def prepared(self, rclone: str, transport: Transport) -> AsyncIterator[Prepared]:  # type: ignore[override]
+    async def prepared(self, rclone: str, transport: Transport) -> AsyncIterator[Prepared]:
         with FaultProxy(rclone) as proxy, s3_client(rclone) as client:
             yield self.bucket(client, proxy, transport)
 
