@@ -10,8 +10,10 @@ import pytest
 
 from headwater.stores import transport as transport_module
 from headwater.stores.egress import Egress
+from headwater.stores.renewal import Renewed
 from headwater.stores.transport import Transport
 from tests.servers import moto_server, rclone_s3, s3_client
+from tests.stores.gcs_server import GcsServer
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -58,3 +60,18 @@ async def transport() -> AsyncIterator[Transport]:
     transport = Transport(Egress.parse("127.0.0.1"))
     yield transport
     await transport.aclose()
+
+
+@pytest.fixture
+def gcs() -> Iterator[GcsServer]:
+    """Cloud Storage, with one empty bucket named `bucket`."""
+    with GcsServer() as gcs:
+        yield gcs
+
+
+@pytest.fixture
+async def tokens() -> AsyncIterator[Renewed[str]]:
+    """What a server keeps access tokens in."""
+    tokens: Renewed[str] = Renewed()
+    yield tokens
+    await tokens.aclose()

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import pytest
 
-from headwater.domain.errors import CredentialsRefused, ObjectNotFound, PlaceInvalid, StoreError, StoreUnavailable
-from headwater.stores.refusals import TABLE, Asked, Names, Operation, explain, plain
+from headwater.domain.errors import (
+    CredentialsRefused,
+    ObjectNotFound,
+    OverwriteRefused,
+    PlaceInvalid,
+    StoreError,
+    StoreUnavailable,
+)
+from headwater.stores.gcs import CONFIGURED as GCS
+from headwater.stores.gcs_answers import GCS as GCS_PROVIDER
+from headwater.stores.gcs_credentials import read_token_refusal
+from headwater.stores.refusals import TABLE, Asked, Names, Operation, explain, explain_said, plain
 from headwater.stores.s3_answers import S3 as PROVIDER
 from headwater.stores.transport import Response
 from tests.stores.s3 import error_xml
@@ -74,6 +85,143 @@ ROWS = [
 ]
 
 
+def json_error(reason: str, message: str = "Said by the provider.") -> bytes:
+    """An error of Cloud Storage's JSON API."""
+    errors = [{"domain": "global", "reason": reason, "message": message}]
+    return json.dumps({"error": {"code": 400, "message": message, "errors": errors}}).encode()
+
+
+LIST, READ, WRITE, DELETE = Operation
+NO_DELETE = "x@y.test does not have storage.objects.delete access to the Google Cloud Storage object."
+NO_PROJECT = "Bucket is a requester pays bucket but no user project provided."
+NO_BILLING = "The billing account for the owning project is disabled in state absent"
+NO_BUCKET = "The specified bucket does not exist."
+
+# The row, the reason, the status, the message, the operation, and what becomes of it.
+GCS_ROWS = [
+    ("accessNotConfigured", "", 403, "x", LIST, CredentialsRefused, "Enable the Cloud Storage API"),
+    ("accountDisabled", "", 403, NO_BILLING, LIST, CredentialsRefused, "no billing account"),
+    ("accountDisabled", "forbidden", 403, NO_BILLING, WRITE, CredentialsRefused, "no billing account"),
+    ("authError", "", 401, "Invalid Credentials", READ, CredentialsRefused, "does not take the access token"),
+    ("authenticationRequiredRequesterPays", "", 401, "x", LIST, PlaceInvalid, "turn off requester pays"),
+    ("backendError", "", 503, "x", LIST, StoreUnavailable, "try again"),
+    ("conflict", "", 409, "x", WRITE, StoreUnavailable, "fewer requests"),
+    ("dailyLimitExceeded", "", 403, "x", LIST, StoreUnavailable, "fewer requests"),
+    ("forbidden", "", 403, "x", LIST, CredentialsRefused, "Allow storage.objects.list on the bucket 'data' for the"),
+    ("forbidden", "", 403, "x", READ, CredentialsRefused, "Allow storage.objects.get on the path 'data/train/*' for"),
+    ("forbidden", "", 403, "x", READ, CredentialsRefused, "without storage.objects.list an absent object is refused"),
+    ("forbidden", "", 403, "x", WRITE, CredentialsRefused, "Allow storage.objects.create on the path 'data/train/*'"),
+    ("forbidden", "", 403, NO_DELETE, DELETE, CredentialsRefused, "Allow storage.objects.delete on the path"),
+    ("forbidden to replace", "forbidden", 403, NO_DELETE, WRITE, OverwriteRefused, "needs storage.objects.delete too"),
+    ("insufficientPermissions", "", 403, "x", LIST, CredentialsRefused, "Allow storage.objects.list"),
+    ("internalError", "", 500, "x", LIST, StoreUnavailable, "try again"),
+    ("invalid", "", 400, "x", LIST, PlaceInvalid, "check fullPath"),
+    ("invalidArgument", "", 400, "x", LIST, PlaceInvalid, "check fullPath"),
+    ("invalidParameter", "", 400, "x", LIST, PlaceInvalid, "check fullPath"),
+    ("methodNotAllowed", "", 405, "x", LIST, PlaceInvalid, "check HEADWATER_GCS_ENDPOINT"),
+    ("notFound", "", 404, "No such object: data/a", READ, ObjectNotFound, "no such object"),
+    ("notFound", "", 404, "No such object: data/No such bucket", DELETE, ObjectNotFound, "no such object"),
+    ("notFound bucket", "notFound", 404, NO_BUCKET, READ, PlaceInvalid, "no such bucket: check fullPath"),
+    ("notFound bucket", "notFound", 404, "Not Found", LIST, PlaceInvalid, "no such bucket: check fullPath"),
+    ("notFound bucket", "notFound", 404, "Not Found", WRITE, PlaceInvalid, "no such bucket: check fullPath"),
+    ("objectUnderActiveHold", "", 403, "x", WRITE, OverwriteRefused, "hold or retention policy"),
+    ("quotaExceeded", "", 403, "x", LIST, StoreUnavailable, "fewer requests"),
+    ("rateLimitExceeded", "", 429, "x", LIST, StoreUnavailable, "fewer requests"),
+    ("required", "", 401, "Login Required", LIST, CredentialsRefused, "does not take the access token"),
+    ("retentionPolicyNotMet", "", 403, "x", WRITE, OverwriteRefused, "hold or retention policy"),
+    ("userProjectMissing", "required", 400, NO_PROJECT, LIST, PlaceInvalid, "turn off requester pays"),
+    ("userRateLimitExceeded", "", 403, "x", LIST, StoreUnavailable, "fewer requests"),
+    ("a reason to come", "", 400, "x", LIST, PlaceInvalid, "Check fullPath"),
+    ("a reason to come", "", 403, "x", LIST, CredentialsRefused, "Allow storage.objects.list"),
+    ("a reason to come", "", 500, "x", LIST, StoreUnavailable, "try again"),
+]
+
+
+@pytest.mark.parametrize(("row", "reason", "status", "message", "operation", "kind", "advice"), GCS_ROWS)
+def test_a_reason_of_cloud_storage_is_named_and_explained(
+    row: str, reason: str, status: int, message: str, operation: Operation, kind: type[StoreError], advice: str
+) -> None:
+    reason = reason or row
+    response = Response(status, {}, json_error(reason, message))
+    error = explain(response, Asked(operation, "data", "train/", GCS, GCS_PROVIDER))
+    assert type(error) is kind
+    assert error.provider_code == reason
+    assert error.message.startswith("GCS did not ")
+    assert f"'data': {reason} ({message.rstrip('.')}). " in error.message
+    assert advice in error.message
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "kind", "code"),
+    [
+        (404, "No such object: data/a", ObjectNotFound, "notFound"),
+        (404, NO_BUCKET, PlaceInvalid, "notFound"),
+        (403, "x@y.test does not have storage.objects.get access to it.", CredentialsRefused, "forbidden"),
+        (401, "Invalid Credentials", CredentialsRefused, "authError"),
+        (404, "The page is not here", PlaceInvalid, None),
+        (404, "<html>Not here</html>", PlaceInvalid, None),
+        (503, "", StoreUnavailable, None),
+    ],
+)
+def test_a_refused_download_is_plain_text(status: int, message: str, kind: type[StoreError], code: str | None) -> None:
+    """Cloud Storage calls it HTML, and it is none."""
+    response = Response(status, {"content-type": "text/html; charset=UTF-8"}, message.encode())
+    error = explain(response, Asked(Operation.READ, "data", "train/", GCS, GCS_PROVIDER))
+    assert type(error) is kind
+    assert error.provider_code == code
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"<html>", b"not json", b'{"detail": "x"}', b'{"error": "x"}', b"[" * 60_000, b'{"error": {"message": "\xff'],
+)
+@pytest.mark.parametrize("operation", [LIST, WRITE])
+def test_what_is_no_error_of_cloud_storage_is_told_so(body: bytes, operation: Operation) -> None:
+    error = explain(Response(404, {}, body), Asked(operation, "data", "", GCS, GCS_PROVIDER))
+    assert type(error) is PlaceInvalid
+    assert "does not speak Cloud Storage's JSON API: check HEADWATER_GCS_ENDPOINT" in error.message
+
+
+TOO_LATE = "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe. Check your iat"
+
+TOKEN_ROWS = [
+    ("access_denied", "", 400, "x", CredentialsRefused, "administrators decide"),
+    ("admin_policy_enforced", "", 400, "x", CredentialsRefused, "administrators decide"),
+    ("deleted_client", "", 401, "x", CredentialsRefused, "Check gcsCredentials"),
+    ("disabled_client", "", 401, "x", CredentialsRefused, "Check gcsCredentials"),
+    ("internal_failure", "", 500, "x", StoreUnavailable, "try again"),
+    ("invalid_client", "", 401, "x", CredentialsRefused, "Check gcsCredentials"),
+    ("invalid_grant", "", 400, "Invalid JWT Signature.", CredentialsRefused, "deleted or disabled"),
+    ("invalid_grant", "", 400, "Invalid grant: account not found", CredentialsRefused, "Check gcsCredentials"),
+    ("invalid_grant by the clock", "invalid_grant", 400, TOO_LATE, StoreUnavailable, "must set this server's clock"),
+    ("invalid_request", "", 400, "x", PlaceInvalid, "no token endpoint"),
+    ("invalid_scope", "", 400, "x", CredentialsRefused, "Check gcsCredentials"),
+    ("org_internal", "", 403, "x", CredentialsRefused, "administrators decide"),
+    ("rate_limit_exceeded", "", 429, "x", StoreUnavailable, "fewer requests"),
+    ("server_error", "", 503, "x", StoreUnavailable, "try again"),
+    ("temporarily_unavailable", "", 400, "x", StoreUnavailable, "try again"),
+    ("unauthorized_client", "", 401, "x", CredentialsRefused, "Check gcsCredentials"),
+    ("unsupported_grant_type", "", 400, "x", PlaceInvalid, "no token endpoint"),
+    ("something_new", "", 400, "x", CredentialsRefused, "Check gcsCredentials"),
+    ("something_new", "", 502, "x", StoreUnavailable, "try again"),
+    # A token endpoint has no say in what is there.
+    ("NoSuchKey", "", 404, "x", CredentialsRefused, "Check gcsCredentials"),
+]
+
+
+@pytest.mark.parametrize(("row", "code", "status", "message", "kind", "advice"), TOKEN_ROWS)
+def test_an_error_of_a_token_endpoint_is_explained(
+    row: str, code: str, status: int, message: str, kind: type[StoreError], advice: str
+) -> None:
+    code = code or row
+    body = json.dumps({"error": code, "error_description": message}).encode()
+    said = read_token_refusal(Response(status, {}, body))
+    error = explain_said(said, Asked(Operation.LIST, "data", "", GCS, GCS_PROVIDER))
+    assert type(error) is kind
+    assert error.provider_code == code
+    assert advice in error.message
+
+
 @pytest.mark.parametrize(("code", "status", "kind", "advice"), ROWS)
 def test_a_code_is_named_and_explained(code: str, status: int, kind: type[StoreError], advice: str) -> None:
     error = told(status, error_xml(code))
@@ -84,7 +232,8 @@ def test_a_code_is_named_and_explained(code: str, status: int, kind: type[StoreE
 
 
 def test_every_row_of_the_table_is_tested() -> None:
-    assert set(TABLE) <= {code for code, *_ in ROWS}
+    told_of = {code for code, *_ in ROWS} | {code for code, *_ in GCS_ROWS} | {code for code, *_ in TOKEN_ROWS}
+    assert set(TABLE) <= told_of
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from typing import NamedTuple
 from headwater.domain.errors import (
     CredentialsRefused,
     ObjectNotFound,
+    OverwriteRefused,
     PlaceInvalid,
     StoreError,
     StoreUnavailable,
@@ -119,6 +120,25 @@ _ARCHIVED = Row(PlaceInvalid, "The object is archived: restore it first")
 _KMS = Row(CredentialsRefused, "The KMS key of the bucket or datasource cannot be used with these credentials")
 _OBJECT_NAME = Row(PlaceInvalid, "The store allows no object of this name: check the path in fullPath")
 
+_SERVICE_ACCOUNT = Row(
+    CredentialsRefused,
+    "Check {secret}: the service account or its key was deleted or disabled, or the file was altered. Make a new key",
+)
+_NO_TOKEN = Row(
+    CredentialsRefused, "Check {secret}: Google gives this service account no access, as its administrators decide"
+)
+_TOKEN_REFUSED = Row(
+    CredentialsRefused,
+    "Google does not take the access token: check that the service account of {secret} is enabled and its key is there",
+)
+_REQUESTER_PAYS = Row(
+    PlaceInvalid, "Who asks pays for this bucket, and this server names no project to bill: turn off requester pays"
+)
+_ARGUMENT = Row(PlaceInvalid, "The store takes no such name: check fullPath")
+_KEPT = Row(
+    OverwriteRefused, "The bucket keeps the object as it is (a hold or retention policy): ask the bucket's owner"
+)
+
 TABLE: dict[str, Row] = {
     # S3, and what speaks its protocol.
     "AccessDenied": _GRANT,
@@ -162,6 +182,58 @@ TABLE: dict[str, Row] = {
     "TokenRefreshRequired": _TOKEN,
     "TooManyRequests": _BUSY,
     "UnauthorizedAccess": Row(CredentialsRefused, "These credentials belong to another partition: {region_advice}"),
+    # Cloud Storage, by its reasons. Two words: the reason, and what else the answer says.
+    "accessNotConfigured": Row(
+        CredentialsRefused, "Enable the Cloud Storage API in the project of the service account of {secret}"
+    ),
+    "accountDisabled": Row(
+        CredentialsRefused, "The bucket's project has no billing account, or is disabled: ask its owner"
+    ),
+    "authError": _TOKEN_REFUSED,
+    "authenticationRequiredRequesterPays": _REQUESTER_PAYS,
+    "backendError": _DOWN,
+    "conflict": _BUSY,
+    "dailyLimitExceeded": _BUSY,
+    "forbidden": _GRANT,
+    "forbidden to replace": Row(
+        OverwriteRefused,
+        "There is an object of this name, and replacing it needs storage.objects.delete too: allow that for the "
+        "service account of {secret}",
+    ),
+    "insufficientPermissions": _GRANT,
+    "internalError": _DOWN,
+    "invalid": _ARGUMENT,
+    "invalidArgument": _ARGUMENT,
+    "invalidParameter": _ARGUMENT,
+    "methodNotAllowed": _NOT_OFFERED,
+    "notFound": _NO_OBJECT,
+    "notFound bucket": Row(PlaceInvalid, "There is no such {container}: check fullPath"),
+    "objectUnderActiveHold": _KEPT,
+    "quotaExceeded": _BUSY,
+    "rateLimitExceeded": _BUSY,
+    "required": _TOKEN_REFUSED,
+    "retentionPolicyNotMet": _KEPT,
+    "userProjectMissing": _REQUESTER_PAYS,
+    "userRateLimitExceeded": _BUSY,
+    # Google's token endpoint.
+    "access_denied": _NO_TOKEN,
+    "admin_policy_enforced": _NO_TOKEN,
+    "deleted_client": _SERVICE_ACCOUNT,
+    "disabled_client": _SERVICE_ACCOUNT,
+    "internal_failure": _DOWN,
+    "invalid_client": _SERVICE_ACCOUNT,
+    "invalid_grant": _SERVICE_ACCOUNT,
+    "invalid_grant by the clock": Row(
+        StoreUnavailable, "The clocks of this server and Google's differ: the operator must set this server's clock"
+    ),
+    "invalid_request": Row(PlaceInvalid, "This is no token endpoint of Google's: check {endpoint}"),
+    "invalid_scope": _NO_TOKEN,
+    "org_internal": _NO_TOKEN,
+    "rate_limit_exceeded": _BUSY,
+    "server_error": _DOWN,
+    "temporarily_unavailable": _DOWN,
+    "unauthorized_client": _NO_TOKEN,
+    "unsupported_grant_type": Row(PlaceInvalid, "This is no token endpoint of Google's: check {endpoint}"),
 }
 """By the provider's code. Codes that begin with `KMS.` are told apart below; others go by their status."""
 

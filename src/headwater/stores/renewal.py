@@ -18,7 +18,7 @@ MOST = 1000
 """Values that are kept; the one that was not asked for for the longest time is forgotten first."""
 
 COOL_DOWN = 30.0
-"""Seconds between two attempts to renew a value that is still good."""
+"""Seconds between two attempts to renew a value that is still good, and between two values that are refused."""
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +36,7 @@ class _Entry(Generic[T]):
         self.leased: Leased[T] | None = None
         self.fetching: asyncio.Task[Leased[T]] | None = None
         self.not_before = 0.0
+        self.fetched = 0.0
 
 
 class Renewed(Generic[T]):
@@ -75,6 +76,20 @@ class Renewed(Generic[T]):
         # One who gives up must not end it for the others.
         return (await asyncio.shield(task)).value
 
+    def forget(self, key: Hashable, value: T) -> bool:
+        """Take back a value that is refused before its time; whether `get` may bring another one.
+
+        However many say so of one value, it is fetched anew once. One that was fetched less than `COOL_DOWN` seconds
+        ago stays: another would be refused as well, and each request would cost a fetch.
+        """
+        entry = self._entries.get(key)
+        if entry is None or entry.leased is None or entry.leased.value != value:
+            return True
+        if self._clock() < entry.fetched + COOL_DOWN:
+            return False
+        entry.leased = None
+        return True
+
     async def aclose(self) -> None:
         """Give up what is being fetched."""
         tasks = [entry.fetching for entry in self._entries.values() if entry.fetching is not None]
@@ -92,8 +107,9 @@ class Renewed(Generic[T]):
 
     async def _fetch(self, entry: _Entry[T], fetch: Callable[[], Awaitable[Leased[T]]]) -> Leased[T]:
         try:
-            entry.leased = await fetch()
-            return entry.leased
+            entry.leased = leased = await fetch()
+            entry.fetched = self._clock()
+            return leased
         except StoreError as error:
             entry.not_before = self._clock() + COOL_DOWN
             if entry.leased is not None:

@@ -1,0 +1,336 @@
+"""The key file of a service account, and the access tokens that it is good for.
+
+Sources: "Using OAuth 2.0 for Server to Server Applications" of Google (HTTP/REST), RFC 7523, RFC 6749.
+
+The assertion is google-auth's. Its own exchange of the assertion for a token is not used: it repeats failed requests on
+its own with pauses of seconds, and asks further addresses about the account, none of which a caller can bound.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from urllib.parse import urlencode
+
+import msgspec
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from google.auth import crypt, jwt
+
+from headwater.domain.errors import CredentialsRefused, PlaceInvalid, StoreError
+from headwater.stores.egress import SETTING, Egress
+from headwater.stores.gcs_answers import UNREADABLE
+from headwater.stores.gcs_signing import in_thread
+from headwater.stores.listing_xml import MAX_ERROR_BODY
+from headwater.stores.refusals import Said, is_html, plain, row_of
+from headwater.stores.renewal import Leased, Renewed
+from headwater.stores.transport import Origin, Response, Transport, is_passing, parse_endpoint
+
+SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
+AUDIENCE = "https://oauth2.googleapis.com/token"
+"""What assertions are addressed to, wherever they are sent ("this value is always …")."""
+
+GOOGLE_HOSTS = frozenset({"oauth2.googleapis.com", "accounts.google.com", "www.googleapis.com"})
+"""The hosts that a `token_uri` of Google's has."""
+
+ASSERTION_LIFE = 3600
+LONGEST_LIFE = 43_200
+"""Seconds that any access token lives (twelve hours, where an organisation allows that; an hour otherwise)."""
+
+MAX_KEY_FILE = 32 * 2**10
+MAX_PEM = 4 * 2**10
+"""Bytes: a key of 4,096 bits is 3.3 kB. Checking a longer one, which Google never makes, takes many seconds."""
+
+FEWEST_BITS = 1024
+MOST_KEY_FILES = 256
+"""Key files whose private key is kept ready; checking one takes 50 ms."""
+
+_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+_KINDS = {
+    "authorized_user": "the credentials of a user",
+    "external_account": "the configuration of a workload identity federation",
+    "external_account_authorized_user": "the credentials of a user of a workforce",
+    "impersonated_service_account": "the impersonation of a service account",
+    "gdch_service_account": "a service account of Google Distributed Cloud",
+}
+_email = re.compile(r"[\x21-\x3f\x41-\x7e]{1,200}@[\x21-\x3f\x41-\x7e]{1,200}").fullmatch
+_plain_word = re.compile(r"[\x21-\x7e]{1,200}").fullmatch
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFile:
+    """A service account's key; its repr shows nothing of it.
+
+    `digest` is that of the whole text, and tells the file from every other. `token_origin` and `token_target` are where
+    access tokens are asked for.
+    """
+
+    email: str = field(repr=False)
+    key_id: str = field(repr=False)
+    digest: str = field(repr=False)
+    token_origin: Origin = field(repr=False)
+    token_target: str = field(repr=False)
+    _pem: _Pem = field(repr=False)
+
+    async def private_key(self, member: str) -> RSAPrivateKey:
+        """The private key.
+
+        Args:
+            member: the config member or setting that holds the file, for the error text.
+
+        Raises:
+            CredentialsRefused: it cannot be read, or is none that Google makes.
+        """
+        loaded = self._pem.loaded
+        found = await in_thread(self._pem.load) if loaded is None else loaded
+        if isinstance(found, str):
+            raise CredentialsRefused(f"{member}: private_key of the key file {found}. Make a new key, copy all of it")
+        return found
+
+
+class _Pem:
+    """A private key as text, read once, when it is first needed: that takes long enough to be felt."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._lock = threading.Lock()
+        self.loaded: RSAPrivateKey | str | None = None
+
+    def load(self) -> RSAPrivateKey | str:
+        """The key, or what is wrong with it."""
+        with self._lock:
+            if self.loaded is None:
+                self.loaded = _load(self._text)
+                self._text = ""
+            return self.loaded
+
+
+def read_key_file(text: str, member: str, egress: Egress) -> KeyFile:
+    """Read a key file in JSON. Quick: its private key is looked at when it is needed.
+
+    Args:
+        text: what the file holds.
+        member: the config member or setting that holds it, for error texts.
+        egress: says which hosts beside Google's may be asked for tokens.
+
+    Raises:
+        CredentialsRefused: it is not the key file of a service account; no text repeats anything of it.
+        PlaceInvalid: it would have tokens asked for elsewhere than at Google.
+    """
+    digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+    with _key_files_lock:
+        known = _key_files.get(digest)
+        if known is not None:
+            _key_files.move_to_end(digest)
+    key_file = known or _parse(text, digest, member)
+    _check_token_host(key_file.token_origin, member, egress)
+    with _key_files_lock:
+        _key_files.setdefault(digest, key_file)
+        if len(_key_files) > MOST_KEY_FILES:
+            _key_files.popitem(last=False)
+        return _key_files.get(digest, key_file)
+
+
+class AccessTokens:
+    """Access tokens of one service account, fetched once for all who need them and renewed before they expire.
+
+    Args:
+        transport: what requests go through.
+        key_file: of the service account.
+        member: the config member or setting that holds the key file, for error texts.
+        tokens: keeps them.
+        clock: gives Unix seconds.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        key_file: KeyFile,
+        member: str,
+        tokens: Renewed[str],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._transport = transport
+        self._key_file = key_file
+        self._member = member
+        self._tokens = tokens
+        self._clock = clock
+        self._key = ("gcs", key_file.digest, str(key_file.token_origin), key_file.token_target, SCOPE)
+
+    async def get(self) -> str:
+        """A token.
+
+        Raises:
+            StoreError: there is none to be had.
+        """
+        return await self._tokens.get(self._key, self._fetch)
+
+    def refused(self, token: str) -> bool:
+        """Take note that the store does not take a token; whether `get` may bring one that it takes."""
+        return self._tokens.forget(self._key, token)
+
+    async def _fetch(self) -> Leased[str]:
+        key_file = self._key_file
+        private_key = await key_file.private_key(self._member)
+        assertion = await in_thread(_make_assertion, key_file, private_key, int(self._clock()))
+        response = await self._transport.request(
+            "POST",
+            key_file.token_origin,
+            key_file.token_target,
+            {"content-type": "application/x-www-form-urlencoded", "accept": "application/json"},
+            urlencode({"grant_type": _GRANT, "assertion": assertion}).encode(),
+            operator=False,
+            max_body=MAX_ERROR_BODY,
+            again=_is_passing,
+            # Another token does no harm.
+            idempotent=True,
+        )
+        if response.status != 200:
+            raise self._refusal(response, assertion)
+        try:
+            answer = _tokens.decode(response.body)
+            life = min(int(answer.expires_in), LONGEST_LIFE)
+        except (*UNREADABLE, ValueError):
+            raise self._no_token_endpoint() from None
+        if life < 1 or not answer.access_token.isascii() or not re.fullmatch(r"[\x21-\x7e]+", answer.access_token):
+            raise self._no_token_endpoint()
+        now = self._clock()
+        # Not given out in its last moments: requests take a while.
+        return Leased(answer.access_token, now + life / 2, now + life - min(60.0, life / 10))
+
+    def _no_token_endpoint(self) -> PlaceInvalid:
+        return PlaceInvalid(
+            f"{self._key_file.token_origin} answered with no access token. Check token_uri in {self._member}"
+        )
+
+    def _refusal(self, response: Response, assertion: str) -> StoreError:
+        said = read_token_refusal(response)
+        secrets = (assertion,)
+        code, message = plain(said.code, secrets, 60), plain(said.message, secrets, 200)
+        row = row_of(said)
+        advice = row.advice.format(
+            key_id=self._member,
+            secret=self._member,
+            container="bucket",
+            protocol="OAuth 2.0",
+            endpoint=f"token_uri in {self._member}",
+            permission_advice=f"Check {self._member}",
+            region_advice=f"Check token_uri in {self._member}. Redirects are not followed",
+        )
+        provider = f"{code} ({message})" if code and message else code or f"HTTP status {said.status}"
+        return row.error(f"Google gave no access token: {provider}. {advice}", code or None)
+
+
+def read_token_refusal(response: Response) -> Said:
+    """Read what a token endpoint answers that gives no token (RFC 6749, section 5.2)."""
+    try:
+        said = _refusals.decode(response.body)
+    except UNREADABLE:
+        return Said(response.status, foreign=is_html(response) or bool(response.body.strip()))
+    row = said.error
+    if row == "invalid_grant" and "reasonable timeframe" in said.error_description:
+        row = "invalid_grant by the clock"
+    elif row not in _ERRORS:
+        row = "server_error" if is_passing(response) else "invalid_grant"
+    return Said(response.status, said.error, said.error_description, row=row)
+
+
+class _Token(msgspec.Struct):
+    access_token: str
+    expires_in: int | str
+
+
+class _Refusal(msgspec.Struct):
+    error: str
+    error_description: str = ""
+
+
+_PASSING = frozenset({"internal_failure", "server_error", "temporarily_unavailable"})
+_ERRORS = _PASSING | {
+    *("access_denied", "admin_policy_enforced", "deleted_client", "disabled_client", "invalid_client"),
+    *("invalid_grant", "invalid_request", "invalid_scope", "org_internal", "rate_limit_exceeded"),
+    *("unauthorized_client", "unsupported_grant_type"),
+}
+"""The errors of a token endpoint that the table has."""
+
+_tokens = msgspec.json.Decoder(_Token)
+_refusals = msgspec.json.Decoder(_Refusal)
+_key_files: OrderedDict[str, KeyFile] = OrderedDict()
+_key_files_lock = threading.Lock()
+
+
+def _parse(text: str, digest: str, member: str) -> KeyFile:
+    if len(text) > MAX_KEY_FILE:
+        raise CredentialsRefused(f"{member}: expected the key file of a service account, of a few kB")
+    try:
+        found = msgspec.json.decode(text)
+    except (*UNREADABLE, UnicodeEncodeError):
+        found = None
+    if not isinstance(found, dict):
+        raise CredentialsRefused(
+            f"{member}: expected the key file of a service account, as JSON. Send all that the downloaded file holds"
+        )
+    kind = found.get("type")
+    if kind != "service_account":
+        what = _KINDS.get(kind) if isinstance(kind, str) else None
+        raise CredentialsRefused(
+            f"{member}: expected the key file of a service account (its type is service_account)"
+            f"{', and this is ' + what if what else ''}. Make a key for a service account and send its file"
+        )
+    if found.get("universe_domain", "googleapis.com") != "googleapis.com":
+        raise CredentialsRefused(
+            f"{member}: universe_domain of the key file is another cloud than Google's own (googleapis.com)"
+        )
+    values: dict[str, str] = {}
+    for name in ("client_email", "private_key_id", "private_key", "token_uri"):
+        value = found.get(name)
+        if not isinstance(value, str) or not value:
+            raise CredentialsRefused(f"{member}: the key file lacks {name}. Send all that the downloaded file holds")
+        values[name] = value
+    for name, matches in (("client_email", _email), ("private_key_id", _plain_word)):
+        if not matches(values[name]):
+            raise CredentialsRefused(f"{member}: {name} of the key file is none. Check how the file was copied")
+    origin, path = parse_endpoint(values["token_uri"], f"token_uri in {member}")
+    return KeyFile(
+        values["client_email"], values["private_key_id"], digest, origin, path or "/", _Pem(values["private_key"])
+    )
+
+
+def _check_token_host(origin: Origin, member: str, egress: Egress) -> None:
+    if (origin.scheme, origin.port) == ("https", 443) and origin.host in GOOGLE_HOSTS:
+        return
+    # The assertion is as good as a password for a while: it goes to no host that just anybody names.
+    if not egress.names(origin.host):
+        raise PlaceInvalid(
+            f"token_uri in {member}: expected https://oauth2.googleapis.com/token, as Google writes it. "
+            f"The operator of this server can allow another host with {SETTING}"
+        )
+
+
+def _load(pem: str) -> RSAPrivateKey | str:
+    if len(pem) > MAX_PEM:
+        return "is longer than any that Google makes"
+    try:
+        key = load_pem_private_key(pem.encode(), None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return "cannot be read"
+    if not isinstance(key, RSAPrivateKey):
+        return "is not an RSA key"
+    return key if key.key_size >= FEWEST_BITS else f"has fewer than {FEWEST_BITS} bits"
+
+
+def _make_assertion(key_file: KeyFile, private_key: RSAPrivateKey, now: int) -> str:
+    claims = {"iss": key_file.email, "scope": SCOPE, "aud": AUDIENCE, "iat": now, "exp": now + ASSERTION_LIFE}
+    signer = crypt.RSASigner(private_key, key_file.key_id)  # type: ignore[no-untyped-call]
+    assertion: bytes = jwt.encode(signer, claims)  # type: ignore[no-untyped-call]
+    return assertion.decode()
+
+
+def _is_passing(response: Response) -> bool:
+    return is_passing(response) or response.status == 408 or read_token_refusal(response).code in _PASSING

@@ -1,0 +1,115 @@
+"""Cloud Storage's V4 signed URLs, and the threads in which RSA is worked out.
+
+Source: "V4 signing process with your own program" and "Canonical requests" of Cloud Storage. The tests hold the URLs to
+google-cloud-storage's own, byte for byte.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import time
+from collections.abc import Callable, Sequence
+from typing import TypeVar, TypeVarTuple
+from urllib.parse import quote
+
+from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
+
+from headwater.stores.sigv4 import encode_path
+from headwater.stores.threads import DaemonThreads, Lane
+
+MAX_TTL = 604_800
+"""Seconds: the longest life of a signed URL that Cloud Storage accepts, seven days."""
+
+CHUNK = 25
+"""URLs that one thread signs before it looks whether others have something to sign."""
+
+MOST_THREADS = 4
+
+_ALGORITHM = "GOOG4-RSA-SHA256"
+
+Args = TypeVarTuple("Args")
+T = TypeVar("T")
+
+# A signature of RSA-2048 takes 0.3 to 0.9 ms, so that a page of a thousand would hold up everybody's requests for as
+# much as a second. `cryptography` lets go of the GIL meanwhile: measured with its release 50 on two cores, a thousand
+# signatures took 0.90 s in one thread and 0.46 s in two, and the event loop never waited for more than 2 ms.
+_threads = DaemonThreads(max(2, min(MOST_THREADS, os.cpu_count() or 1)), "rsa")
+
+
+class UrlSigner:
+    """Signs URLs for many keys of one bucket: all that does not depend on the key is computed once.
+
+    Args:
+        origin: `scheme://host[:port]`, with a base path where the endpoint has one.
+        host: as the `Host` header of a request to that origin has it.
+        bucket: its name, which needs no percent-encoding.
+        email: of the service account.
+        private_key: of the service account.
+        ttl: seconds from `now`, at least 1 and at most `MAX_TTL`.
+        now: Unix seconds.
+        method: what the URLs are good for: GET, HEAD or PUT.
+    """
+
+    def __init__(
+        self,
+        origin: str,
+        host: str,
+        bucket: str,
+        email: str,
+        private_key: RSAPrivateKey,
+        ttl: int,
+        now: float,
+        method: str = "GET",
+    ) -> None:
+        if not 1 <= ttl <= MAX_TTL:
+            raise ValueError(f"the life of a signed URL is between 1 and {MAX_TTL} seconds")
+        date = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
+        scope = f"{date[:8]}/auto/storage/goog4_request"
+        # In the order of the alphabet, as it is signed.
+        query = {
+            "X-Goog-Algorithm": _ALGORITHM,
+            "X-Goog-Credential": f"{email}/{scope}",
+            "X-Goog-Date": date,
+            "X-Goog-Expires": str(ttl),
+            "X-Goog-SignedHeaders": "host",
+        }
+        encoded = "&".join(f"{name}={quote(value, safe='~')}" for name, value in query.items())
+        self._private_key = private_key
+        self._url_start = f"{origin}/{bucket}/"
+        self._url_end = f"?{encoded}&X-Goog-Signature="
+        self._canonical_start = f"{method}\n/{bucket}/".encode()
+        self._canonical_end = f"\n{encoded}\nhost:{host}\n\nhost\nUNSIGNED-PAYLOAD".encode()
+        self._to_sign = f"{_ALGORITHM}\n{date}\n{scope}\n"
+
+    def sign(self, keys: Sequence[str]) -> list[str]:
+        """Make one URL for each key (the whole key in the bucket, not percent-encoded). Takes a while: see `sign`."""
+        sign, pkcs1, sha256 = self._private_key.sign, padding.PKCS1v15(), SHA256()
+        urls = []
+        for key in keys:
+            path = encode_path(key)
+            canonical = hashlib.sha256(self._canonical_start + path.encode() + self._canonical_end).hexdigest()
+            signature = sign((self._to_sign + canonical).encode(), pkcs1, sha256)
+            urls.append(f"{self._url_start}{path}{self._url_end}{signature.hex()}")
+        return urls
+
+
+async def sign(signer: UrlSigner, keys: Sequence[str]) -> list[str]:
+    """Make one URL for each key, in threads, so that the event loop is held up by none."""
+    # A lane of its own: a small page does not wait until a large one is done.
+    lane = Lane(_threads, MOST_THREADS)
+    parts = await asyncio.gather(
+        *(
+            asyncio.wrap_future(lane.submit(signer.sign, keys[start : start + CHUNK]))
+            for start in range(0, len(keys), CHUNK)
+        )
+    )
+    return [url for part in parts for url in part]
+
+
+async def in_thread(work: Callable[[*Args], T], *args: *Args) -> T:
+    """Do one other piece of work with RSA, beside the event loop."""
+    return await asyncio.wrap_future(_threads.submit(work, *args))
