@@ -64,14 +64,6 @@ def test_purposes_over_http(live: Live) -> None:
     assert (wrong.status, wrong.code) == (400, "MALFORMED_REQUEST")
 
 
-@pytest.mark.parametrize("kind", ["GCS", "AZURE", "S3DelegatedAccess", "LIGHTLY"])
-@pytest.mark.parametrize("operation", ["list", "verify"])
-def test_a_type_whose_store_is_still_to_come(live: Live, kind: str, operation: str) -> None:
-    answer = live.call("GET", live.datasource(live.configured(VALID[kind]), operation))
-    assert (answer.status, answer.code) == (400, "NOT_IMPLEMENTED")
-    assert kind in answer.text
-
-
 @pytest.mark.parametrize("operation", ["", "list", "verify"])
 def test_without_a_datasource(live: Live, operation: str) -> None:
     answer = live.call("GET", live.datasource(live.dataset(), operation))

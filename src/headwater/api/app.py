@@ -31,7 +31,8 @@ def create_app(hw: Headwater) -> FastAPI:
     app.state.headwater = hw
     for router in ROUTERS:
         app.include_router(router)
-    app.router.routes += files.routes(hw.settings.mount_root, hw.read_urls, error_response, hidden=hw.settings.folder)
+    for served in hw.stores.served:
+        app.router.routes.append(files.route(served.folder, served.signer, error_response, served.hidden))
     app.router.routes += docs.routes(hw.settings.base_url)
     app.state.methods_of = _methods_of([*(route for router in ROUTERS for route in router.routes), *app.router.routes])
     app.add_exception_handler(HeadwaterError, _known)

@@ -1,4 +1,4 @@
-"""The files of LOCAL datasources, served to anyone who has a read URL (contract, section 4).
+"""The files of LOCAL datasources and of managed areas, for anyone who has a URL to one (contract, section 4).
 
 Such files are strangers', and they share the API's origin: what a browser makes of one runs in a sandbox, without
 scripts, and is never anything but the declared type. Every answer, errors too, may be read from any origin, so that a
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, unquote_to_bytes
@@ -22,11 +22,14 @@ from starlette.types import Receive, Scope, Send
 
 from headwater.api.conditional import Answer, RangeNotSatisfiable, answer_to
 from headwater.api.media_type import media_type_of
-from headwater.domain.errors import HeadwaterError, MethodNotAllowed, NotFound, StoreError
-from headwater.domain.read_url import FILES, ReadUrlSigner
+from headwater.domain.errors import HeadwaterError, MethodNotAllowed, NotFound, PayloadTooLarge, StoreError
+from headwater.domain.read_url import ReadUrlSigner
 from headwater.stores.local_files import FilePart, FileState, LocalFiles
 
-METHODS = ("GET", "HEAD", "OPTIONS")
+METHODS = ("GET", "HEAD", "OPTIONS", "PUT")
+
+MOST = 5 * 2**30
+"""Bytes of a file that is put, as of one PUT to S3."""
 
 MAX_AGE = 3600
 """Seconds that a browser may keep a file without asking again, if the URL lives that long."""
@@ -57,22 +60,20 @@ log = structlog.get_logger(__name__)
 ErrorResponse = Callable[[Request, HeadwaterError], Response]
 
 
-def routes(
-    mount_root: Path | None, signer: ReadUrlSigner, error_response: ErrorResponse, hidden: Path | None = None
-) -> list[BaseRoute]:
-    """Return the route that answers the read URLs of `signer`.
+def route(folder: Path, signer: ReadUrlSigner, error_response: ErrorResponse, hidden: Iterable[Path] = ()) -> BaseRoute:
+    """Return the route that answers the URLs of `signer`.
 
     Args:
-        mount_root: what paths in read URLs are relative to; None, and there is no route.
+        folder: what paths in URLs are relative to.
         signer: checks signatures.
         error_response: writes an error; the headers of `ALWAYS` are added.
-        hidden: a folder that is as if it were not there: the server's own data.
+        hidden: folders that are as if they were not there: the server's own data.
     """
-    return [] if mount_root is None else [_FilesRoute(LocalFiles(mount_root, hidden), signer, error_response)]
+    return _FilesRoute(LocalFiles(folder, hidden), signer, error_response)
 
 
 class _FilesRoute(BaseRoute):
-    """`/files/…`, in every method.
+    """What begins as the signer's URLs do, in every method.
 
     Not a `Route` of Starlette's: its path patterns stop at a newline, which a file's name may hold.
     """
@@ -83,8 +84,8 @@ class _FilesRoute(BaseRoute):
         self._error_response = error_response
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Match what begins with `/files/`."""
-        matched = scope["type"] == "http" and _below_root_path(scope, scope["path"]).startswith(FILES)
+        """Match what begins with `/files/`, or as else the signer has it."""
+        matched = scope["type"] == "http" and _below_root_path(scope, scope["path"]).startswith(self._signer.start)
         return (Match.FULL if matched else Match.NONE), {}
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -96,6 +97,10 @@ class _FilesRoute(BaseRoute):
                 return
             if request.method not in METHODS:
                 raise MethodNotAllowed(f"{request.method} is not offered on files, only {', '.join(METHODS)}", METHODS)
+            if request.method == "PUT":
+                await self._receive(request, receive)
+                await Response(None, 200, ALWAYS)(scope, receive, send)
+                return
             opened = await self._open(request)
         except HeadwaterError as error:
             response = self._error_response(request, error)
@@ -117,11 +122,52 @@ class _FilesRoute(BaseRoute):
             NotFound: there is no such file.
             StoreError: it cannot be read.
         """
-        path = _path_of(request.scope)
+        path, left, now = self._check(request, write=False)
+        return await self._files.open(path, partial(_answer, request, min(left, MAX_AGE), now))
+
+    async def _receive(self, request: Request, receive: Receive) -> None:
+        """Check the URL, and only then take what is sent: the file is there whole, or as it was.
+
+        Raises:
+            Forbidden: the URL is not one of ours, or its time is over.
+            PayloadTooLarge: there is more than `MOST` bytes of it.
+            StoreError: it cannot be written.
+        """
+        path, _, _ = self._check(request, write=True)
+        if int(request.headers.get("content-length", "0")) > MOST:
+            raise PayloadTooLarge(f"a file of more than {MOST} bytes cannot be put in one request")
+        writer = await self._files.create(path)
+        try:
+            size = 0
+            async for block in Request(request.scope, receive).stream():
+                size += len(block)
+                if size > MOST:
+                    raise PayloadTooLarge(f"a file of more than {MOST} bytes cannot be put in one request")
+                await writer.write(block)
+            await writer.commit()
+        finally:
+            writer.close()
+
+    def _check(self, request: Request, *, write: bool) -> tuple[str, int, float]:
+        """Return the path of a URL that is good, the seconds that it has left, and the time."""
+        path = self._path_of(request.scope)
         query = dict(parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True))
         now = time.time()
-        left = self._signer.verify(path, query.get("expires", ""), query.get("signature", ""), now)
-        return await self._files.open(path, partial(_answer, request, min(left, MAX_AGE), now))
+        left = self._signer.verify(path, query.get("expires", ""), query.get("signature", ""), now, write=write)
+        return path, left, now
+
+    def _path_of(self, scope: Scope) -> str:
+        """Return the path after `/files/`, from the bytes as they came: what a framework decodes is no longer exact.
+
+        Raises:
+            NotFound: it is not UTF-8.
+        """
+        raw: bytes = scope.get("raw_path") or quote(scope["path"]).encode()
+        path = _below_root_path(scope, raw.decode("latin-1"))
+        try:
+            return unquote_to_bytes(path.removeprefix(self._signer.start)).decode()
+        except UnicodeDecodeError:
+            raise NotFound("no file of this name was listed: it is not UTF-8") from None
 
 
 def _answer(request: Request, max_age: int, now: float, file: FileState) -> Answer:
@@ -158,20 +204,6 @@ async def _send(opened: FilePart[Answer], receive: Receive, send: Send) -> None:
 async def _disconnect(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-def _path_of(scope: Scope) -> str:
-    """Return the path after `/files/`, from the bytes as they came: what a framework decodes is no longer exact.
-
-    Raises:
-        NotFound: it is not UTF-8.
-    """
-    raw: bytes = scope.get("raw_path") or quote(scope["path"]).encode()
-    path = _below_root_path(scope, raw.decode("latin-1"))
-    try:
-        return unquote_to_bytes(path.removeprefix(FILES)).decode()
-    except UnicodeDecodeError:
-        raise NotFound("no file of this name was listed: it is not UTF-8") from None
 
 
 def _below_root_path(scope: Scope, path: str) -> str:

@@ -26,6 +26,7 @@ from pydantic import (
 )
 
 from headwater.domain.errors import MalformedRequest
+from headwater.domain.pasted import advice_on
 from headwater.domain.text import is_unicode
 
 MASK = "********"
@@ -124,9 +125,8 @@ def _bucket_path(*schemes: str) -> AfterValidator:
         scheme, rest = _split_scheme(text)
         if scheme and scheme not in schemes:
             allowed = " or ".join(f"{name}://" for name in schemes)
-            raise ValueError(
-                f"expected bucket/path{', with or without ' + allowed if allowed else ' without a scheme'}"
-            )
+            expected = f"expected bucket/path{', with or without ' + allowed if allowed else ' without a scheme'}"
+            raise ValueError("; ".join(filter(None, (expected, advice_on(text)))))
         if not rest.split("/", 1)[0]:
             raise ValueError("expected bucket/path with a bucket or container name first")
         return text
@@ -320,10 +320,18 @@ class LocalConfig(DatasourceConfig):
 
 
 class LightlyConfig(DatasourceConfig):
-    """Storage that the operator of this server provides."""
+    """Storage that the operator of this server provides.
+
+    `full_path` is kept and answered, and names nothing: each dataset has one area of its own.
+    """
 
     type: Literal["LIGHTLY"]
     full_path: Text = Field(alias="fullPath")
+
+    @property
+    def place(self) -> Place:
+        """The area of whichever dataset this is configured for."""
+        return Place(self.type, "", "", "")
 
 
 _KINDS: dict[str, type[DatasourceConfig]] = {

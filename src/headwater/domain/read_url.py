@@ -1,9 +1,9 @@
-"""Read URLs that Headwater serves itself: signed, expiring, good for anyone who has them (contract, section 4).
+"""URLs that Headwater serves itself: signed, expiring, good for anyone who has them (contract, section 4).
 
     {base}/files/{path}?expires={Unix seconds}&signature={HMAC-SHA256, base64url without padding}
 
-`path` is relative to the mount root and percent-encoded but for `/` and the unreserved characters, so that every client
-sends it back as it was signed.
+`path` is relative to a folder of the server's and percent-encoded but for `/` and the unreserved characters, so that
+every client sends it back as it was signed. A URL is signed to read (GET and HEAD) or to write (PUT), never both.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ from urllib.parse import quote
 from headwater.domain.errors import Forbidden
 
 FILES = "/files/"
-"""What stands between the base URL and the path."""
+"""What stands between the base URL and a path below the mount root of LOCAL datasources."""
+
+MANAGED = "/managed/"
+"""What stands between the base URL and a path in the storage that the operator provides."""
 
 _KEY_BYTES = 32
 _EXPIRES = re.compile(r"[0-9]{1,15}")
@@ -33,29 +36,37 @@ class ReadUrlSigner:
         base_url: what URLs begin with, as clients reach the server: scheme, host, perhaps a path.
         scope: what the paths are relative to. A URL that was signed in another scope is not good in this one, so
             URLs end when the operator points the server at another mount root.
+        start: what stands between the base URL and the path, with a `/` at both ends.
 
     Raises:
         ValueError: no key, or one of another length.
     """
 
-    def __init__(self, keys: Sequence[bytes], base_url: str, scope: str) -> None:
+    def __init__(self, keys: Sequence[bytes], base_url: str, scope: str, start: str = FILES) -> None:
         if not keys or any(len(key) != _KEY_BYTES for key in keys):
             raise ValueError(f"read URLs are signed with keys of {_KEY_BYTES} bytes, one at least")
-        about = b"headwater read url 1\n" + hashlib.sha256(scope.encode("utf-8", "surrogatepass")).digest()
-        self._macs = tuple(hmac.new(key, about, hashlib.sha256) for key in keys)
-        self._start = base_url.rstrip("/") + FILES
+        where = hashlib.sha256(scope.encode("utf-8", "surrogatepass")).digest()
+        self._macs = {
+            # What is signed is told apart before anything that a user names comes in.
+            write: tuple(hmac.new(key, b"headwater %s url 1\n" % use + where, hashlib.sha256) for key in keys)
+            for write, use in ((False, b"read"), (True, b"write"))
+        }
+        self.start = start
+        self._url_start = base_url.rstrip("/") + start
 
-    def sign(self, paths: Sequence[str], expires: int) -> list[str]:
+    def sign(self, paths: Sequence[str], expires: int, *, write: bool = False) -> list[str]:
         """Make one URL for each path. The files need not exist.
 
         Args:
-            paths: relative to the mount root, without a leading `/`.
+            paths: relative to the folder, without a leading `/`.
             expires: the Unix second from which the URLs are no longer good.
+            write: good for PUT alone, instead of GET and HEAD.
         """
-        until, start, end = _until(self._macs[0], str(expires)), self._start, f"?expires={expires}&signature="
+        until, start = _until(self._macs[write][0], str(expires)), self._url_start
+        end = f"?expires={expires}&signature="
         return [f"{start}{quote(path, '/', errors='surrogatepass')}{end}{_signature(until, path)}" for path in paths]
 
-    def verify(self, path: str, expires: str, signature: str, now: float) -> int:
+    def verify(self, path: str, expires: str, signature: str, now: float, *, write: bool = False) -> int:
         """Check the three parts of a URL as they came, and return how many seconds it has left.
 
         Args:
@@ -63,6 +74,7 @@ class ReadUrlSigner:
             expires: as in the query.
             signature: as in the query.
             now: Unix seconds.
+            write: the URL is used to write.
 
         Raises:
             Forbidden: the parts do not belong together, or the time is over.
@@ -71,16 +83,21 @@ class ReadUrlSigner:
         # Every key is tried, so that the time taken does not tell which one signed.
         good = [
             hmac.compare_digest(_signature(_until(mac, expires), path).encode(), given)
-            for mac in self._macs
+            for mac in self._macs[write]
             if _EXPIRES.fullmatch(expires)
         ]
         if not any(good):
             raise Forbidden(
-                "the signature of this read URL does not match: use the URL exactly as it was listed, or list again"
+                "the signature of this write URL does not match: use the URL exactly as it was given, or ask again"
+                if write
+                else "the signature of this read URL does not match: use it exactly as it was listed, or list again"
             )
         left = int(expires) - now
         if left <= 0:
-            raise Forbidden(f"this read URL expired at {_date(int(expires))}: list again for a fresh one")
+            what = (
+                "write URL expired at {}: ask again" if write else "read URL expired at {}: list again for a fresh one"
+            )
+            raise Forbidden("this " + what.format(_date(int(expires))))
         return int(left)
 
 

@@ -13,10 +13,10 @@ from headwater.catalog.catalog import Catalog
 from headwater.catalog.keyring import Keyring
 from headwater.domain.cursor import CursorSigner
 from headwater.domain.errors import KeyMissing, StartupError
-from headwater.domain.read_url import ReadUrlSigner
 from headwater.service.access import Access
 from headwater.service.limits import InFlight
 from headwater.settings import Settings
+from headwater.stores.managed import ManagedPlace
 from headwater.stores.opening import Stores
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ class Headwater:
     stores: Stores
     access: Access
     cursors: CursorSigner
-    read_urls: ReadUrlSigner
     in_flight: InFlight = field(default_factory=InFlight)
     now: Callable[[], float] = time.time
 
@@ -52,8 +51,7 @@ async def open_headwater(settings: Settings) -> AsyncIterator[Headwater]:
         key_file = settings.folder / "secret.key"
         made_key = settings.secret_key is None and not key_file.exists()
         keyring = _keyring(settings, key_file)
-        read_urls = ReadUrlSigner(keyring.derive("read urls"), settings.base_url, str(settings.mount_root or ""))
-        stores = Stores(settings, read_urls)
+        stores = Stores(settings, keyring.derive("read urls"))
         opened.push_async_callback(stores.aclose)
         try:
             catalog = await Catalog.open(settings.catalog_url, keyring)
@@ -68,15 +66,14 @@ async def open_headwater(settings: Settings) -> AsyncIterator[Headwater]:
             stores=stores,
             access=Access(catalog, verifier),
             cursors=CursorSigner(keyring.derive("cursors")),
-            read_urls=read_urls,
         )
 
 
 def _check_apart(settings: Settings) -> None:
-    """Refuse a mount root from which datasources could read the catalog or the key.
+    """Refuse a mount root from which datasources could read the catalog or the key, or the areas of other datasets.
 
-    A data folder below the mount root is hidden from datasources; one that is the mount root cannot be, nor can a
-    database outside the data folder.
+    A data folder or a managed folder below the mount root is hidden from datasources; one that is the mount root, or
+    above it, cannot be, nor can a database outside the data folder.
 
     Raises:
         StartupError: they could.
@@ -90,6 +87,12 @@ def _check_apart(settings: Settings) -> None:
             f"datasources below the mount root {settings.mount_root} could read this server's own data in "
             f"{database if root != folder else folder}; set HEADWATER_DATA_DIR, HEADWATER_DATABASE_URL or "
             f"HEADWATER_LOCAL_ROOT so that they cannot"
+        )
+    managed = ManagedPlace.parse(settings.managed_store).folder if settings.managed_store else None
+    if managed is not None and root.is_relative_to(managed.resolve()):
+        raise StartupError(
+            f"datasources below the mount root {settings.mount_root} could reach the areas that "
+            f"HEADWATER_MANAGED_STORE gives other datasets; set one of the two elsewhere"
         )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from headwater.domain.datasource import Datasource, Purpose
-from headwater.domain.errors import CredentialsRefused, ObjectNotFound, StoreError, StoreUnavailable
+from headwater.domain.errors import CredentialsRefused, ObjectNotFound, OverwriteRefused, StoreError, StoreUnavailable
 from headwater.domain.objects import Key
 from headwater.domain.samples import OWN_FOLDER
 from headwater.domain.users import Principal
@@ -60,7 +60,6 @@ async def verify_datasource(hw: Headwater, who: Principal, dataset: Opened) -> V
 
     Raises:
         DatasourceUnknown: none is configured.
-        NotOffered: no store for this type yet.
     """
     source = await get_datasource(hw, dataset)
     writes = source.config.purpose is not Purpose.INPUT
@@ -119,8 +118,13 @@ async def _try_list(store: Store, result: Verification) -> Key | None:
 
 async def _try_write(store: Store, result: Verification) -> None:
     try:
-        await store.write(TEST_KEY, b"Headwater writes this to verify its access, and removes it.\n")
+        await _create(store)
         result.can_write = True
+    except OverwriteRefused as error:
+        # An earlier verification made it and could not remove it, so creating works, and replacing was tried just now.
+        result.can_write = True
+        result.errors["canOverwrite"] = error.message
+        return
     except StoreError as error:
         result.errors["canWrite"] = error.message
         result.errors["canOverwrite"] = f"not tried, as creating is refused: {error.message}"
@@ -130,6 +134,24 @@ async def _try_write(store: Store, result: Verification) -> None:
         result.can_overwrite = True
     except StoreError as error:
         result.errors["canOverwrite"] = error.message
+
+
+async def _create(store: Store) -> None:
+    """Create the test file; where one of an earlier verification may not be replaced, it is removed first if it can be.
+
+    Raises:
+        OverwriteRefused: it is there, and can neither be replaced nor removed.
+        StoreError: it cannot be created.
+    """
+    data = b"Headwater writes this to verify its access, and removes it.\n"
+    try:
+        await store.write(TEST_KEY, data)
+    except OverwriteRefused as error:
+        try:
+            await store.delete(TEST_KEY)
+        except StoreError:
+            raise error from None
+        await store.write(TEST_KEY, data)
 
 
 async def _try_read(store: Store, key: Key | None, result: Verification) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
@@ -14,7 +14,7 @@ from headwater.domain.errors import ObjectNotFound, PlaceInvalid
 from headwater.domain.objects import Key, StorePage
 from headwater.domain.read_url import ReadUrlSigner
 from headwater.stores.base import Method, Store
-from headwater.stores.local_changes import delete_file, write_file
+from headwater.stores.local_changes import delete_file, make_folders, write_file
 from headwater.stores.local_listing import LISTINGS, TIME_SLICE, ListingCache, Walk
 from headwater.stores.local_root import (
     ABSENT,
@@ -51,7 +51,8 @@ class LocalStore(Store):
         signer: signs read URLs that this server answers, with paths relative to `mount_root`.
         web_server_location: the user's own web server. Read URLs are then this, without slashes at its end, a `/`
             and the percent-encoded key: its root is the datasource's folder. They are not signed and do not expire.
-        hidden: a folder that is as if it were not there: the server's own data.
+        hidden: folders that are as if they were not there: the server's own data.
+        create: make the folder where it is missing, rather than say that it is not there.
         cache: what keeps the names in large folders between pages.
         time_slice: seconds after which a page of a listing ends short.
     """
@@ -63,13 +64,15 @@ class LocalStore(Store):
         signer: ReadUrlSigner,
         web_server_location: str | None = None,
         *,
-        hidden: Path | None = None,
+        hidden: Iterable[Path] = (),
+        create: bool = False,
         cache: ListingCache = LISTINGS,
         time_slice: float = TIME_SLICE,
     ) -> None:
         self._root = LocalRoot(mount_root, hidden)
         self._folder: Parts = tuple(part for part in folder.split("/") if part)
         self._signer = signer
+        self._create = create
         self._web_server = web_server_location.rstrip("/") + "/" if web_server_location else None
         self._cache = cache
         self._time_slice = time_slice
@@ -88,15 +91,14 @@ class LocalStore(Store):
             StoreUnavailable: the disk has a fault, or does not answer.
         """
         self._check_folder()
-        walk = Walk(self._root, self._folder, self._cache, self._time_slice)
-        return await self._listings.call(walk.page, prefix, after, max(1, min(limit, self.list_limit)))
+        return await self._listings.call(self._list, prefix, after, max(1, min(limit, self.list_limit)))
 
     async def sign(self, keys: Sequence[Key], ttl: int, method: Method = "GET") -> list[str]:
         """Make URLs; see the protocol."""
-        if self._web_server is not None:
+        if self._web_server is not None and method != "PUT":
             return [self._web_server + quote(key, "/", errors="surrogatepass") for key in keys]
         start = "".join(f"{part}/" for part in self._folder)
-        return self._signer.sign([start + key for key in keys], int(time.time()) + ttl)
+        return self._signer.sign([start + key for key in keys], int(time.time()) + ttl, write=method == "PUT")
 
     async def read(self, key: Key, limit: int) -> bytes:
         """Read the beginning of a file; see the protocol."""
@@ -117,6 +119,10 @@ class LocalStore(Store):
     async def delete(self, key: Key) -> None:
         """Remove a file, and what folders this left empty, of those that `write` has made; see the protocol."""
         await self._files.call(self._delete, key)
+
+    def _list(self, prefix: str, after: Key | None, limit: int) -> StorePage:
+        self._make()
+        return Walk(self._root, self._folder, self._cache, self._time_slice).page(prefix, after, limit)
 
     def _read(self, key: Key, limit: int) -> bytes:
         self._check_folder()
@@ -162,6 +168,19 @@ class LocalStore(Store):
             raise error(f"no file on a disk can be called {key!r}")
         return parts
 
+    def _make(self) -> None:
+        """Make the datasource's folder, where that is this store's to do."""
+        if not self._create:
+            return
+        try:
+            top = self._root.walk((), PASS)
+            try:
+                make_folders(self._root, top, self._folder)
+            finally:
+                os.close(top)
+        except OSError as error:
+            raise explain(error, f"make the folder {shown(self._folder)}", TO_WRITE) from None
+
     def _check_folder(self) -> None:
         if not all(map(is_name, self._folder)):
             raise PlaceInvalid(f"{shown(self._folder)} is not a folder below the mount root")
@@ -170,6 +189,7 @@ class LocalStore(Store):
     def _opened(self) -> Iterator[tuple[int, Parts]]:
         """Open the datasource's folder."""
         self._check_folder()
+        self._make()
         try:
             folder, real = self._root.open_folder(self._folder, PASS)
         except OSError as error:

@@ -71,20 +71,76 @@ def write_file(root: LocalRoot, top: int, real: Parts, parts: Parts, data: bytes
     Raises:
         OSError: it cannot be; nothing but folders that were missing is left behind.
     """
-    with ExitStack() as opened:
-        folder = top
-        for name in parts[:-1]:
-            folder, real = _enter_or_make(root, folder, real, name)
-            opened.callback(os.close, folder)
-        temporary = encode(temporary_name())
+    new = NewFile(root, top, real, parts)
+    try:
+        new.write(data)
+        new.commit()
+    finally:
+        new.close()
+
+
+class NewFile:
+    """A file that is written bit by bit, and is there under its name at once or not at all. Whoever has one closes it.
+
+    Args:
+        root: the mount root.
+        top: the open folder that `parts` is relative to; folders that are missing are made.
+        real: its path without links.
+        parts: the path.
+
+    Raises:
+        OSError: it cannot be; nothing but folders that were missing is left behind.
+    """
+
+    def __init__(self, root: LocalRoot, top: int, real: Parts, parts: Parts) -> None:
+        self._name = encode(parts[-1])
+        with ExitStack() as opened:
+            folder = _enter_or_make_all(root, top, real, parts[:-1], opened)
+            self._temporary: bytes | None = encode(temporary_name())
+            self._fd = os.open(self._temporary, _NEW_FILE, 0o666, dir_fd=folder)
+            self._folder = os.dup(folder)
+
+    def write(self, data: bytes) -> None:
+        """Add to the file."""
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(self._fd, rest) :]
+
+    def commit(self) -> None:
+        """Put the file under its name, durably. Where the name is a symbolic link, the link is replaced."""
+        assert self._temporary is not None
+        os.fsync(self._fd)
+        os.rename(self._temporary, self._name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+        self._temporary = None
+        _sync_folder(self._folder)
+
+    def close(self) -> None:
+        """Give back what is open; a file that was not committed is as if it had never been."""
+        if self._fd < 0:
+            return
+        fd, self._fd = self._fd, -1
+        os.close(fd)
         try:
-            _write_new(folder, temporary, data)
-            os.rename(temporary, encode(parts[-1]), src_dir_fd=folder, dst_dir_fd=folder)
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(temporary, dir_fd=folder)
-            raise
-        _sync_folder(folder)
+            if self._temporary is not None:
+                with suppress(OSError):
+                    os.unlink(self._temporary, dir_fd=self._folder)
+        finally:
+            os.close(self._folder)
+
+
+def make_folders(root: LocalRoot, top: int, parts: Parts) -> None:
+    """Make the folders of a path that are missing.
+
+    Args:
+        root: the mount root.
+        top: the mount root, open.
+        parts: the path below it.
+
+    Raises:
+        OSError: one cannot be made.
+    """
+    with ExitStack() as opened:
+        _enter_or_make_all(root, top, (), parts, opened)
 
 
 def delete_file(root: LocalRoot, top: int, real: Parts, parts: Parts) -> None:
@@ -122,6 +178,14 @@ def delete_file(root: LocalRoot, top: int, real: Parts, parts: Parts) -> None:
                 OWN_FOLDERS.forget(root, place, making)
 
 
+def _enter_or_make_all(root: LocalRoot, top: int, real: Parts, names: Parts, opened: ExitStack) -> int:
+    folder = top
+    for name in names:
+        folder, real = _enter_or_make(root, folder, real, name)
+        opened.callback(os.close, folder)
+    return folder
+
+
 def _enter_or_make(root: LocalRoot, folder: int, real: Parts, name: Name) -> tuple[int, Parts]:
     try:
         return root.enter(folder, real, name, PASS)
@@ -133,17 +197,6 @@ def _enter_or_make(root: LocalRoot, folder: int, real: Parts, name: Name) -> tup
             OWN_FOLDERS.note(root, (*real, name))
             _sync_folder(folder)
         return root.enter(folder, real, name, PASS)
-
-
-def _write_new(folder: int, name: bytes, data: bytes) -> None:
-    fd = os.open(name, _NEW_FILE, 0o666, dir_fd=folder)
-    try:
-        rest = memoryview(data)
-        while rest:
-            rest = rest[os.write(fd, rest) :]
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def _sync_folder(folder: int) -> None:

@@ -1,15 +1,19 @@
-"""Serving files below the mount root by their whole path, a part at a time, whatever datasource they belong to."""
+"""Serving and receiving files by their whole path, a part at a time, whatever datasource they belong to."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
-from headwater.domain.errors import NotFound
+from headwater.domain.errors import NotFound, PlaceInvalid
+from headwater.stores.local_changes import NewFile
 from headwater.stores.local_root import (
     ABSENT,
+    PASS,
     TO_READ,
+    TO_WRITE,
     LocalRoot,
     OpenFile,
     Parts,
@@ -54,10 +58,10 @@ class LocalFiles:
 
     Args:
         mount_root: the folder that nothing leads out of; links are followed as far as they stay below it.
-        hidden: a folder that is as if it were not there: the server's own data.
+        hidden: folders that are as if they were not there: the server's own data.
     """
 
-    def __init__(self, mount_root: Path, hidden: Path | None = None) -> None:
+    def __init__(self, mount_root: Path, hidden: Iterable[Path] = ()) -> None:
         self._root = LocalRoot(mount_root, hidden)
 
     async def open(self, path: str, choose: Callable[[FileState], PartT]) -> FilePart[PartT]:
@@ -81,6 +85,37 @@ class LocalFiles:
         # The URL does not say which folder is the datasource's: at most two names of the path stand for it.
         threads = FILE_THREADS.share(self._root, parts[:-1][:2])
         return await threads.call(self._open, parts, choose, threads, discard=FilePart.close_here)
+
+    async def create(self, path: str) -> FileWriter:
+        """Begin to create or replace a file. Folders that are missing are made.
+
+        Args:
+            path: relative to the mount root.
+
+        Returns:
+            The file, to be committed, and closed by the caller in any case.
+
+        Raises:
+            PlaceInvalid: no file can be of this name, or a link leads out.
+            CredentialsRefused: it may not be written.
+            StoreUnavailable: no space is left, or the disk has a fault, or does not answer.
+        """
+        parts = parts_of(path)
+        if parts is None:
+            raise PlaceInvalid("no file can be of this name")
+        threads = FILE_THREADS.share(self._root, parts[:-1][:2])
+        new = await threads.call(self._create, parts, discard=NewFile.close)
+        return FileWriter(new, parts, threads)
+
+    def _create(self, parts: Parts) -> NewFile:
+        try:
+            top = self._root.walk((), PASS)
+            try:
+                return NewFile(self._root, top, (), parts)
+            finally:
+                os.close(top)
+        except OSError as error:
+            raise explain(error, f"write {shown(parts)}", TO_WRITE) from None
 
     def _open(self, parts: Parts, choose: Callable[[FileState], PartT], threads: Share) -> FilePart[PartT]:
         try:
@@ -151,3 +186,46 @@ class FilePart(Generic[PartT]):
         if self._file is not None:
             self._file.close()
             self._file = None
+
+
+class FileWriter:
+    """A file that is received block by block, and there under its name once it was committed.
+
+    Args:
+        new: the file, owned by this.
+        path: its path.
+        threads: where to write.
+    """
+
+    __slots__ = ("_new", "_path", "_threads")
+
+    def __init__(self, new: NewFile, path: Parts, threads: Share) -> None:
+        self._new = new
+        self._path = path
+        self._threads = threads
+
+    async def write(self, block: bytes) -> None:
+        """Add a block.
+
+        Raises:
+            StoreError: no space is left, or the disk has a fault, or does not answer.
+        """
+        await self._call(self._new.write, block)
+
+    async def commit(self) -> None:
+        """Put the file under its name, durably.
+
+        Raises:
+            StoreError: as `write`.
+        """
+        await self._call(self._new.commit)
+
+    def close(self) -> None:
+        """Give back what is open, in a thread. What was not committed is gone."""
+        self._threads.leave(self._new.close)
+
+    async def _call(self, work: Callable[..., None], *args: bytes) -> None:
+        try:
+            await self._threads.call(work, *args)
+        except OSError as error:
+            raise explain(error, f"write {shown(self._path)}", TO_WRITE) from None

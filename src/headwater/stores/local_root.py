@@ -14,6 +14,7 @@ import errno
 import os
 import stat
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -129,16 +130,13 @@ class LocalRoot:
 
     Args:
         path: the folder; it may be a link itself.
-        hidden: a folder that is as if it were not there, wherever below the root it lies and by whatever links it
-            is reached; None hides none.
+        hidden: folders that are as if they were not there, wherever below the root they lie and by whatever links
+            they are reached.
     """
 
-    def __init__(self, path: Path, hidden: Path | None = None) -> None:
+    def __init__(self, path: Path, hidden: Iterable[Path] = ()) -> None:
         self.path: Final = os.fsencode(path)
-        try:
-            self._hidden = None if hidden is None else _identity(hidden.stat())
-        except (FileNotFoundError, NotADirectoryError):
-            self._hidden = None
+        self._hidden: Final = frozenset(found for folder in hidden if (found := _identity_at(folder)) is not None)
 
     def open_folder(self, parts: Parts, flags: int) -> tuple[int, Parts]:
         """Open a folder, following links that stay inside.
@@ -224,7 +222,7 @@ class LocalRoot:
     def _open_in(self, folder: int, name: Name, flags: int) -> int:
         """Open a folder in a folder. Every way into one leads through here, so this is where one is hidden."""
         opened = _open_in(folder, name, flags)
-        if self._hidden is not None and _identity(os.fstat(opened)) == self._hidden:
+        if self._hidden and _identity(os.fstat(opened)) in self._hidden:
             os.close(opened)
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         return opened
@@ -258,6 +256,13 @@ class LocalRoot:
         if not real.startswith(inside):
             raise LeadsOut(errno.ENOENT, "a symbolic link leads out of the mount root")
         return tuple(map(decode, real[len(inside) :].split(b"/")))
+
+
+def _identity_at(folder: Path) -> tuple[int, int] | None:
+    try:
+        return _identity(folder.stat())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 def _identity(state: os.stat_result) -> tuple[int, int]:

@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from headwater.domain.datasource import (
     AzureConfig,
     Datasource,
     DatasourceConfig,
     GcsConfig,
+    LightlyConfig,
     LocalConfig,
     ObsConfig,
     S3Config,
     S3DelegatedAccessConfig,
 )
-from headwater.domain.errors import NotOffered, PlaceInvalid
-from headwater.domain.read_url import ReadUrlSigner
+from headwater.domain.errors import PlaceInvalid
+from headwater.domain.pasted import advice_on
+from headwater.domain.read_url import FILES, MANAGED, ReadUrlSigner
 from headwater.settings import Settings
+from headwater.stores.azure import open_azure
 from headwater.stores.base import Store
 from headwater.stores.egress import Egress
 from headwater.stores.local import LocalStore
+from headwater.stores.managed import ManagedAreas, ManagedPlace, Served
 from headwater.stores.renewal import Renewed
 from headwater.stores.s3 import open_obs, open_s3
+from headwater.stores.server_credentials import SETTING
 from headwater.stores.sigv4 import Credentials
 from headwater.stores.transport import Transport
+
+if TYPE_CHECKING:
+    pass
 
 
 class Stores:
@@ -32,19 +41,26 @@ class Stores:
 
     Args:
         settings: where the operator has put things.
-        read_urls: signs the read URLs that this server answers itself.
+        url_keys: the keys of the URLs that this server answers itself (`ReadUrlSigner`).
 
     Raises:
-        StartupError: HEADWATER_ALLOWED_ENDPOINTS cannot be read.
+        StartupError: HEADWATER_ALLOWED_ENDPOINTS or HEADWATER_MANAGED_STORE cannot be read.
     """
 
-    def __init__(self, settings: Settings, read_urls: ReadUrlSigner) -> None:
+    def __init__(self, settings: Settings, url_keys: Sequence[bytes]) -> None:
         self._settings = settings
-        self._read_urls = read_urls
+        place = ManagedPlace.parse(settings.managed_store) if settings.managed_store else None
+        folder = place.folder if place else None
+        own = [settings.folder]
+        self._mounted = _served(settings, url_keys, settings.mount_root, FILES, [*own, folder] if folder else own)
+        self._area_files = _served(settings, url_keys, folder, MANAGED, own)
         self._egress = Egress.parse(settings.allowed_endpoints)
         self._transport = Transport(self._egress)
         self._sessions: Renewed[Credentials] = Renewed()
         self._tokens: Renewed[str] = Renewed()
+        self._areas = place and ManagedAreas(
+            place, settings, self._area_files, self._transport, self._sessions, self._tokens, self._egress
+        )
         self._openers: dict[type[DatasourceConfig], Callable[[Any], Store]] = {
             LocalConfig: self._local,
             S3Config: lambda config: open_s3(config, self._transport, settings.s3_endpoint),
@@ -58,16 +74,23 @@ class Stores:
         """Open the store of a datasource. Cheap: nothing is contacted.
 
         Raises:
-            NotOffered: this version has no store for the type.
             StoreError: what is configured cannot be used.
         """
-        opener = self._openers.get(type(datasource.config))
-        if opener is None:
-            raise NotOffered(
-                f"type: {datasource.config.type} datasources can be configured, but this version neither verifies "
-                f"nor lists them"
-            )
-        return opener(datasource.config)
+        if isinstance(datasource.config, LightlyConfig):
+            if self._areas is None:
+                raise PlaceInvalid(
+                    f"this server provides no storage for LIGHTLY datasources; its operator sets it with {SETTING}"
+                )
+            return self._areas.open(datasource.dataset_id)
+        config = datasource.config
+        if not isinstance(config, LocalConfig) and (advice := advice_on(config.full_path)) is not None:
+            raise PlaceInvalid(f"fullPath: expected bucket/path; {advice}")
+        return self._openers[type(config)](config)
+
+    @property
+    def served(self) -> list[Served]:
+        """The folders whose files this server answers itself."""
+        return [served for served in (self._mounted, self._area_files) if served is not None]
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -87,20 +110,20 @@ class Stores:
         return open_gcs(config, self._transport, self._tokens, self._egress, self._settings.gcs_endpoint)
 
     def _azure(self, config: AzureConfig) -> Store:
-        from headwater.stores.azure import open_azure
-
         return open_azure(config, self._transport, self._settings.azure_endpoint)
 
     def _local(self, config: LocalConfig) -> Store:
-        mount_root = self._settings.mount_root
-        if mount_root is None:
+        if self._mounted is None:
             raise PlaceInvalid(
                 "this server has no mount root for LOCAL datasources; its operator sets it with HEADWATER_LOCAL_ROOT"
             )
-        return LocalStore(
-            mount_root,
-            config.full_path,
-            self._read_urls,
-            config.web_server_location,
-            hidden=self._settings.folder,
-        )
+        root, signer, hidden = self._mounted
+        return LocalStore(root, config.full_path, signer, config.web_server_location, hidden=hidden)
+
+
+def _served(
+    settings: Settings, keys: Sequence[bytes], folder: Path | None, start: str, hidden: Sequence[Path]
+) -> Served | None:
+    if folder is None:
+        return None
+    return Served(folder, ReadUrlSigner(keys, settings.base_url, str(folder), start), tuple(hidden))

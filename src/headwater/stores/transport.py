@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote, urlsplit
 
 from headwater.domain.errors import PlaceInvalid, StoreError, StoreUnavailable
+from headwater.domain.pasted import pasted_address
 from headwater.stores.egress import Egress
 
 if TYPE_CHECKING:
@@ -77,6 +78,8 @@ def parse_endpoint(url: str, member: str) -> tuple[Origin, str]:
     # urlsplit drops line breaks and tabs without a word.
     if not port or re.search(r"[\x00-\x20\x7f]", url) or not (_host_name(host) or _ipv6(host)):
         raise PlaceInvalid(f"{member}: expected a URL such as https://storage.example.com, with a host name or address")
+    if (page := pasted_address(host)) is not None:
+        raise PlaceInvalid(f"{member}: this is {page.what}; expected the URL at which the storage itself answers")
     if parts.username is not None or parts.query or parts.fragment:
         raise PlaceInvalid(f"{member}: expected a URL without a user, query or fragment")
     return Origin(parts.scheme, host, port), quote(parts.path.rstrip("/"), safe="/%~")

@@ -1,0 +1,81 @@
+"""Addresses that people copy from a browser where a path or an endpoint is wanted, and what they most likely mean."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+from urllib.parse import parse_qs, unquote, urlsplit
+
+_AWS = r"(?:[a-z0-9-]+\.)*console\.(?:aws\.amazon\.com|amazonaws\.cn|amazonaws-us-gov\.com)"
+_CONSOLES = {
+    _AWS: "the AWS console",
+    r"console\.cloud\.google\.com": "the Google Cloud console",
+    r"portal\.azure\.(?:com|us|cn)": "the Azure portal",
+    r"(?:auth|console(?:-intl)?)\.huaweicloud\.(?:com|eu)": "the Huawei Cloud console",
+    r"console\.wasabisys\.com": "the Wasabi console",
+    r"dash\.cloudflare\.com": "the Cloudflare dashboard",
+    r"cloud\.digitalocean\.com": "the DigitalOcean control panel",
+    r"secure\.backblaze\.com": "the Backblaze console",
+    r"console\.scaleway\.com": "the Scaleway console",
+}
+"""By host. No storage answers there."""
+
+_OBJECTS = (
+    # bucket in the host, or bucket first in the path
+    (r"(?P<bucket>[a-z0-9][a-z0-9.-]+)\.s3[.-](?:[a-z0-9-]+\.)*amazonaws\.com(?:\.cn)?", "an object of S3"),
+    (r"s3[.-](?:[a-z0-9-]+\.)*amazonaws\.com(?:\.cn)?", "an object of S3"),
+    (r"storage(?:\.cloud)?\.(?:google|googleapis)\.com", "an object of Cloud Storage"),
+    (r"[a-z0-9]{3,24}\.(?:blob|dfs)\.core\.(?:windows\.net|usgovcloudapi\.net|chinacloudapi\.cn)", "a blob of Azure"),
+    (r"(?P<bucket>[a-z0-9][a-z0-9.-]+)\.obs\.[a-z0-9-]+\.myhuaweicloud\.(?:com|eu)", "an object of OBS"),
+)
+
+
+class Pasted(NamedTuple):
+    """What an address is, and the `bucket/path` that it shows; None where it shows none."""
+
+    what: str
+    path: str | None
+
+
+def pasted_address(text: str) -> Pasted | None:
+    """Tell whether a text is the address of a console's page or of an object rather than a path.
+
+    Args:
+        text: with or without `https://`.
+    """
+    if (arn := re.fullmatch(r"arn:[a-z-]+:s3:[^:]*:[^:]*:(.+)", text)) is not None:
+        return Pasted("the ARN of a bucket or object", arn[1].rstrip("*"))
+    scheme, mark, rest = text.partition("://")
+    if mark and scheme.lower() not in ("http", "https"):
+        return None
+    try:
+        parts = urlsplit(f"https://{rest if mark else text}")
+        host = parts.hostname or ""
+    except ValueError:
+        return None
+    for pattern, what in _CONSOLES.items():
+        if re.fullmatch(pattern, host):
+            return Pasted(f"the address of a page of {what}", _shown_bucket(parts.path, parts.query))
+    for pattern, what in _OBJECTS if mark else ():
+        if (found := re.fullmatch(pattern, host)) is not None:
+            path = unquote(parts.path.lstrip("/"))
+            bucket = found.groupdict().get("bucket")
+            return Pasted(f"the address of {what}", f"{bucket}/{path}" if bucket else path or None)
+    return None
+
+
+def advice_on(text: str) -> str | None:
+    """Say what a pasted address is, and what it most likely means; None where it is none."""
+    found = pasted_address(text)
+    if found is None:
+        return None
+    return f"this is {found.what}" + (f", and most likely means {found.path!r}" if found.path else "")
+
+
+def _shown_bucket(path: str, query: str) -> str | None:
+    """The bucket and prefix that a console's page shows."""
+    found = re.match(r"/(?:s3/(?:buckets|object|home)|storage/browser(?:/_details)?)/([^/?;]+)(/[^;]*)?", path)
+    if found is None:
+        return None
+    prefix = parse_qs(query).get("prefix", [unquote((found[2] or "").strip("/"))])[0]
+    return f"{unquote(found[1])}/{prefix}" if prefix else unquote(found[1])

@@ -1,0 +1,159 @@
+"""Storage that the operator provides (`HEADWATER_MANAGED_STORE`): an area for each dataset, which no other one reaches.
+
+    file:///folder · s3://bucket/path · gs://bucket/path · az://container/path
+
+An area is the folder below that which has the dataset's id as its name. Whoever may use a dataset never names it, so
+nothing can be named that would lead to another one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from headwater.domain.errors import StartupError
+from headwater.domain.read_url import ReadUrlSigner
+from headwater.settings import Settings
+from headwater.stores.azure import OPERATOR_ENDPOINT as AZURE_ENDPOINT
+from headwater.stores.azure import AzureStore
+from headwater.stores.azure_place import azure_place
+from headwater.stores.azure_place import endpoint_place as azure_endpoint_place
+from headwater.stores.azure_signing import parse_credentials
+from headwater.stores.base import Store
+from headwater.stores.egress import Egress
+from headwater.stores.local import LocalStore
+from headwater.stores.refusals import Names
+from headwater.stores.renewal import Renewed
+from headwater.stores.s3 import OPERATOR_ENDPOINT, S3Store
+from headwater.stores.s3_place import aws_place, endpoint_place
+from headwater.stores.server_credentials import SETTING, AwsIdentity, azure_account, google_key_file
+from headwater.stores.sigv4 import Credentials
+from headwater.stores.transport import Transport
+
+_SCHEMES = ("file", "s3", "gs", "az")
+_EXPECTED = f"{SETTING}: expected file:///folder, s3://bucket/path, gs://bucket/path or az://container/path"
+
+
+class ManagedPlace(NamedTuple):
+    """Where managed areas lie: a folder of this server's (`file`), or a path in a bucket or container.
+
+    `path` is empty or ends in `/`.
+    """
+
+    scheme: str
+    bucket: str
+    path: str
+
+    @classmethod
+    def parse(cls, setting: str) -> ManagedPlace:
+        """Read the setting.
+
+        Raises:
+            StartupError: it has another form.
+        """
+        found = re.fullmatch(r"([a-z0-9]+)://([^/?#]*)(/.*)?", setting.strip(), re.DOTALL)
+        if found is None or found[1] not in _SCHEMES or urlsplit(setting).query or "#" in setting:
+            raise StartupError(_EXPECTED)
+        scheme, bucket, rest = found[1], found[2], found[3] or "/"
+        if scheme == "file":
+            path = unquote(rest)
+            if bucket or path == "/" or "\0" in path:
+                raise StartupError(f"{_EXPECTED}; a folder is absolute, such as file:///srv/managed, and not the root")
+            return cls(scheme, "", path.rstrip("/") + "/")
+        if not bucket:
+            raise StartupError(f"{_EXPECTED}; the name of the bucket or container is missing")
+        prefix = rest.strip("/")
+        return cls(scheme, bucket, f"{prefix}/" if prefix else "")
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder of this server's, where it is one."""
+        return Path(self.path) if self.scheme == "file" else None
+
+
+class Served(NamedTuple):
+    """A folder whose files this server answers itself: what signs their URLs, and what is hidden in it."""
+
+    folder: Path
+    signer: ReadUrlSigner
+    hidden: Sequence[Path]
+
+
+class ManagedAreas:
+    """Opens the areas of datasets.
+
+    Args:
+        place: where they lie.
+        settings: the operator's own endpoints.
+        served: how their files are served, where they lie in a folder of this server's.
+        transport: what requests go through.
+        sessions: where this server's own AWS credentials are kept.
+        tokens: where access tokens of Google are kept.
+        egress: the rules for endpoints.
+    """
+
+    def __init__(
+        self,
+        place: ManagedPlace,
+        settings: Settings,
+        served: Served | None,
+        transport: Transport,
+        sessions: Renewed[Credentials],
+        tokens: Renewed[str],
+        egress: Egress,
+    ) -> None:
+        self._place = place
+        self._settings = settings
+        self._served = served
+        self._transport = transport
+        self._sessions = sessions
+        self._tokens = tokens
+        self._egress = egress
+        self._aws: AwsIdentity | None = None
+
+    def open(self, dataset_id: str) -> Store:
+        """Open the area of a dataset. It is made with the first use.
+
+        Raises:
+            StoreError: this server's environment lacks the credentials, or the place cannot be used.
+        """
+        if self._served is not None:
+            root, signer, hidden = self._served
+            return LocalStore(root, dataset_id, signer, hidden=hidden, create=True)
+        prefix = f"{self._place.path}{dataset_id}/"
+        openers = {"s3": self._in_s3, "gs": self._in_gcs, "az": self._in_azure}
+        return openers[self._place.scheme](self._place.bucket, prefix)
+
+    def _in_s3(self, bucket: str, prefix: str) -> Store:
+        if self._aws is None:
+            self._aws = AwsIdentity(self._sessions)
+        region, endpoint = self._aws.region, self._settings.s3_endpoint
+        if endpoint:
+            place = endpoint_place(endpoint, OPERATOR_ENDPOINT, bucket, region, operator=True)
+        else:
+            place = replace(aws_place(bucket, region), operator=True)
+        names = Names("S3", "the server's AWS credentials", "the server's AWS credentials", SETTING, "AWS_REGION")
+        return S3Store(self._transport, place, prefix, self._aws.credentials, names)
+
+    def _in_gcs(self, bucket: str, prefix: str) -> Store:
+        from headwater.stores.gcs import GcsStore, gcs_place  # google-auth takes a while to load
+        from headwater.stores.gcs_credentials import read_key_file
+
+        names = Names("GCS", "the service account", "GOOGLE_APPLICATION_CREDENTIALS", SETTING)
+        key_file = read_key_file(google_key_file(), names.secret_access_key, self._egress)
+        place = gcs_place(bucket, self._settings.gcs_endpoint)
+        return GcsStore(self._transport, place, prefix, key_file, self._tokens, names)
+
+    def _in_azure(self, container: str, prefix: str) -> Store:
+        account, endpoint = azure_account(), self._settings.azure_endpoint
+        if endpoint:
+            place = azure_endpoint_place(endpoint, AZURE_ENDPOINT, account.name, container)
+        else:
+            place = replace(azure_place(account.name, container), operator=True)
+        credentials = parse_credentials(account.name, account.key, "AZURE_STORAGE_KEY")
+        names = Names("Azure", "AZURE_STORAGE_ACCOUNT", "AZURE_STORAGE_KEY", SETTING)
+        return AzureStore(self._transport, place, prefix, credentials, names)

@@ -1,0 +1,75 @@
+"""What people paste from a browser is recognised and told so."""
+
+from __future__ import annotations
+
+import pytest
+
+from headwater.domain.datasource import parse_config
+from headwater.domain.errors import MalformedRequest, PlaceInvalid
+from headwater.domain.pasted import advice_on, pasted_address
+from headwater.stores.transport import parse_endpoint
+from tests.domain.configs import VALID
+
+
+@pytest.mark.parametrize(
+    ("text", "what", "path"),
+    [
+        ("https://s3.console.aws.amazon.com/s3/buckets/data?region=eu-west-1&prefix=a/b/", "AWS console", "data/a/b/"),
+        ("https://eu-west-1.console.aws.amazon.com/s3/buckets/data?tab=objects", "AWS console", "data"),
+        ("console.aws.amazon.com/s3/buckets/data", "AWS console", "data"),
+        ("https://console.aws.amazon.com/s3/home", "AWS console", None),
+        ("https://console.amazonaws.cn/s3/buckets/data", "AWS console", "data"),
+        ("https://console.cloud.google.com/storage/browser/data/a%20b;tab=objects?project=p", "Google", "data/a b"),
+        ("https://console.cloud.google.com/storage/browser/_details/data/a.png", "Google", "data/a.png"),
+        ("https://portal.azure.com/#view/Microsoft_Azure_Storage/ContainerMenuBlade", "Azure portal", None),
+        ("https://console-intl.huaweicloud.com/obs/#/obs/manager/buckets", "Huawei", None),
+        ("https://data.s3.eu-west-1.amazonaws.com/a%20b/c.png", "object of S3", "data/a b/c.png"),
+        ("https://s3.eu-west-1.amazonaws.com/data/a/", "object of S3", "data/a/"),
+        ("https://data.s3.amazonaws.com", "object of S3", "data/"),
+        ("https://storage.googleapis.com/data/a", "object of Cloud Storage", "data/a"),
+        ("https://storage.cloud.google.com/data/a", "object of Cloud Storage", "data/a"),
+        ("https://account.blob.core.windows.net/container/a", "blob of Azure", "container/a"),
+        ("https://data.obs.eu-west-101.myhuaweicloud.eu/a", "object of OBS", "data/a"),
+        ("arn:aws:s3:::data/a/*", "ARN", "data/a/"),
+    ],
+)
+def test_what_is_pasted_is_recognised(text: str, what: str, path: str | None) -> None:
+    found = pasted_address(text)
+    assert found is not None
+    assert what in found.what
+    assert found.path == path
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "data/a",
+            "s3://data/a",
+            "gs://console.cloud.google.com/a",
+            "data.s3.amazonaws.com/a",
+            "arn/a",
+            "",
+            "/",
+            "[/a",
+        ),
+        *("https://store.example.com/data", "my.console/aws", "obs://data/a", "https://[::1]/a", "https://[/a", "[/a"),
+    ],
+)
+def test_what_may_be_a_path_is_left_alone(text: str) -> None:
+    assert advice_on(text) is None
+
+
+@pytest.mark.parametrize("kind", ["S3", "S3DelegatedAccess", "GCS", "AZURE", "OBS"])
+def test_a_put_of_one_says_what_was_meant(kind: str) -> None:
+    config = {**VALID[kind], "fullPath": "https://eu-west-1.console.aws.amazon.com/s3/buckets/data?prefix=a/"}
+    with pytest.raises(MalformedRequest, match=r"fullPath: .*page of the AWS console.*most likely means 'data/a/'"):
+        parse_config(config)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://console.aws.amazon.com/s3", "https://portal.azure.com", "https://dash.cloudflare.com/x"]
+)
+def test_a_console_is_no_endpoint(url: str) -> None:
+    with pytest.raises(PlaceInvalid, match=r"obsEndpoint: this is the address of a page of .* storage itself answers"):
+        parse_endpoint(url, "obsEndpoint")
