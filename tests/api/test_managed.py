@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.live import Live, command, environ_for, fetch, running
-from tests.servers import KEY_ID, SECRET, rclone_s3
+from tests.servers import AZURE_ACCOUNT, AZURE_KEY, KEY_ID, SECRET, azure_client, azurite, rclone_s3, s3_client
+from tests.stores.gcs_server import GcsServer
+
+if TYPE_CHECKING:
+    from azure.storage.blob import ContainerClient
 
 LIGHTLY = {"type": "LIGHTLY", "fullPath": "whatever/the client/sends"}
 ALL = {"canRead": True, "canWrite": True, "canList": True, "canOverwrite": True}
@@ -138,20 +144,13 @@ def test_areas_in_a_bucket_with_the_servers_own_identity(tmp_path: Path, monkeyp
     ):
         one, other = live.configured(LIGHTLY), live.configured(LIGHTLY)
         assert live.call("GET", live.datasource(one, "verify")).json == ALL
-        (written,) = _put_by_s3(url, f"headwater/{one}/a.png", b"pixels")
+        with s3_client(url) as client:
+            client.put_object(Bucket="managed", Key=f"headwater/{one}/a.png", Body=b"pixels")
         assert live.names(one) == ["a.png"]
         assert live.names(other) == []
         (page,) = live.pages(one)
-        assert written in page["data"][0]["readUrl"]
+        assert f"/managed/headwater/{one}/a.png?" in page["data"][0]["readUrl"]
         assert fetch(page["data"][0]["readUrl"]).body == b"pixels"
-
-
-def _put_by_s3(url: str, key: str, body: bytes) -> list[Any]:
-    from tests.servers import s3_client
-
-    with s3_client(url) as client:
-        client.put_object(Bucket="managed", Key=key, Body=body)
-    return [key]
 
 
 def test_a_server_without_an_identity_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,3 +162,59 @@ def test_a_server_without_an_identity_is_told_so(tmp_path: Path, monkeypatch: py
         found = live.call("GET", live.datasource(live.configured(LIGHTLY), "verify")).json
         assert not any(found[flag] for flag in ALL)
         assert "AWS credentials are missing" in found["errors"]["canList"]
+
+
+def test_areas_in_cloud_storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with GcsServer() as gcs:
+        (tmp_path / "key.json").write_text(json.dumps(gcs.key_file()))
+        monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "key.json"))
+        settings = {"gcs_endpoint": gcs.url, "allowed_endpoints": "127.0.0.1"}
+        with running(tmp_path, managed_store="gs://bucket/headwater/", **settings) as live:
+            one, other = live.configured(LIGHTLY), live.configured(LIGHTLY)
+            assert live.call("GET", live.datasource(one, "verify")).json == ALL
+            gcs.put("bucket", f"headwater/{one}/a b.png", b"pixels")
+            (page,) = live.pages(one)
+            assert [row["fileName"] for row in page["data"]] == ["a b.png"]
+            assert fetch(page["data"][0]["readUrl"]).body == b"pixels"
+            assert live.names(other) == []
+        monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS")
+        with running(tmp_path, managed_store="gs://bucket", **settings) as live:
+            found = live.call("GET", live.datasource(live.configured(LIGHTLY), "verify")).json
+            assert "GOOGLE_APPLICATION_CREDENTIALS" in found["errors"]["canList"]
+
+
+@pytest.fixture(scope="module")
+def azurite_url() -> Iterator[str]:
+    with azurite() as url:
+        yield url
+
+
+@pytest.fixture
+def container(azurite_url: str) -> Iterator[ContainerClient]:
+    with azure_client(azurite_url) as client:
+        yield client.create_container(f"managed-{uuid.uuid4().hex[:12]}")
+
+
+@pytest.mark.parametrize("by", ["key", "connection string"])
+def test_areas_in_azure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, azurite_url: str, container: ContainerClient, by: str
+) -> None:
+    given = {"AZURE_STORAGE_ACCOUNT": AZURE_ACCOUNT, "AZURE_STORAGE_KEY": AZURE_KEY}
+    if by == "connection string":
+        given = {"AZURE_STORAGE_CONNECTION_STRING": f"AccountName={AZURE_ACCOUNT};AccountKey={AZURE_KEY};x=y"}
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    managed = f"az://{container.container_name}/headwater"
+    with running(tmp_path, managed_store=managed, azure_endpoint=azurite_url) as live:
+        one, other = live.configured(LIGHTLY), live.configured(LIGHTLY)
+        assert live.call("GET", live.datasource(one, "verify")).json == ALL
+        container.upload_blob(f"headwater/{one}/a b.png", b"pixels")
+        (page,) = live.pages(one)
+        assert [row["fileName"] for row in page["data"]] == ["a b.png"]
+        assert fetch(page["data"][0]["readUrl"]).body == b"pixels"
+        assert live.names(other) == []
+    for name in given:
+        monkeypatch.delenv(name)
+    with running(tmp_path, managed_store=managed, azure_endpoint=azurite_url) as live:
+        found = live.call("GET", live.datasource(live.configured(LIGHTLY), "verify")).json
+        assert "AZURE_STORAGE_ACCOUNT" in found["errors"]["canList"]
