@@ -32,7 +32,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from tests.fault_proxy import Fault, FaultProxy, Request, Status
+from tests.fault_proxy import FaultProxy, Request, Status
 
 EMAIL = "reader@test-project.iam.gserviceaccount.com"
 KEY_ID = "test-key-id"
@@ -55,7 +55,7 @@ def pem(key: Any) -> str:
     return written.decode()
 
 
-def key_file(token_uri: str = AUDIENCE, **more: Any) -> dict[str, Any]:
+def key_file(token_uri: str | None = AUDIENCE, **more: Any) -> dict[str, Any]:
     """What the key file of the service account holds; members set to None are left out."""
     found = {
         "type": "service_account",
@@ -102,7 +102,8 @@ class GcsServer:
     """See the module's docstring.
 
     `permissions` are those of the service account. `pages` are the most items of the next list pages, in order, used
-    up; 0 makes a page without items that goes on. `most` is the longest page at any time. `now` gives Unix seconds.
+    up; 0 makes a page without items that goes on. `most` is the longest page at any time. `refuses` makes every token
+    one that is not taken. `now` gives Unix seconds. `faults` are what happens to the next requests (`FaultProxy`).
     """
 
     permissions: set[str] = field(default_factory=lambda: set(ALL))
@@ -110,6 +111,7 @@ class GcsServer:
     most: int = 1000
     token_life: int = 3599
     account_exists: bool = True
+    refuses: bool = False
     now: Callable[[], float] = time.time
 
     def __post_init__(self) -> None:
@@ -117,6 +119,7 @@ class GcsServer:
         self.tokens: dict[str, float] = {}
         self._made = 0
         self._proxy = FaultProxy(respond=self._respond)
+        self.faults = self._proxy.faults
 
     def __enter__(self) -> Self:
         self._proxy.__enter__()
@@ -131,11 +134,6 @@ class GcsServer:
     def url(self) -> str:
         """Where it listens."""
         return self._proxy.url
-
-    @property
-    def faults(self) -> deque[Fault | None]:
-        """What happens to the next requests, as in `FaultProxy`."""
-        return self._proxy.faults
 
     @property
     def requests(self) -> list[Request]:
@@ -155,7 +153,7 @@ class GcsServer:
 
     def key_file(self, **more: Any) -> dict[str, Any]:
         """The service account's key file, with this server's token endpoint."""
-        return key_file(f"{self.url}/token", **more)
+        return key_file(**{"token_uri": f"{self.url}/token", **more})
 
     # --- requests ---
 
@@ -238,7 +236,7 @@ class GcsServer:
         sent = request.headers.get("authorization")
         if sent is None:
             raise Refused(401, "required", "Anonymous caller does not have storage.objects access to the bucket.")
-        if self.tokens.get(sent.removeprefix("Bearer "), 0) <= self.now():
+        if self.refuses or self.tokens.get(sent.removeprefix("Bearer "), 0) <= self.now():
             raise Refused(401, "authError", "Invalid Credentials")
 
     def _need(self, verb: str, what: str = "object") -> None:
