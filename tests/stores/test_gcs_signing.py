@@ -133,7 +133,7 @@ async def test_a_large_page_keeps_its_order_and_holds_nobody_up() -> None:
     assert [url.partition("?")[0].rpartition("/")[2] for url in urls] == names
     assert urls[500:502] == signer(place, 60).sign(names[500:502])
     assert turns > 20, "others went on meanwhile"
-    assert longest < 0.1
+    assert longest < 0.3
 
 
 async def test_a_small_page_does_not_wait_for_a_large_one() -> None:

@@ -68,6 +68,18 @@ def test_all_is_allowed(live: Live, gcs: GcsServer) -> None:
     assert fetch(row["readUrl"]).body == b"pixels"
 
 
+def test_empty_pages_of_the_store_are_gone_on_after(live: Live, gcs: GcsServer) -> None:
+    """What the store needs to go on is in the cursor, whatever server it comes back to."""
+    names = [f"{number:02}.png" for number in range(9)]
+    for name in names:
+        gcs.put("bucket", f"many/{name}", b"pixels", created=1_700_000_000)
+    gcs.pages.extend([0, 2, 0, 0, 1])
+    dataset = live.configured(config(gcs, "bucket/many"))
+    assert live.names(dataset) == names
+    assert live.names(dataset, from_=1_700_000_000, to=1_700_000_000) == names
+    assert live.names(dataset, from_=1_700_000_001) == []
+
+
 def test_input_is_never_written_to(live: Live, gcs: GcsServer) -> None:
     before = len(gcs.requests)
     assert verify(live, {**config(gcs), "purpose": "INPUT"}) == (flags("canWrite", "canOverwrite"), {})

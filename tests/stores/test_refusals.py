@@ -152,6 +152,15 @@ def test_a_reason_of_cloud_storage_is_named_and_explained(
 
 
 @pytest.mark.parametrize(
+    ("operation", "kind"),
+    [(LIST, PlaceInvalid), (READ, ObjectNotFound), (WRITE, PlaceInvalid), (DELETE, ObjectNotFound)],
+)
+def test_what_is_not_found_goes_by_what_was_asked(operation: Operation, kind: type[StoreError]) -> None:
+    response = Response(404, {}, json_error("notFound", ""))
+    assert type(explain(response, Asked(operation, "data", "", GCS, GCS_PROVIDER))) is kind
+
+
+@pytest.mark.parametrize(
     ("status", "message", "kind", "code"),
     [
         (404, "No such object: data/a", ObjectNotFound, "notFound"),

@@ -98,7 +98,7 @@ def read_refusal(response: Response, operation: Operation) -> Said:
     code, message = _read_error(response, operation)
     status = response.status
     foreign = not code and not message and bool(response.body.strip())
-    return Said(status, code, message, row=_row(status, message, operation), foreign=foreign)
+    return Said(status, code, message, row=_row(status, code, message, operation), foreign=foreign)
 
 
 GCS = Provider(
@@ -132,7 +132,7 @@ def _read_error(response: Response, operation: Operation) -> tuple[str, str]:
     return "", ""
 
 
-def _row(status: int, message: str, operation: Operation) -> str:
+def _row(status: int, code: str, message: str, operation: Operation) -> str:
     """Where the table tells of an answer, where its reason alone does not decide."""
     if "requester pays" in message:
         return "userProjectMissing"
@@ -140,7 +140,9 @@ def _row(status: int, message: str, operation: Operation) -> str:
         return "accountDisabled"
     if status == 403 and operation is Operation.WRITE and "storage.objects.delete" in message:
         return "forbidden to replace"
-    if status == 404 and message and (operation in (Operation.LIST, Operation.WRITE) or _is_of_the_bucket(message)):
+    # An object that is not there is neither listed nor in the way of being written.
+    of_no_object = operation in (Operation.LIST, Operation.WRITE) and (code or message)
+    if status == 404 and (of_no_object or _is_of_the_bucket(message)):
         return "notFound bucket"
     return ""
 
