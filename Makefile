@@ -46,7 +46,7 @@ COMPILE := -q --upgrade --universal --python-version 3.11 --generate-hashes --no
 	--no-emit-find-links
 
 clean: ## remove the environment and what tests and tools left
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage*
+	rm -rf .venv .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage*
 
 # --no-deps: the pins are complete, and where something is wanted with an extra pip would look for a newer version of it.
 .venv/.run: pyproject.toml client/pyproject.toml requirements/run.txt

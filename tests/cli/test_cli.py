@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from headwater import __version__
-from tests.domain.configs import VALID
+from tests.domain.configs import SECRETS, VALID
 from tests.live import Live, command, environ_for, request, running
 
 LOCAL = ("--type", "LOCAL", "--path", "")
@@ -124,6 +124,41 @@ def test_every_type_from_a_json_file(environ: dict[str, str], tmp_path: Path, ki
     _run(environ, "datasource", "set", dataset, "--config", "-", stdin=config.read_text())
 
 
+OPTIONS = {
+    "S3": ("--path", "s3://b/p", "--region", "eu-west-1", "--access-key-id", "test-key-id"),
+    "S3DelegatedAccess": (
+        *("--path", "b/p", "--region", "eu-west-1", "--external-id", "an-external-id"),
+        *("--role-arn", "arn:aws:iam::123456789012:role/reader"),
+    ),
+    "OBS": ("--path", "b/p", "--endpoint", "https://obs.example.com", "--access-key-id", "test-key-id"),
+    "GCS": ("--path", "gs://b/p", "--project-id", "project"),
+    "AZURE": ("--path", "c/p", "--account-name", "account"),
+    "LOCAL": ("--path", "below"),
+    "LIGHTLY": (),
+}
+
+
+@pytest.mark.parametrize("kind", VALID)
+def test_every_type_from_options(environ: dict[str, str], kind: str) -> None:
+    secret = SECRETS.get(kind)
+    source = ("--secret-file", "-") if secret else ()
+    dataset = _dataset(environ)
+    out = _run(environ, "datasource", "set", dataset, "--type", kind, *OPTIONS[kind], *source, "--json", stdin="hush")
+    shown = json.loads(out)
+    assert shown["type"] == kind
+    assert "hush" not in out
+    assert secret is None or shown[secret] == "********"
+
+
+def test_a_key_file_of_google_names_its_project(environ: dict[str, str], tmp_path: Path) -> None:
+    key_file = tmp_path / "key.json"
+    key_file.write_text(json.dumps({"type": "service_account", "project_id": "the-project"}))
+    options = ("--type", "GCS", "--path", "gs://bucket", "--secret-file", str(key_file), "--json")
+    assert json.loads(_run(environ, "datasource", "set", _dataset(environ), *options))["gcsProjectId"] == "the-project"
+    key_file.write_text("no JSON")
+    assert "gcsProjectId: required" in _run(environ, "datasource", "set", _dataset(environ), *options, code=2)
+
+
 def test_a_secret_from_stdin_or_a_file_is_never_shown(environ: dict[str, str], tmp_path: Path) -> None:
     secret = "never-to-be-shown"
     file = tmp_path / "secret"
@@ -142,6 +177,8 @@ def test_a_secret_from_stdin_or_a_file_is_never_shown(environ: dict[str, str], t
     ("arguments", "told"),
     [
         (("--type", "LOCAL"), "--path"),
+        (("--path", "x"), "--type"),
+        (("--type", "AZURE", "--path", "https://portal.azure.com/#x", "--account-name", "a"), "--secret-file"),
         (("--type", "S9", "--path", "x"), "type: expected one of"),
         ((*LOCAL, "--config", "-"), "--config"),
         ((*LOCAL, "--secret-file", "-"), "has no secret"),

@@ -34,14 +34,18 @@ def set_(
     kind: Annotated[
         str | None, typer.Option("--type", help="S3, S3DelegatedAccess, GCS, AZURE, OBS, LOCAL or LIGHTLY.")
     ] = None,
-    path: Annotated[str | None, _member("fullPath", "bucket/path; for LOCAL a folder below the mount root.")] = None,
+    path: Annotated[
+        str | None, _member("fullPath", "bucket/path; for LOCAL a folder below the mount root; LIGHTLY needs none.")
+    ] = None,
     purpose: Annotated[str | None, _member("purpose", "INPUT_OUTPUT (default), INPUT or LIGHTLY.")] = None,
     region: Annotated[str | None, _member("s3Region", "S3: the bucket's region.")] = None,
     access_key_id: Annotated[str | None, _member("KEY_ID", "S3 and OBS: the access key's id.")] = None,
     kms_key: Annotated[str | None, _member("ARN", "S3: KMS key for what is written.")] = None,
     role_arn: Annotated[str | None, _member("s3ARN", "S3DelegatedAccess: the role to assume.")] = None,
     external_id: Annotated[str | None, _member("s3ExternalId", "S3DelegatedAccess: the external id.")] = None,
-    project_id: Annotated[str | None, _member("gcsProjectId", "GCS: the project.")] = None,
+    project_id: Annotated[
+        str | None, _member("gcsProjectId", "GCS: the project; the key file's own by default.")
+    ] = None,
     account_name: Annotated[str | None, _member("accountName", "AZURE: the storage account.")] = None,
     endpoint: Annotated[str | None, _member("obsEndpoint", "OBS: the endpoint's URL.")] = None,
     web_server: Annotated[
@@ -89,10 +93,11 @@ def set_(
             raise MalformedRequest("--config: holds the whole config; leave out the other options")
         raw = _decode(_read(config, "--config"))
     else:
-        if kind is None or path is None:
-            raise MalformedRequest("--type and --path: required, unless --config gives the whole config")
+        if kind is None:
+            raise MalformedRequest("--type: required, unless --config gives the whole config")
         _refuse_foreign(kind, given)
-        raw = {**given, **_secret(kind, secret_file)}
+        given = _with_path(kind, given)
+        raw = _with_project({**given, **_secret(kind, secret_file)})
 
     async def put(hw: Headwater) -> tuple[Datasource, int, int]:
         from headwater.service.configure import put_datasource
@@ -172,6 +177,30 @@ def _access_key(kind: str | None, key_id: str | None) -> dict[str, str | None]:
     from headwater.domain.datasource import ObsConfig, kind_of
 
     return {"obsAccessKeyId" if kind_of(kind) is ObsConfig else "s3AccessKeyId": key_id}
+
+
+def _with_path(kind: str, given: dict[str, str]) -> dict[str, str]:
+    """The members with a path; LIGHTLY, which has none to name, does without the option."""
+    if "fullPath" in given:
+        return given
+    from headwater.domain.datasource import LightlyConfig, kind_of
+
+    if kind_of(kind) is not LightlyConfig:
+        raise MalformedRequest("--path: required, unless --config gives the whole config")
+    return {**given, "fullPath": ""}
+
+
+def _with_project(members: dict[str, str]) -> dict[str, str]:
+    """The members with the project that a key file of Google's names, where none was given."""
+    if "gcsCredentials" not in members or "gcsProjectId" in members:
+        return members
+    import msgspec
+
+    try:
+        project = msgspec.json.decode(members["gcsCredentials"])["project_id"]
+    except (msgspec.DecodeError, TypeError, KeyError):
+        return members
+    return {**members, "gcsProjectId": project} if isinstance(project, str) else members
 
 
 def _refuse_foreign(kind: str, given: Mapping[str, str]) -> None:
