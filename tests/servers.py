@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import base64
+import fcntl
+import hashlib
+import json
+import shutil
 import socket
 import subprocess
 import sysconfig
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tests.need import need
+from tests.need import missing, need
 
 if TYPE_CHECKING:
+    from azure.storage.blob import BlobServiceClient
     from mypy_boto3_s3 import S3Client
 
 KEY_ID = "test-key-id"
 SECRET = "test-secret-access-key"  # rclone refuses very short ones
+
+AZURE_ACCOUNT = "devstoreaccount1"
+AZURE_KEY = base64.b64encode(b"test-key-id".ljust(64, b".")).decode()
+"""What `azurite` is told to accept."""
 
 
 def free_port() -> int:
@@ -128,3 +138,172 @@ def s3_client(url: str) -> Iterator[S3Client]:
         yield client
     finally:
         client.close()
+
+
+@contextmanager
+def azurite() -> Iterator[str]:
+    """Azure Blob Storage by Azurite, which checks signatures and SAS tokens; yields its URL, without the account."""
+    program = _azurite()
+    with serving(
+        lambda port: [
+            *("env", f"AZURITE_ACCOUNTS={AZURE_ACCOUNT}:{AZURE_KEY}", need("node"), str(program)),
+            *("--blobHost", "127.0.0.1", "--blobPort", str(port)),
+            *("--inMemoryPersistence", "--disableTelemetry", "--silent", "--skipApiVersionCheck"),
+        ]
+    ) as port:
+        yield f"http://127.0.0.1:{port}"
+
+
+def _azurite() -> Path:
+    """The program, installed on first use as `tests/azurite` pins it, below `.cache` at the repository's root."""
+    need("node")
+    npm = need("npm")
+    project = Path(__file__).parent / "azurite"
+    cache = Path(__file__).parent.parent / ".cache" / "azurite"
+    installed = cache / hashlib.sha256((project / "package-lock.json").read_bytes()).hexdigest()[:16]
+    program = installed / "node_modules/azurite/dist/src/blob/main.js"
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "lock").open("w") as lock:
+        # One worker installs, the others wait.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not program.exists():
+            with tempfile.TemporaryDirectory(dir=cache) as begun:
+                shutil.copytree(project, begun, dirs_exist_ok=True)
+                command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+                try:
+                    subprocess.run(command, cwd=begun, capture_output=True, text=True, timeout=300, check=True)
+                except (OSError, subprocess.SubprocessError) as error:
+                    said = getattr(error, "stderr", None) or ""
+                    missing(f"npm ci could not install azurite: {error} {said[-500:]}")
+                # At its place only once it is whole.
+                installed.mkdir(exist_ok=True)
+                shutil.move(f"{begun}/node_modules", installed / "node_modules")
+    return program
+
+
+@contextmanager
+def azure_client(url: str) -> Iterator[BlobServiceClient]:
+    """The vendor's SDK, which prepares what a store under test then meets."""
+    from azure.storage.blob import BlobServiceClient
+
+    with BlobServiceClient(f"{url}/{AZURE_ACCOUNT}", credential=AZURE_KEY, retry_total=0) as client:
+        yield client
+
+
+class GuardedAws:
+    """moto with authentication on: S3, STS and IAM check signatures, sessions, policies and external ids.
+
+    It answers 500 to every presigned URL, and knows no expired sessions.
+    """
+
+    ACCOUNT = "123456789012"
+
+    def __init__(self, url: str) -> None:
+        import boto3
+
+        self.url = url
+        self._number = 0
+        # These three are what moto lets pass unauthenticated.
+        first = boto3.client("iam", endpoint_url=url, **_keys(KEY_ID, SECRET))
+        first.create_user(UserName="admin")
+        key = first.create_access_key(UserName="admin")["AccessKey"]
+        first.put_user_policy(UserName="admin", PolicyName="all", PolicyDocument=json.dumps(_allow(["*"])))
+        first.close()
+        self._admin = _keys(key["AccessKeyId"], key["SecretAccessKey"])
+        self._iam = boto3.client("iam", endpoint_url=url, **self._admin)
+        self.s3: S3Client = boto3.client("s3", endpoint_url=url, **self._admin)
+
+    def close(self) -> None:
+        """Close the connections of the administrator."""
+        self._iam.close()
+        self.s3.close()
+
+    def bucket(self) -> str:
+        """Make a bucket."""
+        name = self._name("bucket")
+        self.s3.create_bucket(Bucket=name)
+        return name
+
+    def keys(self, bucket: str) -> list[str]:
+        """All keys of a bucket."""
+        return [found["Key"] for found in self.s3.list_objects_v2(Bucket=bucket).get("Contents", [])]
+
+    def user(self, policy: Mapping[str, Any] | Sequence[str]) -> AwsUser:
+        """Make a user with a policy, or with one that allows these actions."""
+        name = self._name("user")
+        self._iam.create_user(UserName=name)
+        key = self._iam.create_access_key(UserName=name)["AccessKey"]
+        self._iam.put_user_policy(UserName=name, PolicyName="own", PolicyDocument=_document(policy))
+        return AwsUser(f"arn:aws:iam::{self.ACCOUNT}:user/{name}", key["AccessKeyId"], key["SecretAccessKey"])
+
+    def role(self, policy: Mapping[str, Any] | Sequence[str], trust: Mapping[str, Any]) -> str:
+        """Make a role with a policy and a trust policy; its ARN."""
+        name = self._name("role")
+        self._iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))
+        self._iam.put_role_policy(RoleName=name, PolicyName="own", PolicyDocument=_document(policy))
+        return f"arn:aws:iam::{self.ACCOUNT}:role/{name}"
+
+    def _name(self, kind: str) -> str:
+        self._number += 1
+        return f"{kind}-{self._number}"
+
+
+class AwsUser(NamedTuple):
+    """A user of `GuardedAws`, with an access key."""
+
+    arn: str
+    key_id: str
+    secret: str
+
+    def environ(self, folder: Path) -> dict[str, str]:
+        """Variables that make this user a process's own identity, whatever else this machine has."""
+        return {
+            "AWS_ACCESS_KEY_ID": self.key_id,
+            "AWS_SECRET_ACCESS_KEY": self.secret,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_CONFIG_FILE": str(folder / "no-aws-config"),
+            "AWS_SHARED_CREDENTIALS_FILE": str(folder / "no-aws-credentials"),
+        }
+
+
+def trust(user: AwsUser, external_id: str) -> dict[str, Any]:
+    """A trust policy: this user may assume the role who knows the external id."""
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"AWS": user.arn},
+                "Action": "sts:AssumeRole",
+                "Condition": {"StringEquals": {"sts:ExternalId": external_id}},
+            }
+        ],
+    }
+
+
+@contextmanager
+def guarded_aws() -> Iterator[GuardedAws]:
+    """AWS by moto, with authentication on."""
+    with serving(
+        lambda port: [
+            *("env", "INITIAL_NO_AUTH_ACTION_COUNT=3", _script("moto_server")),
+            *("-H", "127.0.0.1", "-p", str(port)),
+        ]
+    ) as port:
+        guarded = GuardedAws(f"http://127.0.0.1:{port}")
+        try:
+            yield guarded
+        finally:
+            guarded.close()
+
+
+def _keys(key_id: str, secret: str) -> dict[str, Any]:
+    return {"region_name": "us-east-1", "aws_access_key_id": key_id, "aws_secret_access_key": secret}
+
+
+def _allow(actions: Sequence[str]) -> dict[str, Any]:
+    return {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": list(actions), "Resource": "*"}]}
+
+
+def _document(policy: Mapping[str, Any] | Sequence[str]) -> str:
+    return json.dumps(policy if isinstance(policy, Mapping) else _allow(policy))

@@ -1,21 +1,26 @@
-"""Servers and stores that the tests of S3 share. Each xdist worker has servers of its own."""
+"""Servers and stores that the tests of stores share. Each xdist worker has servers of its own."""
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from headwater.stores import sts
 from headwater.stores import transport as transport_module
 from headwater.stores.egress import Egress
 from headwater.stores.renewal import Renewed
+from headwater.stores.sigv4 import Credentials
 from headwater.stores.transport import Transport
-from tests.servers import moto_server, rclone_s3, s3_client
+from tests.servers import AwsUser, GuardedAws, azure_client, azurite, guarded_aws, moto_server, rclone_s3, s3_client
 from tests.stores.gcs_server import GcsServer
 
 if TYPE_CHECKING:
+    from azure.storage.blob import BlobServiceClient, ContainerClient
     from mypy_boto3_s3 import S3Client
 
 
@@ -75,3 +80,50 @@ async def tokens() -> AsyncIterator[Renewed[str]]:
     tokens: Renewed[str] = Renewed()
     yield tokens
     await tokens.aclose()
+
+
+@pytest.fixture(scope="session")
+def azurite_url() -> Iterator[str]:
+    """Azure Blob Storage, which checks signatures and SAS tokens."""
+    with azurite() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def azure(azurite_url: str) -> Iterator[BlobServiceClient]:
+    """Prepares what the store under test lists: the vendor's SDK, not our own code."""
+    with azure_client(azurite_url) as client:
+        yield client
+
+
+@pytest.fixture
+def container(azure: BlobServiceClient) -> ContainerClient:
+    """An empty container of the test's own."""
+    return azure.create_container(f"container-{uuid.uuid4().hex[:12]}")
+
+
+@pytest.fixture(scope="session")
+def guarded() -> Iterator[GuardedAws]:
+    """AWS that checks signatures, sessions and policies."""
+    with guarded_aws() as guarded:
+        yield guarded
+
+
+@pytest.fixture
+def own_identity(guarded: GuardedAws, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AwsUser:
+    """Who this process is to AWS, as a server's environment says it, and nothing of this machine's."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    user = guarded.user(["sts:AssumeRole"])
+    for name, value in user.environ(tmp_path).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sts, "SERVER", sts.Sts())
+    return user
+
+
+@pytest.fixture
+async def sessions() -> AsyncIterator[Renewed[Credentials]]:
+    """Sessions of roles, as a server keeps them."""
+    sessions: Renewed[Credentials] = Renewed()
+    yield sessions
+    await sessions.aclose()

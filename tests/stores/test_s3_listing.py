@@ -234,7 +234,7 @@ async def test_a_datasource_of_an_s3_compatible_store(
     form=st.sampled_from(["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S.{ms}Z", "%Y-%m-%dT%H:%M:%S.{ms}+00:00"]),
 )
 def test_times_are_floored_to_the_second(moment: datetime.datetime, form: str) -> None:
-    from headwater.stores.s3 import _seconds
+    from headwater.stores.s3_pages import _seconds
 
     year = f"{moment.year:04}"
     text = moment.strftime(form.replace("%Y", year)).replace("{ms}", f"{moment.microsecond // 1000:03}")

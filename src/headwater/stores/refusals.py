@@ -118,6 +118,14 @@ _CLOCK = Row(
 _NOT_OFFERED = Row(PlaceInvalid, "The server does not offer this operation: check {endpoint}")
 _ARCHIVED = Row(PlaceInvalid, "The object is archived: restore it first")
 _KMS = Row(CredentialsRefused, "The KMS key of the bucket or datasource cannot be used with these credentials")
+_SERVERS_KEYS = Row(
+    CredentialsRefused,
+    "AWS does not take this server's own credentials, or their account has not enabled the region: its operator must "
+    "see to that",
+)
+_BUCKET_IN_HOST = Row(
+    PlaceInvalid, "The store wants the bucket's name in its host's name, and this server puts it in the path"
+)
 _OBJECT_NAME = Row(PlaceInvalid, "The store allows no object of this name: check the path in fullPath")
 
 _SERVICE_ACCOUNT = Row(
@@ -137,6 +145,18 @@ _REQUESTER_PAYS = Row(
 _ARGUMENT = Row(PlaceInvalid, "The store takes no such name: check fullPath")
 _KEPT = Row(
     OverwriteRefused, "The bucket keeps the object as it is (a hold or retention policy): ask the bucket's owner"
+)
+
+_FAILED_KEY = Row(
+    CredentialsRefused, "Check {secret}: it does not belong to this {key_id}, was not copied exactly, or was replaced"
+)
+_SAS_KIND = Row(
+    CredentialsRefused,
+    "{secret}: the SAS token is for something else: make one for the container (sr=c), or one for the account with "
+    "ss=b and srt=co",
+)
+_IMMUTABLE = Row(
+    OverwriteRefused, "An immutability policy or legal hold keeps objects of this container from being replaced"
 )
 
 TABLE: dict[str, Row] = {
@@ -168,6 +188,7 @@ TABLE: dict[str, Row] = {
     "RequestLimitExceeded": _BUSY,
     "RequestTimeTooSkewed": _CLOCK,
     "RequestTimeout": _DOWN,
+    "SecondLevelDomainForbidden": _BUCKET_IN_HOST,
     "ServerBusy": _BUSY,
     "ServiceUnavailable": _DOWN,
     "SignatureDoesNotMatch": Row(
@@ -182,6 +203,27 @@ TABLE: dict[str, Row] = {
     "TokenRefreshRequired": _TOKEN,
     "TooManyRequests": _BUSY,
     "UnauthorizedAccess": Row(CredentialsRefused, "These credentials belong to another partition: {region_advice}"),
+    "VirtualHostDomainRequired": _BUCKET_IN_HOST,
+    # STS, where a role is assumed.
+    "AssumeRole/AccessDenied": Row(
+        CredentialsRefused,
+        "Check s3ARN and s3ExternalId: the role's trust policy must name this server's identity and ask for this "
+        "external id, and its operator must allow that identity sts:AssumeRole on the role",
+    ),
+    "AssumeRole/ExpiredToken": _SERVERS_KEYS,
+    "AssumeRole/ExpiredTokenException": _SERVERS_KEYS,
+    "AssumeRole/IncompleteSignature": _SERVERS_KEYS,
+    "AssumeRole/InvalidClientTokenId": _SERVERS_KEYS,
+    "AssumeRole/MissingAuthenticationToken": _SERVERS_KEYS,
+    "AssumeRole/OptInRequired": _SERVERS_KEYS,
+    "AssumeRole/RegionDisabledException": Row(
+        CredentialsRefused,
+        "STS is not active in this region for the role's account: its administrator activates it in the account "
+        "settings of IAM",
+    ),
+    "AssumeRole/SignatureDoesNotMatch": _SERVERS_KEYS,
+    "AssumeRole/UnrecognizedClientException": _SERVERS_KEYS,
+    "AssumeRole/ValidationError": Row(CredentialsRefused, "Check s3ARN and s3ExternalId: STS does not take them"),
     # Cloud Storage, by its reasons. Two words: the reason, and what else the answer says.
     "accessNotConfigured": Row(
         CredentialsRefused, "Enable the Cloud Storage API in the project of the service account of {secret}"
@@ -234,6 +276,69 @@ TABLE: dict[str, Row] = {
     "temporarily_unavailable": _DOWN,
     "unauthorized_client": _NO_TOKEN,
     "unsupported_grant_type": Row(PlaceInvalid, "This is no token endpoint of Google's: check {endpoint}"),
+    # Azure Storage. More than one word: the code, and what else the answer says.
+    "AccountIsDisabled": Row(PlaceInvalid, "The storage account is disabled: ask its owner"),
+    "AuthenticationFailed": _FAILED_KEY,
+    "AuthenticationFailed by its form": Row(
+        CredentialsRefused, "{secret}: the SAS token lacks a part or was altered. Copy it whole, or make a new one"
+    ),
+    "AuthenticationFailed by its resource": _SAS_KIND,
+    "AuthenticationFailed by its time": Row(
+        CredentialsRefused, "{secret}: the SAS token has expired or is not valid yet (its parts se, st): make a new one"
+    ),
+    "AuthenticationFailed by the clock": _CLOCK,
+    "AuthorizationFailure": Row(
+        CredentialsRefused,
+        "Check {secret}, and that the network rules (firewall) of the storage account let this server in",
+    ),
+    "AuthorizationPermissionMismatch": _GRANT,
+    "AuthorizationProtocolMismatch": Row(
+        CredentialsRefused, "{secret}: the SAS token is for https alone (spr), and the endpoint is http"
+    ),
+    "AuthorizationResourceTypeMismatch": Row(
+        CredentialsRefused,
+        "{secret}: make the SAS token for the resource types container and object (srt=co)",
+    ),
+    "AuthorizationServiceMismatch": Row(CredentialsRefused, "{secret}: make the SAS token for the Blob service (ss=b)"),
+    "AuthorizationSourceIPMismatch": Row(
+        CredentialsRefused,
+        "{secret}: the SAS token is for other addresses (sip) than this server's: make one without sip, since read "
+        "URLs are used from elsewhere too",
+    ),
+    "BlobArchived": _ARCHIVED,
+    "BlobBeingRehydrated": Row(PlaceInvalid, "The object is being restored from the archive: try again later"),
+    "BlobImmutableDueToLegalHold": _IMMUTABLE,
+    "BlobImmutableDueToPolicy": _IMMUTABLE,
+    "BlobNotFound": _NO_OBJECT,
+    "ContainerBeingDeleted": Row(PlaceInvalid, "The container is being deleted: check fullPath"),
+    "ContainerDisabled": Row(PlaceInvalid, "The container is disabled: ask the owner of the storage account"),
+    "ContainerNotFound": _NO_CONTAINER,
+    "FeatureVersionMismatch": Row(
+        PlaceInvalid,
+        "The object or the stored access policy needs a newer version of the service than this server uses",
+    ),
+    "InsufficientAccountPermissions": _GRANT,
+    "InvalidAuthenticationInfo": _FAILED_KEY,
+    "InvalidHeaderValue": _NOT_OFFERED,
+    "InvalidQueryParameterValue": Row(
+        PlaceInvalid, "The store does not take this name or this version of the service: check fullPath and {endpoint}"
+    ),
+    "InvalidResourceName": _OBJECT_NAME,
+    "InvalidUri": _OBJECT_NAME,
+    "KeyBasedAuthenticationNotPermitted": Row(
+        CredentialsRefused,
+        "The storage account allows no account keys, nor what is signed with them: allow shared key access for it, or "
+        "set {secret} to a user delegation SAS token",
+    ),
+    "LeaseIdMissing": Row(PlaceInvalid, "Somebody holds a lease on the object or container: end it"),
+    "NoAuthenticationInformation": _FAILED_KEY,
+    "OperationTimedOut": _DOWN,
+    "OutOfRangeInput": _OBJECT_NAME,
+    "PublicAccessNotPermitted": _FAILED_KEY,
+    "ResourceNotFound": Row(PlaceInvalid, "There is no such account or {container}: check {key_id} and fullPath"),
+    "UnauthorizedBlobOverwrite": Row(
+        OverwriteRefused, "{secret}: make a SAS token with the permission w (write) too, which replacing objects needs"
+    ),
 }
 """By the provider's code. Codes that begin with `KMS.` are told apart below; others go by their status."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from headwater.stores.listing_xml import parse_error
-from headwater.stores.refusals import Operation, Provider, Said, is_html
+from headwater.stores.refusals import TABLE, Operation, Provider, Said, is_html
 from headwater.stores.transport import Response
 
 
@@ -25,6 +25,26 @@ def read_refusal(response: Response, _: Operation) -> Said:
     foreign = is_html(response) or (not code and bool(response.body.strip()))
     return Said(response.status, code, message, region, endpoint, foreign=foreign)
 
+
+def is_dead_session(response: Response) -> bool:
+    """Whether an answer says that the session of the request is not good any more."""
+    return response.status in (400, 401, 403) and parse_error(response.body).get("Code") in _DEAD_SESSION
+
+
+def may_lack_version_2(response: Response) -> bool:
+    """Whether what was answered to ListObjectsV2 may mean that the server has only ListObjects.
+
+    Servers say so in many ways (`NotImplemented`, `XNotImplemented`, `InvalidArgument`, 405 without a body). What
+    means something else is left out.
+    """
+    if response.status not in (400, 405, 501):
+        return False
+    code = parse_error(response.body).get("Code", "")
+    return code in _NOT_OFFERED or code not in TABLE
+
+
+_DEAD_SESSION = frozenset({"ExpiredToken", "ExpiredTokenException", "InvalidToken", "TokenRefreshRequired"})
+_NOT_OFFERED = frozenset({"MethodNotAllowed", "NotImplemented"})
 
 S3 = Provider(
     "S3",

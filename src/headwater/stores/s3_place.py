@@ -26,6 +26,7 @@ class S3Place:
 
     `bucket_path` is what precedes `/key` in requests, percent-encoded: empty where the bucket is in the host.
     `operator` is true where the operator of this server named the endpoint, so that egress rules do not apply.
+    `any_server` is true where somebody named an endpoint: what answers there need not be Amazon.
     """
 
     origin: Origin
@@ -33,6 +34,12 @@ class S3Place:
     bucket: str
     region: str
     operator: bool = False
+    any_server: bool = False
+
+
+def signed_region(region: str) -> str:
+    """The region that requests to a datasource's region are signed for."""
+    return _SIGNED_AS.get(region, region)
 
 
 def aws_place(bucket: str, region: str) -> S3Place:
@@ -45,7 +52,7 @@ def aws_place(bucket: str, region: str) -> S3Place:
         raise PlaceInvalid(
             "fullPath: the bucket's name is not one that S3 allows: 3 to 63 lower-case letters, digits, '-' and '.'"
         )
-    region = _SIGNED_AS.get(region, region)
+    region = signed_region(region)
     domain = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
     host = f"s3.{region}.{domain}"
     if "." in bucket:
@@ -74,4 +81,5 @@ def endpoint_place(endpoint: str, member: str, bucket: str, region: str | None, 
         found = _region_in_host(origin.host)
         region = found[1] if found else DEFAULT_REGION
     # Encoded as one path segment: the pattern above leaves no slash in it.
-    return S3Place(origin, f"{base}/{encode_path(bucket)}", bucket, _SIGNED_AS.get(region, region), operator)
+    path = f"{base}/{encode_path(bucket)}"
+    return S3Place(origin, path, bucket, signed_region(region), operator, any_server=True)

@@ -1,0 +1,134 @@
+"""S3 through a role of its owner's, which this server assumes (`S3DelegatedAccess`).
+
+The session of a role is fetched once for all who need it, renewed in the background from half of its life on, and given
+up once S3 does not take it any more.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable
+
+from headwater.domain.datasource import S3DelegatedAccessConfig
+from headwater.domain.errors import StoreUnavailable
+from headwater.stores.refusals import Names
+from headwater.stores.renewal import Leased, Renewed
+from headwater.stores.s3 import S3Store, s3_place
+from headwater.stores.s3_answers import S3
+from headwater.stores.s3_place import signed_region
+from headwater.stores.sigv4 import Credentials
+from headwater.stores.threads import DaemonThreads, Lane, NotBegun, call_in
+from headwater.stores.transport import Transport
+
+CALL_SECONDS = 9.0
+"""How long assuming a role may take, the look for this server's own credentials included."""
+
+PATIENCE = 4.0
+"""Seconds, of those, to wait for a free thread."""
+
+MARGIN = 30.0
+"""Seconds before its end from which a session is not given out any more: requests take a while."""
+
+ROLE = S3._replace(grant="Allow {permission} {where} for the role of s3ARN")
+"""S3, asked with a session of a role."""
+
+
+def open_delegated(
+    config: S3DelegatedAccessConfig,
+    transport: Transport,
+    sessions: Renewed[Credentials],
+    s3_endpoint: str | None,
+    sts_endpoint: str | None,
+    clock: Callable[[], float] = time.time,
+) -> S3Store:
+    """Open the datasource of a bucket that a role gives access to. Nothing is asked of STS yet.
+
+    Args:
+        config: the datasource.
+        transport: what requests to S3 go through.
+        sessions: keeps the sessions of roles.
+        s3_endpoint: where S3 lives on this server, from `HEADWATER_S3_ENDPOINT`; None is Amazon.
+        sts_endpoint: where roles are assumed, from `HEADWATER_STS_ENDPOINT`; None is Amazon, in the bucket's region.
+        clock: gives Unix seconds.
+
+    Raises:
+        PlaceInvalid: bucket or endpoint cannot be used.
+    """
+    place = config.place
+    where, endpoint = s3_place(place.bucket, config.region, s3_endpoint)
+    role = AssumedRole(config, sessions, sts_endpoint, clock)
+    return S3Store(
+        transport,
+        where,
+        place.prefix,
+        role.credentials,
+        Names("S3", "the session of s3ARN", "the session of s3ARN", endpoint, region="s3Region"),
+        kms_key=config.kms_key,
+        refused=role.refused,
+        provider=ROLE,
+        clock=clock,
+    )
+
+
+class AssumedRole:
+    """The sessions of one role.
+
+    Args:
+        config: names the role, the external id and the region.
+        sessions: keeps them.
+        endpoint: the operator's own STS; None is Amazon's in the region.
+        clock: gives Unix seconds.
+    """
+
+    def __init__(
+        self,
+        config: S3DelegatedAccessConfig,
+        sessions: Renewed[Credentials],
+        endpoint: str | None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._asked = (config.role_arn, config.external_id, signed_region(config.region), endpoint)
+        self._sessions = sessions
+        self._clock = clock
+        self._key = ("assumed role", *self._asked)
+
+    async def credentials(self) -> Credentials:
+        """The session to sign with now.
+
+        Raises:
+            StoreError: there is none to be had.
+        """
+        return await self._sessions.get(self._key, self._fetch)
+
+    def refused(self, session: Credentials) -> bool:
+        """Take note that S3 does not take a session; whether `credentials` may bring one that it takes."""
+        return self._sessions.forget(self._key, session)
+
+    async def _fetch(self) -> Leased[Credentials]:
+        region = self._asked[2]
+        try:
+            session = await call_in(_lanes[region], _assume, *self._asked, limit=CALL_SECONDS, patience=PATIENCE)
+        except NotBegun:
+            raise StoreUnavailable("This server is assuming too many roles at once. Try again in a moment") from None
+        except TimeoutError:
+            raise StoreUnavailable(
+                f"Assuming the role took longer than {CALL_SECONDS:.0f} seconds. Try again in a moment"
+            ) from None
+        now, expires = self._clock(), session.expires or 0.0
+        if expires - MARGIN <= now:
+            raise StoreUnavailable(
+                "The role's session has ended before it began, by the clock of this server: its operator must set it"
+            )
+        return Leased(session, now + (expires - now) / 2, expires - MARGIN)
+
+
+def _assume(role_arn: str, external_id: str, region: str, endpoint: str | None) -> Credentials:
+    from headwater.stores import sts  # in the thread: botocore takes a while to load
+
+    return sts.SERVER.assume(role_arn, external_id, region, endpoint)
+
+
+_threads = DaemonThreads(16, "headwater-sts")
+_lanes: defaultdict[str, Lane] = defaultdict(lambda: Lane(_threads, 4))
+"""By region: where one does not answer, roles of the others are still assumed."""

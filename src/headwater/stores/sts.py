@@ -1,0 +1,222 @@
+"""AssumeRole, with this server's own AWS credentials. For threads: all of it blocks, and botocore loads slowly.
+
+Sources: "AssumeRole" in the AWS STS API reference, "Credentials" and "Regional endpoints" of botocore's guide.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from threading import Lock
+from typing import Any
+
+import botocore.session
+from botocore import exceptions as aws
+from botocore.config import Config
+from botocore.parsers import ResponseParserError
+
+from headwater.domain.errors import CredentialsRefused, PlaceInvalid, StoreError, StoreUnavailable
+from headwater.stores.refusals import TABLE, Said, plain, row_of
+from headwater.stores.sigv4 import Credentials
+from headwater.stores.transport import is_passing_status
+
+SESSION_NAME = "headwater-datasources"
+"""What sessions are called in the audit logs of the role's account. Always the same: a policy may ask for it."""
+
+SESSION_SECONDS = 3600
+"""What every role allows, and the most that a role allows which is itself assumed by a role."""
+
+LOOK_AGAIN = 10.0
+"""Seconds for which it is remembered that this server has no credentials: looking for them can take seconds."""
+
+SETTING = "HEADWATER_STS_ENDPOINT"
+
+# It logs requests, answers, and the words of programs that it runs: secrets. What matters is in our errors.
+logging.getLogger("botocore").setLevel(logging.CRITICAL)
+
+# Beside the time limit of the call, these end what hangs in a thread.
+_CONFIG = Config(
+    connect_timeout=3,
+    read_timeout=5,
+    retries={"mode": "standard", "total_max_attempts": 2},
+    user_agent_extra="headwater",
+)
+
+_OPERATOR = "its operator must give it AWS credentials that are good"
+_UNREACHABLE = (aws.ConnectionError, aws.HTTPClientError)
+_OWN_CREDENTIALS = (
+    aws.NoCredentialsError,
+    aws.PartialCredentialsError,
+    aws.CredentialRetrievalError,
+    aws.TokenRetrievalError,
+    aws.SSOError,
+    aws.MetadataRetrievalError,
+)
+_OWN_IDENTITY_REFUSED = frozenset(
+    {
+        *("ExpiredToken", "ExpiredTokenException", "IncompleteSignature", "InvalidClientTokenId"),
+        *("MissingAuthenticationToken", "OptInRequired", "SignatureDoesNotMatch", "UnrecognizedClientException"),
+    }
+)
+
+
+class Sts:
+    """The clients of STS, one for each region and endpoint: making one takes a tenth of a second.
+
+    Safe to use from many threads at once.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._session: Any = None
+        self._clients: dict[tuple[str, str | None], Any] = {}
+        self._nothing_until = 0.0
+
+    def assume(self, role_arn: str, external_id: str, region: str, endpoint: str | None) -> Credentials:
+        """Begin a session of a role.
+
+        Args:
+            role_arn: the role.
+            external_id: what its trust policy asks for beside this server's identity.
+            region: whose STS is asked.
+            endpoint: the operator's own STS; None is Amazon's in the region.
+
+        Raises:
+            StoreError: the role is not to be had, or this server has no good credentials of its own.
+        """
+        where = f"STS at {SETTING}" if endpoint else f"STS in {region}"
+        secrets: tuple[str, ...] = ()
+        session = None
+        try:
+            session, client, own = self._client(region, endpoint)
+            frozen = own.get_frozen_credentials()
+            secrets = (frozen.secret_key or "", frozen.token or "", frozen.access_key or "")
+        except Exception as error:
+            # The chain runs other programs and reads other people's files: there is no end to what it may raise.
+            self._forget(session)
+            raise _own_credentials(error) from None
+        try:
+            answer = client.assume_role(
+                RoleArn=role_arn,
+                RoleSessionName=SESSION_NAME,
+                ExternalId=external_id,
+                DurationSeconds=SESSION_SECONDS,
+            )
+            found = answer["Credentials"]
+            return Credentials(
+                found["AccessKeyId"],
+                found["SecretAccessKey"],
+                found["SessionToken"],
+                found["Expiration"].timestamp(),
+            )
+        except aws.ClientError as error:
+            said = read_refusal(error.response)
+            if said.foreign:
+                raise _no_sts(where) from None
+            if said.code in _OWN_IDENTITY_REFUSED:
+                # The operator may have put others in their place.
+                self._forget(session)
+            raise explain_refusal(said, where, secrets) from None
+        except aws.BotoCoreError as error:
+            if isinstance(error, _OWN_CREDENTIALS):
+                self._forget(session)
+                raise _own_credentials(error) from None
+            raise _explain(error, where) from None
+        except (ResponseParserError, KeyError, TypeError, AttributeError, ValueError):
+            raise _no_sts(where) from None
+
+    def _client(self, region: str, endpoint: str | None) -> tuple[Any, Any, Any]:
+        with self._lock:
+            if self._session is None:
+                if time.monotonic() < self._nothing_until:
+                    raise aws.NoCredentialsError
+                session = botocore.session.Session()
+                session.set_config_variable("sts_regional_endpoints", "regional")
+                if session.get_credentials() is None:
+                    self._nothing_until = time.monotonic() + LOOK_AGAIN
+                    raise aws.NoCredentialsError
+                self._session = session
+            client = self._clients.get((region, endpoint))
+            if client is None:
+                client = self._session.create_client("sts", region_name=region, endpoint_url=endpoint, config=_CONFIG)
+                self._clients[region, endpoint] = client
+            return self._session, client, self._session.get_credentials()
+
+    def _forget(self, session: Any) -> None:
+        with self._lock:
+            if session is not None and self._session is session:
+                self._session = None
+                self._clients.clear()
+
+
+SERVER = Sts()
+"""That of this process: its own credentials are the same for everybody."""
+
+
+def read_refusal(answer: Any) -> Said:
+    """Read what botocore makes of an answer that is not a success."""
+    said = answer.get("Error", {})
+    code, message = str(said.get("Code", "")), str(said.get("Message", ""))
+    status = int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    if not code or code.isdecimal():
+        # What is not STS's kind of answer, botocore gives the status as its code.
+        return Said(status, message=message, foreign=not is_passing_status(status))
+    row = f"AssumeRole/{code}"
+    if code == "SignatureDoesNotMatch" and message.startswith(("Signature expired", "Signature not yet current")):
+        row = "RequestTimeTooSkewed"
+    elif row not in TABLE:
+        known = TABLE.get(code)
+        if known is not None and known.error is StoreUnavailable:
+            row = code
+        elif is_passing_status(status):
+            row = ""
+        else:
+            row = "AssumeRole/AccessDenied" if status in (401, 403) else "AssumeRole/ValidationError"
+    return Said(status, code, message, row=row)
+
+
+def explain_refusal(said: Said, where: str, secrets: tuple[str, ...] = ()) -> StoreError:
+    """Turn what STS said into the error to raise.
+
+    Args:
+        said: what it said.
+        where: which STS, for the text.
+        secrets: texts that must not be repeated, should the answer hold them.
+    """
+    row = row_of(said)
+    code, message = plain(said.code, secrets, 60), plain(said.message, secrets)
+    provider = f"{code} ({message})" if code and message else code or f"HTTP status {said.status}"
+    return row.error(f"{where} did not let this server assume the role: {provider}. {row.advice}", code or None)
+
+
+def _explain(error: aws.BotoCoreError, where: str) -> StoreError:
+    name = type(error).__name__
+    match error:
+        case aws.SSLError():
+            return StoreUnavailable(
+                f"TLS with {where} failed; the operator of this server checks its roots of trust (AWS_CA_BUNDLE)"
+            )
+        case aws.ConnectTimeoutError() | aws.ReadTimeoutError():
+            return StoreUnavailable(f"{where} did not answer in time ({name}). Try again in a moment")
+        case aws.ConnectionError() | aws.HTTPClientError():
+            return StoreUnavailable(
+                f"{where} could not be reached ({name}). The operator of this server checks its network"
+            )
+        case aws.ParamValidationError():
+            return CredentialsRefused("Check s3ARN and s3ExternalId: they have not the form that AWS takes")
+        case _:
+            return _no_sts(where)
+
+
+def _no_sts(where: str) -> PlaceInvalid:
+    return PlaceInvalid(f"{where} answered with no session. The operator of this server checks {SETTING}")
+
+
+def _own_credentials(error: Exception) -> StoreError:
+    """What keeps this server's own credentials away. Its text may hold secrets, so that only its kind is told."""
+    name = type(error).__name__
+    if isinstance(error, aws.NoCredentialsError):
+        return CredentialsRefused(f"This server has no AWS credentials to assume the role with: {_OPERATOR}")
+    if isinstance(error, _UNREACHABLE):
+        return StoreUnavailable(f"This server's own AWS credentials are not to be had for now ({name}): try again")
+    return CredentialsRefused(f"This server's own AWS credentials are not to be had ({name}): {_OPERATOR}")
