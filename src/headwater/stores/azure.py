@@ -1,0 +1,367 @@
+"""Azure Blob Storage, with an account key or a SAS token.
+
+A listing goes on by key (`startFrom`, which is inclusive and may name any blob) where the server has that, so that a
+page deep in a container is one request and no page depends on a token's life. Where it has not, the listing goes on
+by the server's own marker, which travels in `StorePage.marker`. The order of names is the server's: an account with
+hierarchical namespace orders `/` before everything else.
+
+Wire facts are from the Azure Storage REST reference (List Blobs, Get Blob, Put Blob, Delete Blob); `startFrom` came
+with the service's version 2026-02-06.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from headwater.domain.datasource import AzureConfig
+from headwater.domain.errors import CredentialsRefused, PlaceInvalid, StoreError, StoreUnavailable
+from headwater.domain.objects import Key, StorePage
+from headwater.stores.azure_answers import AZURE, VERSION_HEADER, read_refusal, refuses_version
+from headwater.stores.azure_listing import FORM, NotBelow, Rows, is_before, read_rows
+from headwater.stores.azure_place import AzurePlace, azure_place, endpoint_place
+from headwater.stores.azure_signing import (
+    CREATE_AND_WRITE,
+    READ,
+    BlobSigner,
+    Credentials,
+    Sas,
+    SharedKey,
+    parse_credentials,
+    sign_headers,
+)
+from headwater.stores.base import Method, Store
+from headwater.stores.listing_xml import MAX_ERROR_BODY, NotAListing, is_cut_short
+from headwater.stores.refusals import Asked, Names, Operation, does_not_speak, explain_said, is_html
+from headwater.stores.sigv4 import encode_path, encode_query
+from headwater.stores.transport import Response, Transport, is_passing
+
+VERSION = "2026-02-06"
+"""The service's version that is asked for: the first that knows `startFrom`."""
+
+OLDER_VERSION = "2021-12-02"
+"""What is asked for where the server does not know `VERSION`."""
+
+MAX_LIST_BODY = 8 * 2**20
+"""Bytes of a list page: a thousand names of 1,024 characters, each an entity of XML, are 6 MB with their properties."""
+
+BIG_PAGE = 2**19
+"""Bytes of a list page from which it is read in a thread, so as not to hold up everybody's requests: a thousand blobs
+are 0.7 MB, and take 25 ms."""
+
+OPERATOR_ENDPOINT = "HEADWATER_AZURE_ENDPOINT"
+
+# What is learned of an origin (`Transport.learn`).
+_OLDER = f"Azure: no version {VERSION}"
+_NO_START_FROM = "Azure: ignores startFrom"
+
+# What a StorePage's marker says beside the server's own, in its first letter.
+_AT_KEY = "k"
+"""The page ended at its `resume_after`: the listing can go on by key as well."""
+_BY_MARKER = "m"
+"""The page ended elsewhere: at a name that cannot be read, or at none."""
+_PASSING = "p"
+"""As `_BY_MARKER`; names up to `after` are still to be left out."""
+
+
+def open_azure(config: AzureConfig, transport: Transport, operator_endpoint: str | None = None) -> AzureStore:
+    """Open the datasource of a container.
+
+    Args:
+        config: the datasource.
+        transport: what requests go through.
+        operator_endpoint: where Blob Storage lives on this server, from `HEADWATER_AZURE_ENDPOINT`; None is Azure.
+
+    Raises:
+        PlaceInvalid: account, container or endpoint cannot be used.
+        CredentialsRefused: `accountKey` is neither an account key nor a SAS token.
+    """
+    place = config.place
+    if operator_endpoint:
+        where = endpoint_place(operator_endpoint, OPERATOR_ENDPOINT, config.account_name, place.bucket)
+    else:
+        where = azure_place(config.account_name, place.bucket)
+    return AzureStore(
+        transport,
+        where,
+        place.prefix,
+        parse_credentials(config.account_name, config.account_key.get_secret_value(), "accountKey"),
+        Names("Azure", "accountName", "accountKey", OPERATOR_ENDPOINT if operator_endpoint else "accountName"),
+    )
+
+
+class AzureStore(Store):
+    """A container, below a root prefix.
+
+    Args:
+        transport: what requests go through.
+        place: the container and its address.
+        root: the prefix of the datasource's names, empty or ending in `/`.
+        credentials: what requests and URLs are signed with, or carry.
+        names: how error texts call the members that a user would change.
+        clock: gives Unix seconds.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        place: AzurePlace,
+        root: str,
+        credentials: Credentials,
+        names: Names,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._transport = transport
+        self._place = place
+        self._root = root
+        self._credentials = credentials
+        self._names = names
+        self._clock = clock
+
+    async def list_page(self, prefix: str, after: Key | None, limit: int, marker: str | None = None) -> StorePage:
+        """List one page, in the server's order; see `Store.list_page`.
+
+        Directories of accounts with hierarchical namespace are left out.
+
+        Raises:
+            PlaceInvalid: also where the endpoint answers something else than a listing.
+            StoreUnavailable: also where the server says that a listing goes on, and it does not.
+        """
+        limit = min(limit, self.list_limit)
+        how, token = (marker[0], marker[1:]) if marker else ("", "")
+        if how in (_BY_MARKER, _PASSING):
+            rows = await self._list(prefix, limit, marker=token)
+            return self._page(rows, limit, after, passing=how == _PASSING)
+        # A bound before all that there is changes nothing.
+        if after is None or (not token and after < prefix and not prefix.startswith(after)) or not (after or token):
+            return self._page(await self._list(prefix, limit), limit, after)
+        if not self._knows(_NO_START_FROM):
+            page = await self._list_from(prefix, after, limit, token)
+            if page is not None:
+                return page
+        rows = await self._list(prefix, limit, marker=token)
+        return self._page(rows, limit, after, passing=not token)
+
+    async def sign(self, keys: Sequence[Key], ttl: int, method: Method = "GET") -> list[str]:
+        """Make URLs with a SAS for each blob alone, or with the SAS token of the datasource; see `Store.sign`.
+
+        With a SAS token the URLs live as long as it does, whatever `ttl` says: nothing shorter can be made of it.
+
+        Raises:
+            CredentialsRefused: the SAS token has expired, is not valid yet, or does not allow this.
+        """
+        credentials, root = self._credentials, self._root
+        url = f"{self._place.origin}{self._place.path}"
+        permissions = CREATE_AND_WRITE if method == "PUT" else READ
+        now = self._clock()
+        if isinstance(credentials, SharedKey):
+            signer = BlobSigner(url, self._place.container, credentials, permissions, int(now + ttl))
+            return signer.sign([root + key for key in keys] if root else keys)
+        if (lack := credentials.lack(permissions, now)) is not None:
+            raise CredentialsRefused(
+                f"{self._names.secret_access_key}: {lack}, so that no URL can be made with it. Make a new one, such as "
+                f"one for the container with sp=rl, or with sp=rcwdl where Headwater is to write too"
+            )
+        return [f"{url}/{encode_path(root + key)}?{credentials.query}" for key in keys]
+
+    async def read(self, key: Key, limit: int) -> bytes:
+        """Read the start of a blob; see `Store.read`."""
+        response = await self._send(
+            "GET",
+            self._path(key),
+            headers={"x-ms-range": f"bytes=0-{max(limit, 1) - 1}"},
+            max_body=limit + MAX_ERROR_BODY,
+        )
+        if response.status in (200, 206):
+            return response.body[:limit]
+        if response.status == 416:
+            # An empty blob has no byte 0 (RFC 9110, section 15.5.17).
+            return b""
+        raise self._refusal(response, Operation.READ)
+
+    async def write(self, key: Key, data: bytes) -> None:
+        """Create or replace a blob; see `Store.write`."""
+        response = await self._send("PUT", self._path(key), headers={"x-ms-blob-type": "BlockBlob"}, body=data)
+        if response.status != 201:
+            raise self._refusal(response, Operation.WRITE)
+
+    async def delete(self, key: Key) -> None:
+        """Remove a blob; see `Store.delete`."""
+        response = await self._send("DELETE", self._path(key))
+        if response.status not in (200, 202):
+            error = self._refusal(response, Operation.DELETE)
+            if error.provider_code != "BlobNotFound":
+                raise error
+
+    async def _list(self, prefix: str, limit: int, *, marker: str = "", start_from: str = "") -> Rows:
+        """Ask for one page.
+
+        Raises:
+            _StartFromRefused: the answer is a 400, and `start_from` may be the reason.
+        """
+        query = {"comp": "list", "restype": "container", "maxresults": str(limit)}
+        given = {"prefix": self._root + prefix, "marker": marker, "startFrom": start_from}
+        query |= {name: value for name, value in given.items() if value}
+        response = await self._send(
+            "GET", self._place.path, query=query, max_body=MAX_LIST_BODY, again=_is_passing_or_cut_short
+        )
+        if response.status == 400 and start_from:
+            raise _StartFromRefused(named=b"startFrom" in response.body)
+        if response.status != 200:
+            raise self._refusal(response, Operation.LIST)
+        asked = self._asked(Operation.LIST)
+        if is_html(response):
+            raise does_not_speak(asked, "a web page")
+        if is_cut_short(response.body, FORM):
+            raise StoreUnavailable(f"{self._names.store} broke a list page off, several times. Try again")
+        try:
+            if len(response.body) < BIG_PAGE:
+                rows = read_rows(response.body, self._root, prefix)
+            else:
+                rows = await asyncio.to_thread(read_rows, response.body, self._root, prefix)
+        except NotAListing as error:
+            raise does_not_speak(asked, str(error)) from None
+        except NotBelow:
+            raise PlaceInvalid(
+                f"{self._names.store} ignores the prefix of a listing. Check {self._names.endpoint}"
+            ) from None
+        if rows.next_marker and rows.next_marker == marker:
+            raise StoreUnavailable(
+                f"{self._names.store} says that a listing goes on, and lists the same again. It could never be finished"
+            )
+        return rows
+
+    async def _list_from(self, prefix: str, after: Key, limit: int, token: str) -> StorePage | None:
+        """List the page after a key by `startFrom`; None where the server does not do that, or not as is needed."""
+        try:
+            # One more for the key itself, which the page before ended at. A bound need not be there.
+            rows = await self._list(prefix, limit + 1 if token else limit, start_from=self._root + after)
+        except _StartFromRefused as refused:
+            if refused.named:
+                self._learn(_NO_START_FROM)
+            return None
+        if rows.first == after:
+            return self._page(rows.without_first(), limit, after)
+        if rows.first is not None and is_before(rows.first, after):
+            # The server does not know it, and began anew.
+            self._learn(_NO_START_FROM)
+            return None if token else self._page(rows, limit, after, passing=True)
+        # The key was removed meanwhile. How what is listed lies to it in the server's order, its marker alone tells.
+        return None if token else self._page(rows, limit, after, passing=rows.first is None)
+
+    def _page(self, rows: Rows, limit: int, after: Key | None, *, passing: bool = False) -> StorePage:
+        """Make a page of an answer; with `passing`, keys up to `after` are left out, of later pages too."""
+        objects, unreadable = rows.objects, rows.unreadable
+        if passing and after is not None:
+            objects, passed = rows.beyond(after)
+            passing = not passed
+        if len(objects) > limit:
+            # More than was asked for: the marker lies behind what is cut off here.
+            return StorePage(objects[:limit], objects[limit - 1].key, unreadable)
+        token = rows.next_marker
+        if not token:
+            return StorePage(objects, None, unreadable)
+        if passing:
+            return StorePage(objects, after, unreadable, _PASSING + token)
+        if rows.last is None or rows.last == after:
+            return StorePage(objects, objects[-1].key if objects else after or "", unreadable, _BY_MARKER + token)
+        return StorePage(objects, rows.last, unreadable, _AT_KEY + token)
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        max_body: int = MAX_ERROR_BODY,
+        again: Callable[[Response], bool] = is_passing,
+    ) -> Response:
+        version = OLDER_VERSION if self._knows(_OLDER) else VERSION
+        response = await self._send_as(version, method, path, query or {}, headers or {}, body, max_body, again)
+        if version == VERSION and refuses_version(response):
+            self._learn(_OLDER)
+            response = await self._send_as(
+                OLDER_VERSION, method, path, query or {}, headers or {}, body, max_body, again
+            )
+        return response
+
+    async def _send_as(
+        self,
+        version: str,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        headers: Mapping[str, str],
+        body: bytes,
+        max_body: int,
+        again: Callable[[Response], bool],
+    ) -> Response:
+        place, credentials = self._place, self._credentials
+        sent = {**headers, VERSION_HEADER: version}
+        encoded = encode_query(query)
+        if isinstance(credentials, SharedKey):
+            sent = sign_headers(method, path, query, sent, len(body), credentials, self._clock())
+        else:
+            encoded = f"{encoded}&{credentials.query}" if encoded else credentials.query
+        try:
+            return await self._transport.request(
+                method,
+                place.origin,
+                f"{path}?{encoded}" if encoded else path,
+                sent,
+                body,
+                operator=place.operator,
+                max_body=max_body,
+                again=again,
+            )
+        except PlaceInvalid as error:
+            if not place.at_azure:
+                raise
+            # Such as a name that DNS does not know, which is how an account that is not there looks.
+            raise PlaceInvalid(
+                f"{error.message}. The host's name is made of {self._names.access_key_id}: check that there is such a "
+                f"storage account"
+            ) from None
+
+    def _path(self, key: Key) -> str:
+        return f"{self._place.path}/{encode_path(self._root + key)}"
+
+    def _knows(self, fact: str) -> bool:
+        return self._transport.knows(self._place.operator, self._place.origin, fact)
+
+    def _learn(self, fact: str) -> None:
+        self._transport.learn(self._place.operator, self._place.origin, fact)
+
+    def _asked(self, operation: Operation) -> Asked:
+        return Asked(operation, self._place.container, self._root, self._names, AZURE)
+
+    def _refusal(self, response: Response, operation: Operation) -> StoreError:
+        said, credentials = read_refusal(response, operation), self._credentials
+        if isinstance(credentials, Sas):
+            if said.code in ("AuthenticationFailed", "AuthorizationFailure"):
+                expires = credentials.expires
+                if expires is not None and expires <= self._clock():
+                    said = said._replace(row="AuthenticationFailed by its time")
+            elif (
+                operation is Operation.WRITE
+                and said.code == "AuthorizationPermissionMismatch"
+                and credentials.allows("c")
+                and credentials.allows("w") is False
+            ):
+                # It may create, and was refused: so there is such a blob. Azure has a code for that, others have not.
+                said = said._replace(row="UnauthorizedBlobOverwrite")
+        return explain_said(said, self._asked(operation), credentials.secrets)
+
+
+class _StartFromRefused(Exception):
+    def __init__(self, *, named: bool) -> None:
+        super().__init__()
+        self.named = named
+
+
+def _is_passing_or_cut_short(response: Response) -> bool:
+    return is_passing(response) or (response.status == 200 and is_cut_short(response.body, FORM))

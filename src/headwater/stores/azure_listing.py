@@ -1,0 +1,149 @@
+"""Reading the answers to List Blobs.
+
+Source: "List Blobs" in the Azure Storage REST reference.
+"""
+
+from __future__ import annotations
+
+from calendar import timegm
+from functools import lru_cache
+from typing import NamedTuple
+from urllib.parse import unquote_to_bytes
+
+from headwater.domain.objects import Key, StoredObject
+from headwater.stores.listing_xml import Form, NotAListing, parse_list_page
+
+FORM = Form(
+    "EnumerationResults",
+    "Blob",
+    frozenset({"Name", "Last-Modified", "Content-Length", "Etag", "ResourceType", "NextMarker"}),
+)
+
+MAX_NAME = 1024
+"""Characters ("Naming and Referencing Containers, Blobs, and Metadata")."""
+
+MAX_SIZE = 2**63 - 1
+
+_MONTHS = {name: number for number, name in enumerate("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), 1)}
+
+
+class NotBelow(Exception):
+    """The page has names that do not begin with the prefix that was asked for."""
+
+
+class Rows(NamedTuple):
+    """One answer. All keys are relative to the root.
+
+    `objects` holds no directories, `first` and `last` are keys of whatever the page begins and ends with, None
+    where that is nothing, or a name that is not UTF-8; `unreadable` counts those. `next_marker` is empty where the
+    listing ends. `hierarchical` says that `/` is ordered before all else.
+    """
+
+    objects: list[StoredObject]
+    first: Key | None
+    last: Key | None
+    unreadable: int
+    next_marker: str
+    hierarchical: bool
+
+    def without_first(self) -> Rows:
+        """The rest of the page, without what it begins with."""
+        objects = self.objects
+        return self._replace(objects=objects[1:] if objects and objects[0].key == self.first else objects)
+
+    def beyond(self, bound: Key) -> tuple[list[StoredObject], bool]:
+        """The objects after a bound, in the server's order, and whether the page ends after it."""
+        if self.hierarchical:
+            bound = _hierarchical(bound)
+            objects = [found for found in self.objects if _hierarchical(found.key) > bound]
+            return objects, self.last is not None and _hierarchical(self.last) > bound
+        objects = [found for found in self.objects if found.key > bound]
+        return objects, self.last is not None and self.last > bound
+
+
+def is_before(one: Key, other: Key) -> bool:
+    """Whether a key is before another in every order that servers are known to list in.
+
+    By UTF-8 bytes, which is how Python compares; by UTF-16 units (Azurite); by path (hierarchical namespace).
+    """
+    return (
+        one < other
+        and one.encode("utf-16-be") < other.encode("utf-16-be")
+        and _hierarchical(one) < _hierarchical(other)
+    )
+
+
+def read_rows(body: bytes, root: str, prefix: str) -> Rows:
+    """Read a list page.
+
+    Args:
+        body: the answer.
+        root: what all names begin with, and keys do not.
+        prefix: what the keys that were asked for begin with.
+
+    Raises:
+        NotAListing: it is something else.
+        NotBelow: names in it do not begin with root and prefix.
+    """
+    page = parse_list_page(body, FORM)
+    start, cut = root + prefix, len(root)
+    objects: list[StoredObject] = []
+    first = last = None
+    unreadable = 0
+    hierarchical = False
+    for number, row in enumerate(page.rows):
+        kind = row.get("ResourceType")
+        hierarchical = hierarchical or kind is not None
+        try:
+            name = row["Name"]
+        except KeyError:
+            raise NotAListing("a blob without name") from None
+        if "Name@Encoded" in row and row["Name@Encoded"].lower() == "true":
+            try:
+                name = unquote_to_bytes(name).decode()
+            except UnicodeDecodeError:
+                unreadable += 1
+                last = None
+                continue
+        if len(name) > MAX_NAME:
+            raise NotAListing(f"a name of more than {MAX_NAME} characters")
+        if not name.startswith(start):
+            raise NotBelow
+        last = name[cut:]
+        if not number:
+            first = last
+        # What is called like the root has no name below it.
+        if kind == "directory" or not last:
+            continue
+        try:
+            size, modified = int(row["Content-Length"]), _seconds(row["Last-Modified"])
+        except (KeyError, ValueError):
+            raise NotAListing("a blob without size or time") from None
+        if size < 0 or size > MAX_SIZE:
+            raise NotAListing("a blob of impossible size")
+        objects.append(StoredObject(last, size, modified, row.get("Etag", "").strip('"') or None))
+    return Rows(objects, first, last, unreadable, page.page.get("NextMarker", ""), hierarchical)
+
+
+def _hierarchical(key: Key) -> Key:
+    return key.replace("/", "\0")
+
+
+def _seconds(text: str) -> int:
+    """Read `Mon, 02 Jan 2024 03:04:05 GMT` as Unix seconds.
+
+    Raises:
+        ValueError: it is no such time.
+    """
+    if len(text) != 29 or text[-4:] != " GMT" or text[19] != ":":
+        raise ValueError
+    return _hour(text[5:19]) + int(text[20:22]) * 60 + int(text[23:25])
+
+
+@lru_cache(maxsize=4096)
+def _hour(text: str) -> int:
+    try:
+        month = _MONTHS[text[3:6]]
+    except KeyError:
+        raise ValueError from None
+    return max(0, timegm((int(text[7:11]), month, int(text[:2]), int(text[12:14]), 0, 0)))

@@ -1,0 +1,148 @@
+"""How the tests open Azure stores, and what a server answers."""
+
+from __future__ import annotations
+
+import datetime
+import http.client
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
+
+from headwater.domain.datasource import AzureConfig, parse_config
+from headwater.domain.objects import StoredObject, StorePage
+from headwater.stores.azure import OPERATOR_ENDPOINT, AzureStore, open_azure
+from headwater.stores.azure_place import endpoint_place
+from headwater.stores.azure_signing import parse_credentials
+from headwater.stores.refusals import Names
+from headwater.stores.transport import Transport
+from tests.fault_proxy import FaultProxy, Request
+from tests.servers import AZURE_ACCOUNT, AZURE_KEY
+
+NAMES = Names("Azure", "accountName", "accountKey", OPERATOR_ENDPOINT)
+
+
+def config(path: str, key: str = AZURE_KEY, account: str = AZURE_ACCOUNT) -> AzureConfig:
+    """What a user would configure."""
+    parsed = parse_config({"type": "AZURE", "fullPath": path, "accountName": account, "accountKey": key})
+    assert isinstance(parsed, AzureConfig)
+    return parsed
+
+
+def open_store(
+    transport: Transport, url: str, container: str = "data", root: str = "", key: str = AZURE_KEY, **more: Any
+) -> AzureStore:
+    """Open the store at the operator's endpoint; `more` goes to its constructor."""
+    if not more:
+        return open_azure(config(f"{container}/{root}", key), transport, url)
+    place = endpoint_place(url, OPERATOR_ENDPOINT, AZURE_ACCOUNT, container)
+    return AzureStore(transport, place, root, parse_credentials(AZURE_ACCOUNT, key, "accountKey"), NAMES, **more)
+
+
+async def pages(store: AzureStore, prefix: str = "", limit: int = 1000, after: str | None = None) -> list[StorePage]:
+    """All pages of a listing; fails where there is no end."""
+    found: list[StorePage] = []
+    marker = None
+    for _ in range(500):
+        page = await store.list_page(prefix, after, limit, marker)
+        assert len(page.objects) <= limit
+        found.append(page)
+        after, marker = page.resume_after, page.marker
+        if after is None:
+            return found
+    raise AssertionError("the listing does not end")
+
+
+async def list_all(
+    store: AzureStore, prefix: str = "", limit: int = 1000, after: str | None = None
+) -> list[StoredObject]:
+    """All objects of a listing."""
+    return [item for page in await pages(store, prefix, limit, after) for item in page.objects]
+
+
+async def names(store: AzureStore, prefix: str = "", limit: int = 1000, after: str | None = None) -> list[str]:
+    """All keys of a listing."""
+    return [item.key for item in await list_all(store, prefix, limit, after)]
+
+
+def account_sas(permissions: str = "rwdlc", *, hours: float = 1, **more: Any) -> str:
+    """A SAS token of the account, made by the vendor's SDK."""
+    from azure.storage.blob import generate_account_sas
+
+    given = {"resource_types": "co", "permission": permissions, "expiry": later(hours), **more}
+    return generate_account_sas(AZURE_ACCOUNT, AZURE_KEY, **given)
+
+
+def container_sas(container: str, permissions: str | None = "rwdlc", *, hours: float = 1, **more: Any) -> str:
+    """A SAS token of a container, made by the vendor's SDK."""
+    from azure.storage.blob import generate_container_sas
+
+    given = {"permission": permissions, "expiry": later(hours), **more}
+    return generate_container_sas(AZURE_ACCOUNT, container, AZURE_KEY, **given)
+
+
+def later(hours: float) -> datetime.datetime:
+    """A time so many hours from now, or ago."""
+    return datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=hours)
+
+
+def put(url: str, body: bytes) -> int:
+    """Use a URL for PUT as Azure wants it: with the kind of blob in a header."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=10)
+    try:
+        connection.request(
+            "PUT", url.removeprefix(f"http://{parts.netloc}"), body=body, headers={"x-ms-blob-type": "BlockBlob"}
+        )
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+class Deaf(FaultProxy):
+    """Passes requests on without `startFrom`, as if the server did not know it, and without `marker` where asked to.
+
+    The SAS token must be an account's or a container's: the signature of an account key would not hold any more.
+    """
+
+    dropped = ("startFrom",)
+
+    async def _usual(self, request: Request) -> bytes:
+        parts = urlsplit(request.target)
+        query = "&".join(piece for piece in parts.query.split("&") if piece.split("=")[0] not in self.dropped)
+        return await super()._usual(request._replace(target=urlunsplit(parts._replace(query=query))))
+
+
+def asked(request: Request) -> dict[str, str]:
+    """What a list request asked for, beside its SAS token."""
+    query = dict(parse_qsl(urlsplit(request.target).query, keep_blank_values=True))
+    return {name: value for name, value in query.items() if name in ("prefix", "startFrom", "marker", "maxresults")}
+
+
+def list_xml(
+    keys: list[str], next_marker: str = "", *, kinds: dict[str, str] | None = None, encoded: bool = False
+) -> bytes:
+    """A page of List Blobs as Azure writes it; `kinds` gives the ResourceType of names."""
+
+    attribute = ' Encoded="true"' if encoded else ""
+
+    def row(key: str) -> str:
+        kind = f"<ResourceType>{kinds.get(key, 'file')}</ResourceType>" if kinds is not None else ""
+        return (
+            f"<Blob><Name{attribute}>{key}</Name><Properties>"
+            f"<Creation-Time>Tue, 02 Jan 2024 03:04:05 GMT</Creation-Time>"
+            f"<Last-Modified>Tue, 02 Jan 2024 03:04:05 GMT</Last-Modified><Etag>0x8D4BCC2E4835CD0</Etag>{kind}"
+            f"<Content-Length>7</Content-Length><BlobType>BlockBlob</BlobType></Properties></Blob>"
+        )
+
+    return (
+        '\ufeff<?xml version="1.0" encoding="utf-8"?><EnumerationResults ServiceEndpoint="https://x/" '
+        f'ContainerName="data"><Blobs>{"".join(map(row, keys))}</Blobs><NextMarker>{next_marker}</NextMarker>'
+        "</EnumerationResults>"
+    ).encode()
+
+
+def error_xml(code: str, message: str = "Said by the provider.", more: str = "") -> bytes:
+    """An error as Azure writes it: its message ends in lines that name the request and the time."""
+    return (
+        f'\ufeff<?xml version="1.0" encoding="utf-8"?><Error><Code>{code}</Code><Message>{message}\n'
+        f"RequestId:00000000-0000-0000-0000-000000000000\nTime:2024-01-02T03:04:05.6789012Z</Message>{more}</Error>"
+    ).encode()
