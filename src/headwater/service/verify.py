@@ -163,7 +163,7 @@ async def _try_read(store: Store, key: Key | None, result: Verification) -> None
         result.can_read = True
     except StoreError as error:
         result.errors["canRead"] = error.message
-        if key is None and error.provider_code == "AccessDenied":
+        if key is None and isinstance(error, CredentialsRefused):
             result.errors["canRead"] += _ASKED_FOR_NOTHING
 
 

@@ -173,8 +173,8 @@ class Transport:
             method: in upper case.
             origin: where to; whose addresses are checked unless `operator`.
             target: path and query, percent-encoded; sent as it is.
-            headers: by lower-case name, sent as they are; `host`, `content-length` and `accept-encoding` are
-                added.
+            headers: by lower-case name, sent as they are; `host`, `content-length` and, where it is missing,
+                `accept-encoding` are added.
             body: what to send.
             operator: the operator of this server named the origin, not a user.
             max_body: bytes; a longer answer is an error.
@@ -248,7 +248,7 @@ class Transport:
 
         from headwater.stores import network
 
-        sent = {"host": origin.authority, **headers, "accept-encoding": "identity"}
+        sent = {"host": origin.authority, "accept-encoding": "identity", **headers}
         if body or method in ("PUT", "POST"):
             sent["content-length"] = str(len(body))
         request = httpcore.Request(
