@@ -1,0 +1,183 @@
+"""What expires is fetched once for all, renewed before it ends, and given up once it is refused."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+import structlog
+
+from headwater.domain.errors import CredentialsRefused, StoreUnavailable
+from headwater.stores import renewal
+from headwater.stores.renewal import COOL_DOWN, Leased, Renewed
+
+LIFE = 3600.0
+
+
+class Source:
+    """Where values come from: it counts, waits and fails as it is told."""
+
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+        self.fetched = 0
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.failure: Exception | None = None
+
+    def clock(self) -> float:
+        return self.now
+
+    async def fetch(self) -> Leased[str]:
+        self.fetched += 1
+        number, failure = self.fetched, self.failure
+        await self.gate.wait()
+        if failure is not None:
+            raise failure
+        return Leased(f"value {number}", self.now + LIFE / 2, self.now + LIFE)
+
+
+@pytest.fixture
+def source() -> Source:
+    return Source()
+
+
+@pytest.fixture
+async def renewed(source: Source) -> AsyncIterator[Renewed[str]]:
+    renewed: Renewed[str] = Renewed(source.clock)
+    yield renewed
+    await renewed.aclose()
+
+
+async def settled() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_all_who_ask_share_one_fetch(renewed: Renewed[str], source: Source) -> None:
+    source.gate.clear()
+    asking = [asyncio.ensure_future(renewed.get("key", source.fetch)) for _ in range(50)]
+    await settled()
+    source.gate.set()
+    assert await asyncio.gather(*asking) == ["value 1"] * 50
+    assert await renewed.get("key", source.fetch) == "value 1"
+    assert source.fetched == 1
+
+
+async def test_each_key_has_a_value_of_its_own(renewed: Renewed[str], source: Source) -> None:
+    assert [await renewed.get(key, source.fetch) for key in "aab"] == ["value 1", "value 1", "value 2"]
+
+
+async def test_who_gives_up_does_not_end_it_for_the_others(renewed: Renewed[str], source: Source) -> None:
+    source.gate.clear()
+    first = asyncio.ensure_future(renewed.get("key", source.fetch))
+    second = asyncio.ensure_future(renewed.get("key", source.fetch))
+    await settled()
+    first.cancel()
+    await settled()
+    source.gate.set()
+    assert await second == "value 1"
+    assert source.fetched == 1
+    assert first.cancelled()
+
+
+async def test_a_value_is_renewed_in_the_background(renewed: Renewed[str], source: Source) -> None:
+    await renewed.get("key", source.fetch)
+    source.now += LIFE / 2 - 1
+    assert await renewed.get("key", source.fetch) == "value 1"
+    assert source.fetched == 1
+    source.now += 1
+    source.gate.clear()
+    for _ in range(3):
+        assert await renewed.get("key", source.fetch) == "value 1", "nobody waits"
+    await settled()
+    assert source.fetched == 2
+    source.gate.set()
+    await settled()
+    assert await renewed.get("key", source.fetch) == "value 2"
+    assert source.fetched == 2
+
+
+async def test_a_value_is_not_given_out_after_its_end(renewed: Renewed[str], source: Source) -> None:
+    await renewed.get("key", source.fetch)
+    source.now += LIFE
+    assert await renewed.get("key", source.fetch) == "value 2"
+
+
+async def test_a_failed_renewal_keeps_the_old_value_and_is_not_repeated_at_once(
+    renewed: Renewed[str], source: Source
+) -> None:
+    await renewed.get("key", source.fetch)
+    source.now += LIFE / 2
+    source.failure = StoreUnavailable("The provider is down")
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(5):
+            assert await renewed.get("key", source.fetch) == "value 1"
+            await settled()
+        assert source.fetched == 2
+        source.now += COOL_DOWN
+        assert await renewed.get("key", source.fetch) == "value 1"
+        await settled()
+        assert source.fetched == 3
+    assert [line["reason"] for line in logs] == ["The provider is down"] * 2
+    source.now += LIFE / 2
+    with pytest.raises(StoreUnavailable):
+        await renewed.get("key", source.fetch)
+    source.failure = None
+    assert await renewed.get("key", source.fetch) == "value 5"
+
+
+async def test_a_failure_is_told_to_all_who_wait_and_remembered_by_nobody(
+    renewed: Renewed[str], source: Source
+) -> None:
+    source.failure = CredentialsRefused("They are wrong")
+    source.gate.clear()
+    asking = [asyncio.ensure_future(renewed.get("key", source.fetch)) for _ in range(5)]
+    await settled()
+    source.gate.set()
+    assert {type(told) for told in await asyncio.gather(*asking, return_exceptions=True)} == {CredentialsRefused}
+    assert source.fetched == 1
+    source.failure = None
+    assert await renewed.get("key", source.fetch) == "value 2"
+
+
+async def test_a_refused_value_is_fetched_anew_once(renewed: Renewed[str], source: Source) -> None:
+    value = await renewed.get("key", source.fetch)
+    source.now += COOL_DOWN
+    assert [renewed.forget("key", value) for _ in range(20)] == [True] * 20
+    assert await asyncio.gather(*(renewed.get("key", source.fetch) for _ in range(20))) == ["value 2"] * 20
+    # Late ones still complain of the first.
+    assert renewed.forget("key", value)
+    assert await renewed.get("key", source.fetch) == "value 2"
+    assert source.fetched == 2
+
+
+async def test_a_value_that_was_only_just_fetched_is_not_fetched_anew(renewed: Renewed[str], source: Source) -> None:
+    """Else a store that takes none would cost a fetch for each request."""
+    value = await renewed.get("key", source.fetch)
+    source.now += COOL_DOWN - 1
+    assert not renewed.forget("key", value)
+    assert await renewed.get("key", source.fetch) == value
+    assert source.fetched == 1
+
+
+async def test_what_nobody_asks_for_is_forgotten(
+    renewed: Renewed[str], source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(renewal, "MOST", 3)
+    for key in ("a", "b", "c", "a", "d"):
+        await renewed.get(key, source.fetch)
+    assert source.fetched == 4
+    assert await renewed.get("a", source.fetch) == "value 1"
+    assert await renewed.get("b", source.fetch) == "value 5"
+    assert renewed.forget("never asked for", "value 1")
+
+
+async def test_closing_gives_up_what_is_under_way(source: Source) -> None:
+    renewed: Renewed[str] = Renewed(source.clock)
+    source.gate.clear()
+    asking = asyncio.ensure_future(renewed.get("key", source.fetch))
+    await settled()
+    await renewed.aclose()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
