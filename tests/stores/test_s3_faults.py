@@ -123,6 +123,19 @@ async def test_a_redirect_names_the_region_and_is_not_followed(transport: Transp
     assert "eu-west-1" in error.message
 
 
+async def test_a_temporary_redirect_to_another_region_names_it(transport: Transport) -> None:
+    """Amazon answers it for new buckets, and in their own region it passes."""
+    moved = error_xml("TemporaryRedirect", more="<Endpoint>bucket.s3.eu-west-1.amazonaws.com</Endpoint>")
+    error = await refused(transport, answering(307, moved, x_amz_bucket_region="eu-west-1"))
+    assert type(error) is PlaceInvalid
+    assert "TemporaryRedirect" in error.message
+    assert "in the region eu-west-1: check obsEndpoint" in error.message
+    for same in ({}, {"x_amz_bucket_region": "us-east-1"}):
+        error = await refused(transport, answering(307, moved, **same))
+        assert type(error) is StoreUnavailable
+        assert "try again later" in error.message
+
+
 @pytest.mark.parametrize(
     "body", [b"<!doctype html><html><body>Console</body></html>", b"<html>", b'{"a": 1}', b"OK", b"<a/>"]
 )
