@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import datetime
 import http.client
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
+from xml.sax.saxutils import escape
 
 from headwater.domain.datasource import AzureConfig, parse_config
 from headwater.domain.objects import StoredObject, StorePage
@@ -14,7 +18,7 @@ from headwater.stores.azure_place import endpoint_place
 from headwater.stores.azure_signing import parse_credentials
 from headwater.stores.refusals import Names
 from headwater.stores.transport import Transport
-from tests.fault_proxy import FaultProxy, Request
+from tests.fault_proxy import FaultProxy, Request, Status
 from tests.servers import AZURE_ACCOUNT, AZURE_KEY
 
 NAMES = Names("Azure", "accountName", "accountKey", OPERATOR_ENDPOINT)
@@ -109,6 +113,60 @@ class Deaf(FaultProxy):
         parts = urlsplit(request.target)
         query = "&".join(piece for piece in parts.query.split("&") if piece.split("=")[0] not in self.dropped)
         return await super()._usual(request._replace(target=urlunsplit(parts._replace(query=query))))
+
+
+def by_utf_8(name: str) -> object:
+    """The order of names in most accounts."""
+    return name.encode()
+
+
+def by_utf_16(name: str) -> object:
+    """Azurite's."""
+    return name.encode("utf-16-be")
+
+
+def by_path(name: str) -> object:
+    """That of an account with hierarchical namespace."""
+    return name.split("/")
+
+
+@dataclass
+class Listing:
+    """A server that lists, for `FaultProxy(respond=Listing(...))`; markers are opaque, as Azure's are.
+
+    Attributes:
+        names: of blobs, and of directories where `by_path` is the order.
+        order: sorts them.
+        knows_start_from: whether it has `startFrom`; it passes over it otherwise.
+        short: cuts every page shorter by so many, which Azure may do for reasons of its own.
+    """
+
+    names: set[str]
+    order: Callable[[str], Any] = by_utf_8
+    knows_start_from: bool = True
+    short: int = 0
+
+    def __call__(self, request: Request) -> Status:
+        query = asked(request)
+        names = sorted((name for name in self.names if name.startswith(query.get("prefix", ""))), key=self.order)
+        if self.knows_start_from and "startFrom" in query:
+            names = [name for name in names if self.order(name) >= self.order(query["startFrom"])]
+        if "marker" in query:
+            after = base64.b64decode(query["marker"].partition("!")[2]).decode()
+            names = [name for name in names if self.order(name) >= self.order(after)]
+        size = max(int(query["maxresults"]) - self.short, 0)
+        page, rest = names[:size], names[size:]
+        # As Azure's, a marker names what comes next. A page without progress has another one than that before.
+        tries = int(query.get("marker", "0!").partition("!")[0]) + 1
+        marker = f"{tries}!{base64.b64encode(rest[0].encode()).decode()}" if rest else ""
+        if not page and self.short and tries > 3:
+            page, rest = names[:1], names[1:]
+            marker = f"{tries}!{base64.b64encode(rest[0].encode()).decode()}" if rest else ""
+        kinds = {name: "directory" for name in self.names if self.order is by_path and self._is_directory(name)}
+        return Status(200, list_xml([escape(name) for name in page], marker, kinds=kinds if kinds else None))
+
+    def _is_directory(self, name: str) -> bool:
+        return any(other.startswith(f"{name}/") for other in self.names)
 
 
 def asked(request: Request) -> dict[str, str]:

@@ -134,7 +134,7 @@ class AzureStore(Store):
         if how in (_BY_MARKER, _PASSING):
             rows = await self._list(prefix, limit, marker=token)
             return self._page(rows, limit, after, passing=how == _PASSING)
-        # A bound before all that there is changes nothing.
+        # The first page; a bound before all that there is makes no other.
         if after is None or (not token and after < prefix and not prefix.startswith(after)) or not (after or token):
             return self._page(await self._list(prefix, limit), limit, after)
         if not self._knows(_NO_START_FROM):
