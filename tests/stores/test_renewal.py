@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 
 import pytest
@@ -24,6 +25,7 @@ class Source:
         self.gate = asyncio.Event()
         self.gate.set()
         self.failure: Exception | None = None
+        self.overdue = math.inf
 
     def clock(self) -> float:
         return self.now
@@ -34,7 +36,7 @@ class Source:
         await self.gate.wait()
         if failure is not None:
             raise failure
-        return Leased(f"value {number}", self.now + LIFE / 2, self.now + LIFE)
+        return Leased(f"value {number}", self.now + LIFE / 2, self.now + LIFE, self.overdue + self.now)
 
 
 @pytest.fixture
@@ -96,6 +98,21 @@ async def test_a_value_is_renewed_in_the_background(renewed: Renewed[str], sourc
     await settled()
     assert await renewed.get("key", source.fetch) == "value 2"
     assert source.fetched == 2
+
+
+async def test_a_value_that_is_overdue_is_waited_for(renewed: Renewed[str], source: Source) -> None:
+    """Nobody had asked for a while: it would be given out for what little is left of it."""
+    source.overdue = LIFE * 0.75
+    await renewed.get("key", source.fetch)
+    source.now += LIFE * 0.75
+    assert await asyncio.gather(*(renewed.get("key", source.fetch) for _ in range(5))) == ["value 2"] * 5
+    source.now += LIFE * 0.75
+    source.failure = StoreUnavailable("The provider is down")
+    assert [await renewed.get("key", source.fetch) for _ in range(5)] == ["value 2"] * 5, "better than none"
+    assert source.fetched == 3
+    source.now += COOL_DOWN
+    source.failure = None
+    assert await renewed.get("key", source.fetch) == "value 4"
 
 
 async def test_a_value_is_not_given_out_after_its_end(renewed: Renewed[str], source: Source) -> None:

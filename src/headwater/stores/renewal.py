@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
@@ -24,11 +25,16 @@ log = structlog.get_logger(__name__)
 
 
 class Leased(NamedTuple, Generic[T]):
-    """A value with its life, in Unix seconds: it is renewed from `renew` on, and not given out from `expires` on."""
+    """A value with its life, in Unix seconds.
+
+    It is renewed in the background from `renew` on, and not given out from `expires` on. From `overdue` on it is given
+    out only where it cannot be renewed: nobody may have asked for it in between.
+    """
 
     value: T
     renew: float
     expires: float
+    overdue: float = math.inf
 
 
 class _Entry(Generic[T]):
@@ -43,7 +49,7 @@ class Renewed(Generic[T]):
     """Values by key, each fetched when it is first asked for and renewed before it expires.
 
     However many ask at the same time, one fetch is under way for a key. While the old value is good, nobody waits for
-    the new one, and nobody is troubled if it cannot be had yet.
+    the new one before it is overdue, and nobody is troubled if it cannot be had yet.
 
     Args:
         clock: gives Unix seconds.
@@ -68,9 +74,15 @@ class Renewed(Generic[T]):
         now = self._clock()
         leased = entry.leased
         if leased is not None and now < leased.expires:
-            if now >= leased.renew and now >= entry.not_before:
-                self._start(entry, fetch)
-            return leased.value
+            if now < leased.renew or now < entry.not_before:
+                return leased.value
+            task = self._start(entry, fetch)
+            if now < leased.overdue:
+                return leased.value
+            try:
+                return (await asyncio.shield(task)).value
+            except StoreError:
+                return leased.value
         task = self._start(entry, fetch)
         self._forget()
         # One who gives up must not end it for the others.
