@@ -1,0 +1,167 @@
+"""The policies that the pages about AWS show give what the pages say: put into moto, which holds to them, and tried."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headwater.domain.datasource import S3Config, S3DelegatedAccessConfig, parse_config
+from tests.live import Live, running
+from tests.servers import AwsUser, GuardedAws, guarded_aws
+
+PAGES = Path(__file__).parent.parent / "docs" / "providers"
+READ = {"canList": True, "canRead": True, "canWrite": False, "canOverwrite": False}
+ALL = dict.fromkeys(READ, True)
+
+
+def blocks(page: str) -> list[dict[str, Any]]:
+    """The JSON that a page shows."""
+    return [json.loads(text) for text in re.findall(r"```json\n(.*?)```", (PAGES / page).read_text(), re.DOTALL)]
+
+
+def policies(page: str) -> list[dict[str, Any]]:
+    return [block for block in blocks(page) if "Statement" in block]
+
+
+def example(page: str) -> dict[str, Any]:
+    (config,) = [block for block in blocks(page) if "type" in block]
+    return config
+
+
+def filled_in(policy: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
+    """A policy with a reader's own names in place of the page's."""
+    text = json.dumps(policy)
+    for shown, own in names.items():
+        text = text.replace(shown, own)
+    filled: dict[str, Any] = json.loads(text)
+    return filled
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[GuardedAws]:
+    with guarded_aws() as aws:
+        yield aws
+
+
+@pytest.fixture(scope="module")
+def own_user(aws: GuardedAws) -> AwsUser:
+    """The server's identity, with the policy that the page gives it."""
+    (server_policy, _) = policies("s3-delegated-access.md")
+    return aws.user(server_policy)
+
+
+@pytest.fixture(scope="module")
+def live(aws: GuardedAws, own_user: AwsUser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    folder = tmp_path_factory.mktemp("live")
+    with pytest.MonkeyPatch.context() as environ:
+        for name, value in own_user.environ(folder).items():
+            environ.setenv(name, value)
+        with running(folder, s3_endpoint=aws.url, sts_endpoint=aws.url) as live:
+            yield live
+
+
+@pytest.fixture
+def bucket(aws: GuardedAws) -> str:
+    name = aws.bucket()
+    aws.s3.put_object(Bucket=name, Key="street/a.jpg", Body=b"content")
+    return name
+
+
+def verify(live: Live, config: dict[str, Any]) -> dict[str, Any]:
+    answer = live.call("GET", live.datasource(live.configured(config), "verify"))
+    assert answer.status == 200, answer.body
+    found: dict[str, Any] = answer.json
+    return found
+
+
+def keyed(aws: GuardedAws, bucket: str, policy: dict[str, Any], **more: str) -> dict[str, Any]:
+    """The page's config, of a user with this policy."""
+    user = aws.user(filled_in(policy, {"my-bucket": bucket}))
+    shown = {**example("s3.md"), "s3AccessKeyId": user.key_id, "s3SecretAccessKey": user.secret}
+    return {**shown, "fullPath": shown["fullPath"].replace("my-bucket", bucket), **more}
+
+
+def by_role(aws: GuardedAws, own_user: AwsUser, bucket: str, policy: dict[str, Any], **more: str) -> dict[str, Any]:
+    """The page's config, of a role with this policy and the page's trust policy."""
+    (_, trust) = policies("s3-delegated-access.md")
+    trusting = filled_in(trust, {"arn:aws:iam::111122223333:role/headwater": own_user.arn})
+    role = aws.role(filled_in(policy, {"my-bucket": bucket}), trusting)
+    shown = {**example("s3-delegated-access.md"), "s3ARN": role}
+    return {**shown, "fullPath": shown["fullPath"].replace("my-bucket", bucket), **more}
+
+
+@pytest.fixture(params=["key", "role"])
+def connect(request: pytest.FixtureRequest, aws: GuardedAws, own_user: AwsUser, bucket: str) -> Any:
+    if request.param == "key":
+        return lambda policy, **more: keyed(aws, bucket, policy, **more)
+    return lambda policy, **more: by_role(aws, own_user, bucket, policy, **more)
+
+
+def test_the_policy_to_read_gives_list_and_read_alone(live: Live, aws: GuardedAws, connect: Any, bucket: str) -> None:
+    (read_only, _) = policies("s3.md")
+    found = verify(live, connect(read_only, purpose="INPUT_OUTPUT"))
+    errors = found.pop("errors")
+    assert found == READ
+    assert set(errors) == {"canWrite", "canOverwrite"}
+    assert "Allow s3:PutObject" in errors["canWrite"]
+    assert verify(live, connect(read_only)) == READ, "as the page connects it, for INPUT, without an error"
+    assert aws.keys(bucket) == ["street/a.jpg"]
+
+
+def test_the_policy_to_write_gives_everything_and_nothing_is_left(
+    live: Live, aws: GuardedAws, connect: Any, bucket: str
+) -> None:
+    (_, read_write) = policies("s3.md")
+    assert verify(live, connect(read_write, purpose="INPUT_OUTPUT")) == ALL
+    assert aws.keys(bucket) == ["street/a.jpg"]
+    assert live.names(live.configured(connect(read_write))) == ["a.jpg"]
+
+
+def test_the_trust_policy_asks_for_the_external_id(live: Live, aws: GuardedAws, own_user: AwsUser, bucket: str) -> None:
+    found = verify(live, by_role(aws, own_user, bucket, policies("s3.md")[1], s3ExternalId="another-external-id"))
+    errors = found.pop("errors")
+    assert not any(found.values())
+    assert "s3ExternalId" in errors["canList"]
+    assert own_user.arn in errors["canList"], "the identity that the trust policy must name"
+
+
+def test_the_policies_are_the_least() -> None:
+    """Each action is needed, and on the folder alone."""
+    read_only, read_write = policies("s3.md")
+    for policy, actions in (
+        (read_only, {"s3:ListBucket", "s3:GetObject"}),
+        (read_write, {"s3:ListBucket", "s3:GetObject", "s3:PutObject", "s3:DeleteObject"}),
+    ):
+        listing, objects = policy["Statement"]
+        allowed = objects["Action"]
+        assert {listing["Action"], *([allowed] if isinstance(allowed, str) else allowed)} == actions
+        assert listing["Resource"] == "arn:aws:s3:::my-bucket"
+        assert listing["Condition"] == {"StringLike": {"s3:prefix": "street/*"}}
+        assert objects["Resource"] == "arn:aws:s3:::my-bucket/street/*"
+
+
+@pytest.mark.parametrize(
+    ("page", "kind"),
+    [("s3.md", "S3"), ("s3-delegated-access.md", "S3DelegatedAccess"), ("obs.md", "OBS")],
+)
+def test_the_configs_that_pages_show_are_taken(page: str, kind: str) -> None:
+    config = parse_config(example(page))
+    assert config.type == kind
+    assert set(example(page)) <= set(config.answer())
+    if isinstance(config, S3Config | S3DelegatedAccessConfig):
+        assert config.place.prefix == "street/"
+
+
+@pytest.mark.parametrize("page", ["s3.md", "s3-delegated-access.md", "obs.md"])
+def test_the_commands_that_pages_show_are_taken(live: Live, page: str) -> None:
+    (command,) = re.findall(r"^headwater (datasource set (?:.*\\\n)*.*)$", (PAGES / page).read_text(), re.MULTILINE)
+    words = command.partition("#")[0].replace("\\\n", " ").split()
+    words[words.index("street-scenes")] = live.dataset()
+    words[words.index("--verify")] = "--no-verify"
+    secret = [] if page == "s3-delegated-access.md" else ["--secret-file", "-"]
+    live.headwater(*words, *secret, stdin="test-secret")
