@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
+from headwater.domain.cursor import Cursor
 from headwater.domain.dataset import NewDataset
 from headwater.domain.errors import TooManyRequests
+from headwater.domain.objects import StoredObject, StorePage
 from headwater.domain.users import Principal
+from headwater.domain.window import Window
 from headwater.service import limits
 from headwater.service.configure import put_datasource
 from headwater.service.datasets import Opened
 from headwater.service.headwater import Headwater, open_headwater
 from headwater.service.limits import InFlight
-from headwater.service.listing import SamplesPage, list_samples
+from headwater.service.listing import SamplesPage, _collect, list_samples
 from headwater.settings import Settings
+from headwater.stores.base import Method, Store
 from tests.fault_proxy import Delay, FaultProxy
 from tests.servers import KEY_ID, SECRET, moto_server, s3_client
 
@@ -142,6 +146,51 @@ async def test_a_slow_store_makes_pages_short_and_loses_nothing(tmp_path: Path, 
                 rest = await list_samples(hw, ADA, dataset, cursor=rest.cursor)
                 names += [sample.file_name for sample in rest.samples]
     assert names == [f"b/{index:03}.png" for index in range(5)]
+
+
+class _OrderedByUtf16(Store):
+    """A store whose names stand in the order of UTF-16, as those of some servers do; it goes on after any name."""
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        self.keys = sorted(keys, key=_utf16)
+        self.pages = 0
+
+    async def list_page(self, prefix: str, after: str | None, limit: int, marker: str | None = None) -> StorePage:
+        self.pages += 1
+        assert self.pages < 50, "the listing goes round in circles"
+        left = [key for key in self.keys if after is None or _utf16(key) > _utf16(after)]
+        found = [StoredObject(key, 1, 0, None) for key in left[:limit]]
+        return StorePage(found, left[limit - 1] if len(left) > limit else None)
+
+    async def sign(self, keys: Sequence[str], ttl: int, method: Method = "GET") -> list[str]:
+        raise NotImplementedError
+
+    async def read(self, key: str, limit: int) -> bytes:
+        raise NotImplementedError
+
+    async def write(self, key: str, data: bytes) -> None:
+        raise NotImplementedError
+
+    async def delete(self, key: str) -> None:
+        raise NotImplementedError
+
+
+def _utf16(key: str) -> bytes:
+    return key.encode("utf-16-be")
+
+
+async def test_a_store_of_another_order_is_listed_to_its_end() -> None:
+    """Names of `.lightly/` that stood behind the place after it sent the listing back there, for ever."""
+    own = [f".lightly/{name}" for name in ("a.png", "z.png", "（1）.png", "（2）.png", "（3）.png", "🦊.png")]
+    samples = [f"{number}.png" for number in range(5)]
+    store = _OrderedByUtf16([*own, *samples])
+    state = Cursor("0" * 24, "place", Window(0, 10), None)
+    listed: list[str] = []
+    while not state.done:
+        found = await _collect(store, state, every_file=True, page_size=2)
+        listed += found.keys
+        state = state._replace(after=found.after, marker=found.marker, done=found.after is None)
+    assert listed == samples
 
 
 def test_one_user_has_so_many_requests_under_way_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -116,13 +116,15 @@ async def _collect(store: Store, state: Cursor, every_file: bool, page_size: int
     keys: list[Key] = []
     unreadable = 0
     while True:
+        came_from = after or ""
         page = await store.list_page("", after, min(store.list_limit, page_size - len(keys)), marker)
         keys += [
             key for key, _, modified, _ in page.objects if first <= modified <= last and is_sample(key, every_file)
         ]
         unreadable += page.unreadable
         after, marker = page.resume_after, page.marker
+        # Once, on the way in: a store that orders by UTF-16 has names of the folder behind the place that is gone to.
+        if after is not None and after.startswith(OWN_FOLDER) and not came_from.startswith(OWN_FOLDER):
+            after, marker = max(after, PAST_OWN_FOLDER), None
         if after is None or len(keys) * 2 >= page_size or time.monotonic() >= stop_at:
             return _Found(keys, after, marker, unreadable)
-        if after.startswith(OWN_FOLDER) and after < PAST_OWN_FOLDER:
-            after, marker = PAST_OWN_FOLDER, None

@@ -72,12 +72,13 @@ class GcsPlace:
     operator: bool = False
 
 
-def gcs_place(bucket: str, operator_endpoint: str | None = None) -> GcsPlace:
+def gcs_place(bucket: str, operator_endpoint: str | None = None, member: str = "fullPath") -> GcsPlace:
     """A bucket of Cloud Storage.
 
     Args:
         bucket: its name.
         operator_endpoint: where Cloud Storage lives on this server, from `HEADWATER_GCS_ENDPOINT`; None is Google.
+        member: what holds the bucket's name, for the error text.
 
     Raises:
         PlaceInvalid: the bucket's name is not one that Cloud Storage gives ("About Cloud Storage buckets"), or the
@@ -87,7 +88,7 @@ def gcs_place(bucket: str, operator_endpoint: str | None = None) -> GcsPlace:
     longest = 63 if len(parts) == 1 else 222
     if not 3 <= len(bucket) <= longest or max(map(len, parts)) > 63 or not _bucket(bucket) or _ip_address(bucket):
         raise PlaceInvalid(
-            "fullPath: the bucket's name is not one that Cloud Storage allows: 3 to 63 lower-case letters, digits, "
+            f"{member}: the bucket's name is not one that Cloud Storage allows: 3 to 63 lower-case letters, digits, "
             "'-' and '_', or with dots several such parts of 222 characters together"
         )
     origin, base = parse_endpoint(operator_endpoint or GOOGLE, OPERATOR_ENDPOINT)

@@ -20,7 +20,7 @@ from headwater.domain.read_url import ReadUrlSigner
 from headwater.settings import Settings
 from headwater.stores.azure import OPERATOR_ENDPOINT as AZURE_ENDPOINT
 from headwater.stores.azure import AzureStore
-from headwater.stores.azure_place import azure_place
+from headwater.stores.azure_place import Members, azure_place
 from headwater.stores.azure_place import endpoint_place as azure_endpoint_place
 from headwater.stores.azure_signing import parse_credentials
 from headwater.stores.base import Store
@@ -135,25 +135,28 @@ class ManagedAreas:
         if endpoint:
             place = endpoint_place(endpoint, OPERATOR_ENDPOINT, bucket, region, operator=True)
         else:
-            place = replace(aws_place(bucket, region), operator=True)
-        names = Names("S3", "the server's AWS credentials", "the server's AWS credentials", SETTING, "AWS_REGION")
+            place = replace(aws_place(bucket, region, SETTING), operator=True)
+        names = Names(
+            "S3", "the server's AWS credentials", "the server's AWS credentials", SETTING, "AWS_REGION", SETTING
+        )
         return S3Store(self._transport, place, prefix, self._aws.credentials, names)
 
     def _in_gcs(self, bucket: str, prefix: str) -> Store:
         from headwater.stores.gcs import GcsStore, gcs_place  # google-auth takes a while to load
         from headwater.stores.gcs_credentials import read_key_file
 
-        names = Names("GCS", "the service account", "GOOGLE_APPLICATION_CREDENTIALS", SETTING)
+        names = Names("GCS", "the service account", "GOOGLE_APPLICATION_CREDENTIALS", SETTING, path=SETTING)
         key_file = read_key_file(google_key_file(), names.secret_access_key, self._egress)
-        place = gcs_place(bucket, self._settings.gcs_endpoint)
+        place = gcs_place(bucket, self._settings.gcs_endpoint, SETTING)
         return GcsStore(self._transport, place, prefix, key_file, self._tokens, names)
 
     def _in_azure(self, container: str, prefix: str) -> Store:
         account, endpoint = azure_account(), self._settings.azure_endpoint
+        members = Members("AZURE_STORAGE_ACCOUNT", SETTING)
         if endpoint:
-            place = azure_endpoint_place(endpoint, AZURE_ENDPOINT, account.name, container)
+            place = azure_endpoint_place(endpoint, AZURE_ENDPOINT, account.name, container, members)
         else:
-            place = replace(azure_place(account.name, container), operator=True)
+            place = replace(azure_place(account.name, container, members), operator=True)
         credentials = parse_credentials(account.name, account.key, "AZURE_STORAGE_KEY")
-        names = Names("Azure", "AZURE_STORAGE_ACCOUNT", "AZURE_STORAGE_KEY", SETTING)
+        names = Names("Azure", "AZURE_STORAGE_ACCOUNT", "AZURE_STORAGE_KEY", SETTING, path=SETTING)
         return AzureStore(self._transport, place, prefix, credentials, names)

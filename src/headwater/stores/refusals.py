@@ -83,6 +83,8 @@ class Names(NamedTuple):
     """Names what decides where requests go: `s3Region`, `obsEndpoint`, `HEADWATER_S3_ENDPOINT`."""
     region: str | None = None
     """Names the member that holds the region, where there is one."""
+    path: str = "fullPath"
+    """Names what holds bucket and path."""
 
 
 class Asked(NamedTuple):
@@ -108,9 +110,9 @@ _REGION = Row(PlaceInvalid, "{region_advice}")
 _BUSY = Row(StoreUnavailable, "The store asks for fewer requests; try again in a moment")
 _DOWN = Row(StoreUnavailable, "The store failed; try again in a moment")
 _GRANT = Row(CredentialsRefused, "{permission_advice}")
-_NO_CONTAINER = Row(PlaceInvalid, "There is no such {container}: check fullPath and {endpoint}")
+_NO_CONTAINER = Row(PlaceInvalid, "There is no such {container}: check {path} and {endpoint}")
 _NO_OBJECT = Row(ObjectNotFound, "There is no such object")
-_CONTAINER_NAME = Row(PlaceInvalid, "Check the {container}'s name in fullPath")
+_CONTAINER_NAME = Row(PlaceInvalid, "Check the {container}'s name in {path}")
 _CLOCK = Row(
     StoreUnavailable,
     "The clock of this server and the store's are more than 15 minutes apart: the operator must set the clock",
@@ -126,7 +128,7 @@ _SERVERS_KEYS = Row(
 _BUCKET_IN_HOST = Row(
     PlaceInvalid, "The store wants the bucket's name in its host's name, and this server puts it in the path"
 )
-_OBJECT_NAME = Row(PlaceInvalid, "The store allows no object of this name: check the path in fullPath")
+_OBJECT_NAME = Row(PlaceInvalid, "The store allows no object of this name: check the path in {path}")
 
 _SERVICE_ACCOUNT = Row(
     CredentialsRefused,
@@ -142,7 +144,7 @@ _TOKEN_REFUSED = Row(
 _REQUESTER_PAYS = Row(
     PlaceInvalid, "Who asks pays for this bucket, and this server names no project to bill: turn off requester pays"
 )
-_ARGUMENT = Row(PlaceInvalid, "The store takes no such name: check fullPath")
+_ARGUMENT = Row(PlaceInvalid, "The store takes no such name: check {path}")
 _KEPT = Row(
     OverwriteRefused, "The bucket keeps the object as it is (a hold or retention policy): ask the bucket's owner"
 )
@@ -249,7 +251,7 @@ TABLE: dict[str, Row] = {
     "invalidParameter": _ARGUMENT,
     "methodNotAllowed": _NOT_OFFERED,
     "notFound": _NO_OBJECT,
-    "notFound bucket": Row(PlaceInvalid, "There is no such {container}: check fullPath"),
+    "notFound bucket": Row(PlaceInvalid, "There is no such {container}: check {path}"),
     "objectUnderActiveHold": _KEPT,
     "quotaExceeded": _BUSY,
     "rateLimitExceeded": _BUSY,
@@ -310,7 +312,7 @@ TABLE: dict[str, Row] = {
     "BlobImmutableDueToLegalHold": _IMMUTABLE,
     "BlobImmutableDueToPolicy": _IMMUTABLE,
     "BlobNotFound": _NO_OBJECT,
-    "ContainerBeingDeleted": Row(PlaceInvalid, "The container is being deleted: check fullPath"),
+    "ContainerBeingDeleted": Row(PlaceInvalid, "The container is being deleted: check {path}"),
     "ContainerDisabled": Row(PlaceInvalid, "The container is disabled: ask the owner of the storage account"),
     "ContainerNotFound": _NO_CONTAINER,
     "FeatureVersionMismatch": Row(
@@ -321,7 +323,7 @@ TABLE: dict[str, Row] = {
     "InvalidAuthenticationInfo": _FAILED_KEY,
     "InvalidHeaderValue": _NOT_OFFERED,
     "InvalidQueryParameterValue": Row(
-        PlaceInvalid, "The store does not take this name or this version of the service: check fullPath and {endpoint}"
+        PlaceInvalid, "The store does not take this name or this version of the service: check {path} and {endpoint}"
     ),
     "InvalidResourceName": _OBJECT_NAME,
     "InvalidUri": _OBJECT_NAME,
@@ -335,7 +337,7 @@ TABLE: dict[str, Row] = {
     "OperationTimedOut": _DOWN,
     "OutOfRangeInput": _OBJECT_NAME,
     "PublicAccessNotPermitted": _FAILED_KEY,
-    "ResourceNotFound": Row(PlaceInvalid, "There is no such account or {container}: check {key_id} and fullPath"),
+    "ResourceNotFound": Row(PlaceInvalid, "There is no such account or {container}: check {key_id} and {path}"),
     "UnauthorizedBlobOverwrite": Row(
         OverwriteRefused, "{secret}: make a SAS token with the permission w (write) too, which replacing objects needs"
     ),
@@ -373,6 +375,7 @@ def explain_said(said: Said, asked: Asked, secrets: Iterable[str] = ()) -> Store
         key_id=names.access_key_id,
         secret=names.secret_access_key,
         endpoint=names.endpoint,
+        path=names.path,
         container=asked.provider.container,
         protocol=asked.provider.protocol,
         permission_advice=_permission_advice(asked),
@@ -414,8 +417,8 @@ def row_of(said: Said) -> Row:
     if said.status in (401, 403):
         return _GRANT
     if said.status == 404:
-        return Row(PlaceInvalid, "There is nothing at this address: check fullPath and {endpoint}")
-    return Row(PlaceInvalid, "Check fullPath and {endpoint}")
+        return Row(PlaceInvalid, "There is nothing at this address: check {path} and {endpoint}")
+    return Row(PlaceInvalid, "Check {path} and {endpoint}")
 
 
 def plain(text: str, secrets: Iterable[str] = (), limit: int = 200) -> str:

@@ -42,15 +42,20 @@ def signed_region(region: str) -> str:
     return _SIGNED_AS.get(region, region)
 
 
-def aws_place(bucket: str, region: str) -> S3Place:
+def aws_place(bucket: str, region: str, member: str = "fullPath") -> S3Place:
     """A bucket of Amazon S3: in the host, or in the path where its dots would break the certificate's match.
+
+    Args:
+        bucket: its name.
+        region: that of the bucket.
+        member: what holds the bucket's name, for the error text.
 
     Raises:
         PlaceInvalid: the bucket's name is not one that S3 gives.
     """
     if not _aws_bucket(bucket):
         raise PlaceInvalid(
-            "fullPath: the bucket's name is not one that S3 allows: 3 to 63 lower-case letters, digits, '-' and '.'"
+            f"{member}: the bucket's name is not one that S3 allows: 3 to 63 lower-case letters, digits, '-' and '.'"
         )
     region = signed_region(region)
     domain = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
