@@ -14,7 +14,7 @@ WHOLE = contract.document()["components"]["schemas"]
 SEED = contract.seed()["components"]["schemas"]
 
 NAMES = [name for name in models.__all__ if name not in ("DatasourceConfig", "DatasourceConfigBase")]
-RULES = ("pattern", "minLength", "minimum", "enum")
+RULES = ("pattern", "minLength", "maxLength", "minimum", "enum")
 TYPES = {"string": str, "integer": int, "boolean": bool}
 
 

@@ -52,10 +52,12 @@ class Member:
         wire: the name in JSON.
         kind: the type: `str`, `int`, `bool`, a model, or `list[…]` of one of these.
         required: whether the constructor needs it.
-        rules: what a value must meet beyond its type, named as in OpenAPI: `pattern`, `minLength`, `minimum`, `enum`.
+        rules: what a value must meet beyond its type, named as in OpenAPI: `pattern`,
+            `minLength`, `maxLength`, `minimum`, `enum`.
         kw_only: whether constructors take it by name only.
         nullable: whether None is a value of it.
         secret: whether texts show `***` in place of the value.
+        wraps: whether a `str` is taken too, and made into the model that is the type.
     """
 
     name: str
@@ -68,7 +70,7 @@ class Member:
         self.plain = kind if kind in (str, int, bool) else None
         self.required = required
         self.rules = rules
-        self.kw_only = self.nullable = self.secret = False
+        self.kw_only = self.nullable = self.secret = self.wraps = False
 
     def bind(self, name: str, slot: Any) -> None:
         """Learn under which name, and in which slot of its class, the values lie."""
@@ -83,6 +85,8 @@ class Member:
             ApiTypeError: it has the wrong type.
             ApiValueError: the rules refuse it.
         """
+        if self.wraps and isinstance(value, str):
+            return self.kind(value)
         value = self.convert(value, path, from_server=False)
         if self.rules and value is not None:
             _check_rules(self.name, value, self.rules)
@@ -105,6 +109,7 @@ def member(
     kw_only: bool = False,
     nullable: bool = False,
     secret: bool = False,
+    wraps: bool = False,
     **rules: Any,
 ) -> T:
     """Declare a member of a model.
@@ -116,10 +121,11 @@ def member(
         kw_only: whether constructors take it by name only.
         nullable: whether None is a value of it.
         secret: whether texts show `***` in place of its value.
-        rules: `pattern`, `minLength`, `minimum`, `enum`, as the contract has them.
+        wraps: whether a `str` is taken too, and made into the model that is the type.
+        rules: `pattern`, `minLength`, `maxLength`, `minimum`, `enum`, as the contract has them.
     """
     line = Member(wire, kind, default is _REQUIRED, rules)
-    line.kw_only, line.nullable, line.secret = kw_only, nullable, secret
+    line.kw_only, line.nullable, line.secret, line.wraps = kw_only, nullable, secret, wraps
     return cast(T, line)
 
 
@@ -462,6 +468,8 @@ def _check_rules(name: str, value: Any, rules: Mapping[str, Any]) -> None:
         raise ApiValueError(
             f"Invalid value for `{name}`, length must be greater than or equal to `{rules['minLength']}`"
         )
+    if "maxLength" in rules and len(value) > rules["maxLength"]:
+        raise ApiValueError(f"Invalid value for `{name}`, length must be less than or equal to `{rules['maxLength']}`")
     if "minimum" in rules and value < rules["minimum"]:
         raise ApiValueError(
             f"Invalid value for `{name}`, must be a value greater than or equal to `{rules['minimum']}`"

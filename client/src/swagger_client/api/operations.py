@@ -10,6 +10,8 @@ from swagger_client.exceptions import ApiTypeError
 T = TypeVar("T")
 
 _AUTH = ("ApiKeyAuth", "auth0Bearer")
+_NOTHING: Any = type(None)
+"""What an operation answers whose body is empty."""
 _OPTIONS = frozenset(CallOptions.__annotations__)
 
 
@@ -47,7 +49,7 @@ class Operations:
             [(name, value) for name, value in (query_params or {}).items() if value is not None],
             headers,
             body,
-            response_type=None if issubclass(answer, type(None)) else (answer,),
+            response_type=None if answer is _NOTHING else (answer,),
             auth_settings=_AUTH,
             **cast("dict[str, Any]", {"_return_http_data_only": True, **options}),
         )

@@ -1,5 +1,6 @@
 """All APIs together, for `from swagger_client.apis import …`."""
 
+from swagger_client.api.datasets_api import DatasetsApi
 from swagger_client.api.datasources_api import DatasourcesApi
 
-__all__ = ["DatasourcesApi"]
+__all__ = ["DatasetsApi", "DatasourcesApi"]

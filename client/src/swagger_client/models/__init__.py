@@ -2,6 +2,13 @@
 
 from swagger_client.model.api_error_code import ApiErrorCode
 from swagger_client.model.api_error_response import ApiErrorResponse
+from swagger_client.model.create_entity_response import CreateEntityResponse
+from swagger_client.model.dataset_create_request import DatasetCreateRequest
+from swagger_client.model.dataset_creator import DatasetCreator
+from swagger_client.model.dataset_data import DatasetData
+from swagger_client.model.dataset_name import DatasetName
+from swagger_client.model.dataset_type import DatasetType
+from swagger_client.model.dataset_update_request import DatasetUpdateRequest
 from swagger_client.model.datasource_config import DatasourceConfig
 from swagger_client.model.datasource_config_azure import DatasourceConfigAzure
 from swagger_client.model.datasource_config_base import DatasourceConfigBase
@@ -17,12 +24,22 @@ from swagger_client.model.datasource_processed_until_timestamp_request import Da
 from swagger_client.model.datasource_processed_until_timestamp_response import DatasourceProcessedUntilTimestampResponse
 from swagger_client.model.datasource_raw_samples_data import DatasourceRawSamplesData
 from swagger_client.model.datasource_raw_samples_data_row import DatasourceRawSamplesDataRow
+from swagger_client.model.image_type import ImageType
 from swagger_client.model.mongo_object_id import MongoObjectID
+from swagger_client.model.shared_access_type import SharedAccessType
 from swagger_client.model.timestamp import Timestamp
+from swagger_client.model.timestamp_milliseconds import TimestampMilliseconds
 
 __all__ = [
     "ApiErrorCode",
     "ApiErrorResponse",
+    "CreateEntityResponse",
+    "DatasetCreateRequest",
+    "DatasetCreator",
+    "DatasetData",
+    "DatasetName",
+    "DatasetType",
+    "DatasetUpdateRequest",
     "DatasourceConfig",
     "DatasourceConfigAzure",
     "DatasourceConfigBase",
@@ -38,6 +55,9 @@ __all__ = [
     "DatasourceProcessedUntilTimestampResponse",
     "DatasourceRawSamplesData",
     "DatasourceRawSamplesDataRow",
+    "ImageType",
     "MongoObjectID",
+    "SharedAccessType",
     "Timestamp",
+    "TimestampMilliseconds",
 ]
