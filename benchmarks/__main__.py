@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from statistics import median
 from typing import Any
+from unittest.mock import patch
 
 import urllib3
 
@@ -82,6 +84,16 @@ def connect(live: Live, endpoint: str) -> str:
     )
 
 
+def connect_s3(live: Live, role: bool) -> str:
+    """A dataset on the bucket at the server's own S3 endpoint: with static keys, or by a role that is assumed."""
+    place = {"fullPath": BUCKET, "s3Region": "us-east-1", "purpose": "INPUT"}
+    if role:
+        arn = "arn:aws:iam::123456789012:role/benchmark"
+        return live.configured({**place, "type": "S3DelegatedAccess", "s3ARN": arn, "s3ExternalId": "test-external-id"})
+    keys = {"s3AccessKeyId": "test-key-id", "s3SecretAccessKey": "test-secret"}
+    return live.configured({**place, **keys, "type": "S3"})
+
+
 def seconds_of(*arguments: str) -> float:
     """How long a program takes, the middle of several runs."""
     times = []
@@ -92,30 +104,44 @@ def seconds_of(*arguments: str) -> float:
     return median(times)
 
 
+def take_turns(*works: tuple[str, Callable[[], tuple[int, float]]]) -> list[list[float]]:
+    """Do each work several times, in turn; the seconds of each."""
+    seconds_of_each: list[list[float]] = [[] for _ in works]
+    for turn in range(ROUNDS):
+        for (name, work), rounds in zip(works, seconds_of_each, strict=True):
+            count, seconds = work()
+            assert count == OBJECTS, count
+            rounds.append(seconds)
+            print(f"  run {turn + 1}  {name:<42} {seconds:6.2f} s  {count / seconds:10,.0f} objects/s", flush=True)
+    return seconds_of_each
+
+
 def main() -> None:
     """Measure, and print a table."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="headwater-bench-")))
         many = stack.enter_context(synthetic_bucket(OBJECTS))
         few = stack.enter_context(synthetic_bucket(FEW))
-        live = stack.enter_context(running(folder, allowed_endpoints="127.0.0.1"))
+        # The server's own credentials, with which it assumes the role.
+        own = {"AWS_ACCESS_KEY_ID": "test-key-id", "AWS_SECRET_ACCESS_KEY": "test-secret"}
+        stack.enter_context(patch.dict(os.environ, own))
+        live = stack.enter_context(running(folder, allowed_endpoints="127.0.0.1", s3_endpoint=many, sts_endpoint=many))
         large, small = connect(live, many), connect(live, few)
+        by_key, by_role = connect_s3(live, role=False), connect_s3(live, role=True)
 
         print(f"Listing {OBJECTS:,} objects of a synthetic bucket, with a signed read URL each:", flush=True)
         list_through_headwater(live, small)
         memory_few = peak_memory(live)
-        ours: list[float] = []
-        theirs: list[float] = []
-        for turn in range(ROUNDS):
-            for name, rounds, work in (
-                ("Headwater over HTTP", ours, lambda: list_through_headwater(live, large)),
-                ("boto3 paginator + generate_presigned_url", theirs, lambda: list_with_boto3(many)),
-            ):
-                count, seconds = work()
-                assert count == OBJECTS, count
-                rounds.append(seconds)
-                print(f"  run {turn + 1}  {name:<42} {seconds:6.2f} s  {count / seconds:10,.0f} objects/s", flush=True)
+        ours, theirs = take_turns(
+            ("Headwater over HTTP", lambda: list_through_headwater(live, large)),
+            ("boto3 paginator + generate_presigned_url", lambda: list_with_boto3(many)),
+        )
         memory_many = peak_memory(live)
+        list_through_headwater(live, by_role)  # assumes the role, which the others then need not
+        delegated, static = take_turns(
+            ("S3DelegatedAccess", lambda: list_through_headwater(live, by_role)),
+            ("S3 with static keys", lambda: list_through_headwater(live, by_key)),
+        )
 
     ratio = median(theirs) / median(ours)
     bare, shown = seconds_of("-c", "import typer"), seconds_of("-m", "headwater", "--help")
@@ -123,6 +149,8 @@ def main() -> None:
         f"\n| what | Headwater | the alternative | ratio |\n|---|---|---|---|\n"
         f"| list {OBJECTS:,} objects with read URLs | {OBJECTS / median(ours):,.0f}/s over HTTP "
         f"| boto3 paginator + `generate_presigned_url`: {OBJECTS / median(theirs):,.0f}/s | **{ratio:.1f} times** |\n"
+        f"| S3DelegatedAccess, once the session is cached | {OBJECTS / median(delegated):,.0f}/s over HTTP "
+        f"| S3 with static keys: {OBJECTS / median(static):,.0f}/s | {median(static) / median(delegated):.2f} |\n"
         f"| peak memory of the server | {memory_many:.0f} MiB after {ROUNDS * OBJECTS:,} rows "
         f"| itself after {FEW:,} rows: {memory_few:.0f} MiB | {memory_many / memory_few:.2f} |\n"
         f"| `headwater --help` | {shown * 1000:.0f} ms | `import typer`: {bare * 1000:.0f} ms | {shown / bare:.1f} |"

@@ -1,18 +1,29 @@
 """A synthetic bucket: a small S3 server whose listing costs next to nothing, so that what lists it is measured.
 
 `python -m benchmarks.bucket COUNT` prints its port and serves until it is ended. It answers ListObjectsV2 alone, by
-`start-after` or `continuation-token` (which is the last key), from pages made once, and checks no signature.
+`start-after` or `continuation-token` (which is the last key), from pages made once, and checks no signature. To a POST
+it answers with a session, as STS does to AssumeRole.
 """
 
 from __future__ import annotations
 
 import asyncio
 import bisect
+import re
 import sys
+import time
 from functools import cache
 from urllib.parse import parse_qs, urlsplit
 
 BUCKET = "synthetic"
+
+SESSION = (
+    '<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials>'
+    "<AccessKeyId>test-session-id</AccessKeyId><SecretAccessKey>test-session-secret</SecretAccessKey>"
+    # As long as those of AWS, for it is part of every URL.
+    f"<SessionToken>{'test-session-token/' * 40}</SessionToken><Expiration>{{}}</Expiration></Credentials>"
+    "</AssumeRoleResult></AssumeRoleResponse>"
+)
 
 
 def key(index: int) -> str:
@@ -50,10 +61,13 @@ class Bucket:
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
-                query = parse_qs(urlsplit(head.split(b" ", 2)[1].decode()).query)
-                after = (query.get("continuation-token") or query.get("start-after") or [""])[0]
-                start = bisect.bisect_right(self.keys, after)
-                body = self.page(start, int(query.get("max-keys", ["1000"])[0]))
+                if head.startswith(b"POST "):
+                    body = await session(head, reader)
+                else:
+                    query = parse_qs(urlsplit(head.split(b" ", 2)[1].decode()).query)
+                    after = (query.get("continuation-token") or query.get("start-after") or [""])[0]
+                    start = bisect.bisect_right(self.keys, after)
+                    body = self.page(start, int(query.get("max-keys", ["1000"])[0]))
                 writer.write(
                     b"HTTP/1.1 200 OK\r\nContent-Type: application/xml\r\nContent-Length: %d\r\n\r\n" % len(body) + body
                 )
@@ -62,6 +76,12 @@ class Bucket:
             pass
         finally:
             writer.close()
+
+
+async def session(head: bytes, reader: asyncio.StreamReader) -> bytes:
+    """The XML of a session of an hour, once the request's body is read."""
+    await reader.readexactly(int(re.findall(rb"(?i)\ncontent-length: *(\d+)", head)[0]))
+    return SESSION.format(time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3600))).encode()
 
 
 async def main() -> None:
