@@ -18,6 +18,7 @@ from unittest.mock import patch
 
 import urllib3
 
+from benchmarks import client
 from benchmarks.bucket import BUCKET
 from tests.live import Live, running
 
@@ -143,6 +144,7 @@ def main() -> None:
             ("S3 with static keys", lambda: list_through_headwater(live, by_key)),
         )
 
+    of_the_client = client.table_rows()
     ratio = median(theirs) / median(ours)
     bare, shown = seconds_of("-c", "import typer"), seconds_of("-m", "headwater", "--help")
     print(
@@ -153,7 +155,8 @@ def main() -> None:
         f"| S3 with static keys: {OBJECTS / median(static):,.0f}/s | {median(static) / median(delegated):.2f} |\n"
         f"| peak memory of the server | {memory_many:.0f} MiB after {ROUNDS * OBJECTS:,} rows "
         f"| itself after {FEW:,} rows: {memory_few:.0f} MiB | {memory_many / memory_few:.2f} |\n"
-        f"| `headwater --help` | {shown * 1000:.0f} ms | `import typer`: {bare * 1000:.0f} ms | {shown / bare:.1f} |"
+        f"| `headwater --help` | {shown * 1000:.0f} ms | `import typer`: {bare * 1000:.0f} ms | {shown / bare:.1f} |\n"
+        f"{of_the_client}"
     )
 
 

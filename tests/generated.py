@@ -49,12 +49,13 @@ def _once(factory: pytest.TempPathFactory, name: str, document: dict[str, Any]) 
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.exists():
             unfinished = Path(tempfile.mkdtemp(dir=base))
-            _generate(document, unfinished)
+            generate(document, unfinished)
             unfinished.rename(folder)
     return folder
 
 
-def _generate(document: dict[str, Any], folder: Path) -> None:
+def generate(document: dict[str, Any], folder: Path) -> None:
+    """Write the client that openapi-generator makes of a document into a folder."""
     java = need("java")
     found = find_spec("openapi_generator_cli")
     if found is None or found.origin is None:
