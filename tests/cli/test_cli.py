@@ -196,7 +196,8 @@ def test_exit_codes_of_storage(environ: dict[str, str]) -> None:
     assert "no/such" in _run(environ, "list", dataset, code=4)
     done = command(environ, "datasource", "verify", dataset)
     assert done.returncode == 1
-    assert "canList      no" in done.stdout
+    assert "canList      no, as above" in done.stdout
+    assert done.stdout.count("is not a folder below the mount root") == 1, "one reason is told once"
 
 
 def test_arguments_that_are_no_unicode(environ: dict[str, str]) -> None:

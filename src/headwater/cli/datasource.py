@@ -162,11 +162,14 @@ def _verify(ref: str, json: bool) -> None:
         print_json(answer)
     else:
         errors = answer.pop("errors", {})
+        told: set[str] = set()
         for name, holds in answer.items():
             state = "yes" if holds else "no" if name in errors else "not tried (the purpose is INPUT)"
-            print(f"{name:<13}{state}")
-            if name in errors:
-                print(f"{'':<13}{visible(errors[name])}")
+            reason = errors.get(name)
+            print(f"{name:<13}{state}{', as above' if reason in told else ''}")
+            if reason is not None and reason not in told:
+                print(f"{'':<13}{visible(reason)}")
+                told.add(reason)
     if found.errors:
         raise typer.Exit(NO)
 
