@@ -212,20 +212,34 @@ def test_debug_logs_each_call_without_the_token(
     api: DatasourcesApi, server: Scripted, configuration: swagger_client.Configuration, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.script(Answer(json={"type": "LOCAL", "fullPath": ""}))
-    logger = logging.getLogger("swagger_client")
     api.get_datasource_by_dataset_id(DATASET)
     assert caplog.records == []
     configuration.debug = True
-    try:
-        assert configuration.debug
-        api.get_datasource_by_dataset_id(DATASET)
-    finally:
-        configuration.debug = False
-    assert [record.name for record in caplog.records] == ["swagger_client.rest"]
+    api.get_datasource_by_dataset_id(DATASET)
+    configuration.debug = False
+    api.get_datasource_by_dataset_id(DATASET)
+    assert [record.name for record in caplog.records] == ["urllib3.connectionpool", "swagger_client.rest"]
     assert (
-        caplog.records[0].getMessage().startswith(f"GET {server.url}/v1/datasets/{DATASET}/datasource?token=*** -> 200")
+        caplog.records[1].getMessage().startswith(f"GET {server.url}/v1/datasets/{DATASET}/datasource?token=*** -> 200")
     )
-    assert logger.level == logging.NOTSET
+    assert TOKEN not in caplog.text
+
+
+@pytest.mark.parametrize("code", ["SOME_CODE", None])
+def test_a_server_that_repeats_the_credentials_makes_no_text_with_them(server: Scripted, code: str | None) -> None:
+    """A gateway's page may quote a token without the `token=` that tells it from other words."""
+    configuration = swagger_client.Configuration(
+        server.url, {"ApiKeyAuth": "the+key/of=me"}, access_token="the.jwt.of-me"
+    )
+    quoted = "bad: the+key/of=me, the%2Bkey%2Fof%3Dme, the.jwt.of-me"
+    server.script(failure(401, code, quoted) if code else Answer(401, body=quoted.encode()))
+    with swagger_client.ApiClient(configuration) as api_client, pytest.raises(swagger_client.ApiException) as caught:
+        DatasourcesApi(api_client).get_datasource_by_dataset_id(DATASET)
+    for error in (caught.value, pickle.loads(pickle.dumps(caught.value))):
+        assert "bad: ***, ***, ***" in str(error)
+        assert "of-me" not in str(error)
+        assert error.body is not None
+        assert quoted in error.body
 
 
 def test_a_redirect_is_followed(api: DatasourcesApi, server: Scripted) -> None:

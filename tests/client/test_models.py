@@ -134,7 +134,6 @@ def test_the_placeholder_of_the_examples_can_be_made() -> None:
         (lambda: DatasourceProcessedUntilTimestampRequest(5), ApiTypeError),
         (lambda: DatasourceProcessedUntilTimestampRequest(Timestamp(5), Timestamp(5)), ApiTypeError),
         (lambda: DatasourceRawSamplesDataRow("a", "b", file_name="c"), ApiTypeError),
-        (lambda: DatasourceRawSamplesDataRow("a", "b", _check_type=False), ApiTypeError),
         (lambda: DatasourceRawSamplesData(1, "c", []), ApiTypeError),
         (lambda: DatasourceRawSamplesData(True, "c", ROW), ApiTypeError),
         (lambda: DatasourceRawSamplesData(True, "c", [{"file_name": "a"}]), ApiTypeError),

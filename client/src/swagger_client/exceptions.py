@@ -96,6 +96,7 @@ class ApiException(OpenApiException):
         http_resp: Optional[RESTResponse] = None,
     ) -> None:
         super().__init__()
+        self._text: Optional[str] = None
         self.status = status
         self.reason = reason
         self.body: Optional[str] = None
@@ -103,8 +104,13 @@ class ApiException(OpenApiException):
         if http_resp is not None:
             self.status = http_resp.status
             self.reason = http_resp.reason
-            self.body = http_resp.data.decode("utf-8", "replace")
+            data = http_resp.data
+            self.body = data.decode("utf-8", "replace") if isinstance(data, bytes) else data
             self.headers = http_resp.getheaders()
+
+    def hide(self, secrets: Iterable[str]) -> None:
+        """Show `***` from now on where the text of this error has one of these; `body` and `headers` stay."""
+        self._text = redact(self._describe(), secrets)
 
     @property
     def code(self) -> Optional[str]:
@@ -130,6 +136,9 @@ class ApiException(OpenApiException):
         return value if isinstance(value, str) else None
 
     def __str__(self) -> str:
+        return redact(self._describe()) if self._text is None else self._text
+
+    def _describe(self) -> str:
         lines = [f"({self.status})", f"Reason: {self.reason}"]
         if self.code is not None:
             lines.append(f"Error: {self.code}: {self.message}")
@@ -137,7 +146,7 @@ class ApiException(OpenApiException):
             lines.append(f"HTTP response body: {self.body[:_SHOWN_OF_A_BODY]}")
         if self.request_id is not None:
             lines.append(f"Request id: {self.request_id}")
-        return redact("\n".join(lines)) + "\n"
+        return "\n".join(lines) + "\n"
 
 
 class NotFoundException(ApiException):

@@ -15,9 +15,24 @@ The values lie in slots: a page of many rows is built quickly and takes little m
 
 from __future__ import annotations
 
-import datetime
+import io
+import operator
 import re
-from typing import TYPE_CHECKING, Any, Callable, Iterator, Mapping, Optional, Sequence, Tuple, TypeVar, Union, cast
+from datetime import date, datetime
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Iterator,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+    TypeVar,
+    Union,
+    cast,
+)
 
 from swagger_client.exceptions import ApiAttributeError, ApiTypeError, ApiValueError
 
@@ -40,8 +55,49 @@ UNSET: Any = type("Unset", (), {"__slots__": (), "__repr__": lambda _: "UNSET"})
 
 _REQUIRED: Any = object()
 _LIST: Any = type(list[Any])
-_FURTHER = (bool, int, float, str, list, dict, datetime.datetime, datetime.date, type(None))
+none_type = type(None)
+file_type = io.IOBase
+FURTHER_TYPES = (bool, date, datetime, dict, float, int, list, str, none_type)
 """The types of members that a model does not declare."""
+
+
+class Terms(NamedTuple):
+    """How a model takes values that a program gives it: what the keywords of constructors that begin with `_` say.
+
+    Attributes:
+        check_type: False to take values of any type.
+        spec_property_naming: True where members are given by their names in JSON.
+        path_to_item: the names and indices that lead to the model, for the texts of errors.
+        configuration: what to convert values by; None not to convert them.
+        convert: whether a value that a model can be made of is made into one: a number, a text, a dict.
+    """
+
+    check_type: bool = True
+    spec_property_naming: bool = False
+    path_to_item: Path = ()
+    configuration: Any = None
+    convert: bool = False
+
+    @classmethod
+    def taken_from(cls, keywords: dict[str, Any]) -> Terms:
+        """The terms among the keywords of a constructor, out of which they are taken."""
+        keywords.pop("_visited_composed_classes", None)  # nothing is visited twice here
+        configuration = keywords.pop("_configuration", None)
+        return cls(
+            keywords.pop("_check_type", True),
+            keywords.pop("_spec_property_naming", False),
+            tuple(keywords.pop("_path_to_item", ())),
+            configuration,
+            configuration is not None,
+        )
+
+
+_TERMS = frozenset(
+    ("_check_type", "_spec_property_naming", "_path_to_item", "_configuration", "_visited_composed_classes")
+)
+_USUAL = Terms()
+_RECEIVED = Terms(spec_property_naming=True, convert=True)
+_UNCHECKED = Terms(check_type=False, spec_property_naming=True)
 
 
 class Member:
@@ -78,27 +134,28 @@ class Member:
         self.put = slot.__set__
         self.read = slot.__get__
 
-    def check(self, value: Any, path: Path) -> Any:
+    def check(self, value: Any, terms: Terms) -> Any:
         """The value, if a program may set it.
 
         Raises:
             ApiTypeError: it has the wrong type.
             ApiValueError: the rules refuse it.
         """
-        if self.wraps and isinstance(value, str):
-            return self.kind(value)
-        value = self.convert(value, path, from_server=False)
+        if type(value) is not self.plain and terms.check_type and not (value is None and self.nullable):
+            if self.wraps and isinstance(value, str):
+                return self.kind(value)
+            value = _taken(self.kind, value, (*terms.path_to_item, self.name), terms)
         if self.rules and value is not None:
-            _check_rules(self.name, value, self.rules)
+            _check_rules(self.name, value, self.rules, terms.configuration)
         return value
 
-    def convert(self, value: Any, path: Path, from_server: bool) -> Any:
-        """The value in the type of this member.
+    def receive(self, value: Any, path: Path) -> Any:
+        """What a server sent, in the type of this member.
 
         Raises:
-            ApiTypeError: it is not of that type, nor (from a server) JSON of it.
+            ApiTypeError: it is not JSON of that type.
         """
-        return None if value is None and self.nullable else _convert(self.kind, value, path, from_server)
+        return None if value is None and self.nullable else _received(self.kind, value, path)
 
 
 def member(
@@ -138,6 +195,7 @@ class ModelType(type):
     _required: Sequence[str]
     _required_wires: frozenset[str]
     _positional: Sequence[str]
+    _nests: bool
 
     def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **_: Any) -> ModelType:
         """Make the class. Keywords such as `kw_only` are for type checkers."""
@@ -154,10 +212,23 @@ class ModelType(type):
         cls._required = tuple(key for key, line in members.items() if line.required)
         cls._required_wires = frozenset(members[key].wire for key in cls._required)
         cls._positional = tuple(key for key, line in members.items() if not line.kw_only)
+        cls._nests = any(line.plain is None for line in members.values())
         return cls
 
     def __init__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **_: Any) -> None:
         super().__init__(name, bases, namespace)
+
+
+class _Table:
+    """A table of a model's members in the form of generated clients, made when it is read."""
+
+    def __set_name__(self, _: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, _: Any, owner: type[OpenApiModel]) -> Any:
+        from swagger_client import model_tables  # few programs need it
+
+        return getattr(model_tables, self._name)(owner)
 
 
 class OpenApiModel(metaclass=ModelType):
@@ -165,30 +236,59 @@ class OpenApiModel(metaclass=ModelType):
 
     Members are attributes and items: `row.file_name`, `row["file_name"]`, `"file_name" in row`, `row.get("file_name")`.
     One that is not set raises ApiAttributeError. Two models are equal if they are of one class and hold the same.
+
+    Beside their members, constructors take the keywords of generated clients: `_check_type`, `_spec_property_naming`,
+    `_path_to_item`, `_configuration` (see `Terms`) and `_visited_composed_classes`, which has no effect.
     """
 
-    __slots__ = ("_further",)  # a dict of the members that the table does not name, or None
+    # A dict of the members that the table does not name, or None; the terms, where they are not the usual ones.
+    __slots__ = ("_further", "_terms")
+
+    openapi_types = _Table()
+    attribute_map = _Table()
+    allowed_values = _Table()
+    validations = _Table()
+    discriminator = _Table()
+    additional_properties_type = _Table()
+    required_properties = _Table()
+    read_only_vars = _Table()
 
     if not TYPE_CHECKING:  # checkers know the constructor and the attributes of each model from its members
 
         def __init__(self, *args: Any, **kwargs: Any) -> None:
-            self._fill(args, kwargs)
+            self._fill(args, kwargs, _USUAL if _TERMS.isdisjoint(kwargs) else Terms.taken_from(kwargs))
 
         def __getattr__(self, name: str) -> Any:
             # Python comes here for slots that are empty, and for names that are no slot.
-            if name == "_further":
+            if name in OpenApiModel.__slots__:
                 raise AttributeError(name)
-            return self[name]
+            value = self.get(name, UNSET)
+            if value is UNSET and name[:1] == "_":
+                from swagger_client import model_tables  # few programs need it
+
+                return model_tables.private(self, name)
+            return self[name] if value is UNSET else value
 
         def __setattr__(self, name: str, value: Any) -> None:
             self[name] = value
 
+    @classmethod
+    def _from_openapi_data(cls: type[M], *args: Any, **kwargs: Any) -> M:
+        """As the constructor."""
+        make: Callable[..., M] = cls
+        return make(*args, **kwargs)
+
     def _leave_empty(self) -> None:
         _put_further(self, None)
 
-    def _fill(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    def _fill(self, args: Sequence[Any], kwargs: Mapping[str, Any], terms: Terms) -> None:
         cls = type(self)
         self._leave_empty()
+        if terms is not _USUAL:
+            _put_terms(self, terms)
+        if terms.spec_property_naming:
+            lines = cls._by_wire
+            kwargs = {lines[name].name if name in lines else name: value for name, value in kwargs.items()}
         if len(args) > len(cls._positional):
             raise ApiTypeError(
                 f"Invalid positional arguments passed to {cls.__name__}: "
@@ -199,7 +299,7 @@ class OpenApiModel(metaclass=ModelType):
         for name, value in kwargs.items():
             if name in given:
                 raise ApiTypeError(f"{cls.__name__} got two values for '{name}'", valid_classes=(cls,))
-            if name.startswith("_") or not self._takes(name):
+            if not self._takes(name):
                 raise ApiTypeError(f"Invalid named argument '{name}' passed to {cls.__name__}", valid_classes=(cls,))
             given[name] = value
         for name in cls._required:
@@ -209,8 +309,8 @@ class OpenApiModel(metaclass=ModelType):
             self[name] = value
 
     @classmethod
-    def _from_server(cls, data: Any, path: Path) -> Any:
-        """A model made from the JSON of an answer.
+    def _from_server(cls, data: Any, path: Path, check: bool = True) -> Any:
+        """A model made from the JSON of an answer; without a check its members stay as JSON has them.
 
         Raises:
             ApiTypeError: a member is missing or has the wrong type.
@@ -229,12 +329,19 @@ class OpenApiModel(metaclass=ModelType):
                 if further is None:
                     further = {}
                 further[wire] = value
-            elif type(value) is line.plain:
+            elif type(value) is line.plain or not check:
                 line.put(self, value)
             else:
-                line.put(self, line.convert(value, (*path, line.name), from_server=True))
+                line.put(self, line.receive(value, (*path, line.name)))
         _put_further(self, further)
+        if cls._nests or not check:
+            _put_terms(self, _RECEIVED if check else _UNCHECKED)
         return self
+
+    @classmethod
+    def _class_for(cls, members: Mapping[str, Any]) -> type[OpenApiModel]:
+        """The class of a model with these members."""
+        return cls
 
     @classmethod
     def _takes(cls, name: str) -> bool:
@@ -274,14 +381,14 @@ class OpenApiModel(metaclass=ModelType):
     def __setitem__(self, name: str, value: Any) -> None:
         line = type(self)._members.get(name)
         if line is not None:
-            line.put(self, line.check(value, (name,)))
+            line.put(self, line.check(value, terms_of(self)))
             return
         if not isinstance(name, str):
-            raise wrong_type(name, str, (name,))
+            raise wrong_type(name, str, (name,), key_type=True)
         if not self._takes(name):
             raise ApiAttributeError(f"{type(self).__name__} has no attribute '{name}'", [name])
-        if not isinstance(value, (*_FURTHER, OpenApiModel)):
-            raise wrong_type(value, _FURTHER, (name,))
+        if terms_of(self).check_type and not isinstance(value, (*FURTHER_TYPES, OpenApiModel)):
+            raise wrong_type(value, FURTHER_TYPES, (*terms_of(self).path_to_item, name))
         _put_further(self, {**_further(self), name: value})
 
     def __contains__(self, name: str) -> bool:
@@ -300,11 +407,23 @@ class OpenApiModel(metaclass=ModelType):
         return self.to_str()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), *self._state())
+        # A configuration holds a token, so it does not go along.
+        return _rebuild, (type(self), *self._state(), terms_of(self)._replace(configuration=None))
 
 
 _put_further = OpenApiModel.__dict__["_further"].__set__
 _read_further = OpenApiModel.__dict__["_further"].__get__
+_put_terms = OpenApiModel.__dict__["_terms"].__set__
+_read_terms = OpenApiModel.__dict__["_terms"].__get__
+
+
+def terms_of(model: OpenApiModel) -> Terms:
+    """The terms of a model; its slot is empty where they are the usual ones."""
+    try:
+        terms: Terms = _read_terms(model)
+    except AttributeError:
+        return _USUAL
+    return terms
 
 
 def _further(model: OpenApiModel) -> Mapping[str, Any]:
@@ -312,12 +431,14 @@ def _further(model: OpenApiModel) -> Mapping[str, Any]:
     return _read_further(model) or {}
 
 
-def _rebuild(cls: type[M], values: Mapping[str, Any], further: Mapping[str, Any]) -> M:
+def _rebuild(cls: type[M], values: Mapping[str, Any], further: Mapping[str, Any], terms: Terms) -> M:
     """A model with these values, unchecked: what copying and unpickling call."""
     self = object.__new__(cls)
     for name, value in values.items():
         cls._members[name].put(self, value)
     _put_further(self, further or None)
+    if terms != _USUAL:
+        _put_terms(self, terms)
     return self
 
 
@@ -325,11 +446,11 @@ class ModelSimple(OpenApiModel):
     """A model that is one value, in `value`: `Timestamp(1577836800).value`."""
 
     @classmethod
-    def _from_server(cls, data: Any, path: Path) -> Any:
+    def _from_server(cls, data: Any, path: Path, check: bool = True) -> Any:
         self = object.__new__(cls)
         _put_further(self, None)
         line = cls._members["value"]
-        line.put(self, line.convert(data, path, from_server=True))
+        line.put(self, line.receive(data, path) if check else data)
         return self
 
     @classmethod
@@ -365,33 +486,39 @@ class ModelComposed(ModelNormal):
     Its constructor takes names only, and raises ApiValueError for whatever its schemas refuse, a wrong type too.
     """
 
-    def _fill(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    def _fill(self, args: Sequence[Any], kwargs: Mapping[str, Any], terms: Terms) -> None:
         if args:
             raise ApiTypeError(
                 f"Invalid positional arguments passed to {type(self).__name__}: it takes names only",
                 valid_classes=(type(self),),
             )
         try:
-            super()._fill(args, kwargs)
+            super()._fill(args, kwargs, terms)
         except ApiTypeError as error:
             raise ApiValueError(f"Invalid inputs given to make a {type(self).__name__}: {error}") from error
 
     @classmethod
-    def _from_server(cls, data: Any, path: Path) -> Any:
+    def _from_server(cls, data: Any, path: Path, check: bool = True) -> Any:
         try:
-            return super()._from_server(data, path)
+            return super()._from_server(data, path, check)
         except ApiTypeError as error:
             raise ApiValueError(f"The answer holds no {cls.__name__}: {error}") from error
 
 
-def from_server(kind: Any, data: Any) -> Any:
+def from_server(kind: Any, data: Any, check_type: bool = True) -> Any:
     """The JSON of an answer in the type that the operation answers.
+
+    Args:
+        kind: the type, or a tuple of those that it may have; `[type, …]` or `list[type]` for a list of them,
+            `{str: (type, …)}` for a dict.
+        data: the JSON.
+        check_type: False to leave the members of models as JSON has them.
 
     Raises:
         ApiTypeError: the answer is not of that type.
-        ApiValueError: the answer is no model of a composed schema, or its discriminator is unknown.
+        ApiValueError: it holds a datasource whose kind is unknown.
     """
-    return _convert(kind, data, ("received_data",), from_server=True)
+    return _received(kind, data, ("received_data",), check_type)
 
 
 def to_wire(value: Any) -> Any:
@@ -403,79 +530,115 @@ def to_wire(value: Any) -> Any:
     return _plain(value, wire=True)
 
 
-def as_parameter(kind: type[M], value: Any, name: str) -> M:
+def as_parameter(
+    kind: Any, value: Any, name: str, configuration: Any = None, spec_property_naming: bool = False
+) -> Any:
     """A parameter of an operation in its type: a model, or what one is made of (`"5000…"`, `1577836800`, a dict).
+
+    Args:
+        kind: the type.
+        value: the parameter.
+        name: its name, for the texts of errors.
+        configuration: says which rules the value need not meet.
+        spec_property_naming: whether the members of a dict have their names in JSON.
 
     Raises:
         ApiTypeError: it is neither.
         ApiValueError: it is refused by the rules of its type.
     """
-    if isinstance(value, kind):
-        return value
-    make: Callable[..., M] = kind
-    if issubclass(kind, ModelSimple):
-        plain = kind._members["value"].kind
-        if isinstance(value, plain) and not (plain is int and isinstance(value, bool)):
-            return make(value)
-    elif isinstance(value, dict):
-        return make(**{key: _as_member(kind, key, each) for key, each in value.items()})
-    raise wrong_type(value, kind, (name,))
+    return _taken(kind, value, (name,), Terms(True, spec_property_naming, (), configuration, convert=True))
 
 
-def _as_member(kind: type[OpenApiModel], name: str, value: Any) -> Any:
-    line = kind._members.get(name)
-    if line is None or not isinstance(line.kind, ModelType):
-        return value
-    expected: Any = line.kind
-    return as_parameter(expected, value, name)
-
-
-def wrong_type(value: Any, valid: Union[type, tuple[type, ...]], path: Path) -> ApiTypeError:
-    """The error for a value of the wrong type. It names the type of the value, never the value."""
+def wrong_type(value: Any, valid: Union[type, tuple[type, ...]], path: Path, key_type: bool = False) -> ApiTypeError:
+    """The error for a value, or a key, of the wrong type. It names the type of the value, never the value."""
     valid_classes = valid if isinstance(valid, tuple) else (valid,)
-    names = sorted(each.__name__ for each in valid_classes)
+    names = sorted(getattr(each, "__name__", str(each)) for each in valid_classes)
     required = f"is {names[0]}" if len(names) == 1 else f"is one of [{', '.join(names)}]"
     return ApiTypeError(
-        f"Invalid type for variable '{path[-1]}'. Required value type {required} and "
+        f"Invalid type for variable '{path[-1]}'. Required {'key' if key_type else 'value'} type {required} and "
         f"passed type was {type(value).__name__}",
         list(path),
         valid_classes,
-        key_type=False,
+        key_type,
     )
 
 
-def _convert(kind: Any, value: Any, path: Path, from_server: bool) -> Any:
+def _is(value: Any, kind: Any) -> bool:
+    """Whether a value is of a type that is no model. True and False are no numbers here."""
+    return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+
+
+def _taken(kind: Any, value: Any, path: Path, terms: Terms) -> Any:
+    """What a program gives, in this type."""
     if type(kind) is _LIST:
         if not isinstance(value, list):
             raise wrong_type(value, list, path)
         (item,) = kind.__args__
-        return [_convert(item, each, (*path, index), from_server) for index, each in enumerate(value)]
-    if issubclass(kind, OpenApiModel):
-        if from_server:
-            return kind._from_server(value, path)
-        if isinstance(value, kind):
+        return [_taken(item, each, (*path, index), terms) for index, each in enumerate(value)]
+    if not issubclass(kind, OpenApiModel):
+        if _is(value, kind):
             return value
-    elif isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
+    elif isinstance(value, kind):
         return value
+    elif terms.convert:
+        if issubclass(kind, ModelSimple):
+            if _is(value, kind._members["value"].kind):
+                return _made(kind, {"value": value}, path, terms)
+        elif isinstance(value, dict):
+            return _made(kind, value, path, terms)
     raise wrong_type(value, kind, path)
 
 
-def _check_rules(name: str, value: Any, rules: Mapping[str, Any]) -> None:
+def _made(kind: type[OpenApiModel], members: Mapping[str, Any], path: Path, terms: Terms) -> OpenApiModel:
+    """A model of these members."""
+    model = object.__new__(kind._class_for(members))
+    model._fill((), members, terms._replace(path_to_item=path))
+    return model
+
+
+def _received(kind: Any, value: Any, path: Path, check: bool = True) -> Any:
+    """What a server sent, in this type; the forms of types are those of `from_server`."""
+    if isinstance(kind, tuple):
+        for each in kind[:-1]:
+            try:
+                return _received(each, value, path, check)
+            except (ApiTypeError, ApiValueError):
+                continue
+        return _received(kind[-1], value, path, check)
+    if type(kind) is _LIST or isinstance(kind, list):
+        if not isinstance(value, list):
+            raise wrong_type(value, list, path)
+        item = tuple(kind) if isinstance(kind, list) else kind.__args__[0]
+        return [_received(item, each, (*path, index), check) for index, each in enumerate(value)]
+    if isinstance(kind, dict):
+        if not isinstance(value, dict):
+            raise wrong_type(value, dict, path)
+        return {key: _received(kind[str], each, (*path, key), check) for key, each in value.items()}
+    if issubclass(kind, OpenApiModel):
+        return kind._from_server(value, path, check)
+    if kind is float and type(value) is int:
+        return float(value)
+    if not _is(value, kind):
+        raise wrong_type(value, kind, path)
+    return value
+
+
+_RULES: Mapping[str, tuple[Callable[[Any, Any], Any], str]] = {
+    "minLength": (lambda value, least: len(value) >= least, "length must be greater than or equal to"),
+    "maxLength": (lambda value, most: len(value) <= most, "length must be less than or equal to"),
+    "minimum": (operator.ge, "must be a value greater than or equal to"),
+    "pattern": (lambda value, pattern: re.search(pattern, value), "must match regular expression"),
+}
+
+
+def _check_rules(name: str, value: Any, rules: Mapping[str, Any], configuration: Any) -> None:
     """Texts name the rule, not the value, which may be a secret; one that must be of a list is none."""
     if "enum" in rules and value not in rules["enum"]:
         raise ApiValueError(f"Invalid value for `{name}` ({value}), must be one of {list(rules['enum'])}")
-    if "minLength" in rules and len(value) < rules["minLength"]:
-        raise ApiValueError(
-            f"Invalid value for `{name}`, length must be greater than or equal to `{rules['minLength']}`"
-        )
-    if "maxLength" in rules and len(value) > rules["maxLength"]:
-        raise ApiValueError(f"Invalid value for `{name}`, length must be less than or equal to `{rules['maxLength']}`")
-    if "minimum" in rules and value < rules["minimum"]:
-        raise ApiValueError(
-            f"Invalid value for `{name}`, must be a value greater than or equal to `{rules['minimum']}`"
-        )
-    if "pattern" in rules and not re.search(rules["pattern"], value):
-        raise ApiValueError(f"Invalid value for `{name}`, must match regular expression `{rules['pattern']}`")
+    disabled = getattr(configuration, "_disabled_client_side_validations", ())
+    for rule, (holds, text) in _RULES.items():
+        if rule in rules and rule not in disabled and not holds(value, rules[rule]):
+            raise ApiValueError(f"Invalid value for `{name}`, {text} `{rules[rule]}`")
 
 
 def _plain(value: Any, wire: bool) -> Any:
@@ -493,6 +656,10 @@ def _plain(value: Any, wire: bool) -> Any:
         return {key: _plain(each, wire) for key, each in value.items()}
     if not wire:
         return value
-    if isinstance(value, (datetime.datetime, datetime.date)):
+    if isinstance(value, date):
         return value.isoformat()
+    if isinstance(value, io.IOBase):
+        from swagger_client import forms  # no operation of the API sends a file
+
+        return forms.read_and_close(value)
     raise ApiValueError(f"Unable to prepare type {type(value).__name__} for serialization")

@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import logging
 import re
-from typing import Optional
+from typing import Iterable, Optional
+from urllib.parse import quote, quote_plus
 
 _SECRET = re.compile(r"(token=|bearer\s+)[^&\s\"'<>\\)]+", re.IGNORECASE)
-_URL_LOGGERS = ("urllib3.connectionpool", "urllib3.poolmanager", "urllib3.util.retry")
+_URL_LOGGERS = ("urllib3.connection", "urllib3.connectionpool", "urllib3.poolmanager", "urllib3.util.retry")
 
 
-def redact(text: str) -> str:
-    """The text with every token in a query or `Authorization` header replaced by `***`."""
+_SHORTEST = 6
+"""Characters of a secret that is looked for by itself: a shorter one could be part of any word."""
+
+
+def redact(text: str, secrets: Iterable[str] = ()) -> str:
+    """The text with every token in a query or `Authorization` header, and each of these secrets, replaced by `***`."""
+    for secret in secrets:
+        text = text.replace(secret, "***")
     return _SECRET.sub(r"\1***", text)
+
+
+def spellings(*secrets: Optional[str]) -> set[str]:
+    """The secrets as they are and as a URL has them, for `redact`."""
+    known = [secret for secret in secrets if secret and len(secret) >= _SHORTEST]
+    return {form for secret in known for form in (secret, quote(secret), quote(secret, safe=""), quote_plus(secret))}
 
 
 def redact_error(error: Optional[BaseException]) -> None:

@@ -11,7 +11,6 @@ from swagger_client.model.dataset_create_request import DatasetCreateRequest
 from swagger_client.model.dataset_data import DatasetData
 from swagger_client.model.dataset_update_request import DatasetUpdateRequest
 from swagger_client.model.mongo_object_id import MongoObjectID
-from swagger_client.model_utils import as_parameter, wrong_type
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -29,7 +28,7 @@ class DatasetsApi(Operations):
     """The datasets of the one who asks: make, find, rename and delete them. A datasource needs a dataset.
 
     Every method takes the `CallOptions` (`async_req`, `_return_http_data_only`, `_preload_content`,
-    `_request_timeout`), which change what it returns as they say, and raises
+    `_request_timeout` and others), which change what it returns as they say, and raises
 
     - ApiException, and its subclasses for 401, 403, 404 and 5xx, when the server refuses or fails,
     - ApiTypeError and ApiValueError when a parameter is not as documented,
@@ -54,8 +53,8 @@ class DatasetsApi(Operations):
         Raises:
             ApiException: 400 with code `DATASET_NAME_EXISTS`: another dataset of the same owner has this name.
         """
-        body = as_parameter(DatasetCreateRequest, dataset_create_request, "dataset_create_request")
-        return self._call("POST", _DATASETS, CreateEntityResponse, options, {}, body=body)
+        body = self._parameter(DatasetCreateRequest, dataset_create_request, "dataset_create_request", options)
+        return self._call("create_dataset", "POST", _DATASETS, CreateEntityResponse, options, {}, body=body)
 
     def get_dataset_by_id(self, dataset_id: Union[MongoObjectID, str], **options: Unpack[CallOptions]) -> DatasetData:
         """Get a dataset.
@@ -71,7 +70,9 @@ class DatasetsApi(Operations):
             NotFoundException: the dataset does not exist.
             ForbiddenException: it belongs to someone else.
         """
-        return self._call("GET", _DATASET, DatasetData, options, _path(dataset_id))
+        return self._call(
+            "get_dataset_by_id", "GET", _DATASET, DatasetData, options, self._dataset(dataset_id, options)
+        )
 
     def get_datasets(
         self,
@@ -98,25 +99,19 @@ class DatasetsApi(Operations):
         Returns:
             The datasets, possibly none.
         """
-        flags = {
-            "shared": shared,
-            "exclude_playground": exclude_playground,
-            "get_assets_of_team": get_assets_of_team,
-            "get_assets_of_team_inclusive_self": get_assets_of_team_inclusive_self,
-        }
-        for name, flag in flags.items():
-            _check_flag(name, flag)
-        _check_number("page_size", page_size, 1)
-        _check_number("page_offset", page_offset, 0)
         query = {
-            "shared": shared,
-            "excludePlayground": exclude_playground,
-            "getAssetsOfTeam": get_assets_of_team,
-            "getAssetsOfTeamInclusiveSelf": get_assets_of_team_inclusive_self,
-            "pageSize": page_size,
-            "pageOffset": page_offset,
+            "shared": self._optional(bool, shared, "shared", options),
+            "excludePlayground": self._optional(bool, exclude_playground, "exclude_playground", options),
+            "getAssetsOfTeam": self._optional(bool, get_assets_of_team, "get_assets_of_team", options),
+            "getAssetsOfTeamInclusiveSelf": self._optional(
+                bool, get_assets_of_team_inclusive_self, "get_assets_of_team_inclusive_self", options
+            ),
+            "pageSize": self._optional(int, page_size, "page_size", options),
+            "pageOffset": self._optional(int, page_offset, "page_offset", options),
         }
-        return self._call("GET", _DATASETS, list[DatasetData], options, {}, query)
+        _check_bounds("page_size", page_size, 1)
+        _check_bounds("page_offset", page_offset, 0)
+        return self._call("get_datasets", "GET", _DATASETS, list[DatasetData], options, {}, query)
 
     def update_dataset_by_id(
         self,
@@ -136,8 +131,10 @@ class DatasetsApi(Operations):
             ForbiddenException: it belongs to someone else.
             ApiException: 400 with code `DATASET_NAME_EXISTS`: another dataset of the same owner has this name.
         """
-        body = as_parameter(DatasetUpdateRequest, dataset_update_request, "dataset_update_request")
-        return self._call("PUT", _DATASET, type(None), options, _path(dataset_id), body=body)
+        body = self._parameter(DatasetUpdateRequest, dataset_update_request, "dataset_update_request", options)
+        return self._call(
+            "update_dataset_by_id", "PUT", _DATASET, type(None), options, self._dataset(dataset_id, options), body=body
+        )
 
     def delete_dataset_by_id(
         self,
@@ -158,23 +155,12 @@ class DatasetsApi(Operations):
                 its answer was lost.
             ForbiddenException: it belongs to someone else.
         """
-        _check_flag("force", force)
-        return self._call("DELETE", _DATASET, type(None), options, _path(dataset_id), {"force": force})
+        query = {"force": self._optional(bool, force, "force", options)}
+        return self._call(
+            "delete_dataset_by_id", "DELETE", _DATASET, type(None), options, self._dataset(dataset_id, options), query
+        )
 
 
-def _path(dataset_id: Union[MongoObjectID, str]) -> dict[str, Any]:
-    return {"datasetId": as_parameter(MongoObjectID, dataset_id, "dataset_id")}
-
-
-def _check_flag(name: str, value: Any) -> None:
-    if value is not None and not isinstance(value, bool):
-        raise wrong_type(value, bool, (name,))
-
-
-def _check_number(name: str, value: Any, least: int) -> None:
-    if value is None:
-        return
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise wrong_type(value, int, (name,))
-    if not least <= value <= _MOST:
+def _check_bounds(name: str, value: Any, least: int) -> None:
+    if isinstance(value, int) and not least <= value <= _MOST:
         raise ApiValueError(f"Invalid value for `{name}`, must be a value from {least} to {_MOST}")

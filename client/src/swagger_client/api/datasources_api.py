@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Mapping, Optional, Union
+from typing import TYPE_CHECKING, Any, Optional, Union
 
 from swagger_client.api.operations import Operations
-from swagger_client.exceptions import ApiTypeError, ApiValueError
+from swagger_client.exceptions import ApiValueError
 from swagger_client.model.datasource_config import DatasourceConfig
 from swagger_client.model.datasource_config_verify_data import DatasourceConfigVerifyData
 from swagger_client.model.datasource_processed_until_timestamp_request import (
@@ -17,7 +17,6 @@ from swagger_client.model.datasource_processed_until_timestamp_response import (
 from swagger_client.model.datasource_raw_samples_data import DatasourceRawSamplesData
 from swagger_client.model.mongo_object_id import MongoObjectID
 from swagger_client.model.timestamp import Timestamp
-from swagger_client.model_utils import as_parameter
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -31,7 +30,7 @@ class DatasourcesApi(Operations):
     """The datasource of a dataset: connect it, prove the access, list what is new, remember how far you got.
 
     Every method takes the `CallOptions` (`async_req`, `_return_http_data_only`, `_preload_content`,
-    `_request_timeout`), which change what it returns as they say, and raises
+    `_request_timeout` and others), which change what it returns as they say, and raises
 
     - ApiException, and its subclasses for 401, 403, 404 and 5xx, when the server refuses or fails,
     - ApiTypeError and ApiValueError when a parameter is not as documented,
@@ -55,7 +54,14 @@ class DatasourcesApi(Operations):
         Raises:
             NotFoundException: the dataset does not exist, or has no datasource (`code` says which).
         """
-        return self._call("GET", _DATASOURCE, DatasourceConfig, options, _dataset(dataset_id))
+        return self._call(
+            "get_datasource_by_dataset_id",
+            "GET",
+            _DATASOURCE,
+            DatasourceConfig,
+            options,
+            self._dataset(dataset_id, options),
+        )
 
     def update_datasource_by_dataset_id(
         self,
@@ -74,12 +80,20 @@ class DatasourcesApi(Operations):
         Raises:
             ApiValueError: the configuration is the placeholder `DatasourceConfig(None)`.
         """
-        config = as_parameter(DatasourceConfig, datasource_config, "datasource_config")
-        if "type" not in config:
+        config = self._parameter(DatasourceConfig, datasource_config, "datasource_config", options)
+        if isinstance(config, DatasourceConfig) and "type" not in config:
             raise ApiValueError(
                 "The datasource_config is still to be filled in: make it with a type", ["datasource_config"]
             )
-        return self._call("PUT", _DATASOURCE, type(None), options, _dataset(dataset_id), body=config)
+        return self._call(
+            "update_datasource_by_dataset_id",
+            "PUT",
+            _DATASOURCE,
+            type(None),
+            options,
+            self._dataset(dataset_id, options),
+            body=config,
+        )
 
     def verify_datasource_by_dataset_id(
         self, dataset_id: Union[MongoObjectID, str], **options: Unpack[CallOptions]
@@ -96,7 +110,14 @@ class DatasourcesApi(Operations):
         Raises:
             NotFoundException: the dataset does not exist, or has no datasource.
         """
-        return self._call("GET", f"{_DATASOURCE}/verify", DatasourceConfigVerifyData, options, _dataset(dataset_id))
+        return self._call(
+            "verify_datasource_by_dataset_id",
+            "GET",
+            f"{_DATASOURCE}/verify",
+            DatasourceConfigVerifyData,
+            options,
+            self._dataset(dataset_id, options),
+        )
 
     def get_list_of_raw_samples_from_datasource_by_dataset_id(
         self,
@@ -123,19 +144,20 @@ class DatasourcesApi(Operations):
             NotFoundException: the dataset does not exist, or has no datasource.
             ServiceException: the store is down or busy.
         """
-        if cursor is not None and not isinstance(cursor, str):
-            raise ApiTypeError(
-                f"Invalid type for variable 'cursor'. Required value type is str and passed type was "
-                f"{type(cursor).__name__}",
-                ["cursor"],
-                (str,),
-            )
         query = {
-            "from": None if _from is None else as_parameter(Timestamp, _from, "_from"),
-            "to": None if to is None else as_parameter(Timestamp, to, "to"),
-            "cursor": cursor,
+            "from": self._optional(Timestamp, _from, "_from", options),
+            "to": self._optional(Timestamp, to, "to", options),
+            "cursor": self._optional(str, cursor, "cursor", options),
         }
-        return self._call("GET", f"{_DATASOURCE}/list", DatasourceRawSamplesData, options, _dataset(dataset_id), query)
+        return self._call(
+            "get_list_of_raw_samples_from_datasource_by_dataset_id",
+            "GET",
+            f"{_DATASOURCE}/list",
+            DatasourceRawSamplesData,
+            options,
+            self._dataset(dataset_id, options),
+            query,
+        )
 
     def get_datasource_processed_until_timestamp_by_dataset_id(
         self, dataset_id: Union[MongoObjectID, str], **options: Unpack[CallOptions]
@@ -150,11 +172,12 @@ class DatasourcesApi(Operations):
             The watermark, in Unix seconds.
         """
         return self._call(
+            "get_datasource_processed_until_timestamp_by_dataset_id",
             "GET",
             f"{_DATASOURCE}/processedUntilTimestamp",
             DatasourceProcessedUntilTimestampResponse,
             options,
-            _dataset(dataset_id),
+            self._dataset(dataset_id, options),
         )
 
     def update_datasource_processed_until_timestamp_by_dataset_id(
@@ -174,15 +197,18 @@ class DatasourcesApi(Operations):
         Raises:
             NotFoundException: the dataset does not exist, or has no datasource.
         """
-        body = as_parameter(
+        body = self._parameter(
             DatasourceProcessedUntilTimestampRequest,
             datasource_processed_until_timestamp_request,
             "datasource_processed_until_timestamp_request",
+            options,
         )
         return self._call(
-            "PUT", f"{_DATASOURCE}/processedUntilTimestamp", type(None), options, _dataset(dataset_id), body=body
+            "update_datasource_processed_until_timestamp_by_dataset_id",
+            "PUT",
+            f"{_DATASOURCE}/processedUntilTimestamp",
+            type(None),
+            options,
+            self._dataset(dataset_id, options),
+            body=body,
         )
-
-
-def _dataset(dataset_id: Union[MongoObjectID, str]) -> Mapping[str, Any]:
-    return {"datasetId": as_parameter(MongoObjectID, dataset_id, "dataset_id")}

@@ -6,7 +6,7 @@ import functools
 from typing import TYPE_CHECKING, Any, Mapping, Optional, Sequence, Type
 
 from swagger_client.exceptions import ApiTypeError, ApiValueError
-from swagger_client.model_utils import UNSET, ModelComposed, Path, member, wrong_type
+from swagger_client.model_utils import UNSET, ModelComposed, Path, Terms, member, wrong_type
 
 
 class DatasourceConfig(ModelComposed, kw_only=True):
@@ -41,28 +41,32 @@ class DatasourceConfig(ModelComposed, kw_only=True):
             """Find the class for `type`, whose constructor Python then calls."""
             if args and args != (None,):
                 raise ApiTypeError(f"Invalid positional arguments passed to {cls.__name__}: it takes names only")
-            return object.__new__(cls if args or cls._is_kind() else _kind(members))
+            return object.__new__(cls if args else cls._class_for(members))
 
-    def _fill(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    def _fill(self, args: Sequence[Any], kwargs: Mapping[str, Any], terms: Terms) -> None:
         if self._is_kind():
-            super()._fill(args, kwargs)
+            super()._fill(args, kwargs, terms)
         else:
             self._leave_empty()
+
+    @classmethod
+    def _class_for(cls, members: Mapping[str, Any]) -> Type[DatasourceConfig]:
+        return cls if cls._is_kind() else kind_of(members)
 
     @classmethod
     def _is_kind(cls) -> bool:
         return "enum" in cls._members["type"].rules
 
     @classmethod
-    def _from_server(cls, data: Any, path: Path) -> Any:
+    def _from_server(cls, data: Any, path: Path, check: bool = True) -> Any:
         if cls._is_kind():
-            return super()._from_server(data, path)
+            return super()._from_server(data, path, check)
         if not isinstance(data, dict):
             raise wrong_type(data, cls, path)
-        return _kind(data)._from_server(data, path)
+        return kind_of(data)._from_server(data, path, check)
 
 
-def _kind(members: Mapping[str, Any]) -> Type[DatasourceConfig]:
+def kind_of(members: Mapping[str, Any]) -> Type[DatasourceConfig]:
     """The class for these members, named as in Python or JSON.
 
     Raises:
@@ -70,14 +74,14 @@ def _kind(members: Mapping[str, Any]) -> Type[DatasourceConfig]:
     """
     if "type" not in members:
         raise ApiValueError("A DatasourceConfig needs a type, which is missing")
-    kinds, value = _kinds(), members["type"]
+    kinds, value = kinds_by_type(), members["type"]
     if not isinstance(value, str) or value not in kinds:
         raise ApiValueError(f"There is no DatasourceConfig of type {value!r}, only of {', '.join(kinds)}")
     return kinds[value]
 
 
 @functools.lru_cache(maxsize=None)
-def _kinds() -> Mapping[str, Type[DatasourceConfig]]:
+def kinds_by_type() -> Mapping[str, Type[DatasourceConfig]]:
     """Every kind of storage, by the values of `type` that lead to it."""
     from swagger_client import models  # each kind imports this module, so they cannot be imported above
 

@@ -1,5 +1,8 @@
 """All models together, for `from swagger_client.models import …`."""
 
+from importlib import import_module
+from typing import Any
+
 from swagger_client.model.api_error_code import ApiErrorCode
 from swagger_client.model.api_error_response import ApiErrorResponse
 from swagger_client.model.create_entity_response import CreateEntityResponse
@@ -61,3 +64,12 @@ __all__ = [
     "Timestamp",
     "TimestampMilliseconds",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """The parts of the kinds of storage (`DatasourceConfigS3AllOf`), which few programs need."""
+    for part in ("Azure", "GCS", "LIGHTLY", "LOCAL", "S3"):
+        if name == f"DatasourceConfig{part}AllOf":
+            module = import_module(f"swagger_client.model.datasource_config_{part.lower()}_all_of")
+            return getattr(module, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

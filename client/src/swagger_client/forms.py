@@ -1,0 +1,93 @@
+"""Bodies that are no JSON, and answers that are files: for calls by way of `ApiClient.call_api`.
+
+No operation of this API has any, so a program that uses the APIs alone does not load this.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import mimetypes
+import re
+import tempfile
+from pathlib import Path
+from typing import Any, Iterable, Mapping, Optional, Sequence
+from urllib.parse import urlencode
+
+from urllib3.fields import RequestField
+from urllib3.filepost import encode_multipart_formdata
+
+from swagger_client.exceptions import ApiException, ApiValueError
+
+_FILE_NAME = re.compile(r"filename=['\"]?([^'\"\s]+)['\"]?")
+
+
+def read_and_close(file: Any) -> Any:
+    """What is in an open file, which is closed."""
+    with file:
+        return file.read()
+
+
+def file_fields(files: Optional[Mapping[str, Optional[Sequence[Optional[io.IOBase]]]]]) -> list[tuple[str, Any]]:
+    """Open files, by the name of their field, as fields of a form. The files are read and closed.
+
+    Raises:
+        ApiValueError: a file is closed.
+    """
+    fields: list[tuple[str, Any]] = []
+    for name, opened in (files or {}).items():
+        for file in opened or ():
+            if file is None:
+                continue
+            if file.closed:
+                raise ApiValueError(f"Cannot read a closed file. The passed in file_type for {name} must be open.")
+            base = Path(file.name).name  # type: ignore[attr-defined]  # every file has one, only not the common base class
+            kind = mimetypes.guess_type(base)[0] or "application/octet-stream"
+            fields.append((name, (base, read_and_close(file), kind)))
+    return fields
+
+
+def multipart_fields(params: Any, collection_types: Any = None) -> list[Any]:
+    """Names and values as fields of a multipart form: a value of these types (default: a dict) becomes JSON."""
+    fields: list[Any] = []
+    for name, value in params.items() if isinstance(params, dict) else params:
+        if isinstance(value, collection_types or dict):
+            field = RequestField(name, json.dumps(value, ensure_ascii=False).encode())
+            field.make_multipart(content_type="application/json; charset=utf-8")
+            fields.append(field)
+        else:
+            fields.append((name, value))
+    return fields
+
+
+def encoded(body: Any, post_params: Iterable[Any], headers: dict[str, str]) -> Any:
+    """The body for a content type that is not JSON; `headers` get the boundary of a multipart form.
+
+    Raises:
+        ApiException: nothing of what was given can be sent as that content type.
+    """
+    content_type = headers["Content-Type"]
+    if content_type == "application/x-www-form-urlencoded":
+        return urlencode(list(post_params))
+    if content_type == "multipart/form-data":
+        data, headers["Content-Type"] = encode_multipart_formdata(list(post_params))
+        return data
+    if isinstance(body, (str, bytes)):
+        return body
+    raise ApiException(
+        status=0,
+        reason="Cannot prepare a request message for provided arguments. "
+        "Please check that your arguments match declared content type.",
+    )
+
+
+def saved(data: Any, folder: Optional[str], content_disposition: Optional[str]) -> io.BufferedReader:
+    """An answer as an open file in a folder, named as the server says; whoever asked closes and removes it.
+
+    Only the last part of the server's name counts, and no file that is there is written over.
+    """
+    found = _FILE_NAME.search(content_disposition or "")
+    name = found[1].replace("\\", "/").rpartition("/")[2] if found else ""
+    path = Path(tempfile.mkdtemp(dir=folder), name if name not in ("", ".", "..") else "answer")
+    path.write_bytes(data.encode() if isinstance(data, str) else data)
+    return path.open("rb")

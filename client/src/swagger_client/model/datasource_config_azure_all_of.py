@@ -1,0 +1,6 @@
+"""What a DatasourceConfigAzure has beside the members of every kind of storage."""
+
+from swagger_client.model.all_of import own_part
+from swagger_client.model.datasource_config_azure import DatasourceConfigAzure
+
+DatasourceConfigAzureAllOf = own_part(DatasourceConfigAzure)
