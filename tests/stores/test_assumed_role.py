@@ -16,6 +16,7 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import pytest
 from botocore.config import Config
+from botocore.exceptions import CredentialRetrievalError
 
 from headwater.domain.datasource import S3_REGIONS, S3DelegatedAccessConfig, parse_config
 from headwater.domain.errors import CredentialsRefused, PlaceInvalid, StoreError, StoreUnavailable
@@ -533,6 +534,50 @@ async def test_an_sts_that_hangs_is_waited_for_within_bounds(
     assert "took longer than 1 seconds" in error.message
 
 
+async def test_where_every_thread_hangs_the_others_regions_are_served(
+    transport: Transport,
+    sessions: Renewed[Credentials],
+    guarded: GuardedAws,
+    own_identity: AwsUser,
+    bucket: str,
+    role: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(assumed_role, "CALL_SECONDS", 2.0)
+    monkeypatch.setattr(assumed_role, "PATIENCE", 0.3)
+    with FaultProxy(respond=lambda _: Delay(30)) as hanging:
+        stores = [
+            open_delegated(
+                config(role, external_id=f"external-id-{number}", region="eu-north-1"),
+                transport,
+                sessions,
+                guarded.url,
+                hanging.url,
+            )
+            for number in range(6)
+        ]
+        asking = [asyncio.ensure_future(refused(store)) for store in stores]
+        await asyncio.sleep(0.1)
+        assert await names(open_delegated(config(role, bucket), transport, sessions, guarded.url, guarded.url)) == [
+            "a.jpg"
+        ]
+        told = [error.message for error in await asyncio.gather(*asking)]
+        assert [sum(text in message for message in told) for text in ("too many roles", "took longer")] == [2, 4]
+
+
+@pytest.mark.parametrize("endpoint", ["http://a_b:1", "http://127.0.0.1:1/%"])
+async def test_an_endpoint_that_botocore_does_not_take(at: Open, endpoint: str) -> None:
+    error = await refused(at(endpoint))
+    assert isinstance(error, PlaceInvalid | StoreUnavailable)
+    assert "HEADWATER_STS_ENDPOINT" in error.message
+
+
+@pytest.mark.usefixtures("own_identity")
+def test_a_role_of_another_form_than_aws_takes() -> None:
+    with pytest.raises(CredentialsRefused, match="Check s3ARN and s3ExternalId"):
+        sts.Sts().assume("short", EXTERNAL_ID, "eu-west-1", "http://127.0.0.1:1")
+
+
 @pytest.mark.usefixtures("own_identity")
 def test_a_thread_is_not_held_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sts, "_CONFIG", sts._CONFIG.merge(Config(read_timeout=0.2)))
@@ -619,6 +664,56 @@ async def test_credentials_that_are_not_good_are_the_operators_to_mend(
     assert "hush" not in error.message
 
 
+@pytest.fixture
+def web_identity(own_identity: AwsUser, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    """As on EKS: the server's own identity is a role that it assumes with a token."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    (tmp_path / "token").write_text("test-web-identity-token")
+    monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "token"))
+    monkeypatch.setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/server")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    return monkeypatch
+
+
+async def test_own_credentials_that_cannot_be_fetched_for_now(at: Open, web_identity: pytest.MonkeyPatch) -> None:
+    web_identity.setenv("AWS_ENDPOINT_URL_STS", f"http://127.0.0.1:{free_port()}")
+    with FaultProxy(respond=answering(200)) as server:
+        error = await refused(at(server.url))
+        assert server.requests == []
+    assert type(error) is StoreUnavailable
+    assert "own AWS credentials are not to be had for now (EndpointConnectionError)" in error.message
+
+
+async def test_own_credentials_that_aws_refuses_are_not_the_roles_fault(
+    at: Open, web_identity: pytest.MonkeyPatch
+) -> None:
+    with (
+        FaultProxy(respond=answering(403, sts_error("AccessDenied"))) as issuer,
+        FaultProxy(respond=answering(200)) as s,
+    ):
+        web_identity.setenv("AWS_ENDPOINT_URL_STS", issuer.url)
+        error = await refused(at(s.url))
+        assert (len(issuer.requests), s.requests) == (1, [])
+    assert type(error) is CredentialsRefused
+    assert "own AWS credentials are not to be had (ClientError): its operator must" in error.message
+    assert "s3ARN" not in error.message
+
+
+@pytest.mark.usefixtures("own_identity")
+def test_own_credentials_that_end_between_two_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Gone:
+        def assume_role(self, **_: object) -> None:
+            raise CredentialRetrievalError(provider="test", error_msg="hush-hush")
+
+    mine = sts.Sts()
+    monkeypatch.setattr(mine, "_client", lambda *_: Gone())
+    with pytest.raises(CredentialsRefused, match=r"not to be had \(CredentialRetrievalError\): its operator") as error:
+        mine.assume("arn:aws:iam::123456789012:role/test", EXTERNAL_ID, "eu-west-1", None)
+    assert "hush" not in error.value.message
+
+
 async def test_the_servers_own_credentials_are_renewed_by_botocore(
     store: S3Store,
     sessions: Renewed[Credentials],
@@ -647,10 +742,10 @@ def test_roles_are_assumed_in_the_region_of_the_bucket(monkeypatch: pytest.Monke
     mine = sts.Sts()
     for region in map(signed_region, S3_REGIONS):
         domain = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
-        session, client, _ = mine._client(region, None)
+        client = mine._client(mine._identity(), region, None)
         assert client.meta.endpoint_url == f"https://sts.{region}.{domain}"
         assert client.meta.region_name == region
-        assert mine._client(region, None)[:2] == (session, client), "made once"
+        assert mine._client(mine._identity(), region, None) is client, "made once"
         client.close()
 
 

@@ -67,7 +67,7 @@ def open_delegated(
         where,
         place.prefix,
         role.credentials,
-        Names("S3", "the session of s3ARN", "the session of s3ARN", endpoint, region="s3Region"),
+        Names("S3", "session of s3ARN", "session of s3ARN", endpoint, region="s3Region"),
         kms_key=config.kms_key,
         refused=role.refused,
         provider=ROLE,

@@ -69,7 +69,7 @@ class Sts:
     def __init__(self) -> None:
         self._lock = Lock()
         self._session: Any = None
-        self._clients: dict[tuple[str, str | None], Any] = {}
+        self._clients: dict[tuple[Any, str, str | None], Any] = {}
         self._nothing_until = 0.0
 
     def assume(self, role_arn: str, external_id: str, region: str, endpoint: str | None) -> Credentials:
@@ -88,15 +88,15 @@ class Sts:
         secrets: tuple[str, ...] = ()
         session = None
         try:
-            session, client, own = self._client(region, endpoint)
-            frozen = own.get_frozen_credentials()
+            session = self._identity()
+            frozen = session.get_credentials().get_frozen_credentials()
             secrets = (frozen.secret_key or "", frozen.token or "", frozen.access_key or "")
         except Exception as error:
             # The chain runs other programs and reads other people's files: there is no end to what it may raise.
             self._forget(session)
             raise _own_credentials(error) from None
         try:
-            answer = client.assume_role(
+            answer = self._client(session, region, endpoint).assume_role(
                 RoleArn=role_arn,
                 RoleSessionName=SESSION_NAME,
                 ExternalId=external_id,
@@ -125,7 +125,8 @@ class Sts:
         except (ResponseParserError, KeyError, TypeError, AttributeError, ValueError):
             raise _no_sts(where) from None
 
-    def _client(self, region: str, endpoint: str | None) -> tuple[Any, Any, Any]:
+    def _identity(self) -> Any:
+        """The session of botocore that has found this server's own credentials."""
         with self._lock:
             if self._session is None:
                 if time.monotonic() < self._nothing_until:
@@ -136,17 +137,22 @@ class Sts:
                     self._nothing_until = time.monotonic() + LOOK_AGAIN
                     raise aws.NoCredentialsError
                 self._session = session
-            client = self._clients.get((region, endpoint))
+            return self._session
+
+    def _client(self, session: Any, region: str, endpoint: str | None) -> Any:
+        with self._lock:
+            client = self._clients.get((session, region, endpoint))
             if client is None:
-                client = self._session.create_client("sts", region_name=region, endpoint_url=endpoint, config=_CONFIG)
-                self._clients[region, endpoint] = client
-            return self._session, client, self._session.get_credentials()
+                client = session.create_client("sts", region_name=region, endpoint_url=endpoint, config=_CONFIG)
+                self._clients[session, region, endpoint] = client
+            return client
 
     def _forget(self, session: Any) -> None:
         with self._lock:
-            if session is not None and self._session is session:
+            if self._session is session:
                 self._session = None
-                self._clients.clear()
+            for key in [key for key in self._clients if key[0] is session]:
+                del self._clients[key]
 
 
 SERVER = Sts()
