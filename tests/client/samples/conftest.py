@@ -1,0 +1,58 @@
+"""A real server with LOCAL datasources and pages of seven, a client of it, and a store that answers as a test says."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import swagger_client
+from swagger_client.api.datasources_api import DatasourcesApi
+from tests.client.server import Scripted, running
+from tests.live import Live
+
+OLD = 1_577_836_800
+"""The time of files, in Unix seconds, where a test does not say."""
+
+
+def put(folder: Path, name: str, content: bytes = b"pixels", seconds: int = OLD) -> str:
+    """Write a file with a time of its own; its name."""
+    file = folder / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(content)
+    os.utime(file, (seconds, seconds))
+    return name
+
+
+@pytest.fixture
+def real(live: Live) -> Iterator[DatasourcesApi]:
+    """The API of the real server, without retries of the client's own."""
+    configuration = swagger_client.Configuration(host=live.url, api_key={"ApiKeyAuth": live.token})
+    configuration.retries = 0
+    with swagger_client.ApiClient(configuration) as api_client:
+        yield DatasourcesApi(api_client)
+
+
+@pytest.fixture
+def dataset(live: Live, bucket: Path) -> str:
+    """A dataset over `bucket` on the real server."""
+    return live.configured({"type": "LOCAL", "fullPath": bucket.name})
+
+
+@pytest.fixture
+def store() -> Iterator[Scripted]:
+    """What read URLs lead to."""
+    with running() as scripted:
+        yield scripted
+
+
+@pytest.fixture
+def fill(bucket: Path) -> Callable[[int], list[str]]:
+    """Put so many files into the bucket; their names, sorted."""
+
+    def filled(count: int) -> list[str]:
+        return [put(bucket, f"{number:04}.png", b"%d" % number) for number in range(count)]
+
+    return filled
