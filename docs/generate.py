@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,7 +51,8 @@ def _commands(command: Any, path: tuple[str, ...], parent: Any) -> Iterator[tupl
 
 def pages() -> dict[Path, str]:
     """Every generated page, by its file."""
-    return {DOCS / "reference/settings.md": settings_page(), DOCS / "reference/cli.md": cli_page()}
+    of_the_client = runpy.run_path(str(DOCS.parent / "client/docs/generate.py"))["pages"]()
+    return {DOCS / "reference/settings.md": settings_page(), DOCS / "reference/cli.md": cli_page(), **of_the_client}
 
 
 if __name__ == "__main__":
