@@ -27,10 +27,10 @@ from headwater.api.conditional import Answer
 from headwater.domain.errors import HeadwaterError, MethodNotAllowed
 from headwater.domain.read_url import ReadUrlSigner
 from headwater.domain.samples import MEDIA_SUFFIXES
-from headwater.stores import local_threads
-from headwater.stores.local import LocalStore
-from headwater.stores.local_files import CHUNK, LocalFiles
-from headwater.stores.local_root import LocalRoot, OpenFile
+from headwater.stores.local import threads as local_threads
+from headwater.stores.local.files import CHUNK, LocalFiles
+from headwater.stores.local.root import LocalRoot, OpenFile
+from headwater.stores.local.store import LocalStore
 
 KEY = b"k" * 32
 CONTENT = bytes(range(256)) * 4

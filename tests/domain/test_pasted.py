@@ -7,7 +7,7 @@ import pytest
 from headwater.domain.datasource import parse_config
 from headwater.domain.errors import MalformedRequest, PlaceInvalid
 from headwater.domain.pasted import advice_on, pasted_address
-from headwater.stores.transport import parse_endpoint
+from headwater.stores.remote.transport import parse_endpoint
 from tests.domain.configs import VALID
 
 

@@ -13,11 +13,11 @@ from xml.sax.saxutils import escape
 
 from headwater.domain.datasource import AzureConfig, parse_config
 from headwater.domain.objects import StoredObject, StorePage
-from headwater.stores.azure import OPERATOR_ENDPOINT, AzureStore, open_azure
-from headwater.stores.azure_place import endpoint_place
-from headwater.stores.azure_signing import parse_credentials
-from headwater.stores.refusals import Names
-from headwater.stores.transport import Transport
+from headwater.stores.azure.place import endpoint_place
+from headwater.stores.azure.signing import parse_credentials
+from headwater.stores.azure.store import OPERATOR_ENDPOINT, AzureStore, open_azure
+from headwater.stores.remote.refusals import Names
+from headwater.stores.remote.transport import Transport
 from tests.fault_proxy import FaultProxy, Request, Status
 from tests.servers import AZURE_ACCOUNT, AZURE_KEY
 

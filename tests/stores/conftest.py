@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from headwater.stores import sts
-from headwater.stores import transport as transport_module
-from headwater.stores.egress import Egress
-from headwater.stores.renewal import Renewed
-from headwater.stores.sigv4 import Credentials
-from headwater.stores.transport import Transport
+from headwater.stores.remote import transport as transport_module
+from headwater.stores.remote.egress import Egress
+from headwater.stores.remote.renewal import Renewed
+from headwater.stores.remote.transport import Transport
+from headwater.stores.s3 import sts
+from headwater.stores.s3.sigv4 import Credentials
 from tests.servers import AwsUser, GuardedAws, azure_client, azurite, guarded_aws, moto_server, rclone_s3, s3_client
 from tests.stores.gcs_server import GcsServer
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from headwater.stores.egress import Egress
-from headwater.stores.gcs import CONFIGURED, GcsStore, gcs_place
-from headwater.stores.gcs_credentials import read_key_file
-from headwater.stores.renewal import Renewed
-from headwater.stores.transport import Transport
+from headwater.stores.gcs.credentials import read_key_file
+from headwater.stores.gcs.store import CONFIGURED, GcsStore, gcs_place
+from headwater.stores.remote.egress import Egress
+from headwater.stores.remote.renewal import Renewed
+from headwater.stores.remote.transport import Transport
 from tests.stores.gcs_server import GcsServer
 
 LOOPBACK = Egress.parse("127.0.0.1")

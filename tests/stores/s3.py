@@ -8,11 +8,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from headwater.domain.objects import StoredObject
-from headwater.stores.refusals import Names
-from headwater.stores.s3 import S3Store, static
-from headwater.stores.s3_place import endpoint_place
-from headwater.stores.sigv4 import Credentials
-from headwater.stores.transport import Transport
+from headwater.stores.remote.refusals import Names
+from headwater.stores.remote.transport import Transport
+from headwater.stores.s3.place import endpoint_place
+from headwater.stores.s3.sigv4 import Credentials
+from headwater.stores.s3.store import S3Store, static
 from tests.fault_proxy import Request, Status
 from tests.servers import KEY_ID, SECRET
 

@@ -20,14 +20,14 @@ from botocore.exceptions import CredentialRetrievalError
 
 from headwater.domain.datasource import S3_REGIONS, S3DelegatedAccessConfig, parse_config
 from headwater.domain.errors import CredentialsRefused, PlaceInvalid, StoreError, StoreUnavailable
-from headwater.stores import assumed_role, sts
-from headwater.stores.assumed_role import open_delegated
-from headwater.stores.refusals import TABLE
-from headwater.stores.renewal import COOL_DOWN, Renewed
-from headwater.stores.s3 import S3Store
-from headwater.stores.s3_place import signed_region
-from headwater.stores.sigv4 import Credentials
-from headwater.stores.transport import Transport
+from headwater.stores.remote.refusals import TABLE
+from headwater.stores.remote.renewal import COOL_DOWN, Renewed
+from headwater.stores.remote.transport import Transport
+from headwater.stores.s3 import assumed_role, sts
+from headwater.stores.s3.assumed_role import open_delegated
+from headwater.stores.s3.place import signed_region
+from headwater.stores.s3.sigv4 import Credentials
+from headwater.stores.s3.store import S3Store
 from tests.fault_proxy import Delay, FaultProxy, Raw, Request, Status
 from tests.servers import AwsUser, GuardedAws, free_port, rclone_s3, trust
 from tests.stores.s3 import answering, error_xml, fetch, list_xml
@@ -281,7 +281,7 @@ async def test_the_event_loop_is_not_held_up(store: S3Store, aws_sts: FaultProxy
 
 
 def test_botocore_is_not_loaded_before_a_role_is_assumed() -> None:
-    code = "import sys, headwater.stores.assumed_role; sys.exit('botocore' in sys.modules)"
+    code = "import sys, headwater.stores.s3.assumed_role; sys.exit('botocore' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

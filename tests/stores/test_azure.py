@@ -16,9 +16,9 @@ from headwater.domain.errors import (
     PlaceInvalid,
     StoreError,
 )
-from headwater.stores.azure import AzureStore, open_azure
-from headwater.stores.egress import Egress
-from headwater.stores.transport import Transport
+from headwater.stores.azure.store import AzureStore, open_azure
+from headwater.stores.remote.egress import Egress
+from headwater.stores.remote.transport import Transport
 from tests.fault_proxy import FaultProxy
 from tests.servers import AZURE_KEY
 from tests.stores.azure import account_sas, asked, config, container_sas, later, list_all, names, open_store, put

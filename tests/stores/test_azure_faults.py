@@ -11,11 +11,11 @@ import pytest
 
 from headwater.domain.errors import OverwriteRefused, PlaceInvalid, StoreError, StoreUnavailable
 from headwater.domain.objects import StorePage
-from headwater.stores import azure as azure_module
-from headwater.stores.azure import AzureStore, open_azure
-from headwater.stores.azure_listing import Rows, read_rows
-from headwater.stores.egress import Egress
-from headwater.stores.transport import Transport
+from headwater.stores.azure import store as azure_module
+from headwater.stores.azure.listing import Rows, read_rows
+from headwater.stores.azure.store import AzureStore, open_azure
+from headwater.stores.remote.egress import Egress
+from headwater.stores.remote.transport import Transport
 from tests.fault_proxy import CutShort, Delay, FaultProxy, Request, Reset, Status
 from tests.stores.azure import account_sas, config, error_xml, list_xml, names, open_store
 from tests.stores.s3 import answering

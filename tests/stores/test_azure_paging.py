@@ -11,8 +11,8 @@ import pytest
 
 from headwater.domain.errors import PlaceInvalid, StoreUnavailable
 from headwater.domain.samples import PAST_OWN_FOLDER
-from headwater.stores.azure_listing import is_before
-from headwater.stores.transport import Transport
+from headwater.stores.azure.listing import is_before
+from headwater.stores.remote.transport import Transport
 from tests.fault_proxy import FaultProxy, Request, Status
 from tests.stores.azure import (
     Listing,

@@ -12,9 +12,9 @@ from headwater.domain.errors import (
     StoreError,
     StoreUnavailable,
 )
-from headwater.stores.azure_answers import AZURE, refuses_version
-from headwater.stores.refusals import Asked, Names, Operation, explain
-from headwater.stores.transport import Response
+from headwater.stores.azure.answers import AZURE, refuses_version
+from headwater.stores.remote.refusals import Asked, Names, Operation, explain
+from headwater.stores.remote.transport import Response
 from tests.stores.azure import error_xml
 
 NAMES = Names("Azure", "accountName", "accountKey", "accountName")

@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from headwater.domain.errors import CredentialsRefused
-from headwater.stores.azure_signing import (
+from headwater.stores.azure.signing import (
     CREATE_AND_WRITE,
     READ,
     SAS_VERSION,
@@ -23,7 +23,7 @@ from headwater.stores.azure_signing import (
     parse_credentials,
     sign_headers,
 )
-from headwater.stores.sigv4 import encode_path, encode_query
+from headwater.stores.s3.sigv4 import encode_path, encode_query
 from headwater.testing import ODD_KEYS
 from tests.servers import AZURE_ACCOUNT, AZURE_KEY
 

@@ -11,7 +11,7 @@ import pytest
 
 from headwater.domain.objects import Key
 from headwater.stores.base import Store
-from headwater.stores.transport import Transport
+from headwater.stores.remote.transport import Transport
 from headwater.testing import Prepared, StoreConformance, fetch
 from tests.fault_proxy import FaultProxy
 from tests.servers import AZURE_KEY, free_port

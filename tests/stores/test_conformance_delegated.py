@@ -8,11 +8,11 @@ from typing import ClassVar
 import pytest
 
 from headwater.domain.datasource import S3DelegatedAccessConfig, parse_config
-from headwater.stores.assumed_role import open_delegated
 from headwater.stores.base import Store
-from headwater.stores.renewal import Renewed
-from headwater.stores.sigv4 import Credentials
-from headwater.stores.transport import Transport
+from headwater.stores.remote.renewal import Renewed
+from headwater.stores.remote.transport import Transport
+from headwater.stores.s3.assumed_role import open_delegated
+from headwater.stores.s3.sigv4 import Credentials
 from headwater.testing import Prepared, StoreConformance
 from tests.fault_proxy import FaultProxy
 from tests.servers import AwsUser, GuardedAws, s3_client, trust

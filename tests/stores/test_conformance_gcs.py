@@ -11,10 +11,10 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from headwater.domain.datasource import GcsConfig, parse_config
 from headwater.domain.objects import Key
 from headwater.stores.base import Store
-from headwater.stores.egress import Egress
-from headwater.stores.gcs import open_gcs
-from headwater.stores.renewal import Renewed
-from headwater.stores.transport import Transport
+from headwater.stores.gcs.store import open_gcs
+from headwater.stores.remote.egress import Egress
+from headwater.stores.remote.renewal import Renewed
+from headwater.stores.remote.transport import Transport
 from headwater.testing import Prepared, StoreConformance
 from tests.servers import free_port
 from tests.stores.gcs_server import GcsServer, is_no_name, pem

@@ -18,7 +18,7 @@ from headwater.api import files
 from headwater.domain.objects import Key
 from headwater.domain.read_url import FILES, MANAGED, ReadUrlSigner
 from headwater.stores.base import Store
-from headwater.stores.local import LocalStore
+from headwater.stores.local.store import LocalStore
 from headwater.testing import Prepared, StoreConformance
 from tests.api.test_files import error_response
 

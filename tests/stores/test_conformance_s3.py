@@ -11,8 +11,8 @@ import pytest
 from headwater.domain.datasource import ObsConfig, S3Config, parse_config
 from headwater.domain.objects import Key
 from headwater.stores.base import Store
-from headwater.stores.s3 import open_obs, open_s3
-from headwater.stores.transport import Transport
+from headwater.stores.remote.transport import Transport
+from headwater.stores.s3.store import open_obs, open_s3
 from headwater.testing import Prepared, StoreConformance
 from tests.fault_proxy import FaultProxy
 from tests.servers import KEY_ID, SECRET, free_port, s3_client

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from headwater.domain.errors import PlaceInvalid, StartupError
-from headwater.stores.egress import Egress
+from headwater.stores.remote.egress import Egress
 
 NEVER = """
 169.254.169.254 169.254.0.1 fe80::1 fe80::1%eth0 fd00:ec2::254 fd20:ce::254 100.100.100.200 168.63.129.16 192.0.0.192

@@ -15,9 +15,9 @@ from google.oauth2.credentials import Credentials
 from headwater.domain.datasource import GcsConfig, parse_config
 from headwater.domain.errors import CredentialsRefused, ObjectNotFound, OverwriteRefused, PlaceInvalid, StoreUnavailable
 from headwater.domain.objects import StorePage
-from headwater.stores.gcs import GcsStore, gcs_place, open_gcs
-from headwater.stores.renewal import Renewed
-from headwater.stores.transport import Transport
+from headwater.stores.gcs.store import GcsStore, gcs_place, open_gcs
+from headwater.stores.remote.renewal import Renewed
+from headwater.stores.remote.transport import Transport
 from headwater.testing import ODD_KEYS, list_all
 from tests.fault_proxy import Status
 from tests.stores.gcs import LOOPBACK, open_store

@@ -17,12 +17,13 @@ from google.auth.transport.requests import Request as GoogleRequest
 from google.oauth2 import service_account
 
 from headwater.domain.errors import CredentialsRefused, PlaceInvalid, StoreError, StoreUnavailable
-from headwater.stores import gcs_credentials, renewal
-from headwater.stores.egress import Egress
-from headwater.stores.gcs import CONFIGURED, GcsStore, gcs_place
-from headwater.stores.gcs_credentials import AccessTokens, read_key_file
-from headwater.stores.renewal import Leased, Renewed
-from headwater.stores.transport import Transport
+from headwater.stores.gcs import credentials as gcs_credentials
+from headwater.stores.gcs.credentials import AccessTokens, read_key_file
+from headwater.stores.gcs.store import CONFIGURED, GcsStore, gcs_place
+from headwater.stores.remote import renewal
+from headwater.stores.remote.egress import Egress
+from headwater.stores.remote.renewal import Leased, Renewed
+from headwater.stores.remote.transport import Transport
 from tests.fault_proxy import Delay, FaultProxy, Reset, Status
 from tests.stores.gcs import LOOPBACK, open_store
 from tests.stores.gcs_server import AUDIENCE, EMAIL, KEY_ID, SCOPE, GcsServer, key_file, pem, private_key
@@ -139,7 +140,7 @@ async def test_the_private_key_is_checked_once(monkeypatch: pytest.MonkeyPatch) 
         checked += 1
         return load_pem_private_key(*arguments)
 
-    monkeypatch.setattr("headwater.stores.gcs_credentials.load_pem_private_key", counting)
+    monkeypatch.setattr("headwater.stores.gcs.credentials.load_pem_private_key", counting)
     text = json.dumps(key_file(project_id="checked once"))
     files = [read_key_file(text, "gcsCredentials", Egress()) for _ in range(20)]
     assert len({id(key) for key in await asyncio.gather(*(file.private_key("x") for file in files))}) == 1

@@ -12,12 +12,12 @@ import pytest
 
 from headwater.domain.errors import PlaceInvalid, StoreError, StoreUnavailable
 from headwater.domain.objects import StorePage
-from headwater.stores import gcs as gcs_module
-from headwater.stores import gcs_answers
-from headwater.stores.gcs import GcsStore
-from headwater.stores.gcs_answers import ListPage
-from headwater.stores.renewal import Renewed
-from headwater.stores.transport import Transport
+from headwater.stores.gcs import answers as gcs_answers
+from headwater.stores.gcs import store as gcs_module
+from headwater.stores.gcs.answers import ListPage
+from headwater.stores.gcs.store import GcsStore
+from headwater.stores.remote.renewal import Renewed
+from headwater.stores.remote.transport import Transport
 from headwater.testing import list_all
 from tests.fault_proxy import CutShort, Delay, FaultProxy, Request, Reset, Status
 from tests.stores.gcs import LOOPBACK, open_store

@@ -15,11 +15,11 @@ from google.oauth2 import service_account
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headwater.stores import gcs_signing
-from headwater.stores.gcs import GcsPlace, gcs_place
-from headwater.stores.gcs_signing import UrlSigner
-from headwater.stores.renewal import Renewed
-from headwater.stores.transport import Transport
+from headwater.stores.gcs import signing as gcs_signing
+from headwater.stores.gcs.signing import UrlSigner
+from headwater.stores.gcs.store import GcsPlace, gcs_place
+from headwater.stores.remote.renewal import Renewed
+from headwater.stores.remote.transport import Transport
 from headwater.testing import fetch
 from tests.stores.gcs import open_store
 from tests.stores.gcs_server import EMAIL, GcsServer, is_no_name, key_file, private_key

@@ -6,7 +6,7 @@ import tracemalloc
 
 import pytest
 
-from headwater.stores.listing_xml import NotAListing, is_cut_short, parse_error, parse_list_page
+from headwater.stores.remote.listing_xml import NotAListing, is_cut_short, parse_error, parse_list_page
 from tests.stores.s3 import error_xml, list_xml
 
 LAUGHS = (

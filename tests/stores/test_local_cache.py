@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from headwater.domain.read_url import ReadUrlSigner
-from headwater.stores import local_listing
-from headwater.stores.local import LocalStore
-from headwater.stores.local_listing import ListingCache
+from headwater.stores.local import listing as local_listing
+from headwater.stores.local.listing import ListingCache
+from headwater.stores.local.store import LocalStore
 
 SIGNER = ReadUrlSigner([b"k" * 32], "http://hw.example", "tests")
 COUNT = 600

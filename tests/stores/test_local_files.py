@@ -21,9 +21,9 @@ from headwater.domain.errors import (
     StoreUnavailable,
 )
 from headwater.domain.read_url import ReadUrlSigner
-from headwater.stores import local_changes
-from headwater.stores.local import LocalStore
-from headwater.stores.local_root import explain
+from headwater.stores.local import changes as local_changes
+from headwater.stores.local.root import explain
+from headwater.stores.local.store import LocalStore
 
 SIGNER = ReadUrlSigner([b"k" * 32], "http://hw.example/pre", "tests")
 
@@ -180,7 +180,7 @@ async def test_a_write_that_fails_leaves_the_old_and_nothing_else(
     def full(fd: int) -> None:
         raise OSError(errno.ENOSPC, "full")
 
-    monkeypatch.setattr("headwater.stores.local_changes.os.fsync", full)
+    monkeypatch.setattr("headwater.stores.local.changes.os.fsync", full)
     with pytest.raises(StoreUnavailable, match=r"ENOSPC.*free some space"):
         await store.write("a.png", b"new")
     assert (folder / "a.png").read_bytes() == b"content"

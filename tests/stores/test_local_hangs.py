@@ -21,10 +21,11 @@ from hypothesis import strategies as st
 
 from headwater.domain.errors import StoreUnavailable
 from headwater.domain.read_url import ReadUrlSigner
-from headwater.stores import local_listing, local_threads
-from headwater.stores.local import LocalStore
-from headwater.stores.local_listing import sort_in_steps
-from headwater.stores.local_root import LocalRoot, OpenFile
+from headwater.stores.local import listing as local_listing
+from headwater.stores.local import threads as local_threads
+from headwater.stores.local.listing import sort_in_steps
+from headwater.stores.local.root import LocalRoot, OpenFile
+from headwater.stores.local.store import LocalStore
 from headwater.stores.threads import DaemonThreads, Lane, NotBegun, call_in
 
 SIGNER = ReadUrlSigner([b"k" * 32], "http://hw.example", "tests")
@@ -112,8 +113,9 @@ import asyncio, sys, time
 from pathlib import Path
 from headwater.domain.errors import StoreUnavailable
 from headwater.domain.read_url import ReadUrlSigner
-from headwater.stores import local_listing, local_threads
-from headwater.stores.local import LocalStore
+from headwater.stores.local import listing as local_listing
+from headwater.stores.local import threads as local_threads
+from headwater.stores.local.store import LocalStore
 
 local_threads.LIMIT, local_threads.PATIENCE = 0.2, 0.1
 local_listing.read_entries = lambda folder: time.sleep(60)

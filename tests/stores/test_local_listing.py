@@ -20,10 +20,10 @@ from hypothesis import strategies as st
 
 from headwater.domain.objects import StoredObject, StorePage
 from headwater.domain.read_url import ReadUrlSigner
-from headwater.stores import local_listing
 from headwater.stores.base import Store
-from headwater.stores.local import LocalStore
-from headwater.stores.local_listing import ListingCache
+from headwater.stores.local import listing as local_listing
+from headwater.stores.local.listing import ListingCache
+from headwater.stores.local.store import LocalStore
 
 Put = Callable[[str, bytes], None]
 SIGNER = ReadUrlSigner([b"k" * 32], "http://hw.example", "tests")
@@ -392,7 +392,7 @@ NOT_UTF8_LOCALE = r"""
 import asyncio, json, sys
 from pathlib import Path
 from headwater.domain.read_url import ReadUrlSigner
-from headwater.stores.local import LocalStore
+from headwater.stores.local.store import LocalStore
 
 async def main():
     store = LocalStore(Path(sys.argv[1]), "d\u00fc", ReadUrlSigner([b"k" * 32], "http://hw.example", "tests"))

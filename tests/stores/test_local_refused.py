@@ -19,7 +19,7 @@ import asyncio, json, resource, sys
 from pathlib import Path
 from headwater.domain.errors import StoreError
 from headwater.domain.read_url import ReadUrlSigner
-from headwater.stores.local import LocalStore
+from headwater.stores.local.store import LocalStore
 
 root, doing, key = sys.argv[1:]
 store = LocalStore(Path(root), "set", ReadUrlSigner([b"k" * 32], "http://hw.example", "tests"))

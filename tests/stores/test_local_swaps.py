@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 
 from headwater.domain.errors import StoreError
-from headwater.stores import local_changes
-from headwater.stores.local_changes import delete_file, write_file
-from headwater.stores.local_listing import ListingCache, Walk
-from headwater.stores.local_root import PASS, LocalRoot
+from headwater.stores.local import changes as local_changes
+from headwater.stores.local.changes import delete_file, write_file
+from headwater.stores.local.listing import ListingCache, Walk
+from headwater.stores.local.root import PASS, LocalRoot
 
 ORIGINALS = {name: getattr(os, name) for name in "open stat lstat readlink scandir mkdir rename unlink rmdir".split()}
 SECRET = {"a.png": b"secret", "secret.png": b"secret"}

@@ -15,12 +15,12 @@ from headwater.domain.errors import (
     StoreError,
     StoreUnavailable,
 )
-from headwater.stores.gcs import CONFIGURED as GCS
-from headwater.stores.gcs_answers import GCS as GCS_PROVIDER
-from headwater.stores.gcs_credentials import read_token_refusal
-from headwater.stores.refusals import TABLE, Asked, Names, Operation, explain, explain_said, plain
-from headwater.stores.s3_answers import S3 as PROVIDER
-from headwater.stores.transport import Response
+from headwater.stores.gcs.answers import GCS as GCS_PROVIDER
+from headwater.stores.gcs.credentials import read_token_refusal
+from headwater.stores.gcs.store import CONFIGURED as GCS
+from headwater.stores.remote.refusals import TABLE, Asked, Names, Operation, explain, explain_said, plain
+from headwater.stores.remote.transport import Response
+from headwater.stores.s3.answers import S3 as PROVIDER
 from tests.stores import test_azure_refusals
 from tests.stores.s3 import error_xml
 

@@ -10,8 +10,8 @@ import pytest
 import structlog
 
 from headwater.domain.errors import CredentialsRefused, StoreUnavailable
-from headwater.stores import renewal
-from headwater.stores.renewal import COOL_DOWN, Leased, Renewed
+from headwater.stores.remote import renewal
+from headwater.stores.remote.renewal import COOL_DOWN, Leased, Renewed
 
 LIFE = 3600.0
 

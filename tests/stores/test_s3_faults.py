@@ -11,11 +11,11 @@ import pytest
 
 from headwater.domain.errors import CredentialsRefused, PlaceInvalid, StoreError, StoreUnavailable
 from headwater.domain.objects import StorePage
-from headwater.stores import s3
-from headwater.stores.egress import Egress
-from headwater.stores.listing_xml import ListPage, parse_list_page
-from headwater.stores.s3 import S3Store
-from headwater.stores.transport import Transport
+from headwater.stores.remote.egress import Egress
+from headwater.stores.remote.listing_xml import ListPage, parse_list_page
+from headwater.stores.remote.transport import Transport
+from headwater.stores.s3 import store as s3
+from headwater.stores.s3.store import S3Store
 from tests.fault_proxy import CutShort, Delay, FaultProxy, Request, Reset, Status
 from tests.stores.s3 import answering, error_xml, list_all, list_xml, open_store
 

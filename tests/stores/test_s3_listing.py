@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from headwater.domain.datasource import ObsConfig, S3Config, parse_config
 from headwater.domain.errors import ObjectNotFound, PlaceInvalid
 from headwater.domain.objects import StorePage
-from headwater.stores.s3 import S3Store, open_obs, open_s3
-from headwater.stores.transport import Transport
+from headwater.stores.remote.transport import Transport
+from headwater.stores.s3.store import S3Store, open_obs, open_s3
 from tests.fault_proxy import FaultProxy
 from tests.servers import KEY_ID, SECRET
 from tests.stores.s3 import fetch, list_all, open_store
@@ -234,7 +234,7 @@ async def test_a_datasource_of_an_s3_compatible_store(
     form=st.sampled_from(["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S.{ms}Z", "%Y-%m-%dT%H:%M:%S.{ms}+00:00"]),
 )
 def test_times_are_floored_to_the_second(moment: datetime.datetime, form: str) -> None:
-    from headwater.stores.s3_pages import _seconds
+    from headwater.stores.s3.pages import _seconds
 
     year = f"{moment.year:04}"
     text = moment.strftime(form.replace("%Y", year)).replace("{ms}", f"{moment.microsecond // 1000:03}")

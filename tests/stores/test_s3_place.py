@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from headwater.domain.errors import PlaceInvalid
-from headwater.stores.s3_place import aws_place, endpoint_place
+from headwater.stores.s3.place import aws_place, endpoint_place
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from headwater.domain.errors import CredentialsRefused
-from headwater.stores import sigv4
-from headwater.stores.sigv4 import Credentials, Presigner
-from headwater.stores.transport import Transport
+from headwater.stores.remote.transport import Transport
+from headwater.stores.s3 import sigv4
+from headwater.stores.s3.sigv4 import Credentials, Presigner
 from tests.servers import KEY_ID, SECRET, s3_client
 from tests.stores.s3 import GOOD, fetch, list_all, open_store
 

@@ -12,8 +12,8 @@ import pytest
 
 from headwater.domain.datasource import S3Config, parse_config
 from headwater.domain.errors import CredentialsRefused, PlaceInvalid, StoreError, StoreUnavailable
-from headwater.stores.s3 import open_s3
-from headwater.stores.transport import Transport
+from headwater.stores.remote.transport import Transport
+from headwater.stores.s3.store import open_s3
 from headwater.testing import Prepared, StoreConformance
 from tests.fault_proxy import Delay, Fault, FaultProxy, Request, Status
 from tests.servers import KEY_ID, SECRET

@@ -17,9 +17,9 @@ from botocore.config import Config
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headwater.stores import sigv4
-from headwater.stores.s3_place import S3Place, aws_place, endpoint_place
-from headwater.stores.sigv4 import Credentials, Presigner
+from headwater.stores.s3 import sigv4
+from headwater.stores.s3.place import S3Place, aws_place, endpoint_place
+from headwater.stores.s3.sigv4 import Credentials, Presigner
 
 NOW = datetime.datetime(2024, 2, 29, 23, 59, 58, tzinfo=datetime.UTC)
 SECRET = "test/secret+access key"

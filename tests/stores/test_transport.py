@@ -25,10 +25,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from headwater.domain.errors import PlaceInvalid, StoreError, StoreUnavailable
-from headwater.stores import network
-from headwater.stores import transport as transport_module
-from headwater.stores.egress import Egress
-from headwater.stores.transport import Origin, Response, Transport, parse_endpoint
+from headwater.stores.remote import network
+from headwater.stores.remote import transport as transport_module
+from headwater.stores.remote.egress import Egress
+from headwater.stores.remote.transport import Origin, Response, Transport, parse_endpoint
 from tests.fault_proxy import CutShort, Delay, Drip, FaultProxy, Raw, Reset, Status
 from tests.servers import free_port
 
@@ -383,8 +383,8 @@ def test_the_end_of_the_process_waits_for_no_look_up(closing: str) -> None:
     program = f"""
 import asyncio, time
 from headwater.domain.errors import StoreUnavailable
-from headwater.stores.egress import Egress
-from headwater.stores.transport import Origin, Transport
+from headwater.stores.remote.egress import Egress
+from headwater.stores.remote.transport import Origin, Transport
 
 async def main():
     transport = Transport(Egress(), connect_seconds=0.1, call_seconds=0.2, resolver=lambda host, port: time.sleep(60))

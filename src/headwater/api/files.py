@@ -24,7 +24,7 @@ from headwater.api.conditional import Answer, RangeNotSatisfiable, answer_to
 from headwater.api.media_type import media_type_of
 from headwater.domain.errors import HeadwaterError, MethodNotAllowed, NotFound, PayloadTooLarge, StoreError
 from headwater.domain.read_url import ReadUrlSigner
-from headwater.stores.local_files import FilePart, FileState, LocalFiles
+from headwater.stores.local.files import FilePart, FileState, LocalFiles
 
 METHODS = ("GET", "HEAD", "OPTIONS", "PUT")
 

@@ -38,9 +38,9 @@ def set_(
         str | None, _member("fullPath", "bucket/path; for LOCAL a folder below the mount root; LIGHTLY needs none.")
     ] = None,
     purpose: Annotated[str | None, _member("purpose", "INPUT_OUTPUT (default), INPUT or LIGHTLY.")] = None,
-    region: Annotated[str | None, _member("s3Region", "S3: the bucket's region.")] = None,
+    region: Annotated[str | None, _member("s3Region", "S3 and S3DelegatedAccess: the bucket's region.")] = None,
     access_key_id: Annotated[str | None, _member("KEY_ID", "S3 and OBS: the access key's id.")] = None,
-    kms_key: Annotated[str | None, _member("ARN", "S3: KMS key for what is written.")] = None,
+    kms_key: Annotated[str | None, _member("ARN", "S3 and S3DelegatedAccess: KMS key for what is written.")] = None,
     role_arn: Annotated[str | None, _member("s3ARN", "S3DelegatedAccess: the role to assume.")] = None,
     external_id: Annotated[str | None, _member("s3ExternalId", "S3DelegatedAccess: the external id.")] = None,
     project_id: Annotated[

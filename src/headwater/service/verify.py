@@ -28,6 +28,9 @@ TIME_LIMIT = 11.0
 CLEAN_UP_LIMIT = 3.0
 """Seconds that removing the test file may take beyond that; a verification answers within 15 in all."""
 
+_MAY_BE_ABSENT = frozenset({"AccessDenied", "forbidden", "AuthorizationPermissionMismatch"})
+"""What providers answer to good credentials that lack a permission, also for what is not there."""
+
 _ASKED_FOR_NOTHING = " (no file was listed that could be read, so one that does not exist was asked for)"
 
 
@@ -163,7 +166,7 @@ async def _try_read(store: Store, key: Key | None, result: Verification) -> None
         result.can_read = True
     except StoreError as error:
         result.errors["canRead"] = error.message
-        if key is None and isinstance(error, CredentialsRefused):
+        if key is None and error.provider_code in _MAY_BE_ABSENT:
             result.errors["canRead"] += _ASKED_FOR_NOTHING
 
 

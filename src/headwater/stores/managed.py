@@ -18,21 +18,21 @@ from urllib.parse import unquote, urlsplit
 from headwater.domain.errors import StartupError
 from headwater.domain.read_url import ReadUrlSigner
 from headwater.settings import Settings
-from headwater.stores.azure import OPERATOR_ENDPOINT as AZURE_ENDPOINT
-from headwater.stores.azure import AzureStore
-from headwater.stores.azure_place import Members, azure_place
-from headwater.stores.azure_place import endpoint_place as azure_endpoint_place
-from headwater.stores.azure_signing import parse_credentials
+from headwater.stores.azure.place import Members, azure_place
+from headwater.stores.azure.place import endpoint_place as azure_endpoint_place
+from headwater.stores.azure.signing import parse_credentials
+from headwater.stores.azure.store import OPERATOR_ENDPOINT as AZURE_ENDPOINT
+from headwater.stores.azure.store import AzureStore
 from headwater.stores.base import Store
-from headwater.stores.egress import Egress
-from headwater.stores.local import LocalStore
-from headwater.stores.refusals import Names
-from headwater.stores.renewal import Renewed
-from headwater.stores.s3 import OPERATOR_ENDPOINT, S3Store
-from headwater.stores.s3_place import aws_place, endpoint_place
+from headwater.stores.local.store import LocalStore
+from headwater.stores.remote.egress import Egress
+from headwater.stores.remote.refusals import Names
+from headwater.stores.remote.renewal import Renewed
+from headwater.stores.remote.transport import Transport
+from headwater.stores.s3.place import aws_place, endpoint_place
+from headwater.stores.s3.sigv4 import Credentials
+from headwater.stores.s3.store import OPERATOR_ENDPOINT, S3Store
 from headwater.stores.server_credentials import SETTING, AwsIdentity, azure_account, google_key_file
-from headwater.stores.sigv4 import Credentials
-from headwater.stores.transport import Transport
 
 _SCHEMES = ("file", "s3", "gs", "az")
 _EXPECTED = f"{SETTING}: expected file:///folder, s3://bucket/path, gs://bucket/path or az://container/path"
@@ -142,8 +142,8 @@ class ManagedAreas:
         return S3Store(self._transport, place, prefix, self._aws.credentials, names)
 
     def _in_gcs(self, bucket: str, prefix: str) -> Store:
-        from headwater.stores.gcs import GcsStore, gcs_place  # google-auth takes a while to load
-        from headwater.stores.gcs_credentials import read_key_file
+        from headwater.stores.gcs.credentials import read_key_file
+        from headwater.stores.gcs.store import GcsStore, gcs_place  # google-auth takes a while to load
 
         names = Names("GCS", "the service account", "GOOGLE_APPLICATION_CREDENTIALS", SETTING, path=SETTING)
         key_file = read_key_file(google_key_file(), names.secret_access_key, self._egress)

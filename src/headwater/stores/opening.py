@@ -21,16 +21,16 @@ from headwater.domain.errors import PlaceInvalid
 from headwater.domain.pasted import advice_on
 from headwater.domain.read_url import FILES, MANAGED, ReadUrlSigner
 from headwater.settings import Settings
-from headwater.stores.azure import open_azure
+from headwater.stores.azure.store import open_azure
 from headwater.stores.base import Store
-from headwater.stores.egress import Egress
-from headwater.stores.local import LocalStore
+from headwater.stores.local.store import LocalStore
 from headwater.stores.managed import ManagedAreas, ManagedPlace, Served
-from headwater.stores.renewal import Renewed
-from headwater.stores.s3 import open_obs, open_s3
+from headwater.stores.remote.egress import Egress
+from headwater.stores.remote.renewal import Renewed
+from headwater.stores.remote.transport import Transport
+from headwater.stores.s3.sigv4 import Credentials
+from headwater.stores.s3.store import open_obs, open_s3
 from headwater.stores.server_credentials import SETTING
-from headwater.stores.sigv4 import Credentials
-from headwater.stores.transport import Transport
 
 if TYPE_CHECKING:
     pass
@@ -99,13 +99,13 @@ class Stores:
         await self._transport.aclose()
 
     def _delegated(self, config: S3DelegatedAccessConfig) -> Store:
-        from headwater.stores.assumed_role import open_delegated  # botocore takes a while to load
+        from headwater.stores.s3.assumed_role import open_delegated  # botocore takes a while to load
 
         settings = self._settings
         return open_delegated(config, self._transport, self._sessions, settings.s3_endpoint, settings.sts_endpoint)
 
     def _gcs(self, config: GcsConfig) -> Store:
-        from headwater.stores.gcs import open_gcs  # google-auth takes a while to load
+        from headwater.stores.gcs.store import open_gcs  # google-auth takes a while to load
 
         return open_gcs(config, self._transport, self._tokens, self._egress, self._settings.gcs_endpoint)
 

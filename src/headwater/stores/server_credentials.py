@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import time
 from collections.abc import Mapping
@@ -10,8 +11,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from headwater.domain.errors import CredentialsRefused
-from headwater.stores.renewal import Leased, Renewed
-from headwater.stores.sigv4 import Credentials
+from headwater.stores.remote.renewal import Leased, Renewed
+from headwater.stores.s3.sigv4 import Credentials
+
+# Its log lines may hold the credentials that it finds; what it raises says what is wrong.
+logging.getLogger("botocore").setLevel(logging.CRITICAL)
 
 SETTING = "HEADWATER_MANAGED_STORE"
 

@@ -12,7 +12,7 @@ import stat
 from contextlib import ExitStack, suppress
 from threading import Lock
 
-from headwater.stores.local_root import PASS, READ_NAMES, LeadsOut, LocalRoot, Name, Parts, encode
+from headwater.stores.local.root import PASS, READ_NAMES, LeadsOut, LocalRoot, Name, Parts, encode
 
 MAX_NOTED = 1000
 
@@ -52,7 +52,7 @@ OWN_FOLDERS = _OwnFolders()
 
 
 def temporary_name() -> Name:
-    """Make a name to prepare a file under; `local_listing.TEMPORARY` knows it, so that it is never listed."""
+    """Make a name to prepare a file under; `listing.TEMPORARY` knows it, so that it is never listed."""
     return f".headwater-{secrets.token_hex(16)}.tmp"
 
 

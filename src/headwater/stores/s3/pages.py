@@ -14,8 +14,8 @@ from urllib.parse import unquote_to_bytes
 
 from headwater.domain.errors import PlaceInvalid, StoreUnavailable
 from headwater.domain.objects import Key, StoredObject, StorePage
-from headwater.stores.listing_xml import ListPage, NotAListing
-from headwater.stores.refusals import Names, shown
+from headwater.stores.remote.listing_xml import ListPage, NotAListing
+from headwater.stores.remote.refusals import Names, shown
 
 MAX_KEY = 1024
 """Bytes of UTF-8 ("Naming Amazon S3 objects")."""

@@ -16,10 +16,9 @@ from typing import NamedTuple
 from headwater.domain.datasource import ObsConfig, S3Config
 from headwater.domain.errors import CredentialsRefused, StoreError, StoreUnavailable
 from headwater.domain.objects import Key, StorePage
-from headwater.stores import sigv4
 from headwater.stores.base import Method, Store
-from headwater.stores.listing_xml import MAX_ERROR_BODY, NotAListing, is_cut_short, parse_list_page
-from headwater.stores.refusals import (
+from headwater.stores.remote.listing_xml import MAX_ERROR_BODY, NotAListing, is_cut_short, parse_list_page
+from headwater.stores.remote.refusals import (
     Asked,
     Names,
     Operation,
@@ -28,11 +27,12 @@ from headwater.stores.refusals import (
     explain_said,
     is_html,
 )
-from headwater.stores.s3_answers import S3, is_dead_session, may_lack_version_2
-from headwater.stores.s3_pages import VERSION_1, VERSION_2, AskedPage, StartIgnored, Version, read_page
-from headwater.stores.s3_place import S3Place, aws_place, endpoint_place
-from headwater.stores.sigv4 import Credentials, Presigner
-from headwater.stores.transport import Response, Transport, is_passing
+from headwater.stores.remote.transport import Response, Transport, is_passing
+from headwater.stores.s3 import sigv4
+from headwater.stores.s3.answers import S3, is_dead_session, may_lack_version_2
+from headwater.stores.s3.pages import VERSION_1, VERSION_2, AskedPage, StartIgnored, Version, read_page
+from headwater.stores.s3.place import S3Place, aws_place, endpoint_place
+from headwater.stores.s3.sigv4 import Credentials, Presigner
 
 MAX_LIST_BODY = 5 * 2**20
 """Bytes of a list page: a thousand keys of 1,024 bytes, each byte percent-encoded, are 4 MB."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from headwater.stores.listing_xml import parse_error
-from headwater.stores.refusals import Operation, Provider, Said, is_html
-from headwater.stores.transport import Response
+from headwater.stores.remote.listing_xml import parse_error
+from headwater.stores.remote.refusals import Operation, Provider, Said, is_html
+from headwater.stores.remote.transport import Response
 
 VERSION_HEADER = "x-ms-version"
 

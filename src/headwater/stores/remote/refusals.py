@@ -25,7 +25,7 @@ from headwater.domain.errors import (
     StoreError,
     StoreUnavailable,
 )
-from headwater.stores.transport import Response, is_passing_status
+from headwater.stores.remote.transport import Response, is_passing_status
 
 
 class Operation(Enum):

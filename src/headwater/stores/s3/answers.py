@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from headwater.stores.listing_xml import parse_error
-from headwater.stores.refusals import TABLE, Operation, Provider, Said, is_html
-from headwater.stores.transport import Response
+from headwater.stores.remote.listing_xml import parse_error
+from headwater.stores.remote.refusals import TABLE, Operation, Provider, Said, is_html
+from headwater.stores.remote.transport import Response
 
 
 def read_refusal(response: Response, _: Operation) -> Said:

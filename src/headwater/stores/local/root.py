@@ -4,7 +4,7 @@ Folders are opened one name at a time, each relative to the one before and witho
 that is swapped between a check and its use can lead elsewhere. Where a name is a symbolic link, the whole path is
 resolved, and if it still lies below the root, the resolved path is walked in the same way.
 
-Everything here blocks, where a disk hangs for ever: run it by `local_threads`. Failures are `OSError`; `explain` turns
+Everything here blocks, where a disk hangs for ever: run it by `threads`. Failures are `OSError`; `explain` turns
 one into what a store may raise.
 """
 

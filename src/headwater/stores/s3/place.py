@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 
 from headwater.domain.errors import PlaceInvalid
-from headwater.stores.sigv4 import encode_path
-from headwater.stores.transport import Origin, parse_endpoint
+from headwater.stores.remote.transport import Origin, parse_endpoint
+from headwater.stores.s3.sigv4 import encode_path
 
 _aws_bucket = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]").fullmatch
 _any_bucket = re.compile(r"(?!\.{1,2}$)[^/?#\\\x00-\x1f\x7f]{1,255}").fullmatch

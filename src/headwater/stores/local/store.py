@@ -14,9 +14,9 @@ from headwater.domain.errors import ObjectNotFound, PlaceInvalid
 from headwater.domain.objects import Key, StorePage
 from headwater.domain.read_url import ReadUrlSigner
 from headwater.stores.base import Method, Store
-from headwater.stores.local_changes import delete_file, make_folders, write_file
-from headwater.stores.local_listing import LISTINGS, TIME_SLICE, ListingCache, Walk
-from headwater.stores.local_root import (
+from headwater.stores.local.changes import delete_file, make_folders, write_file
+from headwater.stores.local.listing import LISTINGS, TIME_SLICE, ListingCache, Walk
+from headwater.stores.local.root import (
     ABSENT,
     PASS,
     TO_READ,
@@ -30,7 +30,7 @@ from headwater.stores.local_root import (
     parts_of,
     shown,
 )
-from headwater.stores.local_threads import FILE_THREADS, LISTING_THREADS
+from headwater.stores.local.threads import FILE_THREADS, LISTING_THREADS
 
 _ATTEMPTS = 3
 """A write tries again where its folder vanished: a delete at the same time found it empty for a moment."""
@@ -42,7 +42,7 @@ class LocalStore(Store):
     Keys are paths relative to its folder. Symbolic links are followed as far as they stay below the mount root. Files
     and folders whose names are not UTF-8 are passed over and counted; everything but regular files is passed over.
 
-    A disk that does not answer in time (`local_threads`) is StoreUnavailable. It holds up no other datasource; what a
+    A disk that does not answer in time (`threads`) is StoreUnavailable. It holds up no other datasource; what a
     write or a delete had begun may still happen.
 
     Args:

@@ -14,7 +14,7 @@ from typing import TypeVar, TypeVarTuple
 from weakref import WeakValueDictionary
 
 from headwater.domain.errors import StoreUnavailable
-from headwater.stores.local_root import LocalRoot, Parts, shown
+from headwater.stores.local.root import LocalRoot, Parts, shown
 from headwater.stores.threads import DaemonThreads, Lane, NotBegun, call_in
 
 Args = TypeVarTuple("Args")

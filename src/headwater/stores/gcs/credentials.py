@@ -24,13 +24,13 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from google.auth import crypt, jwt
 
 from headwater.domain.errors import CredentialsRefused, PlaceInvalid, StoreError
-from headwater.stores.egress import SETTING, Egress
-from headwater.stores.gcs_answers import UNREADABLE
-from headwater.stores.gcs_signing import in_thread
-from headwater.stores.listing_xml import MAX_ERROR_BODY
-from headwater.stores.refusals import Said, is_html, plain, row_of
-from headwater.stores.renewal import Leased, Renewed
-from headwater.stores.transport import Origin, Response, Transport, is_passing, parse_endpoint
+from headwater.stores.gcs.answers import UNREADABLE
+from headwater.stores.gcs.signing import in_thread
+from headwater.stores.remote.egress import SETTING, Egress
+from headwater.stores.remote.listing_xml import MAX_ERROR_BODY
+from headwater.stores.remote.refusals import Said, is_html, plain, row_of
+from headwater.stores.remote.renewal import Leased, Renewed
+from headwater.stores.remote.transport import Origin, Response, Transport, is_passing, parse_endpoint
 
 SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
 AUDIENCE = "https://oauth2.googleapis.com/token"

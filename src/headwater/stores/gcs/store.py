@@ -19,21 +19,21 @@ from urllib.parse import quote, urlencode
 from headwater.domain.datasource import GcsConfig
 from headwater.domain.errors import ObjectNotFound, PlaceInvalid, StoreUnavailable
 from headwater.domain.objects import Key, StoredObject, StorePage
-from headwater.stores import gcs_signing
 from headwater.stores.base import Method, Store
-from headwater.stores.egress import Egress
-from headwater.stores.gcs_answers import (
+from headwater.stores.gcs import signing as gcs_signing
+from headwater.stores.gcs.answers import (
     GCS,
     is_cut_short,
     is_passing_refusal,
     read_list_page,
 )
-from headwater.stores.gcs_credentials import AccessTokens, KeyFile, read_key_file
-from headwater.stores.gcs_signing import UrlSigner
-from headwater.stores.listing_xml import MAX_ERROR_BODY, NotAListing
-from headwater.stores.refusals import Asked, Names, Operation, does_not_speak, explain, is_html
-from headwater.stores.renewal import Renewed
-from headwater.stores.transport import Origin, Response, Transport, parse_endpoint
+from headwater.stores.gcs.credentials import AccessTokens, KeyFile, read_key_file
+from headwater.stores.gcs.signing import UrlSigner
+from headwater.stores.remote.egress import Egress
+from headwater.stores.remote.listing_xml import MAX_ERROR_BODY, NotAListing
+from headwater.stores.remote.refusals import Asked, Names, Operation, does_not_speak, explain, is_html
+from headwater.stores.remote.renewal import Renewed
+from headwater.stores.remote.transport import Origin, Response, Transport, parse_endpoint
 
 MAX_LIST_BODY = 8 * 2**20
 """Bytes of a list page: a thousand keys of 1,024 bytes, each byte written as `\\u0001`, are 6.2 MB."""

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from headwater.domain.objects import Key, StoredObject
-from headwater.stores.listing_xml import Form, NotAListing, parse_list_page
+from headwater.stores.remote.listing_xml import Form, NotAListing, parse_list_page
 
 FORM = Form(
     "EnumerationResults",

@@ -12,14 +12,14 @@ from collections.abc import Callable
 
 from headwater.domain.datasource import S3DelegatedAccessConfig
 from headwater.domain.errors import StoreUnavailable
-from headwater.stores.refusals import Names
-from headwater.stores.renewal import Leased, Renewed
-from headwater.stores.s3 import S3Store, s3_place
-from headwater.stores.s3_answers import S3
-from headwater.stores.s3_place import signed_region
-from headwater.stores.sigv4 import Credentials
+from headwater.stores.remote.refusals import Names
+from headwater.stores.remote.renewal import Leased, Renewed
+from headwater.stores.remote.transport import Transport
+from headwater.stores.s3.answers import S3
+from headwater.stores.s3.place import signed_region
+from headwater.stores.s3.sigv4 import Credentials
+from headwater.stores.s3.store import S3Store, s3_place
 from headwater.stores.threads import DaemonThreads, Lane, NotBegun, call_in
-from headwater.stores.transport import Transport
 
 CALL_SECONDS = 9.0
 """How long assuming a role may take, the look for this server's own credentials included."""
@@ -129,7 +129,7 @@ class AssumedRole:
 
 
 def _assume(role_arn: str, external_id: str, region: str, endpoint: str | None) -> Credentials:
-    from headwater.stores import sts  # in the thread: botocore takes a while to load
+    from headwater.stores.s3 import sts  # in the thread: botocore takes a while to load
 
     return sts.SERVER.assume(role_arn, external_id, region, endpoint)
 

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from urllib.parse import quote, unquote
 
 from headwater.domain.errors import CredentialsRefused
-from headwater.stores.sigv4 import encode_path
+from headwater.stores.s3.sigv4 import encode_path
 
 SAS_VERSION = "2021-12-02"
 """The `sv` of the URLs that are signed here: which values a signature covers, and in which order."""

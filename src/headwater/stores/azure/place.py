@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from headwater.domain.errors import PlaceInvalid
-from headwater.stores.sigv4 import encode_path
-from headwater.stores.transport import Origin, parse_endpoint
+from headwater.stores.remote.transport import Origin, parse_endpoint
+from headwater.stores.s3.sigv4 import encode_path
 
 # "Storage account name", "Naming and Referencing Containers, Blobs, and Metadata".
 _account_name = re.compile(r"[a-z0-9]{3,24}").fullmatch

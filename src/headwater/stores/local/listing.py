@@ -20,7 +20,7 @@ from threading import Lock
 from typing import NamedTuple
 
 from headwater.domain.objects import Key, StoredObject, StorePage
-from headwater.stores.local_root import (
+from headwater.stores.local.root import (
     ABSENT,
     READ_NAMES,
     TO_LIST,

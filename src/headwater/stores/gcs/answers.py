@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import msgspec
 
-from headwater.stores.listing_xml import MAX_ERROR_BODY, NotAListing
-from headwater.stores.refusals import Operation, Provider, Said
-from headwater.stores.transport import Response, is_passing
+from headwater.stores.remote.listing_xml import MAX_ERROR_BODY, NotAListing
+from headwater.stores.remote.refusals import Operation, Provider, Said
+from headwater.stores.remote.transport import Response, is_passing
 
 KIND = "storage#objects"
 

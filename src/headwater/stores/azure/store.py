@@ -18,10 +18,10 @@ from collections.abc import Callable, Mapping, Sequence
 from headwater.domain.datasource import AzureConfig
 from headwater.domain.errors import CredentialsRefused, PlaceInvalid, StoreError, StoreUnavailable
 from headwater.domain.objects import Key, StorePage
-from headwater.stores.azure_answers import AZURE, VERSION_HEADER, read_refusal, refuses_version
-from headwater.stores.azure_listing import FORM, NotBelow, Rows, is_before, read_rows
-from headwater.stores.azure_place import AzurePlace, azure_place, endpoint_place
-from headwater.stores.azure_signing import (
+from headwater.stores.azure.answers import AZURE, VERSION_HEADER, read_refusal, refuses_version
+from headwater.stores.azure.listing import FORM, NotBelow, Rows, is_before, read_rows
+from headwater.stores.azure.place import AzurePlace, azure_place, endpoint_place
+from headwater.stores.azure.signing import (
     CREATE_AND_WRITE,
     READ,
     BlobSigner,
@@ -32,10 +32,10 @@ from headwater.stores.azure_signing import (
     sign_headers,
 )
 from headwater.stores.base import Method, Store
-from headwater.stores.listing_xml import MAX_ERROR_BODY, NotAListing, is_cut_short
-from headwater.stores.refusals import Asked, Names, Operation, does_not_speak, explain_said, is_html
-from headwater.stores.sigv4 import encode_path, encode_query
-from headwater.stores.transport import Response, Transport, is_passing
+from headwater.stores.remote.listing_xml import MAX_ERROR_BODY, NotAListing, is_cut_short
+from headwater.stores.remote.refusals import Asked, Names, Operation, does_not_speak, explain_said, is_html
+from headwater.stores.remote.transport import Response, Transport, is_passing
+from headwater.stores.s3.sigv4 import encode_path, encode_query
 
 VERSION = "2026-02-06"
 """The service's version that is asked for: the first that knows `startFrom`."""

@@ -16,9 +16,9 @@ from botocore.config import Config
 from botocore.parsers import ResponseParserError
 
 from headwater.domain.errors import CredentialsRefused, PlaceInvalid, StoreError, StoreUnavailable
-from headwater.stores.refusals import TABLE, Said, plain, row_of
-from headwater.stores.sigv4 import Credentials
-from headwater.stores.transport import is_passing_status
+from headwater.stores.remote.refusals import TABLE, Said, plain, row_of
+from headwater.stores.remote.transport import is_passing_status
+from headwater.stores.s3.sigv4 import Credentials
 
 SESSION_NAME = "headwater-datasources"
 """What sessions are called in the audit logs of the role's account. Always the same: a policy may ask for it."""

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from headwater.domain.errors import NotFound, PlaceInvalid
-from headwater.stores.local_changes import NewFile
-from headwater.stores.local_root import (
+from headwater.stores.local.changes import NewFile
+from headwater.stores.local.root import (
     ABSENT,
     PASS,
     TO_READ,
@@ -23,7 +23,7 @@ from headwater.stores.local_root import (
     parts_of,
     shown,
 )
-from headwater.stores.local_threads import FILE_THREADS, Share
+from headwater.stores.local.threads import FILE_THREADS, Share
 
 CHUNK = 256 * 1024
 """Bytes read at a time."""

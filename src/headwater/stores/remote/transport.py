@@ -14,12 +14,12 @@ from urllib.parse import quote, urlsplit
 
 from headwater.domain.errors import PlaceInvalid, StoreError, StoreUnavailable
 from headwater.domain.pasted import pasted_address
-from headwater.stores.egress import Egress
+from headwater.stores.remote.egress import Egress
 
 if TYPE_CHECKING:
     import httpcore
 
-    from headwater.stores.network import LookUps, Resolver
+    from headwater.stores.remote.network import LookUps, Resolver
 
 ATTEMPTS = 4
 IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE"})
@@ -246,7 +246,7 @@ class Transport:
     ) -> Response:
         import httpcore
 
-        from headwater.stores import network
+        from headwater.stores.remote import network
 
         sent = {"host": origin.authority, "accept-encoding": "identity", **headers}
         if body or method in ("PUT", "POST"):
@@ -282,7 +282,7 @@ class Transport:
         # A connection that was opened for the operator was not checked, so it must never serve a user.
         pool = self._pools.get((operator, scheme))
         if pool is None:
-            from headwater.stores import network
+            from headwater.stores.remote import network
 
             if operator not in self._look_ups:
                 # Whatever hosts users name, the operator's are still found.

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from headwater.stores.sigv4 import encode_path
+from headwater.stores.s3.sigv4 import encode_path
 from headwater.stores.threads import DaemonThreads, Lane
 
 MAX_TTL = 604_800

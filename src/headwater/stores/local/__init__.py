@@ -1,0 +1,1 @@
+"""LOCAL: folders of this server's."""

@@ -1,0 +1,1 @@
+"""S3, what speaks its protocol, and roles of AWS."""
