@@ -1,0 +1,50 @@
+"""A program that uses every part of the client once: `python smoke.py URL`, with any Python that the client is for.
+
+It stands alone, so that it runs where the tests' own dependencies are not installed.
+"""
+
+import copy
+import importlib
+import pickle
+import pkgutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import swagger_client
+from swagger_client.api.datasets_api import DatasetsApi
+from swagger_client.api.datasources_api import DatasourcesApi
+from swagger_client.models import DatasetCreateRequest, DatasourceConfig, DatasourceConfigLOCAL
+from swagger_client.samples import download, new_samples
+
+
+def main(url: str, token: str, folder: str) -> None:
+    """Print what was done."""
+    for module in pkgutil.walk_packages(swagger_client.__path__, "swagger_client."):
+        importlib.import_module(module.name)
+    configuration = swagger_client.Configuration(url, {"ApiKeyAuth": token})
+    with swagger_client.ApiClient(configuration) as client:
+        datasets, api = DatasetsApi(client), DatasourcesApi(client)
+        request = DatasetCreateRequest("smoke on {}.{}".format(*sys.version_info[:2]).replace(".", "-"))
+        dataset = datasets.create_dataset(request).id
+        api.update_datasource_by_dataset_id(dataset, DatasourceConfig(type="LOCAL", full_path=folder))
+        config = api.get_datasource_by_dataset_id(dataset)
+        for twin in (copy.deepcopy(config), pickle.loads(pickle.dumps(config))):
+            assert isinstance(twin, DatasourceConfigLOCAL)
+            assert twin == config
+        later: Any = api.verify_datasource_by_dataset_id(dataset, async_req=True)
+        assert later.get().can_list
+        with tempfile.TemporaryDirectory() as place:
+            with new_samples(api, dataset) as samples:
+                done = download(samples, place)
+            names = sorted(file.name for file in Path(place).iterdir())
+        datasets.delete_dataset_by_id(dataset)
+        try:
+            datasets.get_dataset_by_id(dataset)
+        except swagger_client.NotFoundException as error:
+            print(done.files, names, error.code, "{}.{}".format(*sys.version_info[:2]))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
