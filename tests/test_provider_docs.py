@@ -147,7 +147,10 @@ def test_the_policies_are_the_least() -> None:
 
 @pytest.mark.parametrize(
     ("page", "kind"),
-    [("s3.md", "S3"), ("s3-delegated-access.md", "S3DelegatedAccess"), ("obs.md", "OBS")],
+    [
+        *(("s3.md", "S3"), ("s3-delegated-access.md", "S3DelegatedAccess"), ("obs.md", "OBS")),
+        *(("gcs.md", "GCS"), ("azure.md", "AZURE"), ("local.md", "LOCAL")),
+    ],
 )
 def test_the_configs_that_pages_show_are_taken(page: str, kind: str) -> None:
     config = parse_config(example(page))
@@ -157,11 +160,15 @@ def test_the_configs_that_pages_show_are_taken(page: str, kind: str) -> None:
         assert config.place.prefix == "street/"
 
 
-@pytest.mark.parametrize("page", ["s3.md", "s3-delegated-access.md", "obs.md"])
+@pytest.mark.parametrize("page", sorted(page.name for page in PAGES.glob("*.md")))
 def test_the_commands_that_pages_show_are_taken(live: Live, page: str) -> None:
     (command,) = re.findall(r"^headwater (datasource set (?:.*\\\n)*.*)$", (PAGES / page).read_text(), re.MULTILINE)
     words = command.partition("#")[0].replace("\\\n", " ").split()
     words[words.index("street-scenes")] = live.dataset()
     words[words.index("--verify")] = "--no-verify"
-    secret = [] if page == "s3-delegated-access.md" else ["--secret-file", "-"]
+    if "--secret-file" in words:
+        del words[words.index("--secret-file") : words.index("--secret-file") + 2]
+    if '""' in words:
+        words[words.index('""')] = ""
+    secret = [] if page in ("s3-delegated-access.md", "local.md", "lightly.md") else ["--secret-file", "-"]
     live.headwater(*words, *secret, stdin="test-secret")

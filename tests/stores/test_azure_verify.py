@@ -6,6 +6,7 @@ import re
 import time
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -168,3 +169,22 @@ def test_an_endpoint_where_nobody_listens_is_told_so_in_time(tmp_path_factory: p
         assert time.monotonic() - began < 15
         assert flags(answer) == dict.fromkeys(ALL, False)
         assert all("refused the connection" in text for text in answer["errors"].values())
+
+
+def test_the_permissions_that_the_page_names_are_enough_and_the_least(
+    live: live_module.Live, container: ContainerClient
+) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "providers" / "azure.md").read_text()
+    read, write = re.findall(r"^\| list.*\| `([a-z]+)` \|$", page, re.MULTILINE)
+    name = container.container_name
+
+    def tried(permissions: str, **more: str) -> dict[str, Any]:
+        return verify(live, live.configured(config(name, container_sas(name, permissions), **more)))
+
+    assert tried(read, purpose="INPUT") == {**ALL, "canWrite": False, "canOverwrite": False}
+    assert tried(write) == ALL
+    assert not stays(container)
+    for one in write:
+        answer = tried(write.replace(one, ""))
+        # Without d the test file stays, which no flag tells.
+        assert stays(container) if one == "d" else answer != ALL, one

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -177,3 +179,17 @@ def test_no_secret_reaches_the_log(live: Live, gcs: GcsServer) -> None:
     logged = live.log.read_text()
     for secret in ("PRIVATE KEY", "ya29", "assertion", EMAIL):
         assert secret not in logged
+
+
+def test_the_permissions_that_the_page_names_are_enough_and_the_least(live: Live, gcs: GcsServer) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "providers" / "gcs.md").read_text()
+    read, write = (
+        set(re.findall(r"storage\.objects\.\w+", line)) for line in re.findall(r"^\| list.*$", page, re.MULTILINE)
+    )
+    gcs.permissions = read
+    assert verify(live, config(gcs) | {"purpose": "INPUT"}) == (flags("canWrite", "canOverwrite"), {})
+    gcs.permissions = read | write
+    assert verify(live, config(gcs)) == (flags(), {})
+    for one in read | write:
+        gcs.permissions = (read | write) - {one}
+        assert verify(live, config(gcs))[0] != flags(), one
