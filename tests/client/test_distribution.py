@@ -99,7 +99,7 @@ def _pythons(minor: int) -> Sequence[Path]:
     found += sorted(Path.home().glob(f".pyenv/versions/3.{minor}.*/bin/{name}"))
 
     def runs(python: Path) -> bool:
-        command = [python, "-I", "-c", "import ssl"]
+        command = [str(python), "-I", "-c", "import ssl"]
         return subprocess.run(command, capture_output=True, check=False, timeout=30).returncode == 0
 
     return [python for python in found if runs(python)]
