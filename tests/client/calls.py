@@ -1,21 +1,21 @@
-"""A program that uses a client and writes down what came of it: `python calls.py URL` with one client on the path.
+"""A program that uses what the seed's documents show: `python -m tests.client.calls URL`.
 
-It is run with the generated client and with ours, so it may only use what the seed's documents show, and stands
-alone: it must not import anything of this project.
+It is run with the generated client and with ours; see `outcomes`.
 """
 
-import json
 import sys
+from functools import partial
 from typing import Any
 
 import swagger_client
-from swagger_client import exceptions, models
+from swagger_client import models
 from swagger_client.api.datasources_api import DatasourcesApi
+from tests.client.outcomes import Steps
 
 DATASET = "50000000abcdef1234566789"
 OTHERS = {401: "1" * 24, 403: "3" * 24, 404: "4" * 24, 400: "a" * 24, 500: "5" * 24}
 
-# Evaluated one by one. The names of `models` and `exceptions`, and `api`, `client` and `id`, are there.
+# Evaluated one by one. The names of `models`, and `api`, `client` and `id`, are there.
 EXPRESSIONS = [
     # The six operations, in the forms of the documents.
     "api.get_datasource_by_dataset_id(id)",
@@ -149,38 +149,19 @@ EXPRESSIONS = [
 ]
 
 
-def _shown(value: Any) -> Any:
-    if hasattr(value, "to_str"):
-        return {"class": type(value).__name__, "text": value.to_str()}
-    if isinstance(value, bytes):
-        return value.decode()
-    if isinstance(value, (list, tuple)):
-        return [_shown(each) for each in value]
-    return value
-
-
-def _outcome(expression: str, names: dict[str, Any]) -> dict[str, Any]:
-    """What an expression gives, or the documented classes of its error and what they carry."""
-    try:
-        return {"value": _shown(eval(expression, {}, names))}
-    except exceptions.ApiException as error:
-        return {"error": type(error).__name__, "status": error.status, "reason": error.reason, "body": error.body}
-    except Exception as error:
-        return {"error": next(kind.__name__ for kind in type(error).__mro__ if kind in _DOCUMENTED)}
-
-
-_DOCUMENTED = [exceptions.ApiTypeError, exceptions.ApiValueError, exceptions.ApiAttributeError, exceptions.ApiKeyError]
-_DOCUMENTED += [exceptions.OpenApiException, TypeError, Exception]
-
-
 def main(url: str) -> None:
     configuration = swagger_client.Configuration(host=url, api_key={"ApiKeyAuth": "a+b/c=="}, access_token="x.y.z")
-    with swagger_client.ApiClient(configuration) as client:
-        client.set_default_header("X-Expression", "")
-        names = {**vars(models), "api": DatasourcesApi(client), "client": client, "id": DATASET}
-        for number, expression in enumerate(EXPRESSIONS):
-            client.default_headers["X-Expression"] = str(number)
-            print(json.dumps([expression, _outcome(expression, names)]))
+    steps = Steps()
+    client = swagger_client.ApiClient(configuration)
+    names = {**{name: getattr(models, name) for name in dir(models)}, "api": DatasourcesApi(client), "client": client}
+    names["id"] = DATASET
+
+    def evaluated(expression: str) -> Any:
+        client.set_default_header("X-Step", str(steps.number))
+        return eval(expression, {}, names)
+
+    with client:
+        steps.run((expression, partial(evaluated, expression)) for expression in EXPRESSIONS)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
-import ipaddress
 import logging
 import pickle
 import ssl
@@ -14,9 +12,6 @@ from typing import Any
 
 import pytest
 import urllib3
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 import swagger_client
 from swagger_client import exceptions
@@ -259,28 +254,6 @@ def test_requests_go_through_the_proxy(server: Scripted) -> None:
     assert server.request.headers["X-Proxy"] == "yes"
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate for 127.0.0.1 that nobody has signed, with its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "headwater test")])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), True)
-        .sign(key, hashes.SHA256())
-    )
-    path = tmp_path_factory.mktemp("tls") / "server.pem"
-    path.write_bytes(
-        made.public_bytes(serialization.Encoding.PEM)
-        + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return path
-
-
 def test_the_servers_certificate_is_checked(certificate: Path) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
@@ -301,6 +274,23 @@ def test_the_servers_certificate_is_checked(certificate: Path) -> None:
         careless.verify_ssl = False
         with swagger_client.ApiClient(careless) as api_client, pytest.warns(urllib3.exceptions.InsecureRequestWarning):
             assert DatasourcesApi(api_client).get_datasource_by_dataset_id(DATASET).full_path == "x"
+
+
+def test_the_client_shows_its_certificate(certificate: Path) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    context.load_verify_locations(certificate)
+    context.verify_mode = ssl.CERT_REQUIRED
+    with running(context) as server:
+        server.script(Answer(json={"type": "LOCAL", "fullPath": "x"}))
+        configuration = swagger_client.Configuration(host=server.url, ssl_ca_cert=str(certificate))
+        configuration.cert_file = configuration.key_file = str(certificate)
+        with swagger_client.ApiClient(configuration) as api_client:
+            assert DatasourcesApi(api_client).get_datasource_by_dataset_id(DATASET).full_path == "x"
+        configuration.cert_file = configuration.key_file = None
+        configuration.retries = 0
+        with swagger_client.ApiClient(configuration) as api_client, pytest.raises(urllib3.exceptions.HTTPError):
+            DatasourcesApi(api_client).get_datasource_by_dataset_id(DATASET)
 
 
 def test_the_tree_of_exceptions() -> None:

@@ -5,13 +5,16 @@ Each function is an attribute of that name of every model: `Timestamp.validation
 
 from __future__ import annotations
 
-from typing import Any, Mapping, Optional
+import inspect
+from typing import Any, Mapping, Optional, Union
 
 from swagger_client.exceptions import ApiAttributeError
 from swagger_client.model_utils import (
     FURTHER_TYPES,
     Member,
+    ModelComposed,
     ModelSimple,
+    UNSET,
     OpenApiModel,
     none_type,
     terms_of,
@@ -78,9 +81,22 @@ def required_properties(_: type[OpenApiModel]) -> set[str]:
     return {"_data_store", "_visited_composed_classes", *_PRIVATE}
 
 
-def read_only_vars(_: type[OpenApiModel]) -> set[str]:
+def read_only_vars(cls: type[OpenApiModel]) -> Union[set[str], dict[str, Any]]:
     """The members that a program cannot set: none."""
-    return set()
+    return set() if issubclass(cls, ModelSimple) else {}
+
+
+def signature(cls: type[OpenApiModel]) -> inspect.Signature:
+    """What the constructor takes, for `help()` and editors."""
+    parameters = []
+    for name, line in cls._members.items():
+        by_name = line.kw_only or issubclass(cls, ModelComposed)
+        kind = inspect.Parameter.KEYWORD_ONLY if by_name else inspect.Parameter.POSITIONAL_OR_KEYWORD
+        default = inspect.Parameter.empty if line.required else UNSET
+        parameters.append(inspect.Parameter(name, kind, default=default, annotation=line.kind))
+    if not issubclass(cls, ModelSimple):
+        parameters.append(inspect.Parameter("further_members", inspect.Parameter.VAR_KEYWORD))
+    return inspect.Signature(parameters)
 
 
 def private(model: OpenApiModel, name: str) -> Any:

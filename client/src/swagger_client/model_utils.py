@@ -223,7 +223,7 @@ class _Table:
     """A table of a model's members in the form of generated clients, made when it is read."""
 
     def __set_name__(self, _: type, name: str) -> None:
-        self._name = name
+        self._name = name.strip("_")
 
     def __get__(self, _: Any, owner: type[OpenApiModel]) -> Any:
         from swagger_client import model_tables  # few programs need it
@@ -252,6 +252,7 @@ class OpenApiModel(metaclass=ModelType):
     additional_properties_type = _Table()
     required_properties = _Table()
     read_only_vars = _Table()
+    __signature__ = _Table()
 
     if not TYPE_CHECKING:  # checkers know the constructor and the attributes of each model from its members
 
@@ -391,6 +392,10 @@ class OpenApiModel(metaclass=ModelType):
             raise wrong_type(value, FURTHER_TYPES, (*terms_of(self).path_to_item, name))
         _put_further(self, {**_further(self), name: value})
 
+    def set_attribute(self, name: str, value: Any) -> None:
+        """Set a member, as `model[name] = value` does."""
+        self[name] = value
+
     def __contains__(self, name: str) -> bool:
         return self.get(name, UNSET) is not UNSET
 
@@ -494,7 +499,7 @@ class ModelComposed(ModelNormal):
             )
         try:
             super()._fill(args, kwargs, terms)
-        except ApiTypeError as error:
+        except TypeError as error:
             raise ApiValueError(f"Invalid inputs given to make a {type(self).__name__}: {error}") from error
 
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import ssl
@@ -43,7 +44,7 @@ METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PATCH", "PUT", "DELETE")
 
 _EXCEPTIONS = {401: UnauthorizedException, 403: ForbiddenException, 404: NotFoundException}
 
-_logger = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class PatientRetry(urllib3.Retry):
@@ -72,7 +73,7 @@ def retry_rules(retries: Union[int, urllib3.Retry, None]) -> Union[bool, urllib3
     )
 
 
-class RESTResponse:
+class RESTResponse(io.IOBase):
     """An answer that has been read.
 
     Attributes:
@@ -186,7 +187,7 @@ class RESTClientObject:
             redact_error(error)
             raise
         milliseconds = (time.monotonic() - start) * 1000
-        _logger.debug("%s %s -> %d in %.0f ms", method, redact(url), response.status, milliseconds)
+        logger.debug("%s %s -> %d in %.0f ms", method, redact(url), response.status, milliseconds)
         if 200 <= response.status <= 299:
             return RESTResponse(response) if _preload_content else response
         kind = _EXCEPTIONS.get(response.status) or (ServiceException if response.status >= 500 else ApiException)

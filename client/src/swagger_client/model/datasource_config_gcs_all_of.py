@@ -3,4 +3,4 @@
 from swagger_client.model.all_of import own_part
 from swagger_client.model.datasource_config_gcs import DatasourceConfigGCS
 
-DatasourceConfigGCSAllOf = own_part(DatasourceConfigGCS)
+DatasourceConfigGCSAllOf = own_part(DatasourceConfigGCS, __name__)

@@ -3,4 +3,4 @@
 from swagger_client.model.all_of import own_part
 from swagger_client.model.datasource_config_local import DatasourceConfigLOCAL
 
-DatasourceConfigLOCALAllOf = own_part(DatasourceConfigLOCAL)
+DatasourceConfigLOCALAllOf = own_part(DatasourceConfigLOCAL, __name__)

@@ -1,6 +1,6 @@
 """All models together, for `from swagger_client.models import …`."""
 
-from importlib import import_module
+from importlib import import_module as _import_module
 from typing import Any
 
 from swagger_client.model.api_error_code import ApiErrorCode
@@ -65,11 +65,15 @@ __all__ = [
     "TimestampMilliseconds",
 ]
 
+_PARTS = {f"DatasourceConfig{kind}AllOf": kind.lower() for kind in ("Azure", "GCS", "LIGHTLY", "LOCAL", "S3")}
+"""What kinds of storage have beside their base, which few programs need."""
+
 
 def __getattr__(name: str) -> Any:
-    """The parts of the kinds of storage (`DatasourceConfigS3AllOf`), which few programs need."""
-    for part in ("Azure", "GCS", "LIGHTLY", "LOCAL", "S3"):
-        if name == f"DatasourceConfig{part}AllOf":
-            module = import_module(f"swagger_client.model.datasource_config_{part.lower()}_all_of")
-            return getattr(module, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _PARTS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(_import_module(f"swagger_client.model.datasource_config_{_PARTS[name]}_all_of"), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_PARTS]

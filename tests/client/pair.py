@@ -1,0 +1,119 @@
+"""One program, run with the client that openapi-generator 5.3.0 makes from the seed, and with ours.
+
+The program prints a JSON list per step: its name, and what came of it. What a step sends carries its number in the
+header `X-Step`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import swagger_client
+from tests.client.server import DATASET, Answer, Request, Scripted, failure
+
+OURS = Path(swagger_client.__file__).resolve().parents[1]
+README = OURS.parent / "README.md"
+
+OTHERS = {401: "1" * 24, 403: "3" * 24, 404: "4" * 24, 400: "a" * 24, 500: "5" * 24}
+"""Datasets of which the server says nothing but this status."""
+
+ANSWERS = {
+    "": {
+        "type": "DatasourceConfigLOCAL",
+        "fullPath": "a",
+        "thumbSuffix": "[filename].[extension]",
+        "id": DATASET,
+    },
+    "/verify": {"canRead": True, "canWrite": False, "canList": True},
+    "/processedUntilTimestamp": {"processedUntilTimestamp": 1577836800},
+    "/list": {
+        "hasMore": True,
+        "cursor": "next",
+        "data": [
+            {"fileName": "ü #%.jpg", "readUrl": "http://x/1", "etag": "e"},
+            {"fileName": "b.jpg", "readUrl": "http://x/2"},
+        ],
+    },
+}
+
+Outcomes = dict[str, dict[str, Any]]
+"""By step: what came of it (`outcome`), and the `requests` that it made."""
+
+
+def answer(request: Request) -> Answer:
+    """What the server of both says; a path below `/echo` answers with what it was sent."""
+    path = re.sub(r"^(http://[^/]+)?/+", "/", request.path)
+    if "/echo" in path:
+        return Answer(json={"method": request.method, "query": request.query, "body": request.body.decode()})
+    dataset, _, rest = path.partition("/v1/datasets/")[2].partition("/datasource")
+    for status, other in OTHERS.items():
+        if dataset == other:
+            return failure(status, "SOME_CODE", f"text of {status}")
+    if dataset != DATASET:
+        return failure(400, "MALFORMED_REQUEST", "datasetId must be 24 hexadecimal digits")
+    return Answer() if request.method == "PUT" else Answer(json=ANSWERS[rest])
+
+
+def sent(request: Request) -> dict[str, Any]:
+    """What is to be the same in a request. Boundaries of forms are random, so they are replaced."""
+    names = ("Accept", "Content-Type", "Authorization", "Content-Length", "Cookie", "X-More", "X-Proxy")
+    headers = {name: request.headers[name] for name in names if name in request.headers}
+    body: Any = request.body.decode()
+    boundary = re.search(r"boundary=(\w+)", headers.get("Content-Type", ""))
+    if boundary:
+        body = body.replace(boundary[1], "BOUNDARY")
+        headers["Content-Type"] = headers["Content-Type"].replace(boundary[1], "BOUNDARY")
+    if body and "json" in headers.get("Content-Type", ""):
+        body = json.loads(body)
+    return {"method": request.method, "target": request.target, "headers": headers, "body": body}
+
+
+def run(program: str, server: Scripted, client: Path, *arguments: str) -> Outcomes:
+    """Run a program, a module beside this one, with the client in this folder."""
+    server.requests.clear()
+    environ = {name: value for name, value in os.environ.items() if name != "LIGHTLY_SERVER_LOCATION"}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", f"tests.client.{program}", server.url, *arguments],
+        cwd=OURS.parents[1],
+        capture_output=True,
+        text=True,
+        env={**environ, "PYTHONPATH": str(client)},
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    results = {}
+    for number, line in enumerate(done.stdout.splitlines()):
+        name, outcome = json.loads(line)
+        made = [request for request in server.requests if request.headers["X-Step"] == str(number)]
+        results[name] = {"outcome": outcome, "requests": [sent(request) for request in made]}
+    return results
+
+
+def differing(reference: Outcomes, ours: Outcomes) -> Outcomes:
+    """The steps of which not all is equal, with what came of them in both."""
+    assert list(reference) == list(ours)
+    return {
+        name: {"reference": reference[name], "ours": ours[name]} for name in reference if reference[name] != ours[name]
+    }
+
+
+def check(both: tuple[Outcomes, Outcomes], explained: Mapping[str, str]) -> None:
+    """Whether nothing differs but what is explained, and each explanation has a difference and a line in the README."""
+    found = differing(*both)
+    assert {name: pair for name, pair in found.items() if name not in explained} == {}
+    assert explained.keys() - found.keys() == set(), "these are equal, so there is nothing to explain"
+    assert set(explained.values()) - documented() == set()
+
+
+def documented() -> set[str]:
+    """The differences that the client's README lists: the first cells of its table."""
+    rows: list[str] = re.findall(r"^\| (.+?) \| .+ \| .+ \|$", README.read_text(), re.MULTILINE)
+    return set(rows)
