@@ -1,0 +1,206 @@
+"""1,000 interruptions of `new_samples`, at random points, while files arrive: none is lost.
+
+Most are exceptions and broken connections in this process; some dozens are SIGKILLs of a consumer of its own. The
+server is a real one; between it and the client stands a proxy that breaks connections. Time is in the files'
+modification times: a window ends `settle` seconds before now, so that one run's window ends ten seconds after the
+run's before, and nothing has to wait.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import urllib3
+
+import swagger_client
+from swagger_client.api.datasources_api import DatasourcesApi
+from swagger_client.samples import new_samples
+from tests.client.samples import consumer
+from tests.client.samples.conftest import OLD, put
+from tests.fault_proxy import CutShort, FaultProxy, Raw, Reset, Status
+from tests.live import Live
+
+SEEDS = range(32)
+EXCEPTIONS = 30
+"""Interruptions for each seed."""
+
+KILLS = 40
+STEP = 10
+"""Seconds from the end of one window to that of the next."""
+
+assert len(SEEDS) * EXCEPTIONS + KILLS == 1000
+
+
+class Crash(Exception):
+    """What a consumer dies of."""
+
+
+@dataclass
+class World:
+    """A folder that files arrive in, and what consumers have noted."""
+
+    folder: Path
+    random: random.Random
+    end: int = OLD
+    """The last second of the window of the run that is going on, or one or two seconds less."""
+    arrived: list[str] = field(default_factory=list)
+    noted: Counter[str] = field(default_factory=Counter)
+    interruptions: Counter[str] = field(default_factory=Counter)
+
+    def arrive(self, seconds: int) -> None:
+        """A file arrives, anywhere in the order of names."""
+        name = f"{self.random.choice('abc')}/{self.random.getrandbits(40):010x}.png"
+        self.arrived.append(put(self.folder, name, seconds=seconds))
+
+    def tidy(self) -> None:
+        """Take away most of what was treated: a folder of old files only makes the server slow."""
+        for name in self.noted:
+            if self.random.random() < 0.8 and (self.folder / name).exists():
+                (self.folder / name).unlink()
+
+    @property
+    def settle(self) -> float:
+        """The lag with which the window ends where it shall. By the server's clock it may be a second less."""
+        return time.time() - self.end
+
+    def check(self) -> None:
+        lost = sorted(set(self.arrived) - set(self.noted))
+        assert lost == [], f"{len(lost)} of {len(self.arrived)} were never treated"
+        assert sorted(self.noted) == sorted(self.arrived)
+
+
+@pytest.fixture(scope="module")
+def proxy(live: Live) -> Iterator[FaultProxy]:
+    with FaultProxy(live.url) as running:
+        yield running
+
+
+@contextmanager
+def client(host: str, token: str) -> Iterator[DatasourcesApi]:
+    configuration = swagger_client.Configuration(host=host, api_key={"ApiKeyAuth": token})
+    configuration.retries = 0
+    with swagger_client.ApiClient(configuration) as api_client:
+        yield DatasourcesApi(api_client)
+
+
+def break_a_connection(proxy: FaultProxy, chance: random.Random) -> None:
+    """Have the proxy break off one of the next requests, before or after the server has treated it."""
+    broken = [Reset(chance.randrange(200)), CutShort(chance.randrange(100)), Raw(b""), Status(503)]
+    proxy.faults.clear()
+    proxy.faults.extend(None for _ in range(chance.randrange(7)))
+    proxy.faults.append(chance.choice(broken))
+
+
+def consume(world: World, api: DatasourcesApi, dataset: str, way: str) -> bool:
+    """One run, interrupted in this way; whether it came to its end all the same."""
+    chance = world.random
+    rows = chance.randrange(25) if way in ("row", "break") else -1
+    with new_samples(api, dataset, settle=world.settle, attempts=1) as samples:
+        assert samples.end <= world.end
+        for number, sample in enumerate(samples):
+            if (
+                way != "none" and chance.random() < 0.1
+            ):  # while it lists, files come whose time is not in the window, by a second
+                world.arrive(samples.end + 1 + chance.choice((0, 0, 1, 5)))
+            if number == rows:
+                if way == "break":
+                    break
+                raise Crash
+            world.noted[sample.file_name] += 1
+        if way == "end":
+            raise Crash
+    return samples.moved or samples.end < samples.begin
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_exceptions_and_broken_connections_lose_nothing(
+    live: Live, bucket: Path, dataset: str, proxy: FaultProxy, seed: int
+) -> None:
+    world = World(bucket, random.Random(seed))
+    with client(live.url, live.token) as direct, client(proxy.url, live.token) as by_proxy:
+        while world.interruptions.total() < EXCEPTIONS:
+            for _ in range(world.random.randrange(12)):
+                world.arrive(world.end + world.random.randrange(1, STEP + 1))
+            world.end += STEP
+            for _ in range(world.random.randrange(1, 6)):
+                if world.interruptions.total() == EXCEPTIONS:
+                    break
+                way = world.random.choice(("row", "row", "break", "end", "connection", "connection"))
+                if way == "connection":
+                    break_a_connection(proxy, world.random)
+                try:
+                    if consume(world, by_proxy if way == "connection" else direct, dataset, way):
+                        world.tidy()
+                        break  # it ended before its interruption came
+                    world.interruptions["break"] += 1
+                except Crash:
+                    world.interruptions[way] += 1
+                except (swagger_client.OpenApiException, urllib3.exceptions.HTTPError):
+                    world.interruptions["connection"] += 1
+        finish(world, direct, dataset)
+    report(world, f"seed {seed}")
+
+
+def test_kills_lose_nothing(live: Live, bucket: Path, dataset: str, tmp_path: Path) -> None:
+    world = World(bucket, random.Random(1000))
+    notes = tmp_path / "notes"
+    while world.interruptions.total() < KILLS:
+        for _ in range(world.random.randrange(30)):
+            world.arrive(world.end + world.random.randrange(1, STEP + 1))
+        world.end += STEP
+        for _ in range(world.random.randrange(1, 4)):
+            if world.interruptions.total() == KILLS or not kill_one(world, live, dataset, notes):
+                break
+    world.noted.update(notes.read_text().splitlines())
+    with client(live.url, live.token) as api:
+        finish(world, api, dataset)
+    report(world, "SIGKILL")
+
+
+def kill_one(world: World, live: Live, dataset: str, notes: Path) -> bool:
+    """Run a consumer and kill it; False where it came to its end before."""
+    command = [sys.executable, consumer.__file__, live.url, live.token, dataset, str(world.settle), str(notes)]
+    path = os.pathsep.join(
+        str(Path(module).parents[1]) for module in (swagger_client.__file__, live.__module__) if "/" in module
+    )
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": path}, bufsize=0)
+    assert process.stdout is not None
+    with process.stdout:
+        chance = world.random
+        for _ in range(chance.choice((1, 2, 2, 2, 2 + chance.randrange(40)))):
+            line = process.stdout.readline()
+            if not line:
+                break
+            if chance.random() < 0.2:
+                world.arrive(world.end + chance.choice((1, 2, 5)))
+        time.sleep(chance.choice((0, 0, 0.001, 0.003, 0.01)))
+        process.send_signal(signal.SIGKILL)
+        said = process.stdout.read().split()
+    killed = process.wait(30) == -signal.SIGKILL
+    assert killed or b"moved" in [line.strip(), *said], "it ended by itself, and well"
+    if killed:
+        world.interruptions["SIGKILL"] += 1
+    return killed
+
+
+def finish(world: World, api: DatasourcesApi, dataset: str) -> None:
+    """One last window over all that has arrived, without an interruption."""
+    world.end += 3 * STEP
+    assert consume(world, api, dataset, "none")
+    world.check()
+
+
+def report(world: World, what: str) -> None:
+    repeated = sum(world.noted.values()) - len(world.noted)
+    print(f"{what}: {dict(world.interruptions)}; {len(world.arrived)} files, {repeated} treated again")
