@@ -4,7 +4,7 @@ It is run with the generated client and with ours; see `outcomes`.
 """
 
 # Much here is wrong on purpose, and written for either client; type checkers see ours.
-# mypy: disable-error-code="arg-type,attr-defined,call-arg,func-returns-value,index,misc,var-annotated"
+# mypy: disable-error-code="arg-type,attr-defined,call-arg,index,misc,union-attr"
 
 import copy
 import logging
