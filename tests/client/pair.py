@@ -89,9 +89,10 @@ def run(program: str, server: Scripted, client: Path, *arguments: str) -> Outcom
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
-    results = {}
+    results: Outcomes = {}
     for number, line in enumerate(done.stdout.splitlines()):
         name, outcome = json.loads(line)
+        assert name not in results, "two steps have one name"
         made = [request for request in server.requests if request.headers["X-Step"] == str(number)]
         results[name] = {"outcome": outcome, "requests": [sent(request) for request in made]}
     return results

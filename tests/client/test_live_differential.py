@@ -1,0 +1,85 @@
+"""The six operations of ours and of the client that openapi-generator 5.3.0 makes from the seed, on one live server.
+
+Requests on the wire, results and classes of errors must be equal, but for the differences that the README lists.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import generated
+from tests.client import live_calls, pair
+from tests.client.server import Answer, Request, Scripted, running
+from tests.live import Live, request
+
+EXPLAINED: dict[str, str] = {}
+
+Both = tuple[pair.Outcomes, pair.Outcomes]
+
+
+def _settled(outcomes: pair.Outcomes, *replaced: str) -> pair.Outcomes:
+    """The same for each run: no ids of datasets, tokens, cursors and requests."""
+    text = json.dumps(outcomes)
+    for number, each in enumerate(replaced):
+        text = text.replace(each, f"REPLACED-{number}")
+    text = re.sub(r"cursor=[\w%.-]{20,}", "cursor=CURSOR", text)
+    settled: pair.Outcomes = json.loads(re.sub(r'(requestId\W+)[^"\\]+', r"\1REQUEST", text))
+    return settled
+
+
+@pytest.fixture(scope="module")
+def between(live: Live) -> Iterator[Scripted]:
+    """A server that hands every request on to the live one, and its answer back."""
+
+    def handed_on(arrived: Request) -> Answer:
+        names = ("Accept", "Content-Type", "Authorization")
+        headers = {name: arrived.headers[name] for name in names if name in arrived.headers}
+        answer = request(live.url, arrived.method, arrived.target, arrived.body or None, headers)
+        return Answer(answer.status, body=answer.body)
+
+    with running() as scripted:
+        scripted.answer = handed_on
+        yield scripted
+
+
+def _run(live: Live, between: Scripted, client: Path, user: str, folder: Path) -> pair.Outcomes:
+    token = live.headwater("token", "create", "--user", user)
+    made = live.call("POST", "/v1/datasets", {"name": "cameras"}, token=token)
+    dataset, foreign = made.json["id"], live.dataset()
+    outcomes = pair.run("live_calls", between, client, token, dataset, foreign, folder.name)
+    return _settled(outcomes, token, dataset, foreign)
+
+
+@pytest.fixture(scope="module")
+def both(live: Live, between: Scripted, tmp_path_factory: pytest.TempPathFactory) -> Both:
+    folder = Path(live.environ["HEADWATER_LOCAL_ROOT"], "of-both-clients")
+    folder.mkdir()
+    for index in range(10):
+        (folder / f"{index} ü.png").write_bytes(b"pixels")
+        os.utime(folder / f"{index} ü.png", (1577836800 + index, 1577836800 + index))
+    reference = generated.seed_client(tmp_path_factory)
+    return (
+        _run(live, between, reference, "user-of-the-reference", folder),
+        _run(live, between, pair.OURS, "user-of-ours", folder),
+    )
+
+
+def test_nothing_differs_unexplained(both: Both) -> None:
+    assert list(both[0]) == live_calls.EXPRESSIONS
+    pair.check(both, EXPLAINED)
+
+
+def test_the_program_does_what_it_is_meant_to(both: Both) -> None:
+    """Two clients that fail in the same way everywhere would be equal too."""
+    reference, _ = both
+    assert {result["outcome"].get("status") for result in reference.values()} >= {400, 401, 403, 404}
+    names = [f"{index} ü.png" for index in range(10)]
+    assert reference["walk()"]["outcome"] == {"value": [names, []]}
+    window = next(result for name, result in reference.items() if "Timestamp(1577836803)" in name)
+    assert window["outcome"] == {"value": names[3:7]}
