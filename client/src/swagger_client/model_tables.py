@@ -11,10 +11,10 @@ from typing import Any, Mapping, Optional, Union
 from swagger_client.exceptions import ApiAttributeError
 from swagger_client.model_utils import (
     FURTHER_TYPES,
+    UNSET,
     Member,
     ModelComposed,
     ModelSimple,
-    UNSET,
     OpenApiModel,
     none_type,
     terms_of,

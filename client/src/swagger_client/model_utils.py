@@ -16,8 +16,6 @@ The values lie in slots: a page of many rows is built quickly and takes little m
 from __future__ import annotations
 
 import io
-import operator
-import re
 from datetime import date, datetime
 from typing import (
     TYPE_CHECKING,
@@ -25,16 +23,15 @@ from typing import (
     Callable,
     Iterator,
     Mapping,
-    NamedTuple,
     Optional,
     Sequence,
-    Tuple,
     TypeVar,
     Union,
     cast,
 )
 
 from swagger_client.exceptions import ApiAttributeError, ApiTypeError, ApiValueError
+from swagger_client.terms import RECEIVED, TERMS, UNCHECKED, USUAL, Path, Terms, check_rules
 
 if TYPE_CHECKING:
     from typing_extensions import dataclass_transform
@@ -47,9 +44,6 @@ else:
 
 T = TypeVar("T")
 M = TypeVar("M", bound="OpenApiModel")
-Path = Tuple[Any, ...]
-"""The names and indices that lead to a value, for the texts of errors."""
-
 UNSET: Any = type("Unset", (), {"__slots__": (), "__repr__": lambda _: "UNSET"})()
 """The default of a member that may be left out: not set, which is not the same as None."""
 
@@ -59,45 +53,6 @@ none_type = type(None)
 file_type = io.IOBase
 FURTHER_TYPES = (bool, date, datetime, dict, float, int, list, str, none_type)
 """The types of members that a model does not declare."""
-
-
-class Terms(NamedTuple):
-    """How a model takes values that a program gives it: what the keywords of constructors that begin with `_` say.
-
-    Attributes:
-        check_type: False to take values of any type.
-        spec_property_naming: True where members are given by their names in JSON.
-        path_to_item: the names and indices that lead to the model, for the texts of errors.
-        configuration: what to convert values by; None not to convert them.
-        convert: whether a value that a model can be made of is made into one: a number, a text, a dict.
-    """
-
-    check_type: bool = True
-    spec_property_naming: bool = False
-    path_to_item: Path = ()
-    configuration: Any = None
-    convert: bool = False
-
-    @classmethod
-    def taken_from(cls, keywords: dict[str, Any]) -> Terms:
-        """The terms among the keywords of a constructor, out of which they are taken."""
-        keywords.pop("_visited_composed_classes", None)  # nothing is visited twice here
-        configuration = keywords.pop("_configuration", None)
-        return cls(
-            keywords.pop("_check_type", True),
-            keywords.pop("_spec_property_naming", False),
-            tuple(keywords.pop("_path_to_item", ())),
-            configuration,
-            configuration is not None,
-        )
-
-
-_TERMS = frozenset(
-    ("_check_type", "_spec_property_naming", "_path_to_item", "_configuration", "_visited_composed_classes")
-)
-_USUAL = Terms()
-_RECEIVED = Terms(spec_property_naming=True, convert=True)
-_UNCHECKED = Terms(check_type=False, spec_property_naming=True)
 
 
 class Member:
@@ -146,7 +101,7 @@ class Member:
                 return self.kind(value)
             value = _taken(self.kind, value, (*terms.path_to_item, self.name), terms)
         if self.rules and value is not None:
-            _check_rules(self.name, value, self.rules, terms.configuration)
+            check_rules(self.name, value, self.rules, terms.configuration)
         return value
 
     def receive(self, value: Any, path: Path) -> Any:
@@ -257,7 +212,7 @@ class OpenApiModel(metaclass=ModelType):
     if not TYPE_CHECKING:  # checkers know the constructor and the attributes of each model from its members
 
         def __init__(self, *args: Any, **kwargs: Any) -> None:
-            self._fill(args, kwargs, _USUAL if _TERMS.isdisjoint(kwargs) else Terms.taken_from(kwargs))
+            self._fill(args, kwargs, USUAL if TERMS.isdisjoint(kwargs) else Terms.taken_from(kwargs))
 
         def __getattr__(self, name: str) -> Any:
             # Python comes here for slots that are empty, and for names that are no slot.
@@ -285,7 +240,7 @@ class OpenApiModel(metaclass=ModelType):
     def _fill(self, args: Sequence[Any], kwargs: Mapping[str, Any], terms: Terms) -> None:
         cls = type(self)
         self._leave_empty()
-        if terms is not _USUAL:
+        if terms is not USUAL:
             _put_terms(self, terms)
         if terms.spec_property_naming:
             lines = cls._by_wire
@@ -336,7 +291,7 @@ class OpenApiModel(metaclass=ModelType):
                 line.put(self, line.receive(value, (*path, line.name)))
         _put_further(self, further)
         if cls._nests or not check:
-            _put_terms(self, _RECEIVED if check else _UNCHECKED)
+            _put_terms(self, RECEIVED if check else UNCHECKED)
         return self
 
     @classmethod
@@ -427,7 +382,7 @@ def terms_of(model: OpenApiModel) -> Terms:
     try:
         terms: Terms = _read_terms(model)
     except AttributeError:
-        return _USUAL
+        return USUAL
     return terms
 
 
@@ -442,7 +397,7 @@ def _rebuild(cls: type[M], values: Mapping[str, Any], further: Mapping[str, Any]
     for name, value in values.items():
         cls._members[name].put(self, value)
     _put_further(self, further or None)
-    if terms != _USUAL:
+    if terms != USUAL:
         _put_terms(self, terms)
     return self
 
@@ -626,24 +581,6 @@ def _received(kind: Any, value: Any, path: Path, check: bool = True) -> Any:
     if not _is(value, kind):
         raise wrong_type(value, kind, path)
     return value
-
-
-_RULES: Mapping[str, tuple[Callable[[Any, Any], Any], str]] = {
-    "minLength": (lambda value, least: len(value) >= least, "length must be greater than or equal to"),
-    "maxLength": (lambda value, most: len(value) <= most, "length must be less than or equal to"),
-    "minimum": (operator.ge, "must be a value greater than or equal to"),
-    "pattern": (lambda value, pattern: re.search(pattern, value), "must match regular expression"),
-}
-
-
-def _check_rules(name: str, value: Any, rules: Mapping[str, Any], configuration: Any) -> None:
-    """Texts name the rule, not the value, which may be a secret; one that must be of a list is none."""
-    if "enum" in rules and value not in rules["enum"]:
-        raise ApiValueError(f"Invalid value for `{name}` ({value}), must be one of {list(rules['enum'])}")
-    disabled = getattr(configuration, "_disabled_client_side_validations", ())
-    for rule, (holds, text) in _RULES.items():
-        if rule in rules and rule not in disabled and not holds(value, rules[rule]):
-            raise ApiValueError(f"Invalid value for `{name}`, {text} `{rules[rule]}`")
 
 
 def _plain(value: Any, wire: bool) -> Any:

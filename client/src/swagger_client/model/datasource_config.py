@@ -6,7 +6,8 @@ import functools
 from typing import TYPE_CHECKING, Any, Mapping, Optional, Sequence, Type
 
 from swagger_client.exceptions import ApiTypeError, ApiValueError
-from swagger_client.model_utils import UNSET, ModelComposed, Path, Terms, member, wrong_type
+from swagger_client.model_utils import UNSET, ModelComposed, member, wrong_type
+from swagger_client.terms import Path, Terms
 
 
 class DatasourceConfig(ModelComposed, kw_only=True):

@@ -9,7 +9,7 @@ with new_samples(api, dataset_id) as samples:         # since the watermark, whi
     download(samples, "images")                       # with several threads, resuming what was begun
 """
 
-from swagger_client.samples.download import Downloaded, DownloadError, download
+from swagger_client.samples.downloading import Downloaded, DownloadError, download
 from swagger_client.samples.folder import InTheWay
 from swagger_client.samples.listing import iter_samples
 from swagger_client.samples.names import UnusableName

@@ -33,7 +33,7 @@ class UnusableName(ApiValueError):
 def shown(name: str) -> str:
     """A name as the text of an error has it: nothing in it acts on a terminal, and it is not long."""
     text = ascii(name)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def parts_of(name: str, windows: bool = os.name == "nt") -> Parts:

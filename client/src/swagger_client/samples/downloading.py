@@ -64,7 +64,7 @@ class DownloadError(OpenApiException):
         self.errors = errors
         self.downloaded = downloaded
         done = downloaded.files + downloaded.skipped
-        lines = [f"{len(errors):,} files could not be downloaded ({done:,} are there):"]
+        lines = [f"{len(errors):,} of {len(errors) + done:,} files could not be downloaded:"]
         for name, error in list(errors.items())[:_NAMED]:
             lines.append(f"  {shown(name)}: {' '.join(str(error).split()) or type(error).__name__}")
         if len(errors) > _NAMED:
