@@ -529,7 +529,7 @@ async def test_an_sts_that_hangs_is_waited_for_within_bounds(
     with FaultProxy(respond=lambda _: Delay(30)) as server:
         began = time.monotonic()
         error = await refused(at(server.url))
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 8
     assert type(error) is StoreUnavailable
     assert "took longer than 1 seconds" in error.message
 

@@ -319,7 +319,7 @@ async def test_read_urls_are_signed_below_the_mount_root(tmp_path: Path, folder:
 
 
 async def test_read_urls_live_no_longer_than_asked(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("headwater.stores.local.time.time", lambda: 1000.9)
+    monkeypatch.setattr("headwater.stores.local.store.time.time", lambda: 1000.9)
     (url,) = await store.sign(["a.png"], 60)
     split = urlsplit(url)
     expires, signature = (part.partition("=")[2] for part in split.query.split("&"))

@@ -162,7 +162,7 @@ class AzureStore(Store):
         if (lack := credentials.lack(permissions, now)) is not None:
             raise CredentialsRefused(
                 f"{self._names.secret_access_key}: {lack}, so that no URL can be made with it. Make a new one, such as "
-                f"one for the container with sp=rl, or with sp=rcwdl where Headwater is to write too"
+                f"one for the container with sp=rl, or with sp=rwdl where Headwater is to write too"
             )
         return [f"{url}/{encode_path(root + key)}?{credentials.query}" for key in keys]
 
