@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -56,3 +58,12 @@ def fill(bucket: Path) -> Callable[[int], list[str]]:
         return [put(bucket, f"{number:04}.png", b"%d" % number) for number in range(count)]
 
     return filled
+
+
+@pytest.fixture(autouse=True)
+def _no_thread_is_left() -> Iterator[None]:
+    yield
+    deadline = time.monotonic() + 5
+    while left := [thread.name for thread in threading.enumerate() if thread.name.startswith("swagger_client")]:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.01)

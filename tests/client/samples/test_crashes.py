@@ -28,7 +28,7 @@ from swagger_client.api.datasources_api import DatasourcesApi
 from swagger_client.samples import new_samples
 from tests.client.samples import consumer
 from tests.client.samples.conftest import OLD, put
-from tests.fault_proxy import CutShort, FaultProxy, Raw, Reset, Status
+from tests.fault_proxy import CutShort, Fault, FaultProxy, Raw, Reset, Status
 from tests.live import Live
 
 SEEDS = range(32)
@@ -96,7 +96,7 @@ def client(host: str, token: str) -> Iterator[DatasourcesApi]:
 
 def break_a_connection(proxy: FaultProxy, chance: random.Random) -> None:
     """Have the proxy break off one of the next requests, before or after the server has treated it."""
-    broken = [Reset(chance.randrange(200)), CutShort(chance.randrange(100)), Raw(b""), Status(503)]
+    broken: list[Fault] = [Reset(chance.randrange(200)), CutShort(chance.randrange(100)), Raw(b""), Status(503)]
     proxy.faults.clear()
     proxy.faults.extend(None for _ in range(chance.randrange(7)))
     proxy.faults.append(chance.choice(broken))

@@ -35,15 +35,6 @@ def threads() -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.name.startswith("swagger_client")]
 
 
-@pytest.fixture(autouse=True)
-def _no_thread_is_left() -> Iterator[None]:
-    yield
-    deadline = time.monotonic() + 5
-    while threads() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert threads() == []
-
-
 @pytest.fixture
 def impatient(server: Scripted) -> Iterator[DatasourcesApi]:
     """An API of the scripted server whose client retries nothing."""

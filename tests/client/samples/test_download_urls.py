@@ -1,0 +1,150 @@
+"""Read URLs that have expired are listed again, and their downloads go on."""
+
+from __future__ import annotations
+
+import pickle
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import urllib3
+
+import swagger_client
+from swagger_client.api.datasources_api import DatasourcesApi
+from swagger_client.model.datasource_raw_samples_data_row import DatasourceRawSamplesDataRow as Row
+from swagger_client.samples import DownloadError, download, iter_samples
+from tests.client.samples.conftest import put
+from tests.client.samples.stores import CONTENT, after, reason, row, tree
+from tests.client.server import DATASET, Answer, Request, Scripted, failure
+from tests.live import Live
+from tests.live import running as running_server
+
+
+@contextmanager
+def client_of(live: Live) -> Iterator[DatasourcesApi]:
+    configuration = swagger_client.Configuration(host=live.url, api_key={"ApiKeyAuth": live.token})
+    with swagger_client.ApiClient(configuration) as api_client:
+        yield DatasourcesApi(api_client)
+
+
+@pytest.fixture
+def short(live: Live, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """A server of the same folder whose read URLs live for a second."""
+    settings = {"local_root": live.environ["HEADWATER_LOCAL_ROOT"], "read_url_ttl": "1", "page_size": "7"}
+    with running_server(tmp_path_factory.mktemp("short"), **settings) as server:
+        yield server
+
+
+def test_samples_are_listed_again_by_their_page(short: Live, bucket: Path, tmp_path: Path) -> None:
+    names = [put(bucket, f"{number:02}.png", b"%d" % number) for number in range(40)]
+    dataset = short.configured({"type": "LOCAL", "fullPath": bucket.name})
+    with client_of(short) as api:
+        rows = list(iter_samples(api, dataset))
+        put(bucket, "00a.png")  # what stands behind it is pushed on
+        time.sleep(1.1)
+        assert urllib3.request("GET", rows[0].read_url).status == 403
+        done = download(rows, tmp_path, workers=2)
+    assert done.files == 40
+    assert tree(tmp_path) == names
+    for number, name in enumerate(names):
+        assert (tmp_path / name).read_bytes() == b"%d" % number
+
+
+def test_rows_of_elsewhere_need_to_know_the_dataset(short: Live, bucket: Path, tmp_path: Path) -> None:
+    names = [put(bucket, f"{number:02}.png") for number in range(20)]
+    dataset = short.configured({"type": "LOCAL", "fullPath": bucket.name})
+    with client_of(short) as api:
+        kept = pickle.loads(pickle.dumps(list(iter_samples(api, dataset))))
+        time.sleep(1.1)
+        with pytest.raises(DownloadError, match="api and dataset_id"):
+            download(kept, tmp_path / "without")
+        assert download(reversed(kept), tmp_path / "with", api=api, dataset_id=dataset).files == 20
+    assert tree(tmp_path / "with") == names
+    assert tree(tmp_path / "without") == []
+
+
+@pytest.mark.parametrize("given", [{"api": object()}, {"dataset_id": DATASET}])
+def test_one_without_the_other(tmp_path: Path, given: Any) -> None:
+    with pytest.raises(swagger_client.ApiTypeError, match="belong together"):
+        download([], tmp_path, **given)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_a_function_of_ones_own(store: Scripted, tmp_path: Path, status: int) -> None:
+    asked = []
+
+    def renew(which: Row, refused: str) -> str:
+        asked.append((which.file_name, refused))
+        return f"{store.url}/new"
+
+    store.answer = lambda request: Answer(body=b"x") if request.path == "/new" else Answer(status)
+    assert download([row(store)], tmp_path, renew=renew).files == 1
+    assert asked == [("a.png", row(store).read_url)]
+
+
+def test_one_that_expires_on_the_way(store: Scripted, tmp_path: Path) -> None:
+    good = after(Answer(cut=300_000))
+
+    def answer(request: Request) -> Answer:
+        return Answer(403) if request.path == "/a.png" and len(store.requests) > 1 else good(request)
+
+    store.answer = answer
+    done = download([row(store)], tmp_path, renew=lambda *_: f"{store.url}/new", pause=0)
+    assert done.bytes == len(CONTENT)
+    assert (tmp_path / "a.png").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("fresh", [None, "same", "new"])
+def test_one_that_stays_refused(store: Scripted, tmp_path: Path, fresh: str | None) -> None:
+    store.script(Answer(403))
+    urls = {None: lambda *_: None, "same": lambda _, url: url, "new": lambda _, url: url + "0"}
+    with pytest.raises(DownloadError, match=r"refuses the URL of 'a\.png' with 403") as caught:
+        download([row(store)], tmp_path, renew=urls[fresh])
+    assert len(store.requests) == (3 if fresh == "new" else 1)
+    assert "secret-of-a-url" not in str(caught.value)
+
+
+def test_one_that_is_no_longer_listed_costs_two_listings(
+    api: DatasourcesApi, server: Scripted, store: Scripted, tmp_path: Path
+) -> None:
+    def listing(request: Request) -> Answer:
+        number = int(dict(request.query).get("cursor", "0")) + 1
+        return Answer(json={"hasMore": number < 5, "cursor": str(number), "data": []})
+
+    server.answer = listing
+    store.script(Answer(403))
+    with pytest.raises(DownloadError, match="refuses the URL"):
+        download([row(store)], tmp_path, api=api, dataset_id=DATASET)
+    assert len(server.requests) <= 10
+
+
+def test_samples_that_are_no_longer_where_they_were_cost_some_pages(
+    api: DatasourcesApi, server: Scripted, store: Scripted, tmp_path: Path
+) -> None:
+    def listing(request: Request) -> Answer:
+        number = int(dict(request.query).get("cursor", "0")) + 1
+        data = [{"fileName": "a.png", "readUrl": f"{store.url}/a"}] if len(server.requests) == 1 else []
+        return Answer(json={"hasMore": True, "cursor": str(number), "data": data})
+
+    server.answer = listing
+    store.script(Answer(403))
+    rows = iter_samples(api, DATASET)
+    first = next(rows)
+    rows.close()  # type: ignore[attr-defined]
+    before = len(server.requests)
+    with pytest.raises(DownloadError, match="refuses the URL"):
+        download([first], tmp_path)
+    assert len(server.requests) - before == 10
+
+
+def test_a_server_that_does_not_list_is_the_files_error(
+    api: DatasourcesApi, server: Scripted, store: Scripted, tmp_path: Path
+) -> None:
+    server.script(failure(404, "DATASET_UNKNOWN", "There is no such dataset."))
+    store.script(Answer(403))
+    with pytest.raises(DownloadError, match="There is no such dataset") as caught:
+        download([row(store)], tmp_path, api=api, dataset_id=DATASET)
+    assert isinstance(reason(caught), swagger_client.NotFoundException)

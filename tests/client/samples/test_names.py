@@ -1,0 +1,221 @@
+"""From a sample's name to a path: exactly the name, strictly inside the folder, or not at all."""
+
+from __future__ import annotations
+
+import ntpath
+import os
+import posixpath
+import unicodedata
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from swagger_client.exceptions import ApiValueError
+from swagger_client.samples.names import UnusableName, parts_of, shown, temporary
+from swagger_client.samples.twins import SameToTheFileSystem, Twins
+
+HOSTILE = [
+    "",
+    "/",
+    ".",
+    "..",
+    "../a",
+    "a/../../b",
+    "a/..",
+    "a/.",
+    "./a",
+    "/etc/passwd",
+    "//server/share/a",
+    "a//b",
+    "a/",
+    "a\0b",
+    "\0",
+    "a/\ud800.png",
+    "x" * 256,
+    "ä" * 256,
+    "a/" + "x" * 256 + "/b",
+    ".headwater-" + "0" * 32 + ".part",
+    "a/.HEADWATER-" + "A" * 32 + ".PART",
+    ".headwater-" + "0" * 32 + ".part/a",
+]
+ON_WINDOWS = [
+    "C:/a",
+    "C:a",
+    "C:\\a",
+    "\\a",
+    "..\\a",
+    "a\\..\\..\\b",
+    "\\\\server\\share\\a",
+    "a:stream",
+    "a.png::$DATA",
+    "NUL",
+    "nul.png",
+    "a/con",
+    "COM1.tar.gz",
+    "lpt¹",
+    "CONIN$",
+    "aux .png",
+    "PRN.",
+    "a.",
+    "a ",
+    "a. /b",
+    "... ",
+    "a?",
+    "a*",
+    "a|b",
+    "<a>",
+    'a"',
+    "a\nb",
+    "a\x1fb",
+]
+FINE = [
+    "a",
+    "a/b.png",
+    "..a",
+    "a..",
+    "...",
+    "-rf",
+    "~",
+    "$HOME",
+    "%2e%2e/a",
+    "a b",
+    "ü/日本.png",
+    "e\u0301",
+    "\u00e9",
+    "x" * 255,
+]
+
+hostile_text = st.one_of(
+    st.text(),
+    st.sampled_from(HOSTILE + ON_WINDOWS + FINE),
+    st.lists(
+        st.sampled_from(
+            ["..", ".", "", "a", "A", "b", "C:", "\\", "..\\", "\0", "nul", "é", "e\u0301", "x" * 255, " ", "."]
+        ),
+        max_size=6,
+    ).map("/".join),
+)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("windows", [False, True])
+def test_names_that_no_file_can_have(name: str, windows: bool) -> None:
+    with pytest.raises(UnusableName) as caught:
+        parts_of(name, windows)
+    text = str(caught.value)
+    assert text.isascii()
+    assert text.isprintable()
+    assert isinstance(caught.value, ApiValueError)
+
+
+@pytest.mark.parametrize("name", ON_WINDOWS)
+def test_names_that_windows_takes_for_something_else(name: str) -> None:
+    with pytest.raises(UnusableName):
+        parts_of(name, windows=True)
+    if name.strip(". ") or name == "... ":
+        assert "/".join(parts_of(name, windows=False)) == name
+
+
+@pytest.mark.parametrize("name", FINE)
+def test_names_that_are_only_odd(name: str) -> None:
+    assert "/".join(parts_of(name, windows=False)) == name
+
+
+@given(hostile_text)
+@example("a/b")
+def test_a_path_is_strictly_inside(name: str) -> None:
+    """By the rules of the system's own path functions, whichever the system."""
+    for windows, rules, folder in ((False, posixpath, "/folder"), (True, ntpath, "C:\\folder")):
+        try:
+            parts = parts_of(name, windows)
+        except UnusableName:
+            continue
+        path = rules.normpath(rules.join(folder, *parts))
+        assert path.startswith(folder + rules.sep)
+        assert path[len(folder) + 1 :].split(rules.sep) == list(parts), "nothing was dropped or resolved"
+        assert rules.splitdrive(path)[0] == rules.splitdrive(folder)[0]
+
+
+@given(hostile_text, hostile_text)
+def test_two_names_never_become_one_path(first: str, second: str) -> None:
+    for windows in (False, True):
+        try:
+            paths = parts_of(first, windows), parts_of(second, windows)
+        except UnusableName:
+            continue
+        assert (paths[0] == paths[1]) == (first == second)
+
+
+@given(st.text(), st.text(), st.integers(min_value=0))
+def test_temporary_names_are_no_samples_names(name: str, etag: str, size: int) -> None:
+    made = temporary(name, etag, size)
+    assert len(made) < 64
+    with pytest.raises(UnusableName, match="not whole yet"):
+        parts_of(made)
+
+
+def test_versions_and_names_have_temporary_names_of_their_own() -> None:
+    versions = [("a", "", 0), ("a", '"1"', 5), ("a", '"1"', 6), ("a", '"2"', 5), ("b", '"1"', 5)]
+    assert len({temporary(*version) for version in versions}) == len(versions)
+
+
+@given(st.text())
+def test_a_name_in_an_error_does_nothing_to_a_terminal(name: str) -> None:
+    assert shown(name).isascii()
+    assert shown(name).isprintable()
+    assert len(shown(name)) < 210
+
+
+class TestTwins:
+    """Names that the file system does not tell apart. Linux has none at hand that is so, so it is said to be."""
+
+    @pytest.mark.parametrize(
+        ("first", "second"),
+        [
+            ("a.png", "A.png"),
+            ("caf\u00e9.png", "cafe\u0301.png"),
+            ("CAF\u00c9", "cafe\u0301"),
+            ("a/b", "A/b"),
+            ("a/b", "A/c"),
+            ("a/B", "a/b"),
+        ],
+    )
+    def test_the_second_is_refused(self, tmp_path: Path, first: str, second: str) -> None:
+        twins = Twins(tmp_path, folds=True)
+        twins.claim(tuple(first.split("/")))
+        twins.claim(tuple(first.split("/")))
+        with pytest.raises(SameToTheFileSystem) as caught:
+            twins.claim(tuple(second.split("/")))
+        assert str(caught.value).isascii()
+        twins.claim(("other",))
+
+    def test_the_second_is_refused_by_a_later_run(self, tmp_path: Path) -> None:
+        (tmp_path / "A").mkdir()
+        (tmp_path / "A" / "b.png").touch()
+        for parts in (("a", "b.png"), ("a", "c.png"), ("A", "B.png")):
+            with pytest.raises(SameToTheFileSystem):
+                Twins(tmp_path, folds=True).claim(parts)
+        Twins(tmp_path, folds=True).claim(("A", "b.png"))
+        Twins(tmp_path, folds=True).claim(("A", "c.png"))
+
+    def test_a_file_system_may_take_accents_apart(self, tmp_path: Path) -> None:
+        """As the older one of macOS does: a name comes back other than it was given."""
+        (tmp_path / unicodedata.normalize("NFD", "é")).touch()
+        twins = Twins(tmp_path, folds=True)
+        twins.claim(("é",))
+        with pytest.raises(SameToTheFileSystem):
+            twins.claim((unicodedata.normalize("NFD", "é"),))
+
+    def test_whether_it_is_such_a_file_system_is_found_out(self, tmp_path: Path) -> None:
+        (tmp_path / "x").touch()
+        same = os.path.lexists(tmp_path / "X")
+        twins = Twins(tmp_path)
+        twins.claim(("a",))
+        if same:
+            with pytest.raises(SameToTheFileSystem):
+                twins.claim(("A",))
+        else:
+            twins.claim(("A",))
+        assert [entry.name for entry in tmp_path.iterdir()] == ["x"]

@@ -1,0 +1,99 @@
+"""The line on a terminal: a real one, of the kind that terminal programs make."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from swagger_client.samples import DownloadError, download
+from swagger_client.samples.progress import Progress
+from tests.client.samples.stores import row
+from tests.client.server import Answer, Scripted
+
+pty = pytest.importorskip("pty")
+
+
+class Terminal:
+    """A terminal that is stderr for the length of a block."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, columns: int = 100) -> None:
+        self._patch = monkeypatch
+        self._columns = columns
+        self._data = b""
+
+    def __enter__(self) -> Terminal:
+        self._ours, theirs = pty.openpty()
+        self._stream = os.fdopen(theirs, "w")
+        self._patch.setattr(sys, "stderr", self._stream)
+        self._patch.setenv("COLUMNS", str(self._columns))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._patch.undo()
+        self._stream.close()
+        try:
+            while block := os.read(self._ours, 65536):
+                self._data += block
+        except OSError:  # how the end of it looks
+            pass
+        os.close(self._ours)
+
+    @property
+    def lines(self) -> list[str]:
+        """What was written, each state of the line as one."""
+        return [line.rstrip() for line in re.split(r"[\r\n]+", self._data.decode()) if line.strip()]
+
+
+def test_a_bar_where_the_number_is_known(store: Scripted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.answer = lambda request: Answer(404) if "bad" in request.path else Answer(body=b"x" * 1000, delay=0.1)
+    (tmp_path / "1.png").write_bytes(b"x" * 1000)
+    rows = [row(store, f"{number}.png", "/bad" if number == 2 else "/good") for number in range(10)]
+    with Terminal(monkeypatch) as terminal, pytest.raises(DownloadError):
+        download(rows, tmp_path, workers=2)
+    first, *_, last = terminal.lines
+    assert re.match(r"\[#*\.+\] \d of 10 files", first)
+    assert last.startswith("[########################] 10 of 10 files  8.0 kB  ")
+    assert last.endswith("/s  1 skipped  1 failed")
+
+
+def test_a_count_where_it_is_not(store: Scripted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.script(Answer(body=b"x" * 1_500_000))
+    with Terminal(monkeypatch) as terminal:
+        download((row(store, f"{number}.png") for number in range(2)), tmp_path)
+    assert terminal.lines[-1].startswith("2 files  3.0 MB  ")
+
+
+def test_off(store: Scripted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.script(Answer(body=b"x", delay=0.3))
+    with Terminal(monkeypatch) as terminal:
+        download([row(store)], tmp_path, progress=False)
+    assert terminal.lines == []
+
+
+def test_a_narrow_terminal_has_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Terminal(monkeypatch, 20) as terminal, Progress(True, 5) as progress:
+        progress.done(files=5)
+    assert terminal.lines == ["[##################"]
+
+
+def test_a_terminal_that_goes_away_ends_nothing(
+    store: Scripted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, theirs = pty.openpty()
+    with os.fdopen(theirs, "w") as stream:
+        monkeypatch.setattr(sys, "stderr", stream)
+        os.close(ours)
+        store.script(Answer(body=b"x", delay=0.5))
+        assert download([row(store)], tmp_path).files == 1
+        monkeypatch.undo()
+
+
+def test_no_stderr_at_all(store: Scripted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in programs without a console on Windows."""
+    monkeypatch.setattr(sys, "stderr", None)
+    store.script(Answer(body=b"x"))
+    assert download([row(store)], tmp_path).files == 1
