@@ -196,7 +196,7 @@ class OpenApiModel(metaclass=ModelType):
     `_path_to_item`, `_configuration` (see `Terms`) and `_visited_composed_classes`, which has no effect.
     """
 
-    # A dict of the members that the table does not name, or None; the terms, where they are not the usual ones.
+    # A dict of the members that the table does not name, or None; the terms, empty in rows that a server sent.
     __slots__ = ("_further", "_terms")
 
     openapi_types = _Table()
@@ -240,8 +240,7 @@ class OpenApiModel(metaclass=ModelType):
     def _fill(self, args: Sequence[Any], kwargs: Mapping[str, Any], terms: Terms) -> None:
         cls = type(self)
         self._leave_empty()
-        if terms is not USUAL:
-            _put_terms(self, terms)
+        _put_terms(self, terms)
         if terms.spec_property_naming:
             lines = cls._by_wire
             kwargs = {lines[name].name if name in lines else name: value for name, value in kwargs.items()}
@@ -378,7 +377,7 @@ _read_terms = OpenApiModel.__dict__["_terms"].__get__
 
 
 def terms_of(model: OpenApiModel) -> Terms:
-    """The terms of a model; its slot is empty where they are the usual ones."""
+    """The terms of a model; its slot may be empty where they are the usual ones."""
     try:
         terms: Terms = _read_terms(model)
     except AttributeError:
@@ -569,6 +568,9 @@ def _received(kind: Any, value: Any, path: Path, check: bool = True) -> Any:
         if not isinstance(value, list):
             raise wrong_type(value, list, path)
         item = tuple(kind) if isinstance(kind, list) else kind.__args__[0]
+        if isinstance(item, type) and issubclass(item, OpenApiModel):  # a page has very many rows
+            read = item._from_server
+            return [read(each, (*path, index), check) for index, each in enumerate(value)]
         return [_received(item, each, (*path, index), check) for index, each in enumerate(value)]
     if isinstance(kind, dict):
         if not isinstance(value, dict):
