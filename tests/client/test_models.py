@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import copy
 import datetime
+import inspect
 import pickle
 import pprint
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -274,3 +276,55 @@ def test_what_older_programs_give_by_position() -> None:
     assert DatasourceConfigVerifyData(True, True, False, True).can_overwrite is True
     error = ApiErrorResponse(ApiErrorCode("NOT_FOUND"), "nothing here", "request-1")
     assert error.to_dict() == {"code": "NOT_FOUND", "message": "nothing here", "request_id": "request-1"}
+
+
+def test_the_keywords_of_generated_constructors() -> None:
+    configuration = swagger_client.Configuration(disabled_client_side_validations="minimum")
+    unchecked: Any = DatasourceRawSamplesDataRow(5, None, _check_type=False)
+    unchecked.file_name = 7
+    assert unchecked.to_dict() == {"file_name": 7, "read_url": None}
+    assert DatasourceRawSamplesDataRow(fileName="a.jpg", readUrl="http://a", _spec_property_naming=True) == ROW
+    request: Any = DatasourceProcessedUntilTimestampRequest(5, _configuration=configuration)
+    assert request.processed_until_timestamp == Timestamp(5)
+    request.processed_until_timestamp = -7
+    assert request.processed_until_timestamp.value == -7, "the rule is disabled"
+    with pytest.raises(ApiValueError):
+        DatasourceProcessedUntilTimestampRequest(-7, _configuration=swagger_client.Configuration())
+    with pytest.raises(ApiTypeError, match=r"\['x'\]\[3\]\['file_name'\]"):
+        DatasourceRawSamplesDataRow(5, "b", _path_to_item=["x", 3])
+
+
+def test_a_member_of_an_answer_takes_what_its_model_is_made_of() -> None:
+    answer = from_server(models.DatasourceProcessedUntilTimestampResponse, {"processedUntilTimestamp": 5})
+    answer.processed_until_timestamp = 7
+    assert answer.processed_until_timestamp == Timestamp(7)
+    with pytest.raises(ApiTypeError):
+        answer.processed_until_timestamp = "7"
+
+
+def test_an_unchecked_answer_stays_as_json_has_it() -> None:
+    page = from_server(DatasourceRawSamplesData, {"hasMore": 1, "cursor": None, "data": [{"fileName": 5}]}, False)
+    assert (page.has_more, page.cursor, page.data) == (1, None, [{"fileName": 5}])
+    with pytest.raises(ApiTypeError, match="lacks data"):
+        from_server(DatasourceRawSamplesData, {"hasMore": 1, "cursor": None}, False)
+
+
+def test_the_tables_and_the_signature_of_a_model() -> None:
+    assert DatasourceRawSamplesData.attribute_map == {"has_more": "hasMore", "cursor": "cursor", "data": "data"}
+    assert DatasourceRawSamplesData.openapi_types["data"] == ([DatasourceRawSamplesDataRow],)
+    assert Timestamp(5).validations == {("value",): {"inclusive_minimum": 0}}
+    assert DatasourceConfigLOCAL.discriminator is None
+    assert DatasourceConfig.discriminator["type"]["S3"] is DatasourceConfigS3
+    names = list(inspect.signature(DatasourceConfigVerifyData).parameters)
+    assert names == ["can_read", "can_write", "can_list", "can_overwrite", "errors", "further_members"]
+
+
+@pytest.mark.parametrize("kind", ["Azure", "GCS", "LIGHTLY", "LOCAL", "S3"])
+def test_the_parts_of_the_kinds_of_storage(kind: str) -> None:
+    name = f"DatasourceConfig{kind}AllOf"
+    part = getattr(models, name)
+    assert part is getattr(import_module(f"swagger_client.model.datasource_config_{kind.lower()}_all_of"), name)
+    assert "id" not in part.attribute_map
+    assert part("a", **dict.fromkeys(list(part._required)[1:], "us-east-1")).full_path == "a"
+    with pytest.raises(AttributeError, match="Nothing"):
+        _ = models.Nothing

@@ -281,3 +281,49 @@ def test_a_config_made_from_an_answer_can_be_put_back(api: DatasourcesApi, serve
     config.full_path = "cameras/front"
     api.update_datasource_by_dataset_id(DATASET, config)
     assert server.requests[1].json == {"type": "LOCAL", "fullPath": "cameras/front", "purpose": "INPUT_OUTPUT"}
+
+
+def test_parameters_go_unchecked_where_the_call_says_so(api: DatasourcesApi, server: Scripted) -> None:
+    server.script(PAGE, Answer())
+    unchecked: Any = {"_check_input_type": False}
+    list_: Any = api.get_list_of_raw_samples_from_datasource_by_dataset_id
+    list_("any/id", _from="yesterday", cursor=7, **unchecked)
+    api.update_datasource_by_dataset_id(DATASET, {"type": "FTP", "nothing": None}, **unchecked)
+    listed, put = server.requests
+    assert listed.path == "/v1/datasets/any%2Fid/datasource/list"
+    assert listed.query == [("from", "yesterday"), ("cursor", "7"), ("token", TOKEN)]
+    assert put.json == {"type": "FTP", "nothing": None}
+    with pytest.raises(swagger_client.ApiValueError, match="dataset_id"):
+        list_(None, **unchecked)
+
+
+def test_a_datasource_may_be_a_dict_of_names_in_json(api: DatasourcesApi, server: Scripted) -> None:
+    server.script(Answer())
+    config = {"type": "S3", "fullPath": "b", "s3Region": "eu-central-1", "s3AccessKeyId": "i", "s3SecretAccessKey": "k"}
+    api.update_datasource_by_dataset_id(DATASET, config, _spec_property_naming=True, _content_type="application/x+json")
+    assert server.request.json == config
+    assert server.request.headers["Content-Type"] == "application/x+json"
+
+
+def test_a_call_an_operation_or_a_configuration_choose_among_servers(server: Scripted) -> None:
+    class Servers(swagger_client.Configuration):
+        def get_host_settings(self) -> Any:
+            area = {"default_value": "one", "enum_values": ["one", "two"]}
+            return [{"url": server.url}, {"url": server.url + "/{area}", "variables": {"area": area}}]
+
+    server.script(WATERMARK)
+    name = "get_datasource_processed_until_timestamp_by_dataset_id"
+    configuration = Servers(server_index=0, server_variables={"area": "two"})
+    with swagger_client.ApiClient(configuration) as api_client:
+        call = DatasourcesApi(api_client).get_datasource_processed_until_timestamp_by_dataset_id
+        call(DATASET)
+        call(DATASET, _host_index=1)
+        configuration.server_operation_index = {name: 1}
+        configuration.server_operation_variables = {name: {"area": "one"}}
+        call(DATASET)
+        configuration.server_operation_variables = {name: {"area": "three"}}
+        with pytest.raises(ValueError, match="three"):
+            call(DATASET)
+        with pytest.raises(ValueError, match="Invalid index 2"):
+            call(DATASET, _host_index=2)
+    assert [sent.path.partition("/v1")[0] for sent in server.requests] == ["", "/two", "/one"]
