@@ -1,0 +1,1 @@
+"""As much of PyTorch as the recipe needs."""
