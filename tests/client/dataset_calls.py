@@ -1,17 +1,17 @@
-"""A program that uses a client's DatasetsApi and writes down what came of it: `python dataset_calls.py URL TOKEN`.
+"""A program that uses a client's DatasetsApi: `python -m tests.client.dataset_calls URL TOKEN FOREIGN-DATASET`.
 
-It is run with the generated client and with ours, so it may only use what the generated client's documents show, and
-stands alone: it must not import anything of this project.
+It is run with the generated client and with ours; see `outcomes`.
 """
 
-import json
 import sys
+from functools import partial
 from typing import Any
 
 import swagger_client
-from swagger_client import exceptions, models
+from swagger_client import models
 from swagger_client.api.datasets_api import DatasetsApi
 from swagger_client.api.datasources_api import DatasourcesApi
+from tests.client.outcomes import Steps
 
 # Evaluated in this order. What a step that has a name gives is there for those after it, beside the names of `models`
 # and `api`, `sources`, `client`, `absent` and `foreign`.
@@ -153,39 +153,23 @@ STEPS = [
 ]
 
 
-def _shown(value: Any) -> Any:
-    if hasattr(value, "to_str"):
-        return {"class": type(value).__name__, "text": value.to_str()}
-    if isinstance(value, (list, tuple)):
-        return [_shown(each) for each in value]
-    return value
-
-
-def _outcome(expression: str, names: dict[str, Any], keep: str) -> dict[str, Any]:
-    """What an expression gives, or the documented class of its error and what that carries."""
-    try:
-        value = eval(expression, {}, names)
-    except exceptions.ApiException as error:
-        return {"error": type(error).__name__, "status": error.status, "reason": error.reason, "body": error.body}
-    except Exception as error:
-        return {"error": next(kind.__name__ for kind in type(error).__mro__ if kind in _DOCUMENTED)}
-    if keep:
-        names[keep] = value
-    return {"value": _shown(value)}
-
-
-_DOCUMENTED = [exceptions.ApiTypeError, exceptions.ApiValueError, exceptions.ApiAttributeError, exceptions.ApiKeyError]
-_DOCUMENTED += [exceptions.OpenApiException, TypeError, Exception]
-
-
 def main(url: str, token: str, foreign: str) -> None:
     configuration = swagger_client.Configuration(host=url, api_key={"ApiKeyAuth": token}, access_token=token)
-    with swagger_client.ApiClient(configuration) as client:
-        names: dict[str, Any] = {**vars(models), "client": client, "absent": "0" * 24, "foreign": foreign}
-        names.update(api=DatasetsApi(client), sources=DatasourcesApi(client))
-        for number, (keep, expression) in enumerate(STEPS):
-            client.set_default_header("X-Expression", str(number))
-            print(json.dumps(_outcome(expression, names, keep)))
+    steps = Steps()
+    client = swagger_client.ApiClient(configuration)
+    names: dict[str, Any] = {name: getattr(models, name) for name in dir(models)}
+    names |= {"api": DatasetsApi(client), "sources": DatasourcesApi(client), "client": client}
+    names |= {"absent": "0" * 24, "foreign": foreign}
+
+    def evaluated(keep: str, expression: str) -> Any:
+        client.set_default_header("X-Step", str(steps.number))
+        value = eval(expression, {}, names)
+        if keep:
+            names[keep] = value
+        return value
+
+    with client:
+        steps.run((f"{number} {step[1]}", partial(evaluated, *step)) for number, step in enumerate(STEPS))
 
 
 if __name__ == "__main__":
