@@ -112,6 +112,16 @@ class Live:
         assert (answer.status, answer.body) == (200, b""), answer.body
         return dataset
 
+    def verify(self, config: Mapping[str, Any]) -> tuple[dict[str, bool], dict[str, str]]:
+        """Verify a new dataset with this datasource: the four flags, and why those are false that are."""
+        answer = self.call("GET", self.datasource(self.configured(config), "verify"))
+        assert answer.status == 200, answer.body
+        found = answer.json
+        errors = found.pop("errors", {})
+        assert set(found) == {"canRead", "canWrite", "canList", "canOverwrite"}
+        assert not any(found[flag] for flag in errors)
+        return found, errors
+
     def pages(self, dataset: str, **window: int) -> Iterator[dict[str, Any]]:
         """All pages of a listing."""
         query: dict[str, Any] = {name.rstrip("_"): value for name, value in window.items()}

@@ -17,16 +17,6 @@ from tests.servers import KEY_ID, SECRET, free_port, rclone_s3
 FLAGS = ("canRead", "canWrite", "canList", "canOverwrite")
 
 
-def _verify(live: Live, config: dict[str, Any]) -> tuple[dict[str, bool], dict[str, str]]:
-    answer = live.call("GET", live.datasource(live.configured(config), "verify"))
-    assert answer.status == 200, answer.body
-    found = answer.json
-    errors = found.pop("errors", {})
-    assert set(found) == set(FLAGS)
-    assert not any(found[flag] for flag in errors)
-    return found, errors
-
-
 def _local(bucket: Path, **more: str) -> dict[str, Any]:
     return {"type": "LOCAL", "fullPath": bucket.name, **more}
 
@@ -54,7 +44,7 @@ def _obs(endpoint: str, **more: str) -> dict[str, Any]:
 def test_a_folder_where_all_works_is_left_as_it_was(live: Live, bucket: Path, empty: bool) -> None:
     if not empty:
         (bucket / "a.png").write_bytes(b"")
-    assert _verify(live, _local(bucket)) == (dict.fromkeys(FLAGS, True), {})
+    assert live.verify(_local(bucket)) == (dict.fromkeys(FLAGS, True), {})
     assert [path.name for path in bucket.rglob("*")] == ([] if empty else ["a.png"])
 
 
@@ -63,13 +53,13 @@ def test_input_is_never_written_to(live: Live, bucket: Path, empty: bool) -> Non
     if not empty:
         (bucket / "a.png").write_bytes(b"x")
     before = bucket.stat().st_mtime_ns
-    found, errors = _verify(live, _local(bucket, purpose="INPUT"))
+    found, errors = live.verify(_local(bucket, purpose="INPUT"))
     assert (found, errors) == ({**dict.fromkeys(FLAGS, False), "canRead": True, "canList": True}, {})
     assert bucket.stat().st_mtime_ns == before
 
 
 def test_a_folder_that_is_not_there(live: Live) -> None:
-    found, errors = _verify(live, {"type": "LOCAL", "fullPath": "no/such/folder"})
+    found, errors = live.verify({"type": "LOCAL", "fullPath": "no/such/folder"})
     assert not any(found.values())
     assert set(errors) == set(FLAGS)
     assert all("no/such/folder" in text for text in errors.values())
@@ -92,7 +82,7 @@ def test_a_read_only_folder(tmp_path: Path) -> None:
     live = start(environ, tmp_path, prefix=drop)
     try:
         live.token = live.headwater("token", "create", "--user", "ada")
-        found, errors = _verify(live, {"type": "LOCAL", "fullPath": ""})
+        found, errors = live.verify({"type": "LOCAL", "fullPath": ""})
         assert found == {"canRead": True, "canList": True, "canWrite": False, "canOverwrite": False}
         assert set(errors) == {"canWrite", "canOverwrite"}
         assert "permission" in errors["canWrite"]
@@ -105,7 +95,7 @@ def test_a_bucket_where_all_works(live: Live, rclone: tuple[str, Path]) -> None:
     url, folder = rclone
     (folder / "data").mkdir(exist_ok=True)
     (folder / "data" / "a.png").write_bytes(b"pixels")
-    assert _verify(live, _obs(url)) == (dict.fromkeys(FLAGS, True), {})
+    assert live.verify(_obs(url)) == (dict.fromkeys(FLAGS, True), {})
     assert [path.name for path in folder.rglob("*") if path.is_file()] == ["a.png"]
     dataset = live.configured(_obs(url))
     (page,) = live.pages(dataset)
@@ -116,7 +106,7 @@ def test_a_bucket_where_all_works(live: Live, rclone: tuple[str, Path]) -> None:
 
 def test_a_wrong_secret(live: Live, rclone: tuple[str, Path]) -> None:
     config = _obs(rclone[0], obsSecretAccessKey="another-secret-access-key")
-    found, errors = _verify(live, config)
+    found, errors = live.verify(config)
     assert not any(found.values())
     assert set(errors) == set(FLAGS)
     assert "obsSecretAccessKey" in errors["canList"]
@@ -127,7 +117,7 @@ def test_a_wrong_secret(live: Live, rclone: tuple[str, Path]) -> None:
 
 def test_a_bucket_that_is_not_there(live: Live, rclone: tuple[str, Path]) -> None:
     config = _obs(rclone[0], fullPath="absent/data")
-    found, errors = _verify(live, config)
+    found, errors = live.verify(config)
     assert not any(found.values())
     assert set(errors) == set(FLAGS)
     listed = live.call("GET", live.datasource(live.configured(config), "list"))
@@ -137,7 +127,7 @@ def test_a_bucket_that_is_not_there(live: Live, rclone: tuple[str, Path]) -> Non
 def test_nobody_answers(live: Live) -> None:
     config = _obs(f"http://127.0.0.1:{free_port()}")
     began = time.monotonic()
-    found, errors = _verify(live, config)
+    found, errors = live.verify(config)
     assert time.monotonic() - began < 15
     assert not any(found.values())
     assert set(errors) == set(FLAGS)
@@ -149,7 +139,7 @@ def test_nobody_answers(live: Live) -> None:
 @pytest.mark.parametrize("endpoint", ["http://169.254.169.254", "http://10.1.2.3:9000", "http://[::1]:9000"])
 def test_an_endpoint_that_may_not_be_contacted(live: Live, endpoint: str) -> None:
     """PUT stores it, as form alone is checked; loopback IPv4 is all that this server allows."""
-    found, errors = _verify(live, _obs(endpoint))
+    found, errors = live.verify(_obs(endpoint))
     assert not any(found.values())
     assert "HEADWATER_ALLOWED_ENDPOINTS" in errors["canList"] or "never" in errors["canList"]
     listed = live.call("GET", live.datasource(live.configured(_obs(endpoint)), "list"))
@@ -168,12 +158,12 @@ def test_s3_at_the_operators_own_endpoint_needs_no_egress_entry(tmp_path: Path, 
         "s3SecretAccessKey": SECRET,
     }
     with running(tmp_path, s3_endpoint=url, read_url_ttl="60") as live:
-        assert _verify(live, config) == (dict.fromkeys(FLAGS, True), {})
+        assert live.verify(config) == (dict.fromkeys(FLAGS, True), {})
         (page,) = live.pages(live.configured(config))
         (row,) = page["data"]
         assert row["fileName"] == "a b+c%41.png"
         assert "X-Amz-Expires=60&" in row["readUrl"]
         assert fetch(row["readUrl"]).body == b"pixels"
-        found, errors = _verify(live, _obs(url))
+        found, errors = live.verify(_obs(url))
         assert not any(found.values()), "the same address as a user's endpoint is refused"
         assert "HEADWATER_ALLOWED_ENDPOINTS" in errors["canList"]

@@ -47,22 +47,12 @@ def config(gcs: GcsServer, path: str = "gs://bucket/data", **more: Any) -> dict[
     return {"type": "GCS", "fullPath": path, "gcsProjectId": "test-project", "gcsCredentials": credentials}
 
 
-def verify(live: Live, config: dict[str, Any]) -> tuple[dict[str, bool], dict[str, str]]:
-    answer = live.call("GET", live.datasource(live.configured(config), "verify"))
-    assert answer.status == 200, answer.body
-    found = answer.json
-    errors = found.pop("errors", {})
-    assert set(found) == set(FLAGS)
-    assert not any(found[flag] for flag in errors)
-    return found, errors
-
-
 def flags(*but: str) -> dict[str, bool]:
     return {flag: flag not in but for flag in FLAGS}
 
 
 def test_all_is_allowed(live: Live, gcs: GcsServer) -> None:
-    assert verify(live, config(gcs)) == (flags(), {})
+    assert live.verify(config(gcs)) == (flags(), {})
     assert list(gcs.buckets["bucket"]) == ["data/a b+c%41.png"]
     (page,) = live.pages(live.configured(config(gcs)))
     (row,) = page["data"]
@@ -84,27 +74,27 @@ def test_empty_pages_of_the_store_are_gone_on_after(live: Live, gcs: GcsServer) 
 
 def test_input_is_never_written_to(live: Live, gcs: GcsServer) -> None:
     before = len(gcs.requests)
-    assert verify(live, {**config(gcs), "purpose": "INPUT"}) == (flags("canWrite", "canOverwrite"), {})
+    assert live.verify({**config(gcs), "purpose": "INPUT"}) == (flags("canWrite", "canOverwrite"), {})
     assert {request.method for request in gcs.requests[before:]} == {"GET"}
 
 
 def test_without_the_permission_to_list(live: Live, gcs: GcsServer) -> None:
     gcs.permissions.discard("storage.objects.list")
-    found, errors = verify(live, config(gcs))
+    found, errors = live.verify(config(gcs))
     assert (found, set(errors)) == (flags("canList"), {"canList"})
     assert "Allow storage.objects.list on the bucket 'bucket'" in errors["canList"]
 
 
 def test_without_the_permission_to_get(live: Live, gcs: GcsServer) -> None:
     gcs.permissions.discard("storage.objects.get")
-    found, errors = verify(live, config(gcs))
+    found, errors = live.verify(config(gcs))
     assert (found, set(errors)) == (flags("canRead"), {"canRead"})
     assert "Allow storage.objects.get on the path 'bucket/data/*'" in errors["canRead"]
 
 
 def test_without_the_permission_to_create(live: Live, gcs: GcsServer) -> None:
     gcs.permissions.discard("storage.objects.create")
-    found, errors = verify(live, config(gcs))
+    found, errors = live.verify(config(gcs))
     assert (found, set(errors)) == (flags("canWrite", "canOverwrite"), {"canWrite", "canOverwrite"})
     assert "Allow storage.objects.create on the path 'bucket/data/*'" in errors["canWrite"]
 
@@ -113,7 +103,7 @@ def test_without_the_permission_to_delete(live: Live, gcs: GcsServer) -> None:
     """The test file stays, and the next verification meets it: creating works all the same."""
     gcs.permissions.discard("storage.objects.delete")
     for _ in range(3):
-        found, errors = verify(live, config(gcs))
+        found, errors = live.verify(config(gcs))
         assert (found, set(errors)) == (flags("canOverwrite"), {"canOverwrite"})
         assert "storage.objects.delete" in errors["canOverwrite"]
         assert TEST_FILE in gcs.buckets["bucket"]
@@ -121,7 +111,7 @@ def test_without_the_permission_to_delete(live: Live, gcs: GcsServer) -> None:
 
 def test_with_nothing_but_the_permission_to_list(live: Live, gcs: GcsServer) -> None:
     gcs.permissions = {"storage.objects.list"}
-    found, errors = verify(live, config(gcs))
+    found, errors = live.verify(config(gcs))
     assert found == flags("canRead", "canWrite", "canOverwrite")
     assert "storage.objects.get" in errors["canRead"]
     assert "storage.objects.create" in errors["canWrite"]
@@ -129,7 +119,7 @@ def test_with_nothing_but_the_permission_to_list(live: Live, gcs: GcsServer) -> 
 
 def test_a_key_of_another_account(live: Live, gcs: GcsServer) -> None:
     stranger = config(gcs, private_key=pem(rsa.generate_private_key(65537, 2048)))
-    found, errors = verify(live, stranger)
+    found, errors = live.verify(stranger)
     assert not any(found.values())
     assert set(errors) == set(FLAGS)
     assert "invalid_grant (Invalid JWT Signature). Check gcsCredentials" in errors["canList"]
@@ -139,7 +129,7 @@ def test_a_key_of_another_account(live: Live, gcs: GcsServer) -> None:
 
 @pytest.mark.parametrize("credentials", ["{}", "not JSON", '{"type": "authorized_user", "client_secret": "hush"}'])
 def test_what_is_no_key_file(live: Live, gcs: GcsServer, credentials: str) -> None:
-    found, errors = verify(live, {**config(gcs), "gcsCredentials": credentials})
+    found, errors = live.verify({**config(gcs), "gcsCredentials": credentials})
     assert not any(found.values())
     assert set(errors) == set(FLAGS)
     assert "gcsCredentials: expected the key file of a service account" in errors["canList"]
@@ -148,7 +138,7 @@ def test_what_is_no_key_file(live: Live, gcs: GcsServer, credentials: str) -> No
 
 def test_a_bucket_that_is_not_there(live: Live, gcs: GcsServer) -> None:
     absent = config(gcs, "gs://absent-bucket/data")
-    found, errors = verify(live, absent)
+    found, errors = live.verify(absent)
     assert not any(found.values())
     assert set(errors) == set(FLAGS)
     assert "no such bucket: check fullPath" in errors["canList"]
@@ -157,7 +147,7 @@ def test_a_bucket_that_is_not_there(live: Live, gcs: GcsServer) -> None:
 
 
 def test_a_token_endpoint_that_nobody_allowed(live: Live, gcs: GcsServer) -> None:
-    found, errors = verify(live, config(gcs, token_uri="https://metadata.internal/token"))
+    found, errors = live.verify(config(gcs, token_uri="https://metadata.internal/token"))
     assert not any(found.values())
     assert "HEADWATER_ALLOWED_ENDPOINTS" in errors["canList"]
 
@@ -166,7 +156,7 @@ def test_nobody_answers(gcs: GcsServer, tmp_path_factory: pytest.TempPathFactory
     nowhere = f"http://127.0.0.1:{free_port()}"
     with running(tmp_path_factory.mktemp("nowhere"), gcs_endpoint=nowhere, allowed_endpoints="127.0.0.1") as live:
         began = time.monotonic()
-        found, errors = verify(live, config(gcs))
+        found, errors = live.verify(config(gcs))
         assert time.monotonic() - began < 15
         assert not any(found.values())
         assert set(errors) == set(FLAGS)
@@ -175,7 +165,7 @@ def test_nobody_answers(gcs: GcsServer, tmp_path_factory: pytest.TempPathFactory
 
 
 def test_no_secret_reaches_the_log(live: Live, gcs: GcsServer) -> None:
-    verify(live, config(gcs))
+    live.verify(config(gcs))
     logged = live.log.read_text()
     for secret in ("PRIVATE KEY", "ya29", "assertion", EMAIL):
         assert secret not in logged
@@ -187,9 +177,9 @@ def test_the_permissions_that_the_page_names_are_enough_and_the_least(live: Live
         set(re.findall(r"storage\.objects\.\w+", line)) for line in re.findall(r"^\| list.*$", page, re.MULTILINE)
     )
     gcs.permissions = read
-    assert verify(live, config(gcs) | {"purpose": "INPUT"}) == (flags("canWrite", "canOverwrite"), {})
+    assert live.verify(config(gcs) | {"purpose": "INPUT"}) == (flags("canWrite", "canOverwrite"), {})
     gcs.permissions = read | write
-    assert verify(live, config(gcs)) == (flags(), {})
+    assert live.verify(config(gcs)) == (flags(), {})
     for one in read | write:
         gcs.permissions = (read | write) - {one}
-        assert verify(live, config(gcs))[0] != flags(), one
+        assert live.verify(config(gcs))[0] != flags(), one
