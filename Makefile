@@ -25,7 +25,7 @@ lint: .venv/.dev ## style, types, and which way the arrows run
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/mypy client/src tests benchmarks docs/generate.py client/docs/generate.py
+	$(BIN)/mypy client/src tests benchmarks docs/generate.py client/docs/client_pages.py
 	$(BIN)/lint-imports
 
 bench: .venv/.dev ## measure what the README claims

@@ -51,7 +51,7 @@ def _commands(command: Any, path: tuple[str, ...], parent: Any) -> Iterator[tupl
 
 def pages() -> dict[Path, str]:
     """Every generated page, by its file."""
-    of_the_client = runpy.run_path(str(DOCS.parent / "client/docs/generate.py"))["pages"]()
+    of_the_client = runpy.run_path(str(DOCS.parent / "client/docs/client_pages.py"))["pages"]()
     return {DOCS / "reference/settings.md": settings_page(), DOCS / "reference/cli.md": cli_page(), **of_the_client}
 
 
