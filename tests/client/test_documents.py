@@ -221,7 +221,7 @@ def test_the_page_of_samples(place: Place, api: DatasourcesApi, tmp_path: Path) 
 
 
 def test_the_reference_has_no_page_too_many() -> None:
-    pages = runpy.run_path(str(CLIENT / "docs/generate.py"))["pages"]()
+    pages = runpy.run_path(str(CLIENT / "docs/client_pages.py"))["pages"]()
     assert set(REFERENCE.iterdir()) == set(pages)
 
 
