@@ -179,16 +179,15 @@ def kill_one(world: World, live: Live, dataset: str, notes: Path) -> bool:
     with process.stdout:
         chance = world.random
         for _ in range(chance.choice((1, 2, 2, 2, 2 + chance.randrange(40)))):
-            line = process.stdout.readline()
-            if not line:
+            if not process.stdout.readline():
                 break
             if chance.random() < 0.2:
                 world.arrive(world.end + chance.choice((1, 2, 5)))
         time.sleep(chance.choice((0, 0, 0.001, 0.003, 0.01)))
         process.send_signal(signal.SIGKILL)
-        said = process.stdout.read().split()
-    killed = process.wait(30) == -signal.SIGKILL
-    assert killed or b"moved" in [line.strip(), *said], "it ended by itself, and well"
+    code = process.wait(30)
+    assert code in (0, -signal.SIGKILL), "if it ended by itself, then well"
+    killed = code != 0
     if killed:
         world.interruptions["SIGKILL"] += 1
     return killed

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import urllib3
 
 import swagger_client
 from swagger_client.api.datasources_api import DatasourcesApi
@@ -19,7 +18,7 @@ from swagger_client.samples import DownloadError, download, iter_samples
 from tests.client.samples.conftest import put
 from tests.client.samples.stores import CONTENT, after, reason, row, tree
 from tests.client.server import DATASET, Answer, Request, Scripted, failure
-from tests.live import Live
+from tests.live import Live, fetch
 from tests.live import running as running_server
 
 
@@ -45,7 +44,7 @@ def test_samples_are_listed_again_by_their_page(short: Live, bucket: Path, tmp_p
         rows = list(iter_samples(api, dataset))
         put(bucket, "00a.png")  # what stands behind it is pushed on
         time.sleep(1.1)
-        assert urllib3.request("GET", rows[0].read_url).status == 403
+        assert fetch(rows[0].read_url).status == 403
         done = download(rows, tmp_path, workers=2)
     assert done.files == 40
     assert tree(tmp_path) == names

@@ -23,7 +23,7 @@ from swagger_client.model.timestamp import Timestamp
 from swagger_client.samples import Sample, iter_samples
 from tests.client.samples.conftest import OLD, put
 from tests.client.server import DATASET, Answer, Request, Scripted, failure
-from tests.live import Live
+from tests.live import Live, fetch
 
 
 def page(cursor: str, *names: str, more: bool = True) -> Answer:
@@ -50,7 +50,7 @@ def test_every_row_of_every_page(
     names = fill(50)
     samples = list(iter_samples(real, dataset))
     assert [sample.file_name for sample in samples] == names
-    assert urllib3.request("GET", samples[49].read_url).data == b"49"
+    assert fetch(samples[49].read_url).body == b"49"
 
 
 def test_the_window(real: DatasourcesApi, dataset: str, bucket: Path) -> None:

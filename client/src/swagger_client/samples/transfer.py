@@ -163,7 +163,10 @@ class _Transfer:
         if self._renewals < MOST_RENEWALS:
             fresh = self._options.renew(self._row, self._url)
         if fresh is None or fresh == self._url:
-            more = "" if self._renewals else ", and there is no fresh one (download needs api and dataset_id for that)"
+            if self._renewals:
+                more = ", fresh ones too"
+            else:
+                more = ", and no fresh one is listed (rows that are not from iter_samples need api and dataset_id)"
             raise TransferError(f"the store refuses the URL of {self._called} with {status}{more}", status)
         self._renewals += 1
         self._url = fresh

@@ -46,10 +46,10 @@ def new_samples(
                 treat(sample)
 
     The window begins in the second after the watermark and ends `settle` seconds before now: files still arrive in
-    the second that is being listed, and the clocks of the server and of whoever writes files differ. A file whose
-    time comes to lie more than `settle` seconds in the past by the time it can be listed is missed, so give an hour
-    where uploads take that long. Now is the server's time, as its answers' `Date` has it; the clock of this
-    machine is taken only where an answer has none.
+    the second that is being listed, and the clocks of the server and of whoever writes files differ. A file that can
+    be listed only later than `settle` seconds after the time that it bears is missed: give an hour where uploads
+    take that long, and do not copy files with their old times (`cp -p`, `rsync -t`) into a folder that is listed so.
+    Now is the server's time, as the `Date` of its answer has it; this machine's clock where the answer has none.
 
     The watermark moves to the end of the window **only if the block ends without an exception and the samples were
     read to their end**, also if there were none. So

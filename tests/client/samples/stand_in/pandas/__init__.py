@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import csv
-from collections import namedtuple
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 
@@ -31,7 +31,8 @@ class DataFrame:
     def itertuples(self, index: bool) -> Iterator[Any]:
         """The rows, with the columns as attributes."""
         assert not index
-        yield from map(namedtuple("Pandas", self._columns)._make, self._records)
+        for record in self._records:
+            yield SimpleNamespace(**dict(zip(self._columns, record, strict=True)))
 
     def to_csv(self, path: str, index: bool) -> None:
         """Write the table."""
