@@ -103,6 +103,14 @@ def test_a_later_run_finds_it_whole(store: Scripted, tmp_path: Path) -> None:
     assert tree(tmp_path) == ["a.png"]
 
 
+def test_after_a_loss_of_power_what_was_begun_is_not_trusted(store: Scripted, tmp_path: Path) -> None:
+    """With fsync, a file of the right length may still have holes in it."""
+    store.answer = serve()
+    (tmp_path / temporary("a.png", ETAG, len(CONTENT))).write_bytes(bytes(len(CONTENT)))
+    download([row(store)], tmp_path, fsync=True)
+    assert (tmp_path / "a.png").read_bytes() == CONTENT
+
+
 def test_what_was_begun_of_another_version_is_not_gone_on_with(store: Scripted, tmp_path: Path) -> None:
     store.answer = serve()
     (tmp_path / temporary("a.png", '"v0"', len(CONTENT))).write_bytes(b"0" * 1000)

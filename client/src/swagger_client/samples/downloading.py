@@ -110,7 +110,8 @@ def download(
             None. Several threads call it.
         progress: whether to show files, bytes and rate on stderr; only ever where that is a terminal.
         fail_fast: stop at the first file that fails, instead of going on with the others.
-        fsync: have each file on disk before it gets its name, so that also a loss of power leaves none in part.
+        fsync: have each file on disk before it gets its name, so that also a loss of power leaves none in part; what an
+            earlier run has begun is then begun anew.
         attempts: how often in a row a file is tried without getting on, 1 or more.
         pause: seconds before the second attempt, doubled each time, up to 30; `Retry-After` may lengthen it.
         timeout: seconds without a byte after which a connection counts as broken.

@@ -165,7 +165,7 @@ class Parent:
 
     def discard(self, temporary: str) -> None:
         """Remove a file that will not be gone on with."""
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError, PermissionError):  # Windows keeps what is open
             os.unlink(self._at(temporary), dir_fd=self._descriptor)
 
     def sync(self) -> None:

@@ -208,7 +208,9 @@ class _Transfer:
             self._forget()
         name = self._temporary(begun)
         with self._parent.open_temporary(name, self._called) as file:
-            offset = file.seek(0, os.SEEK_END) if begun is not None and self._begun is None else 0
+            # A loss of power may have left a file of an earlier run with its length, but not with all its bytes.
+            resumable = begun is not None and self._begun is None and not self._options.fsync
+            offset = file.seek(0, os.SEEK_END) if resumable else 0
             self._begun = begun
             if begun is not None and 0 < offset <= begun.size:
                 self._most = offset
