@@ -12,6 +12,7 @@ import pytest
 
 from tests.live import Live, command, environ_for, fetch, running
 from tests.servers import AZURE_ACCOUNT, AZURE_KEY, KEY_ID, SECRET, azure_client, azurite, rclone_s3, s3_client
+from tests.stores.azure import container_sas
 from tests.stores.gcs_server import GcsServer
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
     with running(tmp_path, managed_store=f"file://{tmp_path}/unmounted") as live:
         found = live.call("GET", live.datasource(live.configured(LIGHTLY), "verify")).json
         assert not any(found[flag] for flag in ALL)
+        assert "its operator must make or mount it" in found["errors"]["canList"]
         assert not (tmp_path / "unmounted").exists()
 
 
@@ -161,7 +163,25 @@ def test_a_server_without_an_identity_is_told_so(tmp_path: Path, monkeypatch: py
     with running(tmp_path, managed_store="s3://managed") as live:
         found = live.call("GET", live.datasource(live.configured(LIGHTLY), "verify")).json
         assert not any(found[flag] for flag in ALL)
-        assert "AWS credentials are missing" in found["errors"]["canList"]
+        assert "has no AWS credentials of its own" in found["errors"]["canList"]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"AWS_PROFILE": "absent"}, {"AWS_ROLE_ARN": "arn:aws:iam::1:role/x", "AWS_WEB_IDENTITY_TOKEN_FILE": "/no"}],
+)
+def test_an_identity_that_cannot_be_used_is_an_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, str]
+) -> None:
+    """What the chain raised beside its own errors was a 500."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in _s3_identity(tmp_path, **given).items():
+        monkeypatch.setenv(name, value)
+    with running(tmp_path, managed_store="s3://managed") as live:
+        found = live.call("GET", live.datasource(live.configured(LIGHTLY), "verify")).json
+        assert not any(found[flag] for flag in ALL)
+        assert "This server's own AWS credentials are not to be had" in found["errors"]["canList"]
 
 
 def test_areas_in_cloud_storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,6 +235,13 @@ def test_areas_in_azure(
         assert live.names(other) == []
     for name in given:
         monkeypatch.delenv(name)
-    with running(tmp_path, managed_store=managed, azure_endpoint=azurite_url) as live:
-        found = live.call("GET", live.datasource(live.configured(LIGHTLY), "verify")).json
-        assert "AZURE_STORAGE_ACCOUNT" in found["errors"]["canList"]
+    sas = container_sas(container.container_name)
+    for own in ({}, {"AZURE_STORAGE_ACCOUNT": AZURE_ACCOUNT, "AZURE_STORAGE_KEY": sas}):
+        # A token would be in every URL, and open every other dataset's area.
+        for name, value in own.items():
+            monkeypatch.setenv(name, value)
+        with running(tmp_path, managed_store=managed, azure_endpoint=azurite_url) as live:
+            found = live.call("GET", live.datasource(live.configured(LIGHTLY), "verify")).json
+            assert not any(found[flag] for flag in ALL)
+            assert "would open the areas of all datasets" in found["errors"]["canList"]
+            assert sas not in str(found)

@@ -112,3 +112,33 @@ def test_a_file_that_is_too_large(server: Server, monkeypatch: pytest.MonkeyPatc
     connection.close()
     assert below(server) == {}
     assert put(server, target(server, "set/a"), b"x" * 1000)[0] == 200
+
+
+def test_an_upload_that_stalls_is_given_up(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each held descriptors and a file, for as long as its sender liked."""
+    monkeypatch.setattr(files, "STALLED", 0.3)
+    with socket.create_connection(("127.0.0.1", server.port), 10) as connection:
+        head = f"PUT {target(server, 'set/a')} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nabc"
+        connection.sendall(head.encode())
+        answer = connection.recv(10_000)
+    assert answer.startswith(b"HTTP/1.1 400")
+    limit = time.monotonic() + 5
+    while below(server):
+        assert time.monotonic() < limit
+        time.sleep(0.02)
+
+
+def test_so_many_uploads_at_once_and_no_more(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "MOST_AT_ONCE", 1)
+    with socket.create_connection(("127.0.0.1", server.port), 10) as connection:
+        head = f"PUT {target(server, 'set/a')} HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\na"
+        connection.sendall(head.encode())
+        limit = time.monotonic() + 5
+        while not list((server.root / "set").iterdir()):
+            assert time.monotonic() < limit
+            time.sleep(0.02)
+        assert put(server, target(server, "set/b"), b"x")[0] == 429
+        connection.sendall(b"bc")
+        assert connection.recv(10_000).startswith(b"HTTP/1.1 200")
+    assert put(server, target(server, "set/b"), b"x")[0] == 200
+    assert below(server) == {"set/a": b"abc", "set/b": b"x"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from headwater.domain.datasource import parse_config
@@ -58,6 +60,16 @@ def test_what_is_pasted_is_recognised(text: str, what: str, path: str | None) ->
 )
 def test_what_may_be_a_path_is_left_alone(text: str) -> None:
     assert advice_on(text) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["https://a" + ".s3.a" * 200_000, "arn:" + "a-" * 400_000, "https://" + "s3." * 300_000]
+)
+def test_long_texts_take_no_time(text: str) -> None:
+    """A path of 80 kB kept the server busy for 18 seconds."""
+    began = time.perf_counter()
+    assert advice_on(text) is None
+    assert time.perf_counter() - began < 1.0
 
 
 @pytest.mark.parametrize("kind", ["S3", "S3DelegatedAccess", "GCS", "AZURE", "OBS"])

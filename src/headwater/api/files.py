@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from functools import partial
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, unquote_to_bytes
@@ -22,7 +22,15 @@ from starlette.types import Receive, Scope, Send
 
 from headwater.api.conditional import Answer, RangeNotSatisfiable, answer_to
 from headwater.api.media_type import media_type_of
-from headwater.domain.errors import HeadwaterError, MethodNotAllowed, NotFound, PayloadTooLarge, StoreError
+from headwater.domain.errors import (
+    HeadwaterError,
+    MalformedRequest,
+    MethodNotAllowed,
+    NotFound,
+    PayloadTooLarge,
+    StoreError,
+    TooManyRequests,
+)
 from headwater.domain.read_url import ReadUrlSigner
 from headwater.stores.local.files import FilePart, FileState, LocalFiles
 
@@ -30,6 +38,12 @@ METHODS = ("GET", "HEAD", "OPTIONS", "PUT")
 
 MOST = 5 * 2**30
 """Bytes of a file that is put, as of one PUT to S3."""
+
+MOST_AT_ONCE = 64
+"""Files that are received at the same time: each holds descriptors, for as long as its sender likes."""
+
+STALLED = 30.0
+"""Seconds without a byte after which an upload is given up."""
 
 MAX_AGE = 3600
 """Seconds that a browser may keep a file without asking again, if the URL lives that long."""
@@ -82,6 +96,7 @@ class _FilesRoute(BaseRoute):
         self._files = files
         self._signer = signer
         self._error_response = error_response
+        self._receiving = 0
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Match what begins with `/files/`, or as else the signer has it."""
@@ -131,22 +146,30 @@ class _FilesRoute(BaseRoute):
         Raises:
             Forbidden: the URL is not one of ours, or its time is over.
             PayloadTooLarge: there is more than `MOST` bytes of it.
+            TooManyRequests: `MOST_AT_ONCE` others are under way.
+            MalformedRequest: nothing more came for too long.
             StoreError: it cannot be written.
         """
         path, _, _ = self._check(request, write=True)
         if int(request.headers.get("content-length", "0")) > MOST:
             raise PayloadTooLarge(f"a file of more than {MOST} bytes cannot be put in one request")
-        writer = await self._files.create(path)
+        if self._receiving >= MOST_AT_ONCE:
+            raise TooManyRequests(f"{MOST_AT_ONCE} files are being put already; come back in a second")
+        self._receiving += 1
         try:
-            size = 0
-            async for block in Request(request.scope, receive).stream():
-                size += len(block)
-                if size > MOST:
-                    raise PayloadTooLarge(f"a file of more than {MOST} bytes cannot be put in one request")
-                await writer.write(block)
-            await writer.commit()
+            writer = await self._files.create(path)
+            try:
+                size = 0
+                async for block in _blocks(Request(request.scope, receive)):
+                    size += len(block)
+                    if size > MOST:
+                        raise PayloadTooLarge(f"a file of more than {MOST} bytes cannot be put in one request")
+                    await writer.write(block)
+                await writer.commit()
+            finally:
+                writer.close()
         finally:
-            writer.close()
+            self._receiving -= 1
 
     def _check(self, request: Request, *, write: bool) -> tuple[str, int, float]:
         """Return the path of a URL that is good, the seconds that it has left, and the time."""
@@ -176,6 +199,20 @@ def _answer(request: Request, max_age: int, now: float, file: FileState) -> Answ
     if answer.status != 304:
         answer.headers["Content-Type"] = media_type_of(file.name)
     return answer
+
+
+async def _blocks(request: Request) -> AsyncIterator[bytes]:
+    """What is sent, block by block; given up where nothing comes any more."""
+    blocks = request.stream()
+    while True:
+        try:
+            async with asyncio.timeout(STALLED):
+                block = await anext(blocks)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            raise MalformedRequest(f"body: nothing of it came for {STALLED:.0f} seconds; send it again") from None
+        yield block
 
 
 async def _send(opened: FilePart[Answer], receive: Receive, send: Send) -> None:

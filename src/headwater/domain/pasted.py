@@ -30,6 +30,10 @@ _OBJECTS = (
 )
 
 
+_LONGEST_HOST = 253
+"""Characters of any host name (RFC 1035). A longer text is none, and would keep the patterns busy."""
+
+
 class Pasted(NamedTuple):
     """What an address is, and the `bucket/path` that it shows; None where it shows none."""
 
@@ -43,7 +47,7 @@ def pasted_address(text: str) -> Pasted | None:
     Args:
         text: with or without `https://`.
     """
-    if (arn := re.fullmatch(r"arn:[a-z-]+:s3:[^:]*:[^:]*:(.+)", text)) is not None:
+    if (arn := re.fullmatch(r"arn:[a-z-]{1,20}:s3:[^:]*:[^:]*:(.+)", text)) is not None:
         return Pasted("the ARN of a bucket or object", arn[1].rstrip("*"))
     scheme, mark, rest = text.partition("://")
     if mark and scheme.lower() not in ("http", "https"):
@@ -52,6 +56,8 @@ def pasted_address(text: str) -> Pasted | None:
         parts = urlsplit(f"https://{rest if mark else text}")
         host = parts.hostname or ""
     except ValueError:
+        return None
+    if len(host) > _LONGEST_HOST:
         return None
     for pattern, what in _CONSOLES.items():
         if re.fullmatch(pattern, host):

@@ -124,7 +124,8 @@ async def _collect(store: Store, state: Cursor, every_file: bool, page_size: int
         unreadable += page.unreadable
         after, marker = page.resume_after, page.marker
         # Once, on the way in: a store that orders by UTF-16 has names of the folder behind the place that is gone to.
-        if after is not None and after.startswith(OWN_FOLDER) and not came_from.startswith(OWN_FOLDER):
-            after, marker = max(after, PAST_OWN_FOLDER), None
+        entering = after is not None and after.startswith(OWN_FOLDER) and not came_from.startswith(OWN_FOLDER)
+        if entering and store.can_start_after:
+            after, marker = PAST_OWN_FOLDER, None
         if after is None or len(keys) * 2 >= page_size or time.monotonic() >= stop_at:
             return _Found(keys, after, marker, unreadable)

@@ -7,7 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from headwater.domain.datasource import Datasource, Purpose
-from headwater.domain.errors import CredentialsRefused, ObjectNotFound, OverwriteRefused, StoreError, StoreUnavailable
+from headwater.domain.errors import (
+    CredentialsRefused,
+    ObjectNotFound,
+    OverwriteRefused,
+    PlaceInvalid,
+    StoreError,
+    StoreUnavailable,
+)
 from headwater.domain.objects import Key
 from headwater.domain.samples import OWN_FOLDER
 from headwater.domain.users import Principal
@@ -30,6 +37,9 @@ CLEAN_UP_LIMIT = 3.0
 
 _MAY_BE_ABSENT = frozenset({"AccessDenied", "forbidden", "AuthorizationPermissionMismatch"})
 """What providers answer to good credentials that lack a permission, also for what is not there."""
+
+KEYS_TO_READ = 3
+"""Listed files of which one is read, at most."""
 
 _ASKED_FOR_NOTHING = " (no file was listed that could be read, so one that does not exist was asked for)"
 
@@ -99,13 +109,13 @@ async def _try_all(hw: Headwater, source: Datasource, writes: bool, result: Veri
         return
     try:
         await _try_write(store, result)
-        await _try_read(store, listed or (TEST_KEY if result.can_write else None), result)
+        await _try_read(store, [*listed, *([TEST_KEY] if result.can_write else [])], result)
     finally:
         await _clean_up(store)
 
 
-async def _try_list(store: Store, result: Verification) -> Key | None:
-    """List one page; answer a key to read, if there is one.
+async def _try_list(store: Store, result: Verification) -> list[Key]:
+    """List one page; answer some keys to read, if there are any.
 
     Raises:
         StoreError: there is nothing to try: no such place, or nobody answers there.
@@ -114,9 +124,9 @@ async def _try_list(store: Store, result: Verification) -> Key | None:
         page = await store.list_page("", None, store.list_limit)
     except CredentialsRefused as error:
         result.errors["canList"] = error.message
-        return None
+        return []
     result.can_list = True
-    return next((found.key for found in page.objects if not found.key.endswith("/")), None)
+    return [found.key for found in page.objects if not found.key.endswith("/")][:KEYS_TO_READ]
 
 
 async def _try_write(store: Store, result: Verification) -> None:
@@ -157,17 +167,28 @@ async def _create(store: Store) -> None:
         await store.write(TEST_KEY, data)
 
 
-async def _try_read(store: Store, key: Key | None, result: Verification) -> None:
-    """Read a byte of a file that is there; where none is known, ask for one that is not."""
-    try:
-        await store.read(key or ABSENT_KEY, 1)
+async def _try_read(store: Store, keys: list[Key], result: Verification) -> None:
+    """Read a byte of a file that is there; where none is known, ask for one that is not.
+
+    One that cannot be read as it lies, such as an archived one, says nothing of the access: the next one is tried.
+    """
+    told = ""
+    for key in keys or [ABSENT_KEY]:
+        try:
+            await store.read(key, 1)
+        except ObjectNotFound:
+            pass
+        except PlaceInvalid as error:
+            told = told or error.message
+            continue
+        except StoreError as error:
+            told = error.message
+            if not keys and error.provider_code in _MAY_BE_ABSENT:
+                told += _ASKED_FOR_NOTHING
+            break
         result.can_read = True
-    except ObjectNotFound:
-        result.can_read = True
-    except StoreError as error:
-        result.errors["canRead"] = error.message
-        if key is None and error.provider_code in _MAY_BE_ABSENT:
-            result.errors["canRead"] += _ASKED_FOR_NOTHING
+        return
+    result.errors["canRead"] = told
 
 
 async def _clean_up(store: Store) -> None:

@@ -22,6 +22,11 @@ class Store(ABC):
     list_limit: int = 1000
     """The most objects that one `list_page` returns, whatever is asked for."""
 
+    @property
+    def can_start_after(self) -> bool:
+        """Whether a listing can begin after any key, without reading what lies before it."""
+        return True
+
     @abstractmethod
     async def list_page(self, prefix: str, after: Key | None, limit: int, marker: str | None = None) -> StorePage:
         """List at most `limit` objects whose key begins with `prefix`, strictly after the key `after`.

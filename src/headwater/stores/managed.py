@@ -8,6 +8,7 @@ nothing can be named that would lead to another one.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,12 +16,12 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from headwater.domain.errors import StartupError
+from headwater.domain.errors import CredentialsRefused, StartupError
 from headwater.domain.read_url import ReadUrlSigner
 from headwater.settings import Settings
 from headwater.stores.azure.place import Members, azure_place
 from headwater.stores.azure.place import endpoint_place as azure_endpoint_place
-from headwater.stores.azure.signing import parse_credentials
+from headwater.stores.azure.signing import SharedKey, parse_credentials
 from headwater.stores.azure.store import OPERATOR_ENDPOINT as AZURE_ENDPOINT
 from headwater.stores.azure.store import AzureStore
 from headwater.stores.base import Store
@@ -29,10 +30,11 @@ from headwater.stores.remote.egress import Egress
 from headwater.stores.remote.refusals import Names
 from headwater.stores.remote.renewal import Renewed
 from headwater.stores.remote.transport import Transport
-from headwater.stores.s3.place import aws_place, endpoint_place
+from headwater.stores.s3.own_identity import OwnIdentity
+from headwater.stores.s3.place import DEFAULT_REGION, aws_place, endpoint_place
 from headwater.stores.s3.sigv4 import Credentials
 from headwater.stores.s3.store import OPERATOR_ENDPOINT, S3Store
-from headwater.stores.server_credentials import SETTING, AwsIdentity, azure_account, google_key_file
+from headwater.stores.server_credentials import SETTING, azure_account, google_key_file
 
 _SCHEMES = ("file", "s3", "gs", "az")
 _EXPECTED = f"{SETTING}: expected file:///folder, s3://bucket/path, gs://bucket/path or az://container/path"
@@ -113,7 +115,8 @@ class ManagedAreas:
         self._sessions = sessions
         self._tokens = tokens
         self._egress = egress
-        self._aws: AwsIdentity | None = None
+        self._aws = OwnIdentity(sessions)
+        self._google_key_file = _read_google_key_file(place)
 
     def open(self, dataset_id: str) -> Store:
         """Open the area of a dataset. It is made with the first use.
@@ -129,9 +132,8 @@ class ManagedAreas:
         return openers[self._place.scheme](self._place.bucket, prefix)
 
     def _in_s3(self, bucket: str, prefix: str) -> Store:
-        if self._aws is None:
-            self._aws = AwsIdentity(self._sessions)
-        region, endpoint = self._aws.region, self._settings.s3_endpoint
+        region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or DEFAULT_REGION
+        endpoint = self._settings.s3_endpoint
         if endpoint:
             place = endpoint_place(endpoint, OPERATOR_ENDPOINT, bucket, region, operator=True)
         else:
@@ -146,7 +148,7 @@ class ManagedAreas:
         from headwater.stores.gcs.store import GcsStore, gcs_place  # google-auth takes a while to load
 
         names = Names("GCS", "the service account", "GOOGLE_APPLICATION_CREDENTIALS", SETTING, path=SETTING)
-        key_file = read_key_file(google_key_file(), names.secret_access_key, self._egress)
+        key_file = read_key_file(self._google_key_file or google_key_file(), names.secret_access_key, self._egress)
         place = gcs_place(bucket, self._settings.gcs_endpoint, SETTING)
         return GcsStore(self._transport, place, prefix, key_file, self._tokens, names)
 
@@ -158,5 +160,20 @@ class ManagedAreas:
         else:
             place = replace(azure_place(account.name, container, members), operator=True)
         credentials = parse_credentials(account.name, account.key, "AZURE_STORAGE_KEY")
+        if not isinstance(credentials, SharedKey):
+            raise CredentialsRefused(
+                f"{SETTING}: AZURE_STORAGE_KEY must be the account's key. URLs with a SAS token would open the areas "
+                f"of all datasets"
+            )
         names = Names("Azure", "AZURE_STORAGE_ACCOUNT", "AZURE_STORAGE_KEY", SETTING, path=SETTING)
         return AzureStore(self._transport, place, prefix, credentials, names)
+
+
+def _read_google_key_file(place: ManagedPlace) -> str | None:
+    """The key file, read once, when the server starts; None where it is not needed or not to be had."""
+    if place.scheme != "gs":
+        return None
+    try:
+        return google_key_file()
+    except CredentialsRefused:
+        return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from headwater.domain.datasource import (
     AzureConfig,
@@ -28,12 +28,10 @@ from headwater.stores.managed import ManagedAreas, ManagedPlace, Served
 from headwater.stores.remote.egress import Egress
 from headwater.stores.remote.renewal import Renewed
 from headwater.stores.remote.transport import Transport
+from headwater.stores.s3.assumed_role import open_delegated
 from headwater.stores.s3.sigv4 import Credentials
 from headwater.stores.s3.store import open_obs, open_s3
 from headwater.stores.server_credentials import SETTING
-
-if TYPE_CHECKING:
-    pass
 
 
 class Stores:
@@ -99,8 +97,6 @@ class Stores:
         await self._transport.aclose()
 
     def _delegated(self, config: S3DelegatedAccessConfig) -> Store:
-        from headwater.stores.s3.assumed_role import open_delegated  # botocore takes a while to load
-
         settings = self._settings
         return open_delegated(config, self._transport, self._sessions, settings.s3_endpoint, settings.sts_endpoint)
 

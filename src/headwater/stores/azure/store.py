@@ -32,7 +32,7 @@ from headwater.stores.azure.signing import (
     sign_headers,
 )
 from headwater.stores.base import Method, Store
-from headwater.stores.remote.listing_xml import MAX_ERROR_BODY, NotAListing, is_cut_short
+from headwater.stores.remote.listing_xml import MAX_ERROR_BODY, NotAListing, is_big, is_cut_short
 from headwater.stores.remote.refusals import Asked, Names, Operation, does_not_speak, explain_said, is_html
 from headwater.stores.remote.transport import Response, Transport, is_passing
 from headwater.stores.s3.sigv4 import encode_path, encode_query
@@ -45,10 +45,6 @@ OLDER_VERSION = "2021-12-02"
 
 MAX_LIST_BODY = 8 * 2**20
 """Bytes of a list page: a thousand names of 1,024 characters, each an entity of XML, are 6 MB with their properties."""
-
-BIG_PAGE = 2**19
-"""Bytes of a list page from which it is read in a thread, so as not to hold up everybody's requests: a thousand blobs
-are 0.7 MB, and take 25 ms."""
 
 OPERATOR_ENDPOINT = "HEADWATER_AZURE_ENDPOINT"
 
@@ -119,6 +115,11 @@ class AzureStore(Store):
         self._credentials = credentials
         self._names = names
         self._clock = clock
+
+    @property
+    def can_start_after(self) -> bool:
+        """Whether the account's server honours `startFrom`, as far as is known."""
+        return not self._knows(_NO_START_FROM)
 
     async def list_page(self, prefix: str, after: Key | None, limit: int, marker: str | None = None) -> StorePage:
         """List one page, in the server's order; see `Store.list_page`.
@@ -217,7 +218,7 @@ class AzureStore(Store):
         if is_cut_short(response.body, FORM):
             raise StoreUnavailable(f"{self._names.store} broke a list page off, several times. Try again")
         try:
-            if len(response.body) < BIG_PAGE:
+            if not is_big(response.body):
                 rows = read_rows(response.body, self._root, prefix)
             else:
                 rows = await asyncio.to_thread(read_rows, response.body, self._root, prefix)

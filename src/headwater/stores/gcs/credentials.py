@@ -220,6 +220,7 @@ class AccessTokens:
             container="bucket",
             protocol="OAuth 2.0",
             endpoint=f"token_uri in {self._member}",
+            path=f"token_uri in {self._member}",
             permission_advice=f"Check {self._member}",
             region_advice=f"Check token_uri in {self._member}. Redirects are not followed",
         )

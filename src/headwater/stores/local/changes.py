@@ -16,6 +16,9 @@ from headwater.stores.local.root import PASS, READ_NAMES, LeadsOut, LocalRoot, N
 
 MAX_NOTED = 1000
 
+SYNC_EVERY = 32 * 2**20
+"""Bytes of a new file after which they are put on disk, so that the last of many does not take longer than it may."""
+
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -99,33 +102,46 @@ class NewFile:
             self._temporary: bytes | None = encode(temporary_name())
             self._fd = os.open(self._temporary, _NEW_FILE, 0o666, dir_fd=folder)
             self._folder = os.dup(folder)
+        self._unsynced = 0
+        # A caller that gave up closes it while another thread may still write, and a descriptor's number is used again.
+        self._lock = Lock()
 
     def write(self, data: bytes) -> None:
         """Add to the file."""
-        rest = memoryview(data)
-        while rest:
-            rest = rest[os.write(self._fd, rest) :]
+        with self._lock:
+            if self._fd < 0:
+                raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+            rest = memoryview(data)
+            while rest:
+                rest = rest[os.write(self._fd, rest) :]
+            self._unsynced += len(data)
+            if self._unsynced >= SYNC_EVERY:
+                os.fdatasync(self._fd)
+                self._unsynced = 0
 
     def commit(self) -> None:
         """Put the file under its name, durably. Where the name is a symbolic link, the link is replaced."""
-        assert self._temporary is not None
-        os.fsync(self._fd)
-        os.rename(self._temporary, self._name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
-        self._temporary = None
-        _sync_folder(self._folder)
+        with self._lock:
+            if self._fd < 0 or self._temporary is None:
+                raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+            os.fsync(self._fd)
+            os.rename(self._temporary, self._name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+            self._temporary = None
+            _sync_folder(self._folder)
 
     def close(self) -> None:
         """Give back what is open; a file that was not committed is as if it had never been."""
-        if self._fd < 0:
-            return
-        fd, self._fd = self._fd, -1
-        os.close(fd)
-        try:
-            if self._temporary is not None:
-                with suppress(OSError):
-                    os.unlink(self._temporary, dir_fd=self._folder)
-        finally:
-            os.close(self._folder)
+        with self._lock:
+            if self._fd < 0:
+                return
+            fd, self._fd = self._fd, -1
+            os.close(fd)
+            try:
+                if self._temporary is not None:
+                    with suppress(OSError):
+                        os.unlink(self._temporary, dir_fd=self._folder)
+            finally:
+                os.close(self._folder)
 
 
 def make_folders(root: LocalRoot, top: int, parts: Parts) -> None:

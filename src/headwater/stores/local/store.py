@@ -179,6 +179,12 @@ class LocalStore(Store):
             finally:
                 os.close(top)
         except OSError as error:
+            if error.errno in ABSENT:
+                raise PlaceInvalid(
+                    "the folder for what this server provides is not there: its operator must make or mount it "
+                    "(HEADWATER_MANAGED_STORE)",
+                    "ENOENT",
+                ) from None
             raise explain(error, f"make the folder {shown(self._folder)}", TO_WRITE) from None
 
     def _check_folder(self) -> None:

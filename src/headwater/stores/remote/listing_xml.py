@@ -28,6 +28,12 @@ _CHUNK = 64 * 2**10
 _ERROR_MEMBERS = frozenset({"Code", "Message", "Region", "Endpoint", "AuthenticationErrorDetail", "HeaderName"})
 
 
+BIG_PAGE = 2**20
+MANY_TAGS = 40_000
+"""Bytes and `<` of a list page from which it is read in a thread, so as not to hold up everybody's requests. A thousand
+keys of usual length are a third of that, and a thread would only delay them."""
+
+
 class NotAListing(Exception):
     """The body is not the XML that the store answers with; the text says in what way."""
 
@@ -43,7 +49,9 @@ class Form(NamedTuple):
 S3 = Form(
     "ListBucketResult",
     "Contents",
-    frozenset({"Key", "LastModified", "Size", "ETag", "IsTruncated", "EncodingType", "KeyCount"}),
+    frozenset(
+        {"Key", "LastModified", "Size", "ETag", "IsTruncated", "EncodingType", "NextContinuationToken", "NextMarker"}
+    ),
 )
 
 
@@ -62,6 +70,11 @@ def is_cut_short(body: bytes, form: Form = S3) -> bool:
     root = form.root.encode()
     begun = not body or body.lstrip(b"\xef\xbb\xbf \t\r\n")[:24].startswith((b"<?xml", b"<" + root))
     return begun and not body[-200:].rstrip().endswith((root + b">", b"Error>", b"html>", b"HTML>"))
+
+
+def is_big(body: bytes) -> bool:
+    """Whether a list page is better read in a thread."""
+    return len(body) >= BIG_PAGE or body.count(b"<") > MANY_TAGS
 
 
 def parse_list_page(body: bytes, form: Form = S3) -> ListPage:

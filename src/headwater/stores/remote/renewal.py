@@ -36,6 +36,9 @@ class Leased(NamedTuple, Generic[T]):
     expires: float
     overdue: float = math.inf
 
+    def __repr__(self) -> str:
+        return f"Leased(renew={self.renew}, expires={self.expires})"
+
 
 class _Entry(Generic[T]):
     def __init__(self) -> None:

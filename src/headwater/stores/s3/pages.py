@@ -64,7 +64,7 @@ def read_page(page: ListPage, asked: AskedPage) -> StorePage:
         StoreUnavailable: it says that more is to come, and gives no key to go on from.
     """
     url_encoded = page.page.get("EncodingType") == "url"
-    truncated = page.page.get("IsTruncated", "").lower() == "true"
+    truncated = _goes_on(page, asked.limit)
     root, store = asked.root, asked.names.store
     start = root + asked.prefix
     cut = len(root)
@@ -112,6 +112,14 @@ def read_page(page: ListPage, asked: AskedPage) -> StorePage:
     # Names passed over behind the last readable one come again in the next page, and are counted there.
     del objects[asked.limit :]
     return StorePage(objects, objects[-1].key, unreadable_so_far)
+
+
+def _goes_on(page: ListPage, limit: int) -> bool:
+    """Whether more is to come. Where a server does not say, whatever may mean it does: no listing ends early."""
+    said = page.page.get("IsTruncated")
+    if said is not None:
+        return said.strip().lower() == "true"
+    return len(page.rows) >= limit or bool(page.page.get("NextContinuationToken") or page.page.get("NextMarker"))
 
 
 def _refuse_order(asked: AskedPage, *, first: bool) -> NoReturn:

@@ -17,7 +17,7 @@ from headwater.domain.datasource import ObsConfig, S3Config
 from headwater.domain.errors import CredentialsRefused, StoreError, StoreUnavailable
 from headwater.domain.objects import Key, StorePage
 from headwater.stores.base import Method, Store
-from headwater.stores.remote.listing_xml import MAX_ERROR_BODY, NotAListing, is_cut_short, parse_list_page
+from headwater.stores.remote.listing_xml import MAX_ERROR_BODY, NotAListing, is_big, is_cut_short, parse_list_page
 from headwater.stores.remote.refusals import (
     Asked,
     Names,
@@ -36,10 +36,6 @@ from headwater.stores.s3.sigv4 import Credentials, Presigner
 
 MAX_LIST_BODY = 5 * 2**20
 """Bytes of a list page: a thousand keys of 1,024 bytes, each byte percent-encoded, are 4 MB."""
-
-BIG_PAGE = 2**20
-"""Bytes of a list page from which it is read in a thread, so as not to hold up everybody's requests. A thousand
-keys of usual length are a third of that, and a thread would only delay them."""
 
 OPERATOR_ENDPOINT = "HEADWATER_S3_ENDPOINT"
 
@@ -263,7 +259,7 @@ class S3Store(Store):
             raise StoreUnavailable(f"{self._names.store} broke a list page off, several times. Try again")
         asked = AskedPage(self._place.bucket, self._root, prefix, after, limit, version, self._names)
         try:
-            if len(response.body) < BIG_PAGE:
+            if not is_big(response.body):
                 return _read(response.body, asked)
             return await asyncio.to_thread(_read, response.body, asked)
         except NotAListing as error:

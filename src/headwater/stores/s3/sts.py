@@ -72,6 +72,28 @@ class Sts:
         self._clients: dict[tuple[Any, str, str | None], Any] = {}
         self._nothing_until = 0.0
 
+    def own(self) -> Credentials:
+        """This server's own credentials, looked up anew.
+
+        Raises:
+            StoreError: it has none that are good.
+        """
+        session = None
+        try:
+            session = self._identity()
+            found = session.get_credentials()
+            frozen = found.get_frozen_credentials()
+            ends = getattr(found, "_expiry_time", None)
+            return Credentials(
+                frozen.access_key, frozen.secret_key, frozen.token or None, None if ends is None else ends.timestamp()
+            )
+        except Exception as error:
+            # The chain runs other programs and reads other people's files: there is no end to what it may raise.
+            raise _own_credentials(error) from None
+        finally:
+            # A session keeps what it has found, and the operator may put others in their place.
+            self._forget(session)
+
     def assume(self, role_arn: str, external_id: str, region: str, endpoint: str | None) -> Credentials:
         """Begin a session of a role.
 
@@ -222,7 +244,7 @@ def _own_credentials(error: Exception) -> StoreError:
     """What keeps this server's own credentials away. Its text may hold secrets, so that only its kind is told."""
     name = type(error).__name__
     if isinstance(error, aws.NoCredentialsError):
-        return CredentialsRefused(f"This server has no AWS credentials to assume the role with: {_OPERATOR}")
+        return CredentialsRefused(f"This server has no AWS credentials of its own: {_OPERATOR}")
     if isinstance(error, _UNREACHABLE):
         return StoreUnavailable(f"This server's own AWS credentials are not to be had for now ({name}): try again")
     return CredentialsRefused(f"This server's own AWS credentials are not to be had ({name}): {_OPERATOR}")

@@ -1,0 +1,62 @@
+"""This server's own AWS identity, for storage that the operator provides."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from headwater.domain.errors import StoreUnavailable
+from headwater.stores.remote.renewal import Leased, Renewed
+from headwater.stores.s3.assumed_role import CALL_SECONDS, PATIENCE
+from headwater.stores.s3.sigv4 import Credentials
+from headwater.stores.threads import DaemonThreads, Lane, NotBegun, call_in
+
+LOOK_AGAIN = 300.0
+"""Seconds after which credentials are looked up again: the operator may have changed them."""
+
+MARGIN = 30.0
+"""Seconds before their end from which credentials are not given out: requests take a while."""
+
+
+class OwnIdentity:
+    """What botocore's chain finds: variables, profiles, web identities, metadata services.
+
+    Args:
+        sessions: keeps it.
+        clock: gives Unix seconds.
+    """
+
+    def __init__(self, sessions: Renewed[Credentials], clock: Callable[[], float] = time.time) -> None:
+        self._sessions = sessions
+        self._clock = clock
+
+    async def credentials(self) -> Credentials:
+        """What to sign with now.
+
+        Raises:
+            CredentialsRefused: this server has no good credentials.
+            StoreUnavailable: they are not to be had for now.
+        """
+        return await self._sessions.get("this server's own identity", self._fetch)
+
+    async def _fetch(self) -> Leased[Credentials]:
+        try:
+            found = await call_in(_lane, _look_up, limit=CALL_SECONDS, patience=PATIENCE)
+        except (NotBegun, TimeoutError):
+            raise StoreUnavailable(
+                "This server's own AWS credentials are not to be had for now: looking for them takes too long"
+            ) from None
+        now = self._clock()
+        if found.expires is None:
+            return Leased(found, now + LOOK_AGAIN, now + 10 * LOOK_AGAIN)
+        left = found.expires - now
+        return Leased(found, now + min(LOOK_AGAIN, left / 3), found.expires - MARGIN, overdue=now + left / 2)
+
+
+def _look_up() -> Credentials:
+    from headwater.stores.s3 import sts  # in the thread: botocore takes a while to load
+
+    return sts.SERVER.own()
+
+
+_lane = Lane(DaemonThreads(2, "headwater-aws"), 2)
