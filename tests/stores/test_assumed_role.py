@@ -599,7 +599,7 @@ async def test_a_server_without_credentials_says_that_its_operator_must_give_it_
         monkeypatch.delenv(name)
     error = await refused(at(aws_sts.url))
     assert type(error) is CredentialsRefused
-    assert "This server has no AWS credentials to assume the role with: its operator must give it" in error.message
+    assert "This server has no AWS credentials of its own: its operator must give it" in error.message
     assert aws_sts.requests == []
 
 

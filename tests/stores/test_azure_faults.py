@@ -200,7 +200,7 @@ async def test_a_big_page_is_read_beside_the_event_loop(transport: Transport, mo
     monkeypatch.setattr(azure_module, "read_rows", noting)
     await ask(transport, answering(200, list_xml(KEYS)))
     assert threads == [threading.main_thread()]
-    error = await refused(transport, answering(200, list_xml(["c" * 1000] * 800 + ["k" * 1025])))
+    error = await refused(transport, answering(200, list_xml(["c" * 1000] * 1100 + ["k" * 1025])))
     assert threads[1] is not threading.main_thread()
     assert "a name of more than" in error.message
 
