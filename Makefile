@@ -1,6 +1,8 @@
 # Everything a person or CI runs. `make` lists it.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
+# Tests wait for servers half of the time.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q install
 
 .DEFAULT_GOAL := help
@@ -19,7 +21,7 @@ serve: .venv/.run ## a server to play with: data in ./data, LOCAL datasources be
 	HEADWATER_DATA_DIR=data HEADWATER_LOCAL_ROOT=data/files $(BIN)/headwater serve
 
 test: .venv/.dev ## run all tests, in parallel, with coverage as information
-	$(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report=term:skip-covered $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov --cov-report=term:skip-covered $(ARGS)
 
 lint: .venv/.dev ## style, types, and which way the arrows run
 	$(BIN)/ruff check .

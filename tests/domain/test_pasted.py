@@ -33,6 +33,8 @@ from tests.domain.configs import VALID
         ("https://account.blob.core.windows.net/container/a", "blob of Azure", "container/a"),
         ("https://data.obs.eu-west-101.myhuaweicloud.eu/a", "object of OBS", "data/a"),
         ("arn:aws:s3:::data/a/*", "ARN", "data/a/"),
+        ("az://container/a", "az://", "container/a"),
+        ("abfss://container@account.dfs.core.windows.net/a/b", "abfss://", "container/a/b"),
     ],
 )
 def test_what_is_pasted_is_recognised(text: str, what: str, path: str | None) -> None:

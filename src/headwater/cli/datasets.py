@@ -24,7 +24,10 @@ User = Annotated[
 
 @app.command("create")
 def create(
-    name: Annotated[str, typer.Argument(help="Letters, digits, blanks, '_' and '-'; one of a name for each user.")],
+    name: Annotated[
+        str,
+        typer.Argument(help="3 characters or more: letters, digits, blanks, '_', '-'; one of a name for each user."),
+    ],
     user: User = None,
     kind: Annotated[DatasetType, typer.Option("--type", help="What it is made of.")] = DatasetType.IMAGES,
     every_file: Annotated[

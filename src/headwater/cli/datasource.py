@@ -85,7 +85,7 @@ def set_(
         "accountName": account_name,
         "obsEndpoint": endpoint,
         "webServerLocation": web_server,
-        **_access_key(kind, access_key_id),
+        **_access_key(kind and _as_spelled(kind), access_key_id),
     }
     given = {name: value for name, value in members.items() if value is not None}
     if config is not None:
@@ -95,6 +95,7 @@ def set_(
     else:
         if kind is None:
             raise MalformedRequest("--type: required, unless --config gives the whole config")
+        kind = _as_spelled(kind)
         _refuse_foreign(kind, given)
         given = _with_path(kind, given)
         raw = _with_project({**given, **_secret(kind, secret_file)})
@@ -113,7 +114,10 @@ def set_(
     else:
         note(f"configured {configured.config.type} datasource {configured.id}")
     if mark < mark_before:
-        note(f"it points to other data than before, so the watermark starts again at 0 (it was {mark_before})")
+        note(
+            f"it points to other data than before, so the watermark starts again at 0 (it was {mark_before}; "
+            f"`headwater watermark set` brings one back)"
+        )
     if verify is None:
         verify = sys.stdin.isatty() and sys.stderr.isatty() and typer.confirm("Verify it now?", default=True, err=True)
     if verify:
@@ -180,6 +184,13 @@ def _access_key(kind: str | None, key_id: str | None) -> dict[str, str | None]:
     from headwater.domain.datasource import ObsConfig, kind_of
 
     return {"obsAccessKeyId" if kind_of(kind) is ObsConfig else "s3AccessKeyId": key_id}
+
+
+def _as_spelled(kind: str) -> str:
+    """A type in the letter case that it has."""
+    from headwater.domain.datasource import TYPES
+
+    return next((name for name in TYPES if name.lower() == kind.lower()), kind)
 
 
 def _with_path(kind: str, given: dict[str, str]) -> dict[str, str]:

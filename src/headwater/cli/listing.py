@@ -101,6 +101,8 @@ async def _print_all(
     sys.stdout.flush()
     if sys.stderr.isatty():
         note(f"\r{count:,} sample{'' if count == 1 else 's'}    ")
+    if not count and first is None and last is None:
+        note("no sample lies below the datasource's path; `headwater datasource show` tells which that is")
 
 
 def _write(out: TextIO, page: SamplesPage, urls: bool, json: bool) -> None:

@@ -108,6 +108,11 @@ async def _greeting(hw: Headwater) -> str:
         lines[-1] = f"Read URLs begin with {url}, which is this machine alone: set HEADWATER_PUBLIC_URL"
     if settings.mount_root is not None and not settings.mount_root.is_dir():
         lines.append(f"HEADWATER_LOCAL_ROOT is no folder at present: {settings.mount_root}")
+    from headwater.stores.managed import ManagedPlace
+
+    managed = ManagedPlace.parse(settings.managed_store).folder if settings.managed_store else None
+    if managed is not None and not managed.is_dir():
+        lines.append(f"HEADWATER_MANAGED_STORE is no folder at present: {managed}")
     if not any(token.revoked_at is None for token in await hw.catalog.tokens()):
         lines.append("There is no token yet. Make one, with the settings of this server:")
         lines.append(f"  {settings.as_environment()}{sys.argv[0]} token create --user NAME")

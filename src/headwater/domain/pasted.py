@@ -34,6 +34,9 @@ _LONGEST_HOST = 253
 """Characters of any host name (RFC 1035). A longer text is none, and would keep the patterns busy."""
 
 
+_AZURE_SCHEMES = frozenset({"az", "azure", "abfs", "abfss", "wasb", "wasbs"})
+
+
 class Pasted(NamedTuple):
     """What an address is, and the `bucket/path` that it shows; None where it shows none."""
 
@@ -50,6 +53,10 @@ def pasted_address(text: str) -> Pasted | None:
     if (arn := re.fullmatch(r"arn:[a-z-]{1,20}:s3:[^:]*:[^:]*:(.+)", text)) is not None:
         return Pasted("the ARN of a bucket or object", arn[1].rstrip("*"))
     scheme, mark, rest = text.partition("://")
+    if scheme.lower() in _AZURE_SCHEMES:
+        # abfss://container@account.dfs.core.windows.net/path, az://container/path
+        container, _, path = rest.partition("/")
+        return Pasted(f"an address with {scheme}://", f"{container.partition('@')[0]}/{path}")
     if mark and scheme.lower() not in ("http", "https"):
         return None
     try:

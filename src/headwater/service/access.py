@@ -103,7 +103,10 @@ class Access:
             raise Unauthorized("an empty credential was sent: expected an API token or a JWT")
         known = await self._catalog.token(digest(token))
         if known is None:
-            raise Unauthorized("a credential was sent that is neither a JWT nor an API token in force here")
+            raise Unauthorized(
+                "a credential was sent that is neither a JWT nor an API token in force here; `headwater token create`, run "
+                "with this server's settings, makes one"
+            )
         return Principal(user=known.user, admin=known.admin)
 
 
