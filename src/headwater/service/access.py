@@ -104,8 +104,8 @@ class Access:
         known = await self._catalog.token(digest(token))
         if known is None:
             raise Unauthorized(
-                "a credential was sent that is neither a JWT nor an API token in force here; `headwater token create`, run "
-                "with this server's settings, makes one"
+                "a credential was sent that is neither a JWT nor an API token in force here; `headwater token create`, "
+                "run with this server's settings, makes one"
             )
         return Principal(user=known.user, admin=known.admin)
 
