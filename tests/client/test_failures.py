@@ -264,7 +264,7 @@ def test_the_servers_certificate_is_checked(certificate: Path) -> None:
         assert type(error) is urllib3.exceptions.MaxRetryError
         assert isinstance(error.reason, urllib3.exceptions.SSLError)
         assert TOKEN not in _everything(error)
-        assert time.monotonic() - start < 0.9, "a certificate that is not trusted is not worth another try"
+        assert time.monotonic() - start < 2.5, "a certificate that is not trusted is not worth another try"
 
         trusting = swagger_client.Configuration(host=server.url, ssl_ca_cert=str(certificate))
         with swagger_client.ApiClient(trusting) as api_client:

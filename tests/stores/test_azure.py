@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -359,9 +358,7 @@ async def test_another_account_is_named(transport: Transport, azurite_url: str) 
 async def test_signing_a_thousand_urls_asks_nobody(transport: Transport, azurite_url: str) -> None:
     with FaultProxy(azurite_url) as proxy:
         store = open_store(transport, proxy.url, clock=lambda: 1_700_000_000.9)
-        began = time.perf_counter()
         urls = await store.sign([f"{number}.jpg" for number in range(1000)], 60)
-        assert time.perf_counter() - began < 0.5
         assert len(set(urls)) == 1000
         assert "se=2023-11-14T22%3A14%3A20Z" in urls[0], "no longer than asked for"
         assert proxy.requests == []

@@ -342,14 +342,14 @@ async def test_hosts_that_hang_do_not_stop_the_operators(
 ) -> None:
     """All look-ups shared 16 threads: a user with as many hosts that DNS is silent about stopped every store."""
     monkeypatch.setattr(network, "LOOK_UPS", 4)
-    async with a_transport(resolver=hanging, connect_seconds=0.2, call_seconds=0.3) as transport:
+    async with a_transport(resolver=hanging, connect_seconds=1.0, call_seconds=1.5) as transport:
         hung = [ask(transport, f"http://hung{i}.test:{server.port}") for i in range(4)]
         await asyncio.gather(*hung, return_exceptions=True)
         for scheme in ("http", "https"):
             began = time.monotonic()
             with pytest.raises(StoreUnavailable, match="Too many hosts are being looked up"):
                 await ask(transport, f"{scheme}://store.test:{server.port}")
-            assert time.monotonic() - began < 0.15
+            assert time.monotonic() - began < 0.8
         assert (await ask(transport, f"http://store.test:{server.port}", operator=True)).status == 200
         assert hanging.asked.count("store.test") == 1
         hanging.end.set()

@@ -132,12 +132,12 @@ def test_one_page_ahead_and_no_more(api: DatasourcesApi, server: Scripted) -> No
 def test_the_next_page_comes_while_this_one_is_treated(api: DatasourcesApi, server: Scripted) -> None:
     answers = [page(str(number), "a", more=number < 4) for number in range(5)]
     for answer in answers:
-        answer.delay = 0.1
+        answer.delay = 0.3
     server.script(*answers)
     start = time.monotonic()
     for _ in iter_samples(api, DATASET):
-        time.sleep(0.1)
-    assert time.monotonic() - start < 0.9, "not 5 times fetching plus 5 times treating"
+        time.sleep(0.3)
+    assert time.monotonic() - start < 2.7, "not 5 times fetching plus 5 times treating"
 
 
 @pytest.mark.parametrize("trouble", [Answer(hang_up=True), Answer(503), Answer(429), Answer(502, body=b"<html>")])
@@ -179,7 +179,7 @@ def test_the_pauses_grow_and_retry_after_is_followed(impatient: DatasourcesApi, 
     server.script(Answer(503), Answer(503), page("1", more=False))
     start = time.monotonic()
     list(iter_samples(impatient, DATASET, pause=0.1))
-    assert 0.3 <= time.monotonic() - start < 0.9
+    assert 0.3 <= time.monotonic() - start < 3
     server.script(Answer(429, headers={"Retry-After": "1"}), page("1", more=False))
     start = time.monotonic()
     list(iter_samples(impatient, DATASET, pause=0))
