@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import threading
 import weakref
 from typing import TYPE_CHECKING, Any, Mapping, Optional, Sequence, TypedDict
 from urllib.parse import quote
@@ -52,6 +53,10 @@ class CallOptions(TypedDict, total=False):
 
     _host_index: Optional[int]
     """Which of the servers to ask, see `HostSettings`. Default: what the configuration says."""
+
+
+_starting = threading.Lock()
+"""Held while a client starts its threads, so that two calls do not start them twice."""
 
 
 class ApiClient:
@@ -120,12 +125,13 @@ class ApiClient:
     @property
     def pool(self) -> ThreadPool:
         """The threads of calls with `async_req`, started when first needed."""
-        if self._pool is None:
-            from multiprocessing.pool import ThreadPool  # slow to import, and few programs need it
+        from multiprocessing.pool import ThreadPool  # slow to import, and few programs need it
 
-            self._pool = ThreadPool(self.pool_threads)
-            weakref.finalize(self, self._pool.terminate)
-        return self._pool
+        with _starting:
+            if self._pool is None:
+                self._pool = ThreadPool(self.pool_threads)
+                weakref.finalize(self, self._pool.terminate)
+            return self._pool
 
     @property
     def user_agent(self) -> str:

@@ -183,7 +183,8 @@ class Configuration(HostSettings, LoggingSettings):
         """The credentials that are set, by scheme: where each goes, under which name, with which value.
 
         Raises:
-            ApiValueError: a token holds a line break, as one does that was read from a file and not stripped.
+            ApiValueError: a token holds a line break, as one does that was read from a file and not stripped, or a
+                character that no header can have.
         """
         settings: dict[str, dict[str, Any]] = {}
         if "ApiKeyAuth" in self.api_key:
@@ -204,6 +205,9 @@ class Configuration(HostSettings, LoggingSettings):
         for scheme, setting in settings.items():
             if any(mark in (setting["value"] or "") for mark in "\r\n"):
                 raise ApiValueError(f"The token for {scheme} holds a line break; strip it")
+            if setting["in"] == "header" and any(ord(mark) > 255 for mark in setting["value"] or ""):
+                # The error that Python would raise holds the token.
+                raise ApiValueError(f"The token for {scheme} holds a character that no token has; copy it again")
         return settings
 
     def to_debug_report(self) -> str:

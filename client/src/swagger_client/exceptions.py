@@ -110,7 +110,7 @@ class ApiException(OpenApiException):
 
     def hide(self, secrets: Iterable[str]) -> None:
         """Show `***` from now on where the text of this error has one of these; `body` and `headers` stay."""
-        self._text = redact(self._describe(), secrets)
+        self._text = self._describe(secrets)
 
     @property
     def code(self) -> Optional[str]:
@@ -136,17 +136,18 @@ class ApiException(OpenApiException):
         return value if isinstance(value, str) else None
 
     def __str__(self) -> str:
-        return redact(self._describe()) if self._text is None else self._text
+        return self._describe() if self._text is None else self._text
 
-    def _describe(self) -> str:
+    def _describe(self, secrets: Iterable[str] = ()) -> str:
         lines = [f"({self.status})", f"Reason: {self.reason}"]
         if self.code is not None:
             lines.append(f"Error: {self.code}: {self.message}")
         elif self.body:
-            lines.append(f"HTTP response body: {self.body[:_SHOWN_OF_A_BODY]}")
+            # What is hidden is hidden before the cut, which could leave a part of it.
+            lines.append(f"HTTP response body: {redact(self.body, secrets)[:_SHOWN_OF_A_BODY]}")
         if self.request_id is not None:
             lines.append(f"Request id: {self.request_id}")
-        return "\n".join(lines) + "\n"
+        return redact("\n".join(lines), secrets) + "\n"
 
 
 class NotFoundException(ApiException):

@@ -1,4 +1,5 @@
-"""Tokens travel in the query of a URL, and URLs stand in error texts and log lines. Here they are taken out."""
+"""Tokens and signatures travel in the query of a URL, and URLs stand in error texts and log lines. Here they are taken
+out."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ import re
 from typing import Iterable, Optional
 from urllib.parse import quote, quote_plus
 
-_SECRET = re.compile(r"(token=|bearer\s+)[^&\s\"'<>\\)]+", re.IGNORECASE)
+_SECRET = re.compile(r"((?:token|signature|credential|awsaccesskeyid|\bsig)=|bearer\s+)[^&\s\"'<>\\)]+", re.IGNORECASE)
 _URL_LOGGERS = ("urllib3.connection", "urllib3.connectionpool", "urllib3.poolmanager", "urllib3.util.retry")
 
 
@@ -16,8 +17,8 @@ _SHORTEST = 6
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
-    """The text with every token in a query or `Authorization` header, and each of these secrets, replaced by `***`."""
-    for secret in secrets:
+    """The text with every token and signature in a query or `Authorization` header, and these secrets, as `***`."""
+    for secret in sorted(secrets, key=len, reverse=True):  # one may be the beginning of another
         text = text.replace(secret, "***")
     return _SECRET.sub(r"\1***", text)
 

@@ -52,7 +52,10 @@ class PatientRetry(urllib3.Retry):
 
     def get_retry_after(self, response: Any) -> Optional[float]:
         """Seconds to wait before the next try; None where the server did not say."""
-        seconds = super().get_retry_after(response)
+        try:
+            seconds = super().get_retry_after(response)
+        except (urllib3.exceptions.InvalidHeader, ValueError, OverflowError):
+            return None
         return None if seconds is None else min(seconds, LONGEST_WAIT)
 
 

@@ -8,7 +8,20 @@ import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Dict, Iterable, Iterator, Mapping, NamedTuple, Optional, Set, Sized, Union
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Dict,
+    Iterable,
+    Iterator,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Set,
+    Sized,
+    Tuple,
+    Union,
+)
 
 import urllib3
 
@@ -70,6 +83,9 @@ class DownloadError(OpenApiException):
         if len(errors) > _NAMED:
             lines.append(f"  … and {len(errors) - _NAMED:,} more, in `errors`")
         super().__init__("\n".join(lines))
+
+    def __reduce__(self) -> Tuple[Any, ...]:
+        return type(self), (self.errors, self.downloaded)
 
 
 def download(
@@ -141,6 +157,7 @@ def download(
             options = Options(connections, renew or urls.fresh, patience, timeout, fsync, counts.received, stop)
             return _Download(target, options, counts, fail_fast).run(samples, workers)
     finally:
+        urls.stop.set()
         target.close()
         if pool is None:
             connections.clear()
@@ -164,9 +181,9 @@ class _Download:
             threading.Thread(target=self._work, args=(waiting,), name=f"swagger_client: download {number}", daemon=True)
             for number in range(workers)
         ]
-        for thread in threads:
-            thread.start()
         try:
+            for thread in threads:
+                thread.start()
             if all(self._put(waiting, _checked(row)) for row in samples):
                 for _ in threads:
                     self._put(waiting, None)
@@ -177,7 +194,8 @@ class _Download:
             self._stop.set()
             deadline = time.monotonic() + _LAST_WAIT
             for thread in threads:
-                thread.join(max(0, deadline - time.monotonic()))
+                if thread.ident is not None:
+                    thread.join(max(0, deadline - time.monotonic()))
         if self._fatal is not None:
             raise self._fatal
         downloaded = Downloaded(self._counts.files, self._counts.bytes, self._counts.skipped)
@@ -195,6 +213,14 @@ class _Download:
         return False
 
     def _work(self, waiting: _Queue) -> None:
+        try:
+            self._take(waiting)
+        except BaseException as error:
+            # Nobody else would notice that this thread has ended, and with it its row.
+            self._fatal = self._fatal or error
+            self._stop.set()
+
+    def _take(self, waiting: _Queue) -> None:
         while not self._stop.is_set():
             try:
                 row = waiting.get(timeout=_POLL)
@@ -209,9 +235,6 @@ class _Download:
                 return
             except Exception as error:
                 self._failed(row.file_name, error)
-            except BaseException as error:
-                self._fatal = error
-                self._stop.set()
             else:
                 self._counts.done(files=int(got), skipped=int(not got))
 
@@ -230,6 +253,8 @@ class _Download:
 
     def _failed(self, name: str, error: Exception) -> None:
         self._counts.done(failed=1)
+        # Its text tells; what it holds of frames would be kept for each of very many.
+        error.__traceback__ = error.__context__ = error.__cause__ = None
         with self._changed:
             self._errors[name] = error
             if is_full(error):
@@ -241,4 +266,7 @@ class _Download:
 def _checked(row: DatasourceRawSamplesDataRow) -> DatasourceRawSamplesDataRow:
     if not isinstance(row, DatasourceRawSamplesDataRow):
         raise wrong_type(row, DatasourceRawSamplesDataRow, ("samples",))
+    for member in ("file_name", "read_url"):
+        if not isinstance(row.get(member), str):
+            raise wrong_type(row.get(member), str, ("samples", member))
     return row

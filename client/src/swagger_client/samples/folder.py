@@ -55,8 +55,8 @@ class Folder:
         path.mkdir(parents=True, exist_ok=True)
         self._path = path.resolve()
         self._below = below
-        self._top = os.open(self._path, _FOLDER) if below else -1
         self._twins = Twins(self._path, folds)
+        self._top = os.open(self._path, _FOLDER) if below else -1
 
     def close(self) -> None:
         """Give back what is open."""

@@ -64,6 +64,8 @@ class ReadUrls:
         self._kept: Deque[_Page] = deque(maxlen=PAGES_KEPT)
         self._lock = threading.Lock()
         self._search: Optional[Iterator[_Page]] = None
+        self.stop = threading.Event()
+        """Set it, and no further page is listed."""
 
     def fresh(self, row: DatasourceRawSamplesDataRow, refused: str) -> Optional[str]:
         """A read URL of a file that is not the refused one; None where the listing has none.
@@ -80,18 +82,27 @@ class ReadUrls:
         if place is None:
             return None
         with self._lock:  # the others wait: what one finds is mostly what they look for
-            for page in self._kept:
+            for page in list(self._kept):
                 if page.api is place.api and page.dataset_id == place.dataset_id:
                     url = page.urls.get(row.file_name)
-                    if url is not None and url != refused:
+                    if url == refused:
+                        self._kept.remove(page)  # its other URLs are as old
+                    elif url is not None:
                         return url
             pages = self._everywhere(place) if place is self._whole else self._nearby(place)
             for page in pages:
-                self._kept.append(page)
+                self._keep(page)
                 url = page.urls.get(row.file_name)
                 if url is not None and url != refused:
                     return url
         return None
+
+    def _keep(self, page: _Page) -> None:
+        """Keep a page, in place of what was kept of the same files before."""
+        for older in list(self._kept):
+            if older.api is page.api and older.dataset_id == page.dataset_id and older.urls.keys() & page.urls.keys():
+                self._kept.remove(older)
+        self._kept.append(page)
 
     def _nearby(self, place: Place) -> Iterator[_Page]:
         for _, page in zip(range(PAGES_SEARCHED), self._pages(place)):  # noqa: B905  strict= needs Python 3.10
@@ -107,8 +118,8 @@ class ReadUrls:
     def _pages(self, place: Place) -> Iterator[_Page]:
         listing = Listing(place.api, place.dataset_id, place.begin, place.end, self._patience, self._timeout)
         cursor = place.cursor
-        while True:
-            page = listing.page(cursor)
+        while not self.stop.is_set():
+            page = listing.page(cursor, self.stop)
             yield _Page(place.api, place.dataset_id, {row.file_name: row.read_url for row in page.data})
             if not page.has_more:
                 return

@@ -160,8 +160,12 @@ class _Transfer:
 
     def _renew(self, status: int) -> None:
         fresh = None
+        if self._options.stop.is_set():
+            raise Stopped
         if self._renewals < MOST_RENEWALS:
             fresh = self._options.renew(self._row, self._url)
+        if self._options.stop.is_set():
+            raise Stopped
         if fresh is None or fresh == self._url:
             if self._renewals:
                 more = ", fresh ones too"
@@ -225,7 +229,7 @@ class _Transfer:
     def _go_on(self, response: urllib3.BaseHTTPResponse, begun: Optional[_Begun], offset: int) -> bool:
         start, total = _content_range(response.headers)
         etag = response.headers.get("ETag")
-        if begun is None or (start, total) != (offset, begun.size) or etag not in (None, begun.etag):
+        if begun is None or (start, total) != (offset, begun.size) or etag != begun.etag:
             self._forget()
             raise _Passing(TransferError(f"the store answered with another part of {self._called} than was asked for"))
         name = self._temporary(begun)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Callable, Generator, Iterator, Mapping, O
 from swagger_client.exceptions import ApiException, ApiValueError
 from swagger_client.model.datasource_processed_until_timestamp_request import DatasourceProcessedUntilTimestampRequest
 from swagger_client.model.timestamp import Timestamp
-from swagger_client.samples.listing import ATTEMPTS, PAUSE, TIMEOUT, Listing, rows_of
+from swagger_client.samples.listing import ATTEMPTS, PAUSE, TIMEOUT, Listing, fetch, rows_of
 from swagger_client.samples.patience import Patience
 from swagger_client.samples.sample import DatasetId, Sample
 from swagger_client.samples.times import server_seconds
@@ -63,7 +63,7 @@ def new_samples(
       the datasource moved to other data, where it begins at 0), or the datasource moved otherwise, it is left as it
       is, with a warning in the log of `swagger_client.samples.watermark`. If it has risen, but not beyond the end
       of this window, it moves on to there. The API cannot compare and set in one step: somebody who sets it
-      in the very moment between may be overwritten.
+      in the very moment between may be overwritten, and while the client's own retries repeat the request.
 
     Args:
         api: of the server.
@@ -121,7 +121,11 @@ class NewSamples(Iterator[Sample]):
 
     def _close(self) -> None:
         self._broken = self._broken or not self.consumed
-        self._rows.close()
+        try:
+            self._rows.close()
+        except ValueError:
+            # Another thread is reading: what the block raised matters more, and the watermark stays.
+            self.consumed = False
 
 
 class _Block:
@@ -190,21 +194,29 @@ class _Watermark:
         Returns:
             Whether it was moved.
         """
-        try:
-            listing.page(listing.last_cursor)  # the last cursor: an empty page, refused once the datasource moved
-        except ApiException as error:
-            if (error.status, error.code) != (400, "MALFORMED_REQUEST"):
-                raise
-            _logger.warning("the watermark stays where it is: %s", error.message)
-            return False
-        present, _ = self.read()
-        if present < before:
-            _logger.warning("the watermark stays where it is, for it was set back from %d to %d", before, present)
-            return False
-        if present >= end:
-            return False
-        self._call(lambda: self._put(end))
-        return True
+        put = False
+
+        def attempt() -> bool:
+            # Each attempt looks anew: minutes may lie between two of them, in which somebody set the watermark back.
+            nonlocal put
+            try:
+                fetch(listing.place(listing.last_cursor), self._timeout)  # an empty page; refused once the data moved
+            except ApiException as error:
+                if (error.status, error.code) != (400, "MALFORMED_REQUEST"):
+                    raise
+                _logger.warning("the watermark stays where it is: %s", error.message)
+                return False
+            present = self._get()[0].processed_until_timestamp.value
+            if present < before:
+                _logger.warning("the watermark stays where it is, for it was set back from %d to %d", before, present)
+                return False
+            if present >= end:
+                return put and present == end  # the answer to an earlier attempt was lost
+            put = True
+            self._put(end)
+            return True
+
+        return self._call(attempt)
 
     def _call(self, work: Callable[[], T]) -> T:
         return self._patience.call(work, "a request for the watermark")
