@@ -530,8 +530,8 @@ def test_a_file_that_becomes_shorter_is_broken_off(server: Server, film: Path) -
 
 def test_a_hung_folder_holds_up_no_other(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sixteen requests for files of a dead mount once took all threads: no file of any datasource came after that."""
-    monkeypatch.setattr(local_threads, "LIMIT", 0.8)
-    monkeypatch.setattr(local_threads, "PATIENCE", 0.4)
+    monkeypatch.setattr(local_threads, "LIMIT", 4.0)
+    monkeypatch.setattr(local_threads, "PATIENCE", 2.0)
     (server.root / "hung").mkdir()
     recovered = threading.Event()
     open_file = LocalRoot.open_file

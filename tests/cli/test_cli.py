@@ -215,7 +215,7 @@ def test_a_move_to_other_data_is_told(environ: dict[str, str]) -> None:
     _run(environ, "datasource", "set", dataset, *LOCAL)
     _run(environ, "watermark", "set", dataset, "5")
     done = command(environ, "datasource", "set", dataset, "--type", "LOCAL", "--path", "elsewhere")
-    assert "starts again at 0 (it was 5)" in done.stderr
+    assert "starts again at 0 (it was 5; " in done.stderr
 
 
 def test_watermarks(environ: dict[str, str]) -> None:
