@@ -11,7 +11,6 @@ with the service's version 2026-02-06.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 
@@ -32,8 +31,9 @@ from headwater.stores.azure.signing import (
     sign_headers,
 )
 from headwater.stores.base import Method, Store
-from headwater.stores.remote.listing_xml import MAX_ERROR_BODY, NotAListing, is_big, is_cut_short
-from headwater.stores.remote.refusals import Asked, Names, Operation, does_not_speak, explain_said, is_html
+from headwater.stores.remote.list_answers import read_list_answer
+from headwater.stores.remote.listing_xml import MAX_ERROR_BODY, is_big, is_cut_short
+from headwater.stores.remote.refusals import Asked, Names, Operation, explain_said
 from headwater.stores.remote.transport import Response, Transport, is_passing
 from headwater.stores.s3.sigv4 import encode_path, encode_query
 
@@ -212,18 +212,14 @@ class AzureStore(Store):
             raise _StartFromRefused(named=b"startFrom" in response.body)
         if response.status != 200:
             raise self._refusal(response, Operation.LIST)
-        asked = self._asked(Operation.LIST)
-        if is_html(response):
-            raise does_not_speak(asked, "a web page")
-        if is_cut_short(response.body, FORM):
-            raise StoreUnavailable(f"{self._names.store} broke a list page off, several times. Try again")
         try:
-            if not is_big(response.body):
-                rows = read_rows(response.body, self._root, prefix)
-            else:
-                rows = await asyncio.to_thread(read_rows, response.body, self._root, prefix)
-        except NotAListing as error:
-            raise does_not_speak(asked, str(error)) from None
+            rows = await read_list_answer(
+                response,
+                self._asked(Operation.LIST),
+                lambda body: read_rows(body, self._root, prefix),
+                cut_short=is_cut_short(response.body, FORM),
+                big=is_big(response.body),
+            )
         except NotBelow:
             raise PlaceInvalid(
                 f"{self._names.store} ignores the prefix of a listing. Check {self._names.endpoint}"

@@ -6,7 +6,6 @@ is. Wire facts are from the reference of Cloud Storage's JSON API (Objects: list
 
 from __future__ import annotations
 
-import asyncio
 import re
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -30,8 +29,9 @@ from headwater.stores.gcs.answers import (
 from headwater.stores.gcs.credentials import AccessTokens, KeyFile, read_key_file
 from headwater.stores.gcs.signing import UrlSigner
 from headwater.stores.remote.egress import Egress
+from headwater.stores.remote.list_answers import read_list_answer
 from headwater.stores.remote.listing_xml import MAX_ERROR_BODY, NotAListing
-from headwater.stores.remote.refusals import Asked, Names, Operation, does_not_speak, explain, is_html
+from headwater.stores.remote.refusals import Asked, Names, Operation, explain
 from headwater.stores.remote.renewal import Renewed
 from headwater.stores.remote.transport import Origin, Response, Transport, parse_endpoint
 
@@ -184,17 +184,13 @@ class GcsStore(Store):
             max_body=MAX_LIST_BODY,
             again=_is_passing_or_cut_short,
         )
-        body = response.body
-        if is_html(response):
-            raise self._not_google("a web page")
-        if is_cut_short(body):
-            raise StoreUnavailable(f"{self._names.store} broke a list page off, several times. Try again")
-        try:
-            if len(body) < BIG_PAGE:
-                return self._read_page(body, prefix, after, limit, marker)
-            return await asyncio.to_thread(self._read_page, body, prefix, after, limit, marker)
-        except NotAListing as error:
-            raise self._not_google(str(error)) from None
+        return await read_list_answer(
+            response,
+            self._asked(Operation.LIST),
+            lambda body: self._read_page(body, prefix, after, limit, marker),
+            cut_short=is_cut_short(response.body),
+            big=len(response.body) >= BIG_PAGE,
+        )
 
     async def sign(self, keys: Sequence[Key], ttl: int, method: Method = "GET") -> list[str]:
         """Sign a request for each key; see `Store.sign`.
@@ -346,9 +342,6 @@ class GcsStore(Store):
 
     def _asked(self, operation: Operation) -> Asked:
         return Asked(operation, self._place.bucket, self._root, self._names, GCS)
-
-    def _not_google(self, what: str) -> PlaceInvalid:
-        return does_not_speak(self._asked(Operation.LIST), what)
 
 
 def _is_passing_or_cut_short(response: Response) -> bool:

@@ -7,25 +7,23 @@ DeleteObject).
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from headwater.domain.datasource import ObsConfig, S3Config
-from headwater.domain.errors import CredentialsRefused, StoreError, StoreUnavailable
+from headwater.domain.errors import CredentialsRefused, StoreError
 from headwater.domain.objects import Key, StorePage
 from headwater.stores.base import Method, Store
-from headwater.stores.remote.listing_xml import MAX_ERROR_BODY, NotAListing, is_big, is_cut_short, parse_list_page
+from headwater.stores.remote.list_answers import read_list_answer
+from headwater.stores.remote.listing_xml import MAX_ERROR_BODY, is_big, is_cut_short, parse_list_page
 from headwater.stores.remote.refusals import (
     Asked,
     Names,
     Operation,
     Provider,
-    does_not_speak,
     explain_said,
-    is_html,
 )
 from headwater.stores.remote.transport import Response, Transport, is_passing
 from headwater.stores.s3 import sigv4
@@ -253,17 +251,14 @@ class S3Store(Store):
             if version is VERSION_2 and may_lack_version_2(response):
                 raise _Version2NotOffered(refusal)
             raise refusal
-        if is_html(response):
-            raise does_not_speak(self._asked(Operation.LIST), "a web page")
-        if is_cut_short(response.body):
-            raise StoreUnavailable(f"{self._names.store} broke a list page off, several times. Try again")
         asked = AskedPage(self._place.bucket, self._root, prefix, after, limit, version, self._names)
-        try:
-            if not is_big(response.body):
-                return _read(response.body, asked)
-            return await asyncio.to_thread(_read, response.body, asked)
-        except NotAListing as error:
-            raise does_not_speak(self._asked(Operation.LIST), str(error)) from None
+        return await read_list_answer(
+            response,
+            self._asked(Operation.LIST),
+            lambda body: _read(body, asked),
+            cut_short=is_cut_short(response.body),
+            big=is_big(response.body),
+        )
 
     async def _send(
         self,
