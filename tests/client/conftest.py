@@ -15,7 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 import swagger_client
 from swagger_client.api.datasources_api import DatasourcesApi
-from tests.client.server import Scripted, running
+from tests.client.server import Answer, Request, Scripted, running
+from tests.live import Live, request
 
 TOKEN = "token-of-a-test"
 
@@ -76,3 +77,18 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
         + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     return path
+
+
+@pytest.fixture(scope="module")
+def between(live: Live) -> Iterator[Scripted]:
+    """A server that hands every request on to the live one, and its answer back."""
+
+    def handed_on(arrived: Request) -> Answer:
+        names = ("Accept", "Content-Type", "Authorization")
+        headers = {name: arrived.headers[name] for name in names if name in arrived.headers}
+        answer = request(live.url, arrived.method, arrived.target, arrived.body or None, headers)
+        return Answer(answer.status, body=answer.body)
+
+    with running() as scripted:
+        scripted.answer = handed_on
+        yield scripted

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests import generated
 from tests.client import dataset_calls, pair
-from tests.client.server import Answer, Request, Scripted, running
-from tests.live import Live, request
+from tests.client.server import Scripted
+from tests.live import Live
 
 CHECKED = "`MongoObjectID`"
 NAMED = "`DatasetName`"
@@ -38,21 +37,6 @@ EXPLAINED = {
 }
 
 Both = tuple[pair.Outcomes, pair.Outcomes]
-
-
-@pytest.fixture(scope="module")
-def between(live: Live) -> Iterator[Scripted]:
-    """A server that hands every request on to the live one, and its answer back."""
-
-    def handed_on(arrived: Request) -> Answer:
-        names = ("Accept", "Content-Type", "Authorization")
-        headers = {name: arrived.headers[name] for name in names if name in arrived.headers}
-        answer = request(live.url, arrived.method, arrived.target, arrived.body or None, headers)
-        return Answer(answer.status, body=answer.body)
-
-    with running() as scripted:
-        scripted.answer = handed_on
-        yield scripted
 
 
 def _settled(text: str, user: str, token: str) -> str:

@@ -8,15 +8,14 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests import generated
 from tests.client import live_calls, pair
-from tests.client.server import Answer, Request, Scripted, running
-from tests.live import Live, request
+from tests.client.server import Scripted
+from tests.live import Live
 
 EXPLAINED: dict[str, str] = {}
 
@@ -31,21 +30,6 @@ def _settled(outcomes: pair.Outcomes, *replaced: str) -> pair.Outcomes:
     text = re.sub(r"cursor=[\w%.-]{20,}", "cursor=CURSOR", text)
     settled: pair.Outcomes = json.loads(re.sub(r'(requestId\W+)[^"\\]+', r"\1REQUEST", text))
     return settled
-
-
-@pytest.fixture(scope="module")
-def between(live: Live) -> Iterator[Scripted]:
-    """A server that hands every request on to the live one, and its answer back."""
-
-    def handed_on(arrived: Request) -> Answer:
-        names = ("Accept", "Content-Type", "Authorization")
-        headers = {name: arrived.headers[name] for name in names if name in arrived.headers}
-        answer = request(live.url, arrived.method, arrived.target, arrived.body or None, headers)
-        return Answer(answer.status, body=answer.body)
-
-    with running() as scripted:
-        scripted.answer = handed_on
-        yield scripted
 
 
 def _run(live: Live, between: Scripted, client: Path, user: str, folder: Path) -> pair.Outcomes:

@@ -28,7 +28,7 @@ from headwater.stores.gcs.answers import UNREADABLE
 from headwater.stores.gcs.signing import in_thread
 from headwater.stores.remote.egress import SETTING, Egress
 from headwater.stores.remote.listing_xml import MAX_ERROR_BODY
-from headwater.stores.remote.refusals import Said, is_html, plain, row_of
+from headwater.stores.remote.refusals import Said, Words, is_html, refusal
 from headwater.stores.remote.renewal import Leased, Renewed
 from headwater.stores.remote.transport import Origin, Response, Transport, is_passing, parse_endpoint
 
@@ -210,22 +210,18 @@ class AccessTokens:
         )
 
     def _refusal(self, response: Response, assertion: str) -> StoreError:
-        said = read_token_refusal(response)
-        secrets = (assertion,)
-        code, message = plain(said.code, secrets, 60), plain(said.message, secrets, 200)
-        row = row_of(said)
-        advice = row.advice.format(
-            key_id=self._member,
-            secret=self._member,
+        member = self._member
+        words = Words(
+            key_id=member,
+            secret=member,
+            endpoint=f"token_uri in {member}",
+            path=f"token_uri in {member}",
             container="bucket",
             protocol="OAuth 2.0",
-            endpoint=f"token_uri in {self._member}",
-            path=f"token_uri in {self._member}",
-            permission_advice=f"Check {self._member}",
-            region_advice=f"Check token_uri in {self._member}. Redirects are not followed",
+            permission_advice=f"Check {member}",
+            region_advice=f"Check token_uri in {member}. Redirects are not followed",
         )
-        provider = f"{code} ({message})" if code and message else code or f"HTTP status {said.status}"
-        return row.error(f"Google gave no access token: {provider}. {advice}", code or None)
+        return refusal(read_token_refusal(response), "Google gave no access token", words, (assertion,))
 
 
 def read_token_refusal(response: Response) -> Said:

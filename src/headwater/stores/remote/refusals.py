@@ -97,6 +97,19 @@ class Asked(NamedTuple):
     provider: Provider
 
 
+class Words(NamedTuple):
+    """What stands in the advice of the table's rows, each of which may take any of them."""
+
+    key_id: str
+    secret: str
+    endpoint: str
+    path: str
+    container: str
+    protocol: str
+    permission_advice: str
+    region_advice: str
+
+
 class Row(NamedTuple):
     """One answer of the table: the error it becomes, and what to do about it."""
 
@@ -368,10 +381,7 @@ def explain(response: Response, asked: Asked, secrets: Iterable[str] = ()) -> St
 def explain_said(said: Said, asked: Asked, secrets: Iterable[str] = ()) -> StoreError:
     """As `explain`, for what a provider said by other means than an answer to a store's own request."""
     names = asked.names
-    code = plain(said.code, secrets, 60)
-    message = plain(said.message, secrets, 200)
-    row = row_of(said)
-    advice = row.advice.format(
+    words = Words(
         key_id=names.access_key_id,
         secret=names.secret_access_key,
         endpoint=names.endpoint,
@@ -381,8 +391,22 @@ def explain_said(said: Said, asked: Asked, secrets: Iterable[str] = ()) -> Store
         permission_advice=_permission_advice(asked),
         region_advice=_region_advice(asked, plain(said.region, secrets, 60), plain(said.endpoint, secrets, 100)),
     )
+    return refusal(said, f"{names.store} did not {_doing(asked)}", words, secrets)
+
+
+def refusal(said: Said, what: str, words: Words, secrets: Iterable[str] = ()) -> StoreError:
+    """The error to raise for what a provider said, whatever it was asked for.
+
+    Args:
+        said: what it said.
+        what: what did not happen: "S3 did not list the bucket 'data'".
+        words: what stands in the advice.
+        secrets: texts that must not be repeated, should the answer hold them.
+    """
+    row = row_of(said)
+    code, message = plain(said.code, secrets, 60), plain(said.message, secrets, 200)
     provider = f"{code} ({message})" if code and message else code or f"HTTP status {said.status}"
-    return row.error(f"{names.store} did not {_doing(asked)}: {provider}. {advice}", code or None)
+    return row.error(f"{what}: {provider}. {row.advice.format(**words._asdict())}", code or None)
 
 
 def does_not_speak(asked: Asked, what: str) -> PlaceInvalid:

@@ -16,7 +16,7 @@ from botocore.config import Config
 from botocore.parsers import ResponseParserError
 
 from headwater.domain.errors import CredentialsRefused, PlaceInvalid, StoreError, StoreUnavailable
-from headwater.stores.remote.refusals import TABLE, Said, plain, row_of
+from headwater.stores.remote.refusals import TABLE, Said, Words, refusal
 from headwater.stores.remote.transport import is_passing_status
 from headwater.stores.s3.sigv4 import Credentials
 
@@ -42,6 +42,16 @@ _CONFIG = Config(
     user_agent_extra="headwater",
 )
 
+_WORDS = Words(
+    key_id="s3ARN",
+    secret="s3ExternalId",  # noqa: S106  the member's name
+    endpoint=SETTING,
+    path="s3ARN",
+    container="role",
+    protocol="STS",
+    permission_advice="Check s3ARN and s3ExternalId",
+    region_advice=f"Check {SETTING}. Redirects are not followed",
+)
 _OPERATOR = "its operator must give it AWS credentials that are good"
 _UNREACHABLE = (aws.ConnectionError, aws.HTTPClientError)
 _OWN_CREDENTIALS = (
@@ -211,10 +221,7 @@ def explain_refusal(said: Said, where: str, secrets: tuple[str, ...] = ()) -> St
         where: which STS, for the text.
         secrets: texts that must not be repeated, should the answer hold them.
     """
-    row = row_of(said)
-    code, message = plain(said.code, secrets, 60), plain(said.message, secrets)
-    provider = f"{code} ({message})" if code and message else code or f"HTTP status {said.status}"
-    return row.error(f"{where} did not let this server assume the role: {provider}. {row.advice}", code or None)
+    return refusal(said, f"{where} did not let this server assume the role", _WORDS, secrets)
 
 
 def _explain(error: aws.BotoCoreError, where: str) -> StoreError:
