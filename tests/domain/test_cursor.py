@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
+import json
 import re
 import string
 
@@ -26,6 +30,13 @@ cursors = st.builds(
     keys,
     st.booleans(),
     st.integers(0),
+    st.none() | st.text(st.characters(codec="utf-8"), max_size=30),
+    st.sampled_from(["", ".lightly/metadata/", ".lightly/predictions/a task/"]),
+    keys,
+    st.sampled_from(["", "/"]),
+    st.none() | st.just(".lightly/relevant.txt"),
+    st.none() | st.integers(0),
+    st.integers(0),
 )
 
 
@@ -33,7 +44,7 @@ cursors = st.builds(
 def test_what_was_sealed_is_opened_again(cursor: Cursor) -> None:
     text = SIGNER.seal(cursor)
     assert re.fullmatch(r"[A-Za-z0-9_-]+", text)
-    assert SIGNER.open(text, cursor.dataset, cursor.place) == cursor
+    assert SIGNER.open(text, cursor.dataset, cursor.place, cursor.folder) == cursor
 
 
 def test_any_changed_character_is_refused() -> None:
@@ -68,3 +79,26 @@ def test_a_cursor_outlives_a_rotation_of_keys_until_the_old_one_goes() -> None:
     assert CursorSigner([OTHER_KEY, KEY]).open(text, CURSOR.dataset, CURSOR.place) == CURSOR
     with pytest.raises(MalformedRequest):
         CursorSigner([OTHER_KEY]).open(text, CURSOR.dataset, CURSOR.place)
+
+
+def test_a_cursor_of_an_older_server_goes_on() -> None:
+    """As version 1 wrote them: the fields that came later are as if nothing had been said."""
+    fields = [1, CURSOR.dataset, CURSOR.place, 3, 9, "a/b.png", False, 2, "m"]
+    payload = json.dumps(fields, separators=(",", ":"), ensure_ascii=False).encode()
+    mac = hmac.digest(KEY, payload, hashlib.sha256)
+    text = base64.urlsafe_b64encode(mac + payload).rstrip(b"=").decode()
+    assert SIGNER.open(text, CURSOR.dataset, CURSOR.place) == CURSOR._replace(unreadable=2, marker="m")
+
+
+def test_a_cursor_holds_only_what_differs() -> None:
+    """So that the listing of raw samples has cursors as short as ever."""
+    assert len(SIGNER.seal(CURSOR)) < len(SIGNER.seal(CURSOR._replace(relevant=".lightly/a"))) - 15
+
+
+def test_a_listing_of_another_folder_is_told_apart() -> None:
+    text = SIGNER.seal(CURSOR._replace(folder=".lightly/metadata/"))
+    assert SIGNER.open(text, CURSOR.dataset, CURSOR.place, ".lightly/metadata/").folder == ".lightly/metadata/"
+    with pytest.raises(MalformedRequest, match=r"a listing of .lightly/metadata/, and this one is of raw samples"):
+        SIGNER.open(text, CURSOR.dataset, CURSOR.place)
+    with pytest.raises(MalformedRequest, match=r"a listing of raw samples, and this one is of .lightly/metadata/"):
+        SIGNER.open(SIGNER.seal(CURSOR), CURSOR.dataset, CURSOR.place, ".lightly/metadata/")

@@ -14,7 +14,10 @@ from headwater.domain.errors import MalformedRequest
 from headwater.domain.objects import Key
 from headwater.domain.window import Window
 
-_VERSION = 1
+_VERSION = 2
+_READABLE = (1, _VERSION)
+"""A cursor of version 1 is one of version 2 without the fields that came later."""
+
 _MAC_BYTES = 32
 
 
@@ -23,7 +26,11 @@ class Cursor(NamedTuple):
 
     `place` is the fingerprint of the datasource's place, `after` the last key that was looked at, `done` says that
     the listing has ended, `unreadable` counts the names passed over so far, `marker` is what the store asked to be
-    given back with `after`.
+    given back with `after`. `folder` is what is listed: empty for raw samples, else a folder below `.lightly/`.
+
+    `until` is the key before which a shard ends, None where it is the listing's own end, and `order` the one in which
+    the store lists (`domain.shards`). `relevant` names the file of relevant filenames. `samples` and `size` (bytes)
+    count what was listed so far; None where it is not counted, as in a shard.
     """
 
     dataset: str
@@ -33,6 +40,16 @@ class Cursor(NamedTuple):
     done: bool = False
     unreadable: int = 0
     marker: str | None = None
+    folder: str = ""
+    until: Key | None = None
+    order: str = ""
+    relevant: str | None = None
+    samples: int | None = None
+    size: int = 0
+
+
+_DEFAULTS = (None, *Cursor._field_defaults.values())
+"""What the fields from `after` on hold where nothing is said."""
 
 
 class CursorSigner:
@@ -47,15 +64,19 @@ class CursorSigner:
 
     def seal(self, cursor: Cursor) -> str:
         """Write a cursor as text. Never empty."""
-        fields = [_VERSION, *cursor[:2], *cursor.window, *cursor[3:]]
+        rest = list(cursor[3:])
+        while len(rest) > 1 and rest[-1] == _DEFAULTS[len(rest) - 1]:
+            rest.pop()
+        fields = [_VERSION, *cursor[:2], *cursor.window, *rest]
         payload = json.dumps(fields, separators=(",", ":"), ensure_ascii=False).encode()
         return _encode(_mac(self._keys[0], payload) + payload)
 
-    def open(self, text: str, dataset: str, place: str) -> Cursor:
-        """Read a cursor that was sealed for this dataset and place.
+    def open(self, text: str, dataset: str, place: str, folder: str = "") -> Cursor:
+        """Read a cursor that was sealed for this dataset, place and folder.
 
         Raises:
-            MalformedRequest: not one of ours, of another dataset, or of data the datasource has moved away from.
+            MalformedRequest: not one of ours, of another dataset or listing, or of data the datasource has moved
+                away from.
         """
         cursor = self._read(text)
         if cursor is None:
@@ -64,6 +85,11 @@ class CursorSigner:
             )
         if cursor.dataset != dataset:
             raise MalformedRequest("cursor: belongs to a listing of another dataset; begin without a cursor")
+        if cursor.folder != folder:
+            raise MalformedRequest(
+                f"cursor: belongs to a listing of {cursor.folder or 'raw samples'}, and this one is of "
+                f"{folder or 'raw samples'}; begin without a cursor"
+            )
         if cursor.place != place:
             raise MalformedRequest(
                 "cursor: the datasource has moved to other data since this listing began; begin without a cursor"
@@ -81,7 +107,7 @@ class CursorSigner:
         if not any(hmac.compare_digest(mac, _mac(key, payload)) for key in self._keys):
             return None
         version, dataset, place, start, end, *rest = json.loads(payload)
-        return Cursor(dataset, place, Window(start, end), *rest) if version == _VERSION else None
+        return Cursor(dataset, place, Window(start, end), *rest) if version in _READABLE else None
 
 
 def _encode(raw: bytes) -> str:
