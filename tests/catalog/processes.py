@@ -73,7 +73,7 @@ async def count(catalog: Catalog, times: int) -> None:
     try:
         dataset = await catalog.add_dataset("ann", NewDataset(name="count"))
     except NameTaken:
-        (dataset,) = await catalog.datasets_named("count", "ann")
+        (dataset,) = await catalog.datasets("ann", name="count")
 
     async def repeat() -> None:
         for _ in range(times // 4):

@@ -9,7 +9,7 @@ import pytest
 
 from headwater.catalog import catalog as catalog_module
 from headwater.domain.dataset import DatasetCreator, DatasetType, ImageType, NewDataset
-from headwater.domain.datasource import Datasource
+from headwater.domain.datasource import Datasource, Purpose
 from headwater.domain.errors import MalformedRequest, NameTaken
 from headwater.domain.ids import is_id, new_id
 from headwater.domain.purposes import Reconfigured
@@ -140,13 +140,70 @@ async def test_datasets_come_in_the_order_they_were_made(catalog):
     assert await catalog.datasets(None, offset=10**30) == []
 
 
-async def test_datasets_named(catalog):
+async def test_datasets_of_a_name(catalog):
     ann = await catalog.add_dataset("ann", NewDataset(name="cats"))
     bob = await catalog.add_dataset("bob", NewDataset(name="cats"))
     await catalog.add_dataset("ann", NewDataset(name="cats and dogs"))
-    assert {dataset.id for dataset in await catalog.datasets_named("cats")} == {ann.id, bob.id}
-    assert await catalog.datasets_named("cats", "bob") == [bob]
-    assert await catalog.datasets_named("cat") == []
+    assert {dataset.id for dataset in await catalog.datasets(None, name="cats")} == {ann.id, bob.id}
+    assert await catalog.datasets("bob", name="cats") == [bob]
+    assert await catalog.datasets(None, name="cat") == []
+    assert await catalog.datasets(None, name="Cats") == []
+
+
+async def test_datasets_whose_names_begin_alike(catalog):
+    """`_` and `%` are wildcards of LIKE, which takes no notice of letter case on SQLite; a dictionary's order does not
+    keep names with a prefix together on PostgreSQL."""
+    names = ["a_b", "axb", "a_b c", "A_b", "a_", "a_-", "a b", "ab", "a-b", "b_a", "a_zz", "aZ", "a_B", "a_b_1"]
+    for name in names:
+        await catalog.add_dataset("ann", NewDataset(name=name))
+    await catalog.add_dataset("bob", NewDataset(name="a_b"))
+    for prefix in ["a_b", "a_", "a", "A", "a%", "a_b ", "z", "a-", "a_z", *names]:
+        found = await catalog.datasets("ann", prefix=prefix)
+        assert {each.name for each in found} == {name for name in names if name.startswith(prefix)}, prefix
+        assert found == [each for each in await catalog.datasets("ann") if each in found]
+    assert [each.owner for each in await catalog.datasets(None, prefix="a_b_")] == ["ann"]
+    assert len(await catalog.datasets(None, prefix="a_b")) == 4
+    assert await catalog.datasets("ann", prefix="a_", limit=1, offset=1) == [
+        (await catalog.datasets("ann", prefix="a_"))[1]
+    ]
+
+
+async def test_newest_are_chosen_before_pages(catalog):
+    made = [await catalog.add_dataset("ann", NewDataset(name=f"set {number}")) for number in range(5)]
+    await catalog.add_dataset("bob", NewDataset(name="set"))
+    made.sort(key=lambda dataset: (dataset.created_at, dataset.id))
+    assert await catalog.datasets("ann", newest=3) == made[2:]
+    assert await catalog.datasets("ann", 2, 1, newest=3) == made[3:]
+    assert await catalog.datasets("ann", newest=10**30) == made
+    assert await catalog.datasets("ann", newest=3, prefix="no") == []
+
+
+async def test_datasets_of_ids(catalog, monkeypatch):
+    monkeypatch.setattr(catalog_module, "_IDS_AT_ONCE", 2)
+    made = [await catalog.add_dataset("ann", NewDataset(name=f"set {number}")) for number in range(4)]
+    ids = [made[3].id, new_id(), made[0].id, made[1].id, made[3].id]
+    assert await catalog.datasets_of_ids(ids) == sorted(
+        [made[0], made[1], made[3]], key=lambda dataset: (dataset.created_at, dataset.id)
+    )
+    assert await catalog.datasets_of_ids([]) == []
+
+
+async def test_children(catalog):
+    parent = await catalog.add_dataset("ann", NewDataset(name="parent"))
+    made = [await catalog.add_dataset(owner, NewDataset(name="child", parent_id=parent.id)) for owner in ("ann", "bob")]
+    await catalog.add_dataset("ann", NewDataset(name="not a child", parent_id=made[0].id))
+    assert {each.id for each in await catalog.children(parent.id)} == {each.id for each in made}
+    assert await catalog.children(new_id()) == []
+
+
+async def test_touch(catalog):
+    dataset = await catalog.add_dataset("ann", NewDataset(name="cats"))
+    await asyncio.sleep(0.002)
+    assert await catalog.touch_dataset(dataset.id)
+    touched = await catalog.dataset(dataset.id)
+    assert touched == replace(dataset, modified_at=touched.modified_at)
+    assert touched.modified_at > dataset.modified_at
+    assert not await catalog.touch_dataset(new_id())
 
 
 @pytest.mark.parametrize("kind", VALID)
@@ -268,6 +325,90 @@ async def test_watermark_needs_a_datasource_for_raw_samples(catalog, purpose, al
     await catalog.change_datasources(dataset.id, put(dataset.id, config(purpose=purpose)))
     assert await catalog.set_watermark(dataset.id, 6) is allowed
     assert (await catalog.dataset(dataset.id)).watermark == (6 if allowed else 0)
+
+
+async def counted(catalog, dataset_id):
+    dataset = await catalog.dataset(dataset_id)
+    return dataset.n_samples, dataset.size_in_bytes
+
+
+@pytest.fixture
+async def listed(catalog):
+    """A dataset with an input, and how to count what a listing of it found."""
+    dataset = await catalog.add_dataset("ann", NewDataset(name="cats"))
+    other = await catalog.add_dataset("ann", NewDataset(name="dogs"))
+    for each in (dataset, other):
+        await catalog.change_datasources(each.id, put(each.id, config(fullPath="a/b")))
+    ((source,),) = (await catalog.datasource_ids([dataset.id])).values()
+
+    async def count(start, end, samples, size, source=source):
+        before = await catalog.dataset(dataset.id)
+        await catalog.count_samples(dataset.id, source, start, end, samples, size)
+        after = await catalog.dataset(dataset.id)
+        assert replace(after, n_samples=0, size_in_bytes=0) == replace(before, n_samples=0, size_in_bytes=0)
+        assert await counted(catalog, other.id) == (0, 0)
+        return after.n_samples, after.size_in_bytes
+
+    return dataset.id, count
+
+
+async def test_counts_go_on_where_they_ended(catalog, listed):
+    _, count = listed
+    assert await count(101, 200, 9, 9) == (0, 0), "not from 0"
+    assert await count(0, 100, 5, 5_000_000_000_000) == (5, 5_000_000_000_000)
+    assert await count(101, 200, 2, 20) == (7, 5_000_000_000_020)
+    assert await count(101, 200, 2, 20) == (7, 5_000_000_000_020), "the same again"
+    assert await count(150, 300, 2, 20) == (7, 5_000_000_000_020), "overlaps"
+    assert await count(202, 300, 2, 20) == (7, 5_000_000_000_020), "leaves a second out"
+    assert await count(201, 200, 2, 20) == (7, 5_000_000_000_020), "no second at all"
+    assert await count(201, 201, 1, 1) == (8, 5_000_000_000_021)
+    assert await count(0, 201, 3, 30) == (3, 30), "counted anew, without what was deleted"
+    assert await count(202, 300, 1, 1) == (4, 31)
+
+
+async def test_a_count_from_0_does_not_go_back_but_from_the_future(catalog, listed):
+    """A listing that ended late, or a look at the oldest files, left a gap that no later window closed."""
+    _, count = listed
+    now = int(time.time())
+    assert await count(0, now - 10, 5, 5) == (5, 5)
+    assert await count(0, now - 20, 4, 4) == (5, 5)
+    assert await count(0, LAST_SECOND, 6, 6) == (6, 6)
+    assert await count(0, now - 10, 7, 7) == (7, 7)
+    assert await count(now - 9, now, 1, 1) == (8, 8)
+
+
+async def test_counts_are_of_the_input_of_now(catalog, listed):
+    dataset_id, count = listed
+    ((source,),) = (await catalog.datasource_ids([dataset_id])).values()
+    assert await count(0, 100, 5, 50) == (5, 50)
+    assert await count(101, 200, 1, 1, new_id()) == (5, 50)
+    await catalog.change_datasources(dataset_id, put(dataset_id, config(fullPath="a/b", s3SecretAccessKey="new one")))
+    assert await count(101, 200, 1, 1) == (6, 51), "new credentials for the same place"
+
+    def move(stored):
+        (old,) = stored
+        return Reconfigured((Datasource(new_id(), dataset_id, config(fullPath="a/c")), replace_purpose(old)), True)
+
+    def replace_purpose(old):
+        return Datasource(old.id, dataset_id, old.config.model_copy(update={"purpose": Purpose.LIGHTLY}))
+
+    await catalog.change_datasources(dataset_id, move)
+    assert await counted(catalog, dataset_id) == (0, 0)
+    assert await count(0, 100, 5, 50, source) == (0, 0), "a listing that ended after the move"
+    assert await count(201, 300, 5, 50, source) == (0, 0)
+    input_id = next(each.id for each in await catalog.datasources(dataset_id) if each.id != source)
+    assert await count(201, 300, 5, 50, input_id) == (0, 0), "nothing is counted yet"
+    assert await count(0, 300, 2, 20, input_id) == (2, 20)
+    await catalog.count_samples(new_id(), input_id, 0, 300, 2, 20)
+
+
+async def test_windows_counted_by_many_at_once_are_counted_once(catalog, listed):
+    dataset_id, _ = listed
+    ((source,),) = (await catalog.datasource_ids([dataset_id])).values()
+    await catalog.count_samples(dataset_id, source, 0, 0, 1, 10)
+    for second in range(1, 6):
+        await asyncio.gather(*(catalog.count_samples(dataset_id, source, second, second, 1, 10) for _ in range(4)))
+    assert await counted(catalog, dataset_id) == (6, 60)
 
 
 async def test_delete_takes_everything_of_the_dataset_and_nothing_else(catalog):

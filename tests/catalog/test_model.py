@@ -38,6 +38,7 @@ class CatalogAgainstDictionaries(RuleBasedStateMachine):
         self.tokens = {}  # digest -> token
         self.datasets = {}  # id -> dataset
         self.sources = {}  # dataset id -> datasources
+        self.counted_until = {}  # dataset id -> second
         self.reopen()
 
     def run(self, coroutine):
@@ -150,7 +151,10 @@ class CatalogAgainstDictionaries(RuleBasedStateMachine):
         if decided:
             self.sources[dataset_id] = list(decided[0].datasources)
             before = self.datasets[dataset_id]
-            self._changed(replace(before, watermark=0) if decided[0].input_moved else before)
+            if decided[0].input_moved:
+                self.counted_until.pop(dataset_id, None)
+                before = replace(before, watermark=0, n_samples=0, size_in_bytes=0)
+            self._changed(before)
 
     @rule(dataset_id=ids)
     def refuse_a_datasource(self, dataset_id):
@@ -171,6 +175,19 @@ class CatalogAgainstDictionaries(RuleBasedStateMachine):
         if possible:
             self.datasets[dataset_id] = replace(self.datasets[dataset_id], watermark=seconds)
 
+    @rule(dataset_id=ids, start=st.integers(0, 4), length=st.integers(0, 3), samples=st.integers(0, 9))
+    def count_samples(self, dataset_id, start, length, samples):
+        source, end = input_of(self.sources.get(dataset_id, [])), start + length - 1
+        source_id = source.id if source is not None else new_id()
+        self.run(self.catalog.count_samples(dataset_id, source_id, start, end, samples, samples * 10))
+        until = self.counted_until.get(dataset_id, -1)
+        if source is None or end < start or (end < until if start == 0 else start != until + 1 or until == -1):
+            return
+        self.counted_until[dataset_id] = end
+        before = self.datasets[dataset_id]
+        had, size = (0, 0) if start == 0 else (before.n_samples, before.size_in_bytes)
+        self.datasets[dataset_id] = replace(before, n_samples=had + samples, size_in_bytes=size + samples * 10)
+
     def _changed(self, expected):
         stored = self.run(self.catalog.dataset(expected.id))
         assert stored.modified_at >= expected.modified_at
@@ -184,7 +201,9 @@ class CatalogAgainstDictionaries(RuleBasedStateMachine):
             assert self.run(self.catalog.datasets(owner)) == [each for each in ordered if each.owner == owner]
             assert self.run(self.catalog.has_user(owner)) is (owner in self.users)
         assert self.run(self.catalog.users()) == sorted(self.users)
-        assert self.run(self.catalog.datasets_named("cats")) == [each for each in ordered if each.name == "cats"]
+        assert self.run(self.catalog.datasets(None, name="cats")) == [each for each in ordered if each.name == "cats"]
+        dogs = [each for each in ordered if each.name.startswith("do")]
+        assert self.run(self.catalog.datasets(None, prefix="do")) == dogs
         sources = {
             dataset_id: sorted(held, key=lambda source: source.config.purpose)
             for dataset_id, held in self.sources.items()

@@ -47,16 +47,31 @@ _source_ids = (
     .where(datasources.c.dataset_id.in_(bindparam("dataset_ids", expanding=True)))
     .order_by(datasources.c.dataset_id, datasources.c.purpose)
 )
+_has_input = sa.exists().where(
+    datasources.c.dataset_id == datasets.c.id,
+    datasources.c.purpose.in_((Purpose.INPUT_OUTPUT.value, Purpose.INPUT.value)),
+)
 _set_watermark = (
+    update(datasets).where(datasets.c.id == bindparam("dataset_id"), _has_input).values(watermark=bindparam("seconds"))
+)
+_of_input = (
     update(datasets)
     .where(
         datasets.c.id == bindparam("dataset_id"),
-        sa.exists().where(
-            datasources.c.dataset_id == datasets.c.id,
-            datasources.c.purpose.in_((Purpose.INPUT_OUTPUT.value, Purpose.INPUT.value)),
-        ),
+        _has_input.where(datasources.c.id == bindparam("datasource_id")),
     )
-    .values(watermark=bindparam("seconds"))
+    .values(counted_until=bindparam("end"))
+)
+_count_all = _of_input.where(
+    sa.or_(
+        datasets.c.counted_until.is_(None),
+        datasets.c.counted_until <= bindparam("end"),
+        datasets.c.counted_until > bindparam("now"),
+    )
+).values(n_samples=bindparam("samples"), size_in_bytes=bindparam("size"))
+_count_more = _of_input.where(datasets.c.counted_until == bindparam("before")).values(
+    n_samples=datasets.c.n_samples + bindparam("samples"),
+    size_in_bytes=datasets.c.size_in_bytes + bindparam("size"),
 )
 
 
@@ -222,20 +237,49 @@ class Catalog:
 
         return await self._database.read(work)
 
-    async def datasets(self, owner: str | None, limit: int | None = None, offset: int = 0) -> list[Dataset]:
+    async def datasets(
+        self,
+        owner: str | None,
+        limit: int | None = None,
+        offset: int = 0,
+        *,
+        name: str | None = None,
+        prefix: str | None = None,
+        newest: int | None = None,
+    ) -> list[Dataset]:
         """One user's datasets, or everyone's, by the time they were made, then by id.
 
         Args:
             owner: None for everyone's.
             limit: at most so many; None for all.
             offset: how many to leave out at the beginning.
+            name: only those of exactly this name. Letter case counts, here as in `prefix`.
+            prefix: only those whose name begins with this, which is at least one character.
+            newest: only so many of those made last, before `offset` and `limit` are looked at.
         """
-        query = _of_owner(select(datasets), owner).offset(min(offset, _MOST_ROWS))
+        query = _of_owner(select(datasets), owner)
+        if name is not None:
+            query = query.where(datasets.c.name == name)
+        if prefix is not None:
+            after_all = prefix[:-1] + chr(ord(prefix[-1]) + 1)
+            query = query.where(datasets.c.name >= prefix, datasets.c.name < after_all)
+        if newest is not None:
+            last = query.order_by(datasets.c.created_at.desc(), datasets.c.id.desc()).limit(min(newest, _MOST_ROWS))
+            query = select(datasets).where(datasets.c.id.in_(last.with_only_columns(datasets.c.id)))
+        query = query.offset(min(offset, _MOST_ROWS))
         return await self._datasets(query if limit is None else query.limit(min(limit, _MOST_ROWS)))
 
-    async def datasets_named(self, name: str, owner: str | None = None) -> list[Dataset]:
-        """The datasets of exactly this name, of one user or of everyone, in the order of `datasets`."""
-        return await self._datasets(_of_owner(select(datasets).where(datasets.c.name == name), owner))
+    async def datasets_of_ids(self, ids: Sequence[str]) -> list[Dataset]:
+        """Those of these datasets that there are, each once, in the order of `datasets`."""
+        found: list[Dataset] = []
+        for start in range(0, len(ids), _IDS_AT_ONCE):
+            found += await self._datasets(select(datasets).where(datasets.c.id.in_(ids[start : start + _IDS_AT_ONCE])))
+        once = {dataset.id: dataset for dataset in found}
+        return sorted(once.values(), key=lambda dataset: (dataset.created_at, dataset.id))
+
+    async def children(self, parent_id: str) -> list[Dataset]:
+        """The datasets that were made as children of this one, in the order of `datasets`."""
+        return await self._datasets(select(datasets).where(datasets.c.parent_id == parent_id))
 
     async def rename_dataset(self, dataset_id: str, name: str) -> bool:
         """Give a dataset another name. False if there is no such dataset.
@@ -248,6 +292,10 @@ class Catalog:
             return await self._changes(statement)
         except exc.IntegrityError:
             raise _name_taken(name) from None
+
+    async def touch_dataset(self, dataset_id: str) -> bool:
+        """Say that a dataset was modified now. False if there is no such dataset."""
+        return await self._changes(update(datasets).where(datasets.c.id == dataset_id).values(modified_at=now_ms()))
 
     async def delete_dataset(self, dataset_id: str) -> bool:
         """Remove a dataset with its datasources, secrets and watermark. False if there is none."""
@@ -277,8 +325,8 @@ class Catalog:
     ) -> Reconfigured | None:
         """Read a dataset's datasources and store in their place what `decide` makes of them, in one transaction.
 
-        Where the input moved, the watermark is 0 again (contract, section 6). All secrets that are stored are
-        encrypted with the first key.
+        Where the input moved, the watermark is 0 again (contract, section 6), and nothing is counted. All secrets
+        that are stored are encrypted with the first key.
 
         Args:
             dataset_id: the dataset.
@@ -297,9 +345,9 @@ class Catalog:
             if after:
                 rows = [row_of_datasource(self._keyring, dataset_id, datasource) for datasource in after]
                 connection.execute(insert(datasources), rows)
-            changed: dict[str, int] = {"modified_at": now_ms()}
+            changed: dict[str, int | None] = {"modified_at": now_ms()}
             if input_moved:
-                changed["watermark"] = 0
+                changed |= {"watermark": 0, "n_samples": 0, "size_in_bytes": 0, "counted_until": None}
             connection.execute(update(datasets).where(datasets.c.id == dataset_id).values(**changed))
             return decided
 
@@ -316,6 +364,41 @@ class Catalog:
         return await self._database.write(
             lambda connection: connection.execute(_set_watermark, parameters).rowcount == 1
         )
+
+    async def count_samples(
+        self, dataset_id: str, datasource_id: str, start: int, end: int, samples: int, size: int
+    ) -> None:
+        """Keep what a listing of raw samples has counted, once all of its window was listed (contract, section 8).
+
+        A window from 0 on counts anew, unless one that reached further was counted already. One that begins a second
+        after what was counted adds to it. Any other changes nothing, and neither does the same one again, nor one
+        of a datasource that is not the dataset's input any more. When a dataset was modified stays as it is.
+
+        Args:
+            dataset_id: the dataset.
+            datasource_id: the input that was listed.
+            start: the first second of the window.
+            end: its last second. A count that reaches into the future gives way to the next from 0.
+            samples: how many there were.
+            size: how many bytes they have together.
+        """
+        if end < start:
+            return
+        counted = {
+            "dataset_id": dataset_id,
+            "datasource_id": datasource_id,
+            "end": end,
+            "samples": samples,
+            "size": size,
+        }
+
+        def work(connection: Connection) -> None:
+            if start == 0:
+                connection.execute(_count_all, {**counted, "now": now_ms() // 1000})
+            else:
+                connection.execute(_count_more, {**counted, "before": start - 1})
+
+        await self._database.write(work)
 
     async def _changes(self, statement: sa.Update | sa.Delete) -> bool:
         return await self._database.write(lambda connection: connection.execute(statement).rowcount == 1)

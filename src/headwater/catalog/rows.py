@@ -34,6 +34,8 @@ def dataset_of(row: Row[Any]) -> Dataset:
         watermark=row.watermark,
         created_at=row.created_at,
         modified_at=row.modified_at,
+        n_samples=row.n_samples,
+        size_in_bytes=row.size_in_bytes,
     )
 
 
@@ -51,6 +53,8 @@ def row_of_dataset(dataset: Dataset) -> dict[str, Any]:
         "watermark": dataset.watermark,
         "created_at": dataset.created_at,
         "modified_at": dataset.modified_at,
+        "n_samples": dataset.n_samples,
+        "size_in_bytes": dataset.size_in_bytes,
     }
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine, column, inspect, select, table, text
 
 from headwater.domain.errors import StartupError
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration; known here so that a catalog that has it starts without importing Alembic."""
 
 MIGRATIONS = Path(__file__).with_name("migrations")

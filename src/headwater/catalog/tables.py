@@ -1,4 +1,4 @@
-"""The tables of the catalog. Times are in milliseconds since 1970.
+"""The tables of the catalog. Times are in milliseconds since 1970, but for `watermark` and `counted_until`: seconds.
 
 A change here needs a migration beside it; a test compares the two.
 """
@@ -49,17 +49,22 @@ datasets = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("owner", Text, ForeignKey(users.c.name), nullable=False),
-    Column("name", Text, nullable=False),
+    Column("name", Text().with_variant(Text(collation="C"), "postgresql"), nullable=False),
     Column("type", Text, nullable=False),
     Column("img_type", Text),
     Column("creator", Text, nullable=False),
-    Column("parent_id", Text),
+    Column("parent_id", Text, index=True),
     Column("every_file", Boolean, nullable=False),
     Column("watermark", BigInteger, nullable=False, server_default="0"),
     Column("created_at", BigInteger, nullable=False),
     Column("modified_at", BigInteger, nullable=False),
+    Column("n_samples", BigInteger, nullable=False, server_default="0"),
+    Column("size_in_bytes", BigInteger, nullable=False, server_default="0"),
+    Column("counted_until", BigInteger),
     UniqueConstraint("owner", "name"),
 )
+"""Names compare by their bytes, so that those with a prefix are one range of the index. `n_samples` and
+`size_in_bytes` are those of the window from 0 to `counted_until`; NULL where nothing was counted yet."""
 
 datasources = Table(
     "datasources",

@@ -54,7 +54,8 @@ class NewDataset:
 class Dataset:
     """A dataset as the catalog holds it.
 
-    `created_at` and `modified_at` are in milliseconds since 1970, `watermark` in seconds.
+    `created_at` and `modified_at` are in milliseconds since 1970, `watermark` in seconds. `n_samples` and
+    `size_in_bytes` are what listings of its raw samples have counted (contract, section 8).
     """
 
     id: str
@@ -68,6 +69,8 @@ class Dataset:
     watermark: int
     created_at: int
     modified_at: int
+    n_samples: int = 0
+    size_in_bytes: int = 0
 
 
 def check_name(name: str) -> str:

@@ -49,7 +49,7 @@ async def find_dataset(hw: Headwater, ref: str) -> Opened:
     """
     if is_id(ref) and (dataset := await hw.catalog.dataset(ref)):
         return Opened(dataset)
-    match await hw.catalog.datasets_named(ref) if is_unicode(ref) else []:
+    match await hw.catalog.datasets(None, name=ref) if is_unicode(ref) else []:
         case [dataset]:
             return Opened(dataset)
         case []:
