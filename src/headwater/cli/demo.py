@@ -1,8 +1,10 @@
 """`headwater demo`: the whole product once, each step said, done and checked. A client program: it uses the
-documented Python client against a server of its own, in a folder that is gone afterwards."""
+documented Python client against a server of its own, in a folder that is gone afterwards. Where the published client
+`lightly` is installed too, one step is done with that."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import struct
@@ -13,6 +15,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.request import urlopen
@@ -28,7 +31,24 @@ if TYPE_CHECKING:
 IMAGES = 250
 NEW = 5
 PAGE = 100
+DATASET = "demo-images"
 _STOP_LIMIT = 30.0
+_PUBLISHED_LIMIT = 120.0
+_NOT_IMPORTABLE = 3
+
+_PUBLISHED = """\
+import json, os, sys
+try:
+    from lightly import __version__
+    from lightly.api import ApiWorkflowClient
+except ImportError as error:
+    print(error)
+    sys.exit(3)
+client = ApiWorkflowClient(token=os.environ["LIGHTLY_TOKEN"])
+client.set_dataset_id_by_name(sys.argv[1])
+print(json.dumps([__version__, client.download_raw_samples()]))
+"""
+"""What a user of the published client writes; with any version, so the token is handed over."""
 
 
 class StepFailed(Exception):
@@ -72,7 +92,7 @@ def _demo(folder: Path) -> None:
 
         _step(3, "Make a token for a user, and a dataset of hers")
         token = _headwater(environ, "token", "create", "--user", "ada")
-        dataset = _headwater(environ, "dataset", "create", "demo-images", "--user", "ada")
+        dataset = _headwater(environ, "dataset", "create", DATASET, "--user", "ada")
         _said("headwater token create --user ada         → a token, shown this once")
         _said(f"headwater dataset create demo-images …    → {dataset}")
 
@@ -80,8 +100,9 @@ def _demo(folder: Path) -> None:
         configuration.api_key["ApiKeyAuth"] = token
         with ApiClient(configuration) as client:
             _use(DatasourcesApi(client), MongoObjectID(dataset), bucket)
+        _use_published(url, token, bucket)
 
-    _step(10, "Stop the server with SIGTERM: it finishes what is under way and ends with 0")
+    _step(11, "Stop the server with SIGTERM: it finishes what is under way and ends with 0")
 
 
 def _use(api: DatasourcesApi, dataset: MongoObjectID, bucket: Path) -> None:
@@ -134,6 +155,33 @@ def _use(api: DatasourcesApi, dataset: MongoObjectID, bucket: Path) -> None:
     for name in fresh:
         _said(name)
     _check(fresh == [f"arrived/new_{index}.png" for index in range(NEW)], f"new are {fresh}")
+
+
+def _use_published(url: str, token: str, bucket: Path) -> None:
+    """List the dataset with the client `lightly`, in a process of its own as its users do, where it is installed."""
+    _step(10, "List all with the published client, unmodified: lightly.api.ApiWorkflowClient.download_raw_samples")
+    if find_spec("lightly") is None:
+        _said("not installed here; after `pip install lightly` this step does it")
+        return
+    _said(f"LIGHTLY_SERVER_LOCATION={url} and LIGHTLY_TOKEN=… are all that it is told")
+    # It sends its requests through a proxy that a variable names, also those to this machine.
+    kept = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    done = subprocess.run(
+        [sys.executable, "-c", _PUBLISHED, DATASET],
+        env={**kept, "LIGHTLY_SERVER_LOCATION": url, "LIGHTLY_TOKEN": token},
+        capture_output=True,
+        text=True,
+        timeout=_PUBLISHED_LIMIT,
+        check=False,
+    )
+    if done.returncode == _NOT_IMPORTABLE:
+        _said(f"it is installed and cannot be imported: {done.stdout.strip()}")
+        return
+    _check(done.returncode == 0, f"the published client ended with {done.returncode}: {done.stderr[-1000:]}")
+    version, rows = json.loads(done.stdout)
+    expected = sorted(str(path.relative_to(bucket)) for path in bucket.rglob("*.png"))
+    _check([name for name, _ in rows] == expected, "the published client does not list the folder's images")
+    _said(f"lightly {version}: {len(rows)} samples, the first {rows[0][0]}; each with a read URL")
 
 
 def _rows(api: DatasourcesApi, dataset: MongoObjectID, since: Timestamp, to: Timestamp) -> Iterator[Any]:

@@ -1,0 +1,22 @@
+"""The demo's step with the published client, where that is installed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+from tests.published.environments import STAND_IN, Environment
+
+
+def test_the_demo_lists_with_the_published_client(newest: Environment) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "headwater", "demo"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join((str(STAND_IN), str(newest.packages)))},
+        capture_output=True,
+        text=True,
+        timeout=150,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"lightly {newest.version}: 255 samples, the first arrived/new_0.png" in done.stdout
