@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from headwater.domain.datasource import MASK, Datasource, Purpose, parse_config
 from headwater.domain.errors import MalformedRequest
-from headwater.domain.purposes import Reconfigured, answered, input_of, reconfigure
+from headwater.domain.purposes import Reconfigured, answered, in_order, input_of, lightly_of, reconfigure
 from tests.domain.configs import VALID
 
 DATASET = "5" * 24
@@ -25,28 +25,81 @@ def _shape(stored: Sequence[Datasource]) -> dict[str, str]:
     return {str(source.config.purpose): source.config.full_path for source in stored}
 
 
-def test_input_output_replaces_whatever_was_there() -> None:
-    both = _put(_put((), "INPUT", "a").datasources, "LIGHTLY", "b").datasources
-    assert _shape(both) == {"INPUT": "a", "LIGHTLY": "b"}
-    assert _shape(_put(both, "INPUT_OUTPUT", "c").datasources) == {"INPUT_OUTPUT": "c"}
+NOTHING: dict[str, str] = {}
+WHOLE = {"INPUT_OUTPUT": "whole"}
+INPUT = {"INPUT": "input"}
+LIGHTLY = {"LIGHTLY": "lightly"}
+BOTH = {**INPUT, **LIGHTLY}
 
 
-@pytest.mark.parametrize(("put", "left"), [("INPUT", "LIGHTLY"), ("LIGHTLY", "INPUT")])
-def test_one_purpose_onto_input_output_leaves_that_serving_the_other(put: str, left: str) -> None:
-    whole = _put((), "INPUT_OUTPUT", "whole").datasources
-    assert _shape(_put(whole, put, "new").datasources) == {put: "new", left: "whole"}
+def _held(state: Mapping[str, str]) -> tuple[Datasource, ...]:
+    stored: tuple[Datasource, ...] = ()
+    for purpose, path in state.items():
+        stored = _put(stored, purpose, path).datasources
+    return stored
 
 
-def test_what_get_answers_without_a_purpose() -> None:
-    lightly = _put((), "LIGHTLY", "b").datasources
-    both = _put(lightly, "INPUT", "a").datasources
-    assert answered(()) is None
-    assert input_of(lightly) is None
-    for stored, path in ((lightly, "b"), (both, "a"), (_put(both, "INPUT_OUTPUT", "c").datasources, "c")):
-        found = answered(stored)
-        assert found is not None
-        assert found.config.full_path == path
-    assert answered(both, Purpose.INPUT_OUTPUT) is None
+@pytest.mark.parametrize(
+    ("state", "put", "after"),
+    [
+        (NOTHING, "INPUT_OUTPUT", {"INPUT_OUTPUT": "new"}),
+        (NOTHING, "INPUT", {"INPUT": "new"}),
+        (NOTHING, "LIGHTLY", {"LIGHTLY": "new"}),
+        (WHOLE, "INPUT_OUTPUT", {"INPUT_OUTPUT": "new"}),
+        (WHOLE, "INPUT", {"INPUT": "new", "LIGHTLY": "whole"}),
+        (WHOLE, "LIGHTLY", {"INPUT": "whole", "LIGHTLY": "new"}),
+        (INPUT, "INPUT_OUTPUT", {"INPUT_OUTPUT": "new"}),
+        (INPUT, "INPUT", {"INPUT": "new"}),
+        (INPUT, "LIGHTLY", {"INPUT": "input", "LIGHTLY": "new"}),
+        (LIGHTLY, "INPUT_OUTPUT", {"INPUT_OUTPUT": "new"}),
+        (LIGHTLY, "INPUT", {"INPUT": "new", "LIGHTLY": "lightly"}),
+        (LIGHTLY, "LIGHTLY", {"LIGHTLY": "new"}),
+        (BOTH, "INPUT_OUTPUT", {"INPUT_OUTPUT": "new"}),
+        (BOTH, "INPUT", {"INPUT": "new", "LIGHTLY": "lightly"}),
+        (BOTH, "LIGHTLY", {"INPUT": "input", "LIGHTLY": "new"}),
+    ],
+)
+def test_what_a_put_does_to_each_state(state: dict[str, str], put: str, after: dict[str, str]) -> None:
+    """The contract's table, section 5; only an input that is elsewhere afterwards counts as a move (section 6)."""
+    stored = _held(state)
+    changed = _put(stored, put, "new")
+    assert _shape(changed.datasources) == after
+    before, now = input_of(stored), input_of(changed.datasources)
+    elsewhere = (before and before.config.full_path) != (now and now.config.full_path)
+    assert changed.input_moved is elsewhere is (put != "LIGHTLY")
+    kept = {source.config.full_path: source.id for source in stored}
+    assert all(kept.get(source.config.full_path, source.id) == source.id for source in changed.datasources)
+
+
+@pytest.mark.parametrize(
+    ("state", "answers", "serves_input", "serves_lightly"),
+    [
+        (NOTHING, None, None, None),
+        (WHOLE, "whole", "whole", "whole"),
+        (INPUT, "input", "input", None),
+        (LIGHTLY, "lightly", None, "lightly"),
+        (BOTH, "input", "input", "lightly"),
+    ],
+)
+def test_which_datasource_serves_what(
+    state: dict[str, str], answers: str | None, serves_input: str | None, serves_lightly: str | None
+) -> None:
+    stored = _held(state)
+    for found, path in (
+        (answered(stored), answers),
+        (input_of(stored), serves_input),
+        (lightly_of(stored), serves_lightly),
+    ):
+        assert (found.config.full_path if found else None) == path
+    for purpose in Purpose:
+        exactly = answered(stored, purpose)
+        assert (exactly.config.full_path if exactly else None) == state.get(purpose)
+
+
+def test_all_are_answered_in_one_order() -> None:
+    for stored in (_held(BOTH), _held(BOTH)[::-1]):
+        assert [source.config.purpose for source in in_order(stored)] == ["INPUT", "LIGHTLY"]
+    assert in_order(()) == []
 
 
 def test_only_the_place_of_the_input_side_counts_as_a_move() -> None:
@@ -60,12 +113,35 @@ def test_only_the_place_of_the_input_side_counts_as_a_move() -> None:
     assert not _put(only_lightly, "LIGHTLY", "c").input_moved
 
 
-def test_an_id_stays_with_its_purpose() -> None:
+def test_an_id_stays_with_purpose_and_place() -> None:
     first = _put((), "INPUT_OUTPUT", "a").datasources[0]
-    assert _put((first,), "INPUT_OUTPUT", "b").datasources[0].id == first.id
-    split = _put((first,), "INPUT", "b").datasources
-    assert {source.id for source in split} >= {first.id}
-    assert len({source.id for source in split}) == 2
+    assert _put((first,), "INPUT_OUTPUT", "a//").datasources[0].id == first.id
+    for purpose, left in (("INPUT", "LIGHTLY"), ("LIGHTLY", "INPUT")):
+        new, rest = _put((first,), purpose, "b").datasources
+        assert (rest.config.purpose, rest.id) == (left, first.id)
+        assert new.id != first.id
+
+
+@pytest.mark.parametrize("purpose", Purpose)
+def test_new_credentials_for_the_same_place_keep_the_id(purpose: Purpose) -> None:
+    config = {**VALID["S3"], "purpose": purpose}
+    stored = reconfigure(DATASET, (), parse_config(config)).datasources
+    renewed = reconfigure(DATASET, stored, parse_config({**config, "s3AccessKeyId": "X", "s3SecretAccessKey": "Y"}))
+    assert renewed.datasources[0].id == stored[0].id
+    assert renewed.datasources[0].config.secret == "Y"
+
+
+def test_no_move_brings_an_id_back() -> None:
+    """What is bound to an id, such as a redirected read URL, would otherwise work again after two moves."""
+    stored: tuple[Datasource, ...] = ()
+    seen: set[str] = set()
+    for path in ("a", "b", "a", "b"):
+        stored = _put(stored, "INPUT_OUTPUT", path).datasources
+        assert stored[0].id not in seen
+        seen.add(stored[0].id)
+    split = _put(stored, "INPUT", "c").datasources
+    whole = _put(split, "INPUT_OUTPUT", "b").datasources[0]
+    assert whole.id not in {*seen, *(source.id for source in split)}
 
 
 def test_a_masked_secret_comes_from_the_datasource_that_get_answers() -> None:

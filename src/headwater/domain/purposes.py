@@ -41,12 +41,25 @@ def input_of(datasources: Sequence[Datasource]) -> Datasource | None:
     return answered(datasources, Purpose.INPUT_OUTPUT) or answered(datasources, Purpose.INPUT)
 
 
+def lightly_of(datasources: Sequence[Datasource]) -> Datasource | None:
+    """The datasource where everything below `.lightly/` is read and written."""
+    return answered(datasources, Purpose.INPUT_OUTPUT) or answered(datasources, Purpose.LIGHTLY)
+
+
+def in_order(datasources: Sequence[Datasource]) -> list[Datasource]:
+    """All datasources of one dataset, the one that GET answers first."""
+    return sorted(datasources, key=lambda datasource: _ANSWER_ORDER.index(datasource.config.purpose))
+
+
 def reconfigure(dataset_id: str, stored: Sequence[Datasource], config: DatasourceConfig) -> Reconfigured:
     """Put a config in its purpose's place.
 
     INPUT_OUTPUT replaces whatever was there. INPUT or LIGHTLY replaces the one of its purpose, and leaves an
     INPUT_OUTPUT serving the other purpose. A masked secret is taken from the datasource that the config was
     most likely read from: the one of the same purpose, else the one that GET answers.
+
+    The id stays while purpose and place stay the same, whatever the credentials and the spelling of the path. A
+    datasource that moves gets a new one, and no move brings an old one back: what is bound to an id ends for good.
 
     Raises:
         MalformedRequest: the config holds the mask and no stored secret may stand in for it.
@@ -56,7 +69,8 @@ def reconfigure(dataset_id: str, stored: Sequence[Datasource], config: Datasourc
     whole = answered(stored, Purpose.INPUT_OUTPUT)
     origin = replaced or answered(stored)
     config = config.with_secret_of(origin.config if origin else None)
-    new = Datasource(replaced.id if replaced else new_id(), dataset_id, config)
+    same = replaced if replaced and replaced.config.place == config.place else None
+    new = Datasource(same.id if same else new_id(), dataset_id, config)
     if purpose is Purpose.INPUT_OUTPUT:
         left: list[Datasource] = []
     else:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from headwater.domain.datasource import Datasource, Purpose, parse_config
 from headwater.domain.errors import DatasourceUnknown
-from headwater.domain.purposes import answered, reconfigure
+from headwater.domain.purposes import answered, in_order, input_of, lightly_of, reconfigure
 from headwater.service.datasets import Opened, unknown
 from headwater.service.headwater import Headwater
+
+_NONE_YET = "this dataset has no datasource yet; configure one first"
 
 
 async def get_datasource(hw: Headwater, dataset: Opened, purpose: Purpose | None = None) -> Datasource:
@@ -18,9 +20,48 @@ async def get_datasource(hw: Headwater, dataset: Opened, purpose: Purpose | None
     found = answered(await hw.catalog.datasources(dataset.id), purpose)
     if found is None:
         raise DatasourceUnknown(
-            "this dataset has no datasource yet; configure one first"
-            if purpose is None
-            else f"this dataset has no datasource with the purpose {purpose}"
+            _NONE_YET if purpose is None else f"this dataset has no datasource with the purpose {purpose}"
+        )
+    return found
+
+
+async def get_datasources(hw: Headwater, dataset: Opened) -> list[Datasource]:
+    """Answer all datasources of a dataset, the one first that `get_datasource` answers; none is an answer too."""
+    return in_order(await hw.catalog.datasources(dataset.id))
+
+
+async def input_datasource(hw: Headwater, dataset: Opened) -> Datasource:
+    """The datasource from which raw samples come.
+
+    Raises:
+        DatasourceUnknown: there is none; the text says what to configure.
+    """
+    stored = await hw.catalog.datasources(dataset.id)
+    found = input_of(stored)
+    if found is None:
+        raise DatasourceUnknown(
+            "this dataset has a datasource of the purpose LIGHTLY alone, and files are listed from one of the purpose "
+            "INPUT; configure that too"
+            if stored
+            else _NONE_YET
+        )
+    return found
+
+
+async def lightly_datasource(hw: Headwater, dataset: Opened) -> Datasource:
+    """The datasource where everything below `.lightly/` is read and written.
+
+    Raises:
+        DatasourceUnknown: there is none; the text says what to configure.
+    """
+    stored = await hw.catalog.datasources(dataset.id)
+    found = lightly_of(stored)
+    if found is None:
+        raise DatasourceUnknown(
+            "this dataset has a datasource of the purpose INPUT alone, and what lies below .lightly/ is in one of the "
+            "purpose LIGHTLY; configure that too, or one of the purpose INPUT_OUTPUT, which is both"
+            if stored
+            else _NONE_YET
         )
     return found
 
