@@ -1,0 +1,411 @@
+"""How many keys lie where, guessed from a few pages of a listing.
+
+A listing is known in runs: all keys after one text up to another. Between two runs is a gap. Keys are read as paths of
+a tree that branches at each character, and a gap as what branches off to the right of the key that it follows: at each
+depth of that key some siblings may come, each about as large as the child that the key is in. How many there are is
+learned from nodes whose children are all known, told apart by the shape of what is before them: `class_0120/img_001`
+and `class_0733/img_204` lead to nodes of one shape. A shape of which nothing is known is taken to have all the children
+that its kind of character allows, so that ignorance looks heavy and attracts the next probe.
+
+All texts here are `domain.shards.ordered`, without what all keys begin with.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from dataclasses import dataclass, field
+from string import ascii_lowercase, ascii_uppercase, digits
+from typing import NamedTuple
+
+_KINDS = (
+    *(("0", "9"), ("A", "Z"), ("a", "z"), ("\x80", "\u07ff"), ("\u0800", "\u33ff"), ("\u3400", "\u9fff")),
+    *(("\ua000", "\ud7ff"), ("\ue000", "\ufffd"), ("\U00010000", "\U0001efff"), ("\U0001f000", "\U0001fffd")),
+    ("\U00020000", "\U0010fffd"),
+)
+"""First and last of the characters that stand for each other in names: digits, letters, scripts."""
+
+_SPREAD = 16
+"""Characters of a script that are tried, of all that there are between two."""
+
+_SLASH, _HASH, _MIXED = "\0", "\1", "\2"
+"""Stand in shapes for `/`, for the digits of a hash, and for what is made of digits and letters of both cases."""
+
+_HEX_NAME = re.compile(r"(?=[a-f]*[0-9])(?=[0-9]*[a-f])[0-9a-f]{6,}")
+_MIXED_NAME = re.compile(r"(?=[A-Za-z]*[0-9])(?=[0-9A-Z]*[a-z])(?=[0-9a-z]*[A-Z])[0-9A-Za-z]{8,}")
+_ALPHABETS = {
+    _HASH: digits + "abcdef",
+    _MIXED: digits + ascii_uppercase + ascii_lowercase,
+}
+_SHAPES = str.maketrans(
+    {"/": _SLASH}
+    | dict.fromkeys("123456789", "0")
+    | dict.fromkeys(ascii_uppercase, "A")
+    | dict.fromkeys(ascii_lowercase, "a")
+)
+
+_MOST_CHILDREN = 64
+"""Children of a node that are counted; those of alphabets, not of scripts."""
+
+_HUGE = 1e15
+
+
+def _shape(text: str) -> str:
+    """A text of the same length, with one character for each kind."""
+    if not text.isascii():
+        text = "".join(char if char < "\x80" else "u" for char in text)
+    text = _HEX_NAME.sub(lambda found: _HASH * len(found[0]), text)
+    text = _MIXED_NAME.sub(lambda found: _MIXED * len(found[0]), text)
+    return text.translate(_SHAPES)
+
+
+def _common(one: str, other: str) -> int:
+    """How many characters two texts begin with alike."""
+    for index, (char, twin) in enumerate(zip(one, other, strict=False)):
+        if char != twin:
+            return index
+    return min(len(one), len(other))
+
+
+def _context(shape: str, depth: int) -> str:
+    """What a node is told apart by: the depth of its folder, and the shape of the name so far."""
+    return f"{shape.count(_SLASH, 0, depth)}:{shape[shape.rfind(_SLASH, 0, depth) + 1 : depth]}"
+
+
+def _candidates(char: str, before: str | None, kind: str, known: set[str]) -> tuple[list[str], int]:
+    """Characters after `char` that siblings may have, each standing for so many: of scripts, only those to `before`."""
+    found = {other for other in known if other > char} if len(known) < _MOST_CHILDREN else set()
+    step = 1
+    if kind in _ALPHABETS:
+        found.update(other for other in _ALPHABETS[kind] if other > char)
+    else:
+        for first, last in _KINDS:
+            if first <= char <= last:
+                if char > "\x7f" and before is not None and before <= last:
+                    last = chr(ord(before) - 1)
+                between = ord(last) - ord(char)
+                if char > "\x7f" and between > 2 * _SPREAD:
+                    step = between // _SPREAD
+                    found = set()
+                found.update(map(chr, range(ord(char) + step, ord(last) + 1, step)))
+    return sorted(found), step
+
+
+@dataclass(slots=True)
+class _Context:
+    """What is known of nodes of one shape: how many had so many children, and which."""
+
+    closed: list[int] = field(default_factory=lambda: [0] * (_MOST_CHILDREN + 1))
+    chars: set[str] = field(default_factory=set)
+
+    def expected(self, seen: int) -> float | None:
+        """The mean number of children of nodes that have at least as many; None where no such node is known."""
+        counts = self.closed[seen:]
+        nodes = sum(counts)
+        return sum(number * count for number, count in enumerate(counts, seen)) / nodes if nodes else None
+
+
+class Block(NamedTuple):
+    """Keys after `start` up to the next block, guessed to be so many. `inner` is the shape of what is in it."""
+
+    start: str
+    weight: float
+    inner: str
+
+
+@dataclass(slots=True)
+class _Run:
+    """All keys after `start` up to `end`; `end` is None where nothing comes any more."""
+
+    start: str
+    keys: list[str]
+    end: str | None
+    shape: str
+
+
+@dataclass(slots=True)
+class Gap:
+    """What is between two runs.
+
+    `after` is the end of the one and `before` the start of the other, None at the end of all. `blocks` are in order.
+    `ignorant` holds the depths of `after` of which nothing is known, `trusting` those at which nothing more is
+    expected, though it could be; the deepest first. `possible` is the weight if it were.
+    """
+
+    after: str
+    before: str | None
+    blocks: list[Block]
+    weight: float
+    possible: float
+    ignorant: list[int]
+    trusting: list[int]
+
+
+class KeySpace:
+    """What is known of a listing so far.
+
+    Args:
+        top: a character behind all others, for texts that are after all that begins with another.
+    """
+
+    def __init__(self, top: str) -> None:
+        self._top = top
+        self._runs: list[_Run] = []
+        self._seen: list[str] = []
+        self._known: defaultdict[str, _Context] = defaultdict(_Context)
+
+    @property
+    def known(self) -> int:
+        """How many keys were seen."""
+        return len(self._seen)
+
+    def add(self, start: str, keys: list[str], end: str | None) -> None:
+        """Take in all keys after `start` up to `end`; what was known of them before stays as it was.
+
+        Args:
+            start: of what was looked at.
+            keys: those that there are, sorted.
+            end: None where the listing ends with them.
+        """
+        starts = [run.start for run in self._runs]
+        index = bisect_right(starts, start)
+        before = self._runs[index].start if index < len(starts) else None
+        if index:
+            known = self._runs[index - 1].end
+            if known is None or (end is not None and end <= known):
+                return
+            start = max(start, known)
+        keys = [key for key in keys if key > start and (before is None or key <= before)]
+        if before is not None and (end is None or end > before):
+            end = before
+        if end is not None and end < start:
+            end = start
+        at = bisect_left(self._seen, start)
+        self._seen[at:at] = keys
+        self._learn(start, keys)
+        if index:
+            self._learn_closed(
+                self._runs[index - 1], start, keys[0] if keys else before if end == before else None, end
+            )
+        shape = "" if end is None else _shape(end)
+        self._runs.insert(index, _Run(start, keys, end, shape))
+
+    def _learn(self, start: str, keys: list[str]) -> None:
+        """Learn from the nodes that lie within a run."""
+        if not keys:
+            return
+        opened = _common(start, keys[0]) + 1
+        children = [1] * (len(keys[0]) + 1)
+        previous, shape, shared = keys[0], _shape(keys[0]), 0
+        for key in keys[1:]:
+            common = _common(previous, key)
+            # Nodes of a single key tell nothing of those that a page ends in.
+            for depth in range(max(common + 1, opened), shared + 1):
+                self._known[_context(shape, depth)].closed[min(children[depth], _MOST_CHILDREN)] += 1
+            opened = min(opened, common + 1)
+            children[common] += 1
+            children[common + 1 :] = [1] * (len(key) - common)
+            shape = _shape(key)
+            chars = self._known[_context(shape, common)].chars
+            if len(chars) < _MOST_CHILDREN:
+                chars.update(key[common], previous[common : common + 1])
+            previous, shared = key, common
+
+    def _learn_closed(self, run: _Run, start: str, first: str | None, end: str | None) -> None:
+        """Learn from the nodes above the end of a run that turned out to have no more: a probe found `first` next."""
+        if run.end is None or (first is None and end is not None):
+            return
+        ends = 0 if first is None else _common(run.end, first) + 1
+        for depth in range(ends, min(_common(run.end, start), len(start) - 2) + 1):
+            children = min(self._children(run.end[:depth])[0], _MOST_CHILDREN)
+            if children and not self._hides(run.end[:depth], run):
+                self._known[_context(run.shape, depth)].closed[children] += 1
+
+    def _hides(self, node: str, last: _Run) -> bool:
+        """Whether there may be children of a node in gaps between those that were seen, before the end of a run."""
+        depth, end = len(node), ""
+        for run in self._runs[max(0, bisect_left(self._runs, node, key=lambda run: run.start) - 1) :]:
+            inside = end.startswith(node) and run.start.startswith(node) and min(len(end), len(run.start)) > depth
+            if inside and ord(run.start[depth]) - ord(end[depth]) > 1:
+                return True
+            if run is last or run.end is None:
+                return False
+            end = run.end
+        return False
+
+    def _children(self, node: str, upto: str = "\U0010ffff") -> tuple[int, int]:
+        """How many children of a node were seen, and how many of them up to a character."""
+        seen, all_of_them, some = self._seen, 0, 0
+        at = bisect_left(seen, node)
+        while at < len(seen) and seen[at].startswith(node) and all_of_them < _MOST_CHILDREN:
+            if len(seen[at]) == len(node):
+                at += 1
+                continue
+            char = seen[at][len(node)]
+            all_of_them += 1
+            some += char <= upto
+            at = bisect_left(seen, node + char + "\U0010ffff", at)
+        return all_of_them, some
+
+    def gaps(self) -> list[Gap]:
+        """All gaps, in order, with what is guessed of them."""
+        gaps: list[Gap] = []
+        starts: list[str] = []
+        weights: list[float] = [0.0]  # before each run, and at the end of the last
+        for index, run in enumerate(self._runs):
+            starts.append(run.start)
+            before = self._runs[index + 1].start if index + 1 < len(self._runs) else None
+            weights.append(weights[-1] + len(run.keys))
+            if run.end is None or run.end == before:
+                continue
+            gap = self._gap(run, before, starts, weights)
+            gaps.append(gap)
+            weights[-1] += gap.weight
+        return gaps
+
+    def _size(self, node: str, starts: list[str], weights: list[float]) -> float:
+        """What is known and guessed of a node up to the end of the last of these runs."""
+        index = bisect_left(starts, node)
+        size = weights[-1] - weights[index]
+        if index:
+            keys = self._runs[index - 1].keys
+            size += len(keys) - bisect_left(keys, node)
+        return size
+
+    def _gap(self, run: _Run, before: str | None, starts: list[str], weights: list[float]) -> Gap:
+        after = run.end
+        assert after is not None
+        lowest = 0 if before is None else _common(after, before)
+        deepest = len(after) - 1
+        if len(run.keys) > 1:
+            deepest = min(deepest, _common(run.keys[-2], run.keys[-1]))
+        blocks: list[Block] = []
+        ignorant: list[int] = []
+        trusting: list[int] = []
+        weight = possible = 0.0
+        for depth in range(deepest, lowest - 1, -1):
+            node, char, context = after[:depth], after[depth], self._known[_context(run.shape, depth)]
+            bound = before[depth] if before is not None and depth == lowest else None
+            candidates, step = _candidates(char, bound, run.shape[depth], context.chars)
+            unknown = len(candidates)
+            if bound is not None:
+                candidates = [other for other in candidates if other < bound]
+            if not candidates:
+                continue
+            children, so_far = self._children(node, char)
+            expected = context.expected(max(children, 1))
+            if step > 1:
+                more = len(candidates) * max(1.0, step * self._density(run, node))
+                if expected is not None and children < _MOST_CHILDREN / 2:
+                    more = min(more, expected - children)
+            elif expected is None:
+                more = float(len(candidates))
+                if children <= 1:
+                    ignorant.append(depth)
+            else:
+                free = max(unknown - (children - so_far), 1)
+                more = max(0.0, min(1.0, (expected - children) / free)) * len(candidates)
+            if expected is not None and more < 0.5:
+                trusting.append(depth)
+            size = self._average(run, node, depth, starts, weights) + weight
+            child = min(size / self._in_run(run, node), _HUGE)
+            possible = min(possible + len(candidates) * max(child, possible), _HUGE)
+            if more <= 0.01:
+                continue
+            each = child * more / len(candidates)
+            blocks += [Block(node + other, each, _context(run.shape, depth + 1)) for other in candidates]
+            weight += child * more
+        return Gap(after, before, blocks, weight, possible, ignorant, trusting)
+
+    def _in_run(self, run: _Run, node: str) -> int:
+        """How many children of a node a run has; 1 at least."""
+        if not run.keys or not run.keys[-1].startswith(node):
+            return 1
+        at, number = bisect_left(run.keys, node), 0
+        while at < len(run.keys) and number < _MOST_CHILDREN:
+            number += 1
+            at = bisect_left(run.keys, run.keys[at][: len(node) + 1] + "\U0010ffff", at)
+        return max(number, 1)
+
+    def _density(self, run: _Run, node: str) -> float:
+        """What part of the characters between the first and the last that a run has below a node have children."""
+        number = self._in_run(run, node)
+        if number < 2:
+            return 0.0
+        first = run.keys[bisect_left(run.keys, node + "\0")][len(node)]
+        return number / (ord(run.keys[-1][len(node)]) - ord(first) + 1) if number < _MOST_CHILDREN else 1.0
+
+    def _average(self, run: _Run, node: str, depth: int, starts: list[str], weights: list[float]) -> float:
+        """The weight, so far, of the children of a node that the run has."""
+        if self._in_run(run, node) > 1:
+            return float(len(run.keys) - bisect_left(run.keys, node))
+        assert run.end is not None
+        return self._size(run.end[: depth + 1], starts, weights)
+
+    def parts(self, blocks: list[Block], largest: float) -> list[Block]:
+        """Divide blocks that are larger than so much into what they are guessed to consist of."""
+        parts: list[Block] = []
+        for block in blocks:
+            context = self._known.get(block.inner)
+            chars = sorted(context.chars) if context and len(context.chars) < _MOST_CHILDREN else []
+            expected = context.expected(2) if context else None
+            if block.weight <= largest or expected is None or expected < len(chars) / 2 or len(chars) < 2:
+                parts.append(block)
+                continue
+            kind = block.inner[-1] if block.inner[-1] in _ALPHABETS else _shape(chars[-1])
+            inner = block.inner + kind
+            divided = [Block(block.start + char, block.weight / len(chars), inner) for char in chars]
+            divided[0] = divided[0]._replace(start=block.start)
+            parts += self.parts(divided, largest)
+        return parts
+
+    def split(self, gap: Gap, pieces: int) -> list[str]:
+        """Choose texts in a gap that divide it into about so many pieces of equal weight."""
+        each = gap.weight / pieces
+        chosen: list[str] = []
+        passed, goal = 0.0, each / 2
+        for block in self.parts(gap.blocks, each):
+            if passed + block.weight / 2 >= goal:
+                chosen.append(block.start)
+                while goal <= passed + block.weight / 2:
+                    goal += each
+            passed += block.weight
+        return chosen[:pieces]
+
+    def jump(self, gap: Gap, depth: int) -> str:
+        """The text after all that begins like `gap.after` down to a depth."""
+        return gap.after[: depth + 1] + self._top
+
+    def bounds(self, shards: int) -> list[str]:
+        """Texts between shards of similar weight; ascending, at most one fewer than shards.
+
+        Each is a key that was seen, which ends its shard, or a text in a gap. None is known to have nothing behind it.
+        """
+        gaps = {gap.after: gap for gap in self.gaps()}
+        total = len(self._seen) + sum(gap.weight for gap in gaps.values())
+        each = total / shards
+        places: list[str] = []
+        passed_at: list[float] = []
+        passed = 0.0
+        for run in self._runs:
+            places += run.keys
+            passed_at += [passed + number for number in range(1, len(run.keys) + 1)]
+            passed += len(run.keys)
+            gap = None if run.end is None else gaps.get(run.end)
+            for block in self.parts(gap.blocks, each / 4) if gap else ():
+                places.append(block.start)
+                passed_at.append(passed)
+                passed += block.weight
+        while passed_at and passed_at[-1] >= passed:
+            places.pop()
+            passed_at.pop()
+        bounds: list[str] = []
+        for number in range(1, shards):
+            goal = number * each
+            index = bisect_left(passed_at, goal)
+            if index == len(places) or (index and goal - passed_at[index - 1] < passed_at[index] - goal):
+                index -= 1
+            if index >= 0 and places[index] > (bounds[-1] if bounds else ""):
+                bounds.append(places[index])
+        return bounds
