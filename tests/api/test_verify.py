@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ FLAGS = ("canRead", "canWrite", "canList", "canOverwrite")
 
 
 def _local(bucket: Path, **more: str) -> dict[str, Any]:
-    return {"type": "LOCAL", "fullPath": bucket.name, **more}
+    return {"type": "LOCAL", "fullPath": bucket.name} | more
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +64,77 @@ def test_a_folder_that_is_not_there(live: Live) -> None:
     assert not any(found.values())
     assert set(errors) == set(FLAGS)
     assert all("no/such/folder" in text for text in errors.values())
+
+
+WRITES = {"canWrite", "canOverwrite"}
+READS = {"canRead", "canList"}
+
+
+def _both(live: Live, source: dict[str, Any], lightly: dict[str, Any]) -> tuple[set[str], dict[str, str]]:
+    """Verify a dataset with two datasources: the flags that are true, and the errors."""
+    dataset = live.configured({**source, "purpose": "INPUT"})
+    assert live.call("PUT", live.datasource(dataset), {**lightly, "purpose": "LIGHTLY"}).status == 200
+    answer = live.call("GET", live.datasource(dataset, "verify"))
+    assert answer.status == 200, answer.body
+    found = answer.json
+    errors = found.pop("errors", {})
+    assert set(found) == set(FLAGS)
+    return {flag for flag in FLAGS if found[flag]}, errors
+
+
+def _folders(bucket: Path) -> list[dict[str, Any]]:
+    folders = [bucket / "input", bucket / "lightly"]
+    for folder in folders:
+        folder.mkdir()
+    return [_local(bucket, fullPath=f"{bucket.name}/{folder.name}") for folder in folders]
+
+
+@pytest.mark.parametrize("empty", [True, False])
+def test_two_datasources_that_work(live: Live, bucket: Path, empty: bool) -> None:
+    """The input is never written to; that for LIGHTLY is left as it was, and works with nothing in it."""
+    source, lightly = _folders(bucket)
+    if not empty:
+        (bucket / "input" / "a.png").write_bytes(b"x")
+        (bucket / "lightly" / ".lightly").mkdir()
+        (bucket / "lightly" / ".lightly" / "tasks.json").write_bytes(b"[]")
+    before = (bucket / "input").stat().st_mtime_ns, sorted(bucket.rglob("*"))
+    assert _both(live, source, lightly) == (set(FLAGS), {})
+    assert ((bucket / "input").stat().st_mtime_ns, sorted(bucket.rglob("*"))) == before
+
+
+@pytest.mark.parametrize(
+    ("absent", "works", "told"),
+    [
+        (["INPUT"], WRITES, dict.fromkeys(READS, ("INPUT",))),
+        (["LIGHTLY"], set(), dict.fromkeys(READS | WRITES, ("LIGHTLY",))),
+        (
+            ["INPUT", "LIGHTLY"],
+            set(),
+            {**dict.fromkeys(READS, ("INPUT", "LIGHTLY")), **dict.fromkeys(WRITES, ("LIGHTLY",))},
+        ),
+    ],
+)
+def test_each_side_is_tried_by_its_purpose(
+    live: Live, bucket: Path, absent: list[str], works: set[str], told: dict[str, tuple[str, ...]]
+) -> None:
+    """Both must be listed and read, one is written to, and the errors say which side they speak of."""
+    source, lightly = _folders(bucket)
+    for side in absent:
+        (bucket / side.lower()).rmdir()
+    found, errors = _both(live, source, lightly)
+    assert found == works
+    assert {flag: tuple(re.findall(r"(?:^|; )(INPUT|LIGHTLY): ", text)) for flag, text in errors.items()} == told
+    for flag, sides in told.items():
+        assert all(f"{bucket.name}/{side.lower()}" in errors[flag] for side in sides)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_lightly_alone_is_tried_as_a_whole(live: Live, bucket: Path, there: bool) -> None:
+    path = bucket.name if there else f"{bucket.name}/absent"
+    found, errors = live.verify({"type": "LOCAL", "fullPath": path, "purpose": "LIGHTLY"})
+    assert found == dict.fromkeys(FLAGS, there)
+    assert set(errors) == (set() if there else set(FLAGS))
+    assert not any("LIGHTLY: " in text for text in errors.values()), "where there is one side, it is not named"
 
 
 def test_a_read_only_folder(tmp_path: Path) -> None:

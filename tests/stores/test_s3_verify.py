@@ -47,7 +47,9 @@ def live(
     with pytest.MonkeyPatch.context() as environ:
         for name, value in own_user.environ(folder).items():
             environ.setenv(name, value)
-        with running(folder, s3_endpoint=proxy.url, sts_endpoint=guarded.url) as live:
+        (folder / "files").mkdir()
+        own = {"local_root": str(folder / "files")}
+        with running(folder, s3_endpoint=proxy.url, sts_endpoint=guarded.url, **own) as live:
             yield live
 
 
@@ -80,10 +82,13 @@ def delegated(bucket: str, role: str, **more: str) -> dict[str, Any]:
     }
 
 
-def verify(live: Live, config: Mapping[str, Any]) -> tuple[set[str], dict[str, str]]:
-    """Verify a datasource: the flags that are true, and the errors."""
+def verify(live: Live, *configs: Mapping[str, Any]) -> tuple[set[str], dict[str, str]]:
+    """Verify a dataset with these datasources: the flags that are true, and the errors."""
+    dataset = live.configured(configs[0])
+    for config in configs[1:]:
+        assert live.call("PUT", live.datasource(dataset), dict(config)).status == 200
     began = time.monotonic()
-    answer = live.call("GET", live.datasource(live.configured(config), "verify"))
+    answer = live.call("GET", live.datasource(dataset, "verify"))
     assert time.monotonic() - began < 15
     assert answer.status == 200, answer.body
     found = answer.json
@@ -154,6 +159,33 @@ def test_input_writes_nothing(live: Live, guarded: GuardedAws, proxy: FaultProxy
     assert guarded.keys(bucket) == []
 
 
+def test_two_datasources_are_each_tried_by_their_purpose(
+    live: Live, guarded: GuardedAws, proxy: FaultProxy, bucket: str
+) -> None:
+    """An input that may only be read beside a folder of the server's, and the other way round."""
+    folder = {"type": "LOCAL", "fullPath": ""}
+    before = len(proxy.requests)
+    reader, lister, writer = (guarded.user(actions) for actions in (ALL[:2], ALL[:1], ALL))
+    lightly = {**folder, "purpose": "LIGHTLY"}
+    assert verify(live, config(bucket, reader, purpose="INPUT"), lightly) == (set(FLAGS), {})
+    assert {request.method for request in proxy.requests[before:]} == {"GET"}
+    flags, errors = verify(live, config(bucket, lister, purpose="INPUT"), lightly)
+    assert (flags, set(errors)) == ({"canList", "canWrite", "canOverwrite"}, {"canRead"})
+    assert errors["canRead"].startswith("INPUT: ")
+    assert "s3:GetObject" in errors["canRead"]
+
+    source = {**folder, "purpose": "INPUT"}
+    before = len(proxy.requests)
+    assert verify(live, source, config(bucket, writer, purpose="LIGHTLY")) == (set(FLAGS), {})
+    listed = [request.target for request in proxy.requests[before:] if "list-type=2" in request.target]
+    assert listed
+    assert all("prefix=data%2F.lightly%2F&" in f"{target}&" for target in listed), "nothing else is ever listed there"
+    flags, errors = verify(live, source, config(bucket, reader, purpose="LIGHTLY"))
+    assert (flags, set(errors)) == ({"canList", "canRead"}, {"canWrite", "canOverwrite"})
+    assert all(text.startswith("LIGHTLY: ") and "s3:PutObject" in text for text in errors.values())
+    assert guarded.keys(bucket) == ["data/a.jpg"]
+
+
 def test_an_empty_bucket_is_read_by_the_test_file(live: Live, guarded: GuardedAws) -> None:
     bucket = guarded.bucket()
     assert verify(live, config(bucket, guarded.user(ALL))) == (set(FLAGS), {})
@@ -219,10 +251,18 @@ def test_a_host_that_cannot_be_reached(guarded: GuardedAws, tmp_path_factory: py
 
 
 def test_a_store_that_hangs(guarded: GuardedAws, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """It takes connections and answers nothing: `verify` measures the 15 seconds."""
+    """It takes connections and answers nothing: `verify` measures the 15 seconds, which two datasources share."""
     folder = tmp_path_factory.mktemp("hangs")
     with FaultProxy(respond=lambda _: Delay(60)) as store, running(folder, s3_endpoint=store.url) as live:
-        assert_all_refused(live, config("bucket", guarded.user(ALL)), "answer")
+        user = guarded.user(ALL)
+        both = config("bucket", user, purpose="INPUT"), config("other", user, purpose="LIGHTLY")
+        flags, errors = verify(live, *both)
+        assert (flags, set(errors)) == (set(), set(FLAGS))
+        for flag, text in errors.items():
+            sides = [part.partition(": ") for part in text.split("; ")]
+            tried = ["INPUT", "LIGHTLY"] if flag in ("canList", "canRead") else ["LIGHTLY"]
+            assert [side for side, _, _ in sides] == tried, text
+            assert all("answer" in error for _, _, error in sides), text
 
 
 def test_a_server_without_credentials_of_its_own(

@@ -8,7 +8,8 @@ from headwater.domain.purposes import answered, in_order, input_of, lightly_of, 
 from headwater.service.datasets import Opened, unknown
 from headwater.service.headwater import Headwater
 
-_NONE_YET = "this dataset has no datasource yet; configure one first"
+NONE_YET = "this dataset has no datasource yet; configure one first"
+"""What is said wherever a datasource is needed and there is none at all."""
 
 
 async def get_datasource(hw: Headwater, dataset: Opened, purpose: Purpose | None = None) -> Datasource:
@@ -20,7 +21,7 @@ async def get_datasource(hw: Headwater, dataset: Opened, purpose: Purpose | None
     found = answered(await hw.catalog.datasources(dataset.id), purpose)
     if found is None:
         raise DatasourceUnknown(
-            _NONE_YET if purpose is None else f"this dataset has no datasource with the purpose {purpose}"
+            NONE_YET if purpose is None else f"this dataset has no datasource with the purpose {purpose}"
         )
     return found
 
@@ -43,7 +44,7 @@ async def input_datasource(hw: Headwater, dataset: Opened) -> Datasource:
             "this dataset has a datasource of the purpose LIGHTLY alone, and files are listed from one of the purpose "
             "INPUT; configure that too"
             if stored
-            else _NONE_YET
+            else NONE_YET
         )
     return found
 
@@ -61,7 +62,7 @@ async def lightly_datasource(hw: Headwater, dataset: Opened) -> Datasource:
             "this dataset has a datasource of the purpose INPUT alone, and what lies below .lightly/ is in one of the "
             "purpose LIGHTLY; configure that too, or one of the purpose INPUT_OUTPUT, which is both"
             if stored
-            else _NONE_YET
+            else NONE_YET
         )
     return found
 

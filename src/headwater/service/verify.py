@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from headwater.domain.datasource import Datasource, Purpose
 from headwater.domain.errors import (
     CredentialsRefused,
+    DatasourceUnknown,
     ObjectNotFound,
     OverwriteRefused,
     PlaceInvalid,
@@ -18,7 +20,7 @@ from headwater.domain.errors import (
 from headwater.domain.objects import Key
 from headwater.domain.samples import OWN_FOLDER
 from headwater.domain.users import Principal
-from headwater.service.configure import get_datasource
+from headwater.service.configure import NONE_YET, get_datasources
 from headwater.service.datasets import Opened
 from headwater.service.headwater import Headwater
 from headwater.stores.base import Store
@@ -68,24 +70,50 @@ class Verification:
 async def verify_datasource(hw: Headwater, who: Principal, dataset: Opened) -> Verification:
     """Try the datasource of a dataset: list, write, replace, read, remove.
 
-    For the purpose INPUT nothing is written, and the two write flags stay false without an error. A store that
-    refuses or cannot be reached is an answer, not an error.
+    For the purpose INPUT nothing is written, and the two write flags stay false without an error. Where there is one
+    for INPUT and one for LIGHTLY, both are tried beside each other, within the same time. A store that refuses or
+    cannot be reached is an answer, not an error.
 
     Raises:
         DatasourceUnknown: none is configured.
     """
-    source = await get_datasource(hw, dataset)
+    sources = await get_datasources(hw, dataset)
+    if not sources:
+        raise DatasourceUnknown(NONE_YET)
+    with hw.in_flight.of(who.user):
+        found = await asyncio.gather(*(_verify(hw, source) for source in sources))
+    if len(sources) == 1:
+        return found[0]
+    return _together({source.config.purpose: side for source, side in zip(sources, found, strict=True)})
+
+
+def _together(sides: Mapping[Purpose, Verification]) -> Verification:
+    """One answer for INPUT and LIGHTLY: each must be listed and read, LIGHTLY alone is written to."""
+    lightly = sides[Purpose.LIGHTLY]
+    told: dict[str, list[str]] = {}
+    for purpose, side in sides.items():
+        for flag, error in side.errors.items():
+            told.setdefault(flag, []).append(f"{purpose}: {error}")
+    return Verification(
+        can_read=all(side.can_read for side in sides.values()),
+        can_write=lightly.can_write,
+        can_list=all(side.can_list for side in sides.values()),
+        can_overwrite=lightly.can_overwrite,
+        errors={flag: "; ".join(texts) for flag, texts in told.items()},
+    )
+
+
+async def _verify(hw: Headwater, source: Datasource) -> Verification:
     writes = source.config.purpose is not Purpose.INPUT
     result = Verification()
-    with hw.in_flight.of(who.user):
-        try:
-            async with asyncio.timeout(TIME_LIMIT):
-                await _try_all(hw, source, writes, result)
-        except TimeoutError:
-            late = StoreUnavailable(f"the storage did not answer within {TIME_LIMIT:.0f} seconds")
-            _give_up(result, late, writes)
-        except StoreError as error:
-            _give_up(result, error, writes)
+    try:
+        async with asyncio.timeout(TIME_LIMIT):
+            await _try_all(hw, source, writes, result)
+    except TimeoutError:
+        late = StoreUnavailable(f"the storage did not answer within {TIME_LIMIT:.0f} seconds")
+        _give_up(result, late, writes)
+    except StoreError as error:
+        _give_up(result, error, writes)
     return result
 
 
@@ -103,7 +131,8 @@ def _give_up(result: Verification, error: StoreError, writes: bool) -> None:
 
 async def _try_all(hw: Headwater, source: Datasource, writes: bool, result: Verification) -> None:
     store = hw.stores.open(source)
-    listed = await _try_list(store, result)
+    # Of a datasource that serves LIGHTLY alone nothing else is ever listed, and its policy need not allow more.
+    listed = await _try_list(store, OWN_FOLDER if source.config.purpose is Purpose.LIGHTLY else "", result)
     if not writes:
         await _try_read(store, listed, result)
         return
@@ -114,14 +143,14 @@ async def _try_all(hw: Headwater, source: Datasource, writes: bool, result: Veri
         await _clean_up(store)
 
 
-async def _try_list(store: Store, result: Verification) -> list[Key]:
+async def _try_list(store: Store, prefix: str, result: Verification) -> list[Key]:
     """List one page; answer some keys to read, if there are any.
 
     Raises:
         StoreError: there is nothing to try: no such place, or nobody answers there.
     """
     try:
-        page = await store.list_page("", None, store.list_limit)
+        page = await store.list_page(prefix, None, store.list_limit)
     except CredentialsRefused as error:
         result.errors["canList"] = error.message
         return []
