@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -90,6 +91,30 @@ def test_datasets(environ: dict[str, str]) -> None:
     assert _run(environ, "watermark", "get", name) == "0"
     _run(environ, "dataset", "delete", name)
     assert "no dataset" in _run(environ, "watermark", "get", name, code=3)
+
+
+def test_two_datasources(environ: dict[str, str]) -> None:
+    dataset = _dataset(environ)
+    show = ("datasource", "show", dataset)
+    _run(environ, "datasource", "set", dataset, *LOCAL, "--purpose", "INPUT")
+    done = command(environ, "datasource", "set", dataset, "--type", "LOCAL", "--path", "absent", "--purpose", "LIGHTLY")
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^configured LOCAL datasource \w+ for LIGHTLY$", done.stderr, re.MULTILINE)
+    assert re.search(r"^beside it there is LOCAL datasource \w+ for INPUT$", done.stderr, re.MULTILINE)
+    source, lightly = (json.loads(_run(environ, *show, "--purpose", each, "--json")) for each in ("INPUT", "LIGHTLY"))
+    assert (source["fullPath"], lightly["fullPath"]) == ("", "absent")
+    assert _run(environ, *show, "--json") == "\n".join(
+        json.dumps(each, indent=2, ensure_ascii=False) for each in (source, lightly)
+    )
+    tables = _run(environ, *show).split("\n\n")
+    assert [("INPUT" in table, "absent" in table) for table in tables] == [(True, False), (False, True)]
+    assert "INPUT_OUTPUT" in _run(environ, *show, "--purpose", "INPUT_OUTPUT", code=3)
+    assert "--purpose" in _run(environ, *show, "--purpose", "OUTPUT", code=2)
+    failed = command(environ, "datasource", "verify", dataset)
+    assert failed.returncode == 1
+    assert "LIGHTLY: " in failed.stdout
+    assert "INPUT: " not in failed.stdout
+    assert len(_run(environ, "list", dataset).splitlines()) == 12, "the files come from the input"
 
 
 def test_a_datasource_from_options_to_a_listing(environ: dict[str, str]) -> None:

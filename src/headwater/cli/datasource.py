@@ -37,7 +37,13 @@ def set_(
     path: Annotated[
         str | None, _member("fullPath", "bucket/path; for LOCAL a folder below the mount root; LIGHTLY needs none.")
     ] = None,
-    purpose: Annotated[str | None, _member("purpose", "INPUT_OUTPUT (default), INPUT or LIGHTLY.")] = None,
+    purpose: Annotated[
+        str | None,
+        _member(
+            "purpose",
+            "What it is for: INPUT, the files; LIGHTLY, what lies below .lightly/; INPUT_OUTPUT (default), both.",
+        ),
+    ] = None,
     region: Annotated[str | None, _member("s3Region", "S3 and S3DelegatedAccess: the bucket's region.")] = None,
     access_key_id: Annotated[str | None, _member("KEY_ID", "S3 and OBS: the access key's id.")] = None,
     kms_key: Annotated[str | None, _member("ARN", "S3 and S3DelegatedAccess: KMS key for what is written.")] = None,
@@ -71,6 +77,9 @@ def set_(
 ) -> None:
     """Configure a dataset's datasource, from options or from a JSON file.
 
+    A dataset has one for both, or one for INPUT and one for LIGHTLY: set them one after the other, with --purpose. One
+    for INPUT_OUTPUT replaces whatever there was. One for INPUT or LIGHTLY leaves the other side as it was.
+
     Secrets come from a prompt, a file or stdin, never from an argument: the list of processes would show it.
     """
     members = {
@@ -100,19 +109,22 @@ def set_(
         given = _with_path(kind, given)
         raw = _with_project({**given, **_secret(kind, secret_file)})
 
-    async def put(hw: Headwater) -> tuple[Datasource, int, int]:
-        from headwater.service.configure import put_datasource
+    async def put(hw: Headwater) -> tuple[Datasource, list[Datasource], int, int]:
+        from headwater.service.configure import get_datasources, put_datasource
         from headwater.service.datasets import find_dataset
 
         dataset = await find_dataset(hw, ref)
         configured = await put_datasource(hw, dataset, raw)
-        return configured, dataset.watermark, (await find_dataset(hw, dataset.id)).watermark
+        beside = [other for other in await get_datasources(hw, dataset) if other.id != configured.id]
+        return configured, beside, dataset.watermark, (await find_dataset(hw, dataset.id)).watermark
 
-    configured, mark_before, mark = run(put)
+    configured, beside, mark_before, mark = run(put)
     if json:
         print_json(configured.answer())
     else:
-        note(f"configured {configured.config.type} datasource {configured.id}")
+        note(f"configured {configured.config.type} datasource {configured.id} for {configured.config.purpose}")
+    for other in beside:
+        note(f"beside it there is {other.config.type} datasource {other.id} for {other.config.purpose}")
     if mark < mark_before:
         note(
             f"it points to other data than before, so the watermark starts again at 0 (it was {mark_before}; "
@@ -125,25 +137,47 @@ def set_(
 
 
 @app.command("show")
-def show(ref: DatasetRef, json: Json = False) -> None:
-    """Show a dataset's datasource. Secrets are masked."""
+def show(
+    ref: DatasetRef,
+    purpose: Annotated[
+        str | None,
+        typer.Option(metavar="purpose", help="Only the one of exactly this purpose: INPUT_OUTPUT, INPUT or LIGHTLY."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Show a dataset's datasource, or both: first that for INPUT, then that for LIGHTLY. Secrets are masked.
 
-    async def get(hw: Headwater) -> dict[str, Any]:
-        from headwater.service.configure import get_datasource
+    With --json one object is printed for each.
+    """
+
+    async def get(hw: Headwater) -> list[Datasource]:
+        from headwater.domain.datasource import Purpose
+        from headwater.service.configure import get_datasource, get_datasources
         from headwater.service.datasets import find_dataset
 
-        return (await get_datasource(hw, await find_dataset(hw, ref))).answer()
+        dataset = await find_dataset(hw, ref)
+        if purpose is not None:
+            if purpose not in tuple(Purpose):
+                raise MalformedRequest(f"--purpose: expected one of {', '.join(Purpose)}")
+            return [await get_datasource(hw, dataset, Purpose(purpose))]
+        return await get_datasources(hw, dataset) or [await get_datasource(hw, dataset)]
 
-    answer = run(get)
-    if json:
-        print_json(answer)
-    else:
-        print_table(("MEMBER", "VALUE"), answer.items(), "")
+    for number, found in enumerate(run(get)):
+        if json:
+            print_json(found.answer())
+            continue
+        if number:
+            print()
+        print_table(("MEMBER", "VALUE"), found.answer().items(), "")
 
 
 @app.command("verify")
 def verify_command(ref: DatasetRef, json: Json = False) -> None:
-    """Try the access: list, read, write, replace. Ends with 1 where something that is needed does not work."""
+    """Try the access: list, read, write, replace. Ends with 1 where something that is needed does not work.
+
+    Where there are two datasources both are tried, and what fails is said with the purpose of the one that fails: both
+    must be listed and read, and the one for LIGHTLY is written to.
+    """
     _verify(ref, json)
 
 
