@@ -79,6 +79,8 @@ def installed(version: str) -> Environment:
 
     Skips the running test with the reason where the package index cannot be reached; in CI that fails it.
     """
+    if version in _failed:
+        missing(_failed[version])
     requirements = ROOT / "requirements" / f"published-{version}.txt"
     cache = ROOT / ".cache"
     digest = hashlib.sha256(requirements.read_bytes() + sys.version.encode() + sys.prefix.encode()).hexdigest()[:16]
@@ -91,15 +93,19 @@ def installed(version: str) -> Environment:
             for stale in cache.glob(f"published-{version}-*"):
                 shutil.rmtree(stale, ignore_errors=True)
             venv.create(folder, with_pip=False, symlinks=True)
-            _install(requirements, folder / "bin" / "python")
+            _install(version, requirements, folder / "bin" / "python")
             (folder / "installed").touch()  # whole only from here on
     return Environment(version, folder)
 
 
-def _install(requirements: Path, python: Path) -> None:
+_failed: dict[str, str] = {}
+"""Why a version could not be installed, so that not every test waits for it again."""
+
+
+def _install(version: str, requirements: Path, python: Path) -> None:
     """Install with this interpreter's pip. Wheels alone, so that nothing is built and no build tool is fetched."""
     command = [
-        *(sys.executable, "-m", "pip", "--python", str(python), "--disable-pip-version-check", "--retries", "10"),
+        *(sys.executable, "-m", "pip", "--python", str(python), "--disable-pip-version-check", "--retries", "5"),
         *("install", "-q", "--no-compile", "--no-deps", "--require-hashes", "--only-binary", ":all:"),
         *("-r", str(requirements)),
     ]
@@ -108,4 +114,5 @@ def _install(requirements: Path, python: Path) -> None:
             subprocess.run(command, stdout=said, stderr=said, timeout=_INSTALL_LIMIT, check=True)
         except (OSError, subprocess.SubprocessError) as error:
             said.seek(0)
-            missing(f"pip could not install {requirements.name}: {error} {said.read()[-500:]}")
+            _failed[version] = f"pip could not install {requirements.name}: {error} {said.read()[-500:]}"
+            missing(_failed[version])

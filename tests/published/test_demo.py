@@ -10,9 +10,10 @@ from tests.published.environments import STAND_IN, Environment
 
 
 def test_the_demo_lists_with_the_published_client(newest: Environment) -> None:
+    paths = [str(STAND_IN), str(newest.packages), *filter(None, [os.environ.get("PYTHONPATH")])]
     done = subprocess.run(
         [sys.executable, "-m", "headwater", "demo"],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join((str(STAND_IN), str(newest.packages)))},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
         capture_output=True,
         text=True,
         timeout=150,
