@@ -19,6 +19,9 @@ from urllib.parse import quote, urlencode, urlsplit
 
 START_LIMIT = 30.0
 
+CHECKED = Path(__file__).with_name("checked.py")
+"""The `headwater` command with a check of every success answer in it."""
+
 
 class Answer(NamedTuple):
     """What came back."""
@@ -176,7 +179,7 @@ def start(environ: dict[str, str], folder: Path, prefix: Sequence[str] = ()) -> 
     log = folder / f"server-{time.monotonic_ns()}.log"
     with log.open("wb") as stderr:
         process = subprocess.Popen(
-            [*prefix, sys.executable, "-m", "headwater", "serve"],
+            [*prefix, sys.executable, "-P", str(CHECKED), "serve"],
             env=environ,
             stdout=subprocess.PIPE,
             stderr=stderr,
