@@ -66,10 +66,10 @@ def request(
         connection.close()
 
 
-def fetch(url: str, method: str = "GET", headers: Mapping[str, str] | None = None) -> Answer:
+def fetch(url: str, method: str = "GET", headers: Mapping[str, str] | None = None, body: Any = None) -> Answer:
     """Send one request to an absolute URL, byte for byte as it is written."""
     authority = url.split("/", 3)[2]
-    return request(f"http://{authority}", method, url[len(f"http://{authority}") :], headers=headers)
+    return request(f"http://{authority}", method, url[len(f"http://{authority}") :], body, headers)
 
 
 @dataclass
@@ -125,11 +125,12 @@ class Live:
         assert not any(found[flag] for flag in errors)
         return found, errors
 
-    def pages(self, dataset: str, **window: int) -> Iterator[dict[str, Any]]:
-        """All pages of a listing."""
-        query: dict[str, Any] = {name.rstrip("_"): value for name, value in window.items()}
+    def pages(self, dataset: str, operation: str = "list", **parameters: Any) -> Iterator[dict[str, Any]]:
+        """All pages of a listing; with `cursor`, those from there on. Only what lists one thing goes with each page."""
+        query: dict[str, Any] = {name.rstrip("_"): value for name, value in parameters.items()}
+        kept = {name: value for name, value in query.items() if name in ("taskName", "useRedirectedReadUrl")}
         while True:
-            answer = self.call("GET", self.datasource(dataset, "list"), query=query)
+            answer = self.call("GET", self.datasource(dataset, operation), query=query)
             assert answer.status == 200, answer.body
             page = answer.json
             assert set(page) == {"hasMore", "cursor", "data"}
@@ -138,11 +139,25 @@ class Live:
             yield page
             if not page["hasMore"]:
                 return
-            query = {"cursor": page["cursor"]}
+            query = {**kept, "cursor": page["cursor"]}
 
-    def names(self, dataset: str, **window: int) -> list[str]:
-        """The names of all samples of a listing."""
-        return [row["fileName"] for page in self.pages(dataset, **window) for row in page["data"]]
+    def rows(self, dataset: str, operation: str = "list", **parameters: Any) -> list[dict[str, str]]:
+        """All rows of a listing."""
+        return [row for page in self.pages(dataset, operation, **parameters) for row in page["data"]]
+
+    def names(self, dataset: str, operation: str = "list", **parameters: Any) -> list[str]:
+        """The names of all files of a listing."""
+        return [row["fileName"] for row in self.rows(dataset, operation, **parameters)]
+
+    def shards(self, dataset: str, shards: int, operation: str = "list/dnc", **parameters: Any) -> list[list[str]]:
+        """The names in each shard of a listing."""
+        query = {"dncShards": shards, **{name.rstrip("_"): value for name, value in parameters.items()}}
+        answer = self.call("GET", self.datasource(dataset, operation), query=query)
+        assert answer.status == 200, answer.body
+        assert set(answer.json) == {"cursors"}
+        kept = {name: value for name, value in query.items() if name == "taskName"}
+        listing = operation.removesuffix("/dnc")
+        return [self.names(dataset, listing, cursor=cursor, **kept) for cursor in answer.json["cursors"]]
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """End the server; its exit code."""

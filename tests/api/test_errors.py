@@ -32,7 +32,7 @@ def test_unknown_routes(live: Live, path: str) -> None:
     "path",
     [
         "/v1/datasets/0123456789abcdef01234567/tags",
-        "/v1/datasets/0123456789abcdef01234567/datasource/list/dnc",
+        "/v1/datasets/0123456789abcdef01234567/samples/0123456789abcdef01234568/readurlRedirect",
         "/v1/docker/runs",
         "/v1/quota",
         "//v1/quota",
@@ -40,11 +40,6 @@ def test_unknown_routes(live: Live, path: str) -> None:
 )
 def test_published_routes_that_are_not_offered(live: Live, path: str) -> None:
     answer = request(live.url, path=path)
-    assert (answer.status, answer.code) == (404, "NOT_IMPLEMENTED")
-
-
-def test_a_published_route_that_looks_like_a_dataset(live: Live) -> None:
-    answer = live.call("GET", "/v1/datasets/enriched")
     assert (answer.status, answer.code) == (404, "NOT_IMPLEMENTED")
 
 

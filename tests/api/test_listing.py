@@ -183,15 +183,6 @@ def test_a_folder_that_is_not_there_and_links_that_lead_out(live: Live, bucket: 
     assert live.names(_connect(live, bucket)) == ["own.png"]
 
 
-def test_the_relevant_filenames_of_the_newer_api_are_refused_rather_than_ignored(live: Live, bucket: Path) -> None:
-    answer = live.call(
-        "GET",
-        live.datasource(_connect(live, bucket), "list"),
-        query={"relevantFilenamesFileName": ".lightly/relevant.txt"},
-    )
-    assert (answer.status, answer.code) == (400, "NOT_IMPLEMENTED")
-
-
 def test_a_cursor_survives_a_restart(tmp_path: Path) -> None:
     files = tmp_path / "files"
     for index in range(10):

@@ -19,6 +19,7 @@ from headwater.domain import dataset, datasource, errors, window
 
 DOCUMENTS = {"document": contract.document(), "seed": contract.seed()}
 METHODS = {"get", "put", "post", "delete"}
+REDIRECT = "/v1/datasets/{datasetId}/datasource/readurlRedirect"
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
@@ -70,6 +71,10 @@ def test_every_operation_is_named_explained_and_can_fail() -> None:
         assert "500" in operation["responses"], where
         if operation.get("security") != []:
             assert {"400", "401", "503"} <= set(operation["responses"]), where
+        if path == REDIRECT:  # for strangers, who learn nothing of what there is
+            assert set(operation["responses"]) == {"307", "400", "401", "403", "500", "503"}
+            assert operation["security"] == [{"ApiPublicJWTAuth": []}]
+            continue
         if "{datasetId}" in path:
             assert {"403", "404"} <= set(operation["responses"]), where
         if "requestBody" in operation:

@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute, Match, Route
 from headwater.api import datasets, datasources, files, health
 from headwater.api.errors import error_response
 from headwater.api.frame import Frame
-from headwater.api.parameters import refuse_published
+from headwater.api.published import is_published
 from headwater.domain.errors import (
     HeadwaterError,
     MalformedRequest,
@@ -56,10 +56,10 @@ async def _unrouted(request: Request, error: Exception) -> Response:
         )
     if error.status_code != 404:
         return error_response(request, MalformedRequest(str(error.detail)))
-    try:
-        refuse_published(request)
-    except RouteNotOffered as not_offered:
-        return error_response(request, not_offered)
+    if is_published(request.scope["path"]):
+        return error_response(
+            request, RouteNotOffered("this route is part of the published API, and this server does not offer it")
+        )
     return error_response(request, NotFound("there is nothing at this path; /docs shows what there is"))
 
 

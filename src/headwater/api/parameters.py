@@ -7,8 +7,7 @@ from typing import Annotated, Any
 import msgspec
 from fastapi import Depends, Request
 
-from headwater.api.published import is_published
-from headwater.domain.errors import MalformedRequest, PayloadTooLarge, RouteNotOffered
+from headwater.domain.errors import MalformedRequest, PayloadTooLarge
 from headwater.domain.users import Principal
 from headwater.service.datasets import Opened, open_dataset
 from headwater.service.headwater import Headwater
@@ -38,23 +37,11 @@ Who = Annotated[Principal, Depends(_authenticated)]
 
 
 async def _asked(request: Request, hw: Service, who: Who) -> Opened:
-    refuse_published(request)  # a published route such as /v1/datasets/enriched has the form of a dataset's
     return await open_dataset(hw, who, request.path_params["dataset_id"])
 
 
 Asked = Annotated[Opened, Depends(_asked)]
 """The dataset of the path, once it is known that the user may use it; only then is the rest of a request read."""
-
-
-def refuse_published(request: Request) -> None:
-    """Say of a published route that this server does not offer it.
-
-    Raises:
-        RouteNotOffered: it is one.
-    """
-    path = request.scope["path"]
-    if is_published(path):
-        raise RouteNotOffered("this route is part of the published API, and this server does not offer it")
 
 
 def one(request: Request, name: str) -> str | None:

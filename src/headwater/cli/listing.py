@@ -87,11 +87,11 @@ async def _second_that_is_over() -> int:
 async def _print_all(
     hw: Headwater, dataset: Opened, first: int | None, last: int | None, urls: bool, json: bool
 ) -> None:
-    from headwater.service.listing import list_samples
+    from headwater.service.listing import Asked, list_samples
 
     cursor, count = None, 0
     while True:
-        page = await list_samples(hw, OPERATOR, dataset, start=first, end=last, cursor=cursor)
+        page = await list_samples(hw, OPERATOR, dataset, Asked(start=first, end=last, cursor=cursor))
         _write(sys.stdout, page, urls, json)
         cursor, count = page.cursor, count + len(page.samples)
         if not page.has_more:

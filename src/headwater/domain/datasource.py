@@ -170,6 +170,9 @@ class DatasourceConfig(BaseModel):
     IDENTITY: ClassVar[tuple[str, ...]] = ()
     """The members that say whose secret it is and where it is sent: while they stay, a mask keeps the secret."""
 
+    ALWAYS_REDIRECTED: ClassVar[bool] = False
+    """Whether read URLs of listings are redirected ones, whatever was asked for (contract, section 8)."""
+
     type: str
     full_path: str = Field(alias="fullPath")
     thumb_suffix: Text | None = Field(None, alias="thumbSuffix")
@@ -243,6 +246,8 @@ class S3Config(DatasourceConfig):
 
 class S3DelegatedAccessConfig(DatasourceConfig):
     """Amazon S3 through a role that this server may assume."""
+
+    ALWAYS_REDIRECTED = True  # what the role's sessions sign lives an hour at most
 
     type: Literal["S3DelegatedAccess"]
     full_path: S3Path = Field(alias="fullPath")

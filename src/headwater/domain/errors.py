@@ -6,8 +6,8 @@ never holds a secret.
 
     HeadwaterError
     ├── MalformedRequest            400 MALFORMED_REQUEST
-    │   ├── NameTaken               400 DATASET_NAME_EXISTS
-    │   └── NotOffered              400 NOT_IMPLEMENTED (a value or parameter that is known but not served yet)
+    │   └── NameTaken               400 DATASET_NAME_EXISTS
+    ├── RelevantFilenamesInvalid    400 DATASET_DATASOURCE_RELEVANT_FILENAMES_INVALID
     ├── Unauthorized                401 UNAUTHORIZED
     │   ├── JwtInvalid              401 JWT_INVALID
     │   └── JwtMalformed            401 JWT_MALFORMED
@@ -15,6 +15,7 @@ never holds a secret.
     ├── NotFound                    404 NOT_FOUND
     │   ├── DatasetUnknown          404 DATASET_UNKNOWN
     │   ├── DatasourceUnknown       404 DATASET_DATASOURCE_UNKNOWN
+    │   ├── RunUnknown              404 DOCKER_RUN_UNKNOWN (runs of workers: this server holds none)
     │   └── RouteNotOffered         404 NOT_IMPLEMENTED (a published route that this server does not have)
     ├── MethodNotAllowed            405 BAD_REQUEST
     ├── PayloadTooLarge             413 BAD_REQUEST
@@ -62,10 +63,10 @@ class NameTaken(MalformedRequest):
     code = "DATASET_NAME_EXISTS"
 
 
-class NotOffered(MalformedRequest):
-    """Known to the contract, but not served by this version."""
+class RelevantFilenamesInvalid(HeadwaterError):
+    """A file of relevant filenames is missing, too large, or holds a line that cannot be used."""
 
-    code = "NOT_IMPLEMENTED"
+    status, code = 400, "DATASET_DATASOURCE_RELEVANT_FILENAMES_INVALID"
 
 
 class Unauthorized(HeadwaterError):
@@ -108,6 +109,12 @@ class DatasourceUnknown(NotFound):
     """The dataset has no datasource for this purpose."""
 
     code = "DATASET_DATASOURCE_UNKNOWN"
+
+
+class RunUnknown(NotFound):
+    """No run of a worker with this id: this server holds none."""
+
+    code = "DOCKER_RUN_UNKNOWN"
 
 
 class RouteNotOffered(NotFound):

@@ -13,8 +13,10 @@ from headwater.catalog.catalog import Catalog
 from headwater.catalog.keyring import Keyring
 from headwater.domain.cursor import CursorSigner
 from headwater.domain.errors import KeyMissing, StartupError
+from headwater.domain.redirected_url import RedirectedUrlSigner
 from headwater.service.access import Access
 from headwater.service.limits import InFlight
+from headwater.service.relevant import RelevantFiles
 from headwater.settings import Settings
 from headwater.stores.managed import ManagedPlace
 from headwater.stores.opening import Stores
@@ -32,7 +34,9 @@ class Headwater:
     stores: Stores
     access: Access
     cursors: CursorSigner
+    redirected_urls: RedirectedUrlSigner
     in_flight: InFlight = field(default_factory=InFlight)
+    relevant_files: RelevantFiles = field(default_factory=RelevantFiles)
     now: Callable[[], float] = time.time
 
 
@@ -66,6 +70,7 @@ async def open_headwater(settings: Settings) -> AsyncIterator[Headwater]:
             stores=stores,
             access=Access(catalog, verifier),
             cursors=CursorSigner(keyring.derive("cursors")),
+            redirected_urls=RedirectedUrlSigner(keyring.derive("redirected read urls"), settings.base_url),
         )
 
 

@@ -1,4 +1,7 @@
-"""List raw samples page by page, with read URLs. The one place that knows where rows come from."""
+"""List files page by page, with read URLs. The one place that knows where rows come from.
+
+Raw samples come from the dataset's input, what lies under `.lightly/` from the other side (contract, section 8).
+"""
 
 from __future__ import annotations
 
@@ -8,26 +11,34 @@ from typing import NamedTuple
 import structlog
 
 from headwater.domain.cursor import Cursor
-from headwater.domain.dataset import Dataset
 from headwater.domain.datasource import Datasource
-from headwater.domain.errors import DatasourceUnknown
-from headwater.domain.objects import Key
-from headwater.domain.purposes import input_of
+from headwater.domain.errors import CatalogUnavailable
+from headwater.domain.folders import RAW
+from headwater.domain.objects import Key, StoredObject
+from headwater.domain.relevant import Plan
 from headwater.domain.samples import OWN_FOLDER, PAST_OWN_FOLDER, is_sample
+from headwater.domain.shards import past
 from headwater.domain.users import Principal
 from headwater.domain.window import Window, check_seconds
+from headwater.service.configure import input_datasource, lightly_datasource
 from headwater.service.datasets import Opened
 from headwater.service.headwater import Headwater
+from headwater.service.relevant import check_name, collect, cut_plan
+from headwater.service.shards import cut
 from headwater.stores.base import Store
 
 TIME_SLICE = 3.0
 """Seconds after which a request asks the store for nothing more and hands back a cursor."""
 
+MOST_SHARDS = 64
+"""Shards that a listing is cut into at most, whatever is asked for: published clients list all of them at once, and a
+user may have no more than `limits.MOST` requests under way."""
+
 log = structlog.get_logger(__name__)
 
 
 class Sample(NamedTuple):
-    """One raw sample: its name relative to the datasource's root, byte-faithful, and an absolute read URL."""
+    """One file: its name relative to the datasource's root, byte-faithful, and an absolute read URL."""
 
     file_name: str
     read_url: str
@@ -41,68 +52,147 @@ class SamplesPage(NamedTuple):
     has_more: bool
 
 
+class Asked(NamedTuple):
+    """What a request asks a listing for.
+
+    `folder` is empty for raw samples, else the folder below `.lightly/` whose files are listed. `start` and `end` are
+    the first and last second of the window; None means 0 and now, which the cursor then keeps. `relevant` names a
+    file of relevant filenames. `cursor` is of the page before: folder, window and relevant filenames are then the
+    cursor's, whatever the others say. `redirected` asks for read URLs that do not expire by themselves.
+    """
+
+    folder: str = RAW
+    start: int | None = None
+    end: int | None = None
+    cursor: str | None = None
+    relevant: str | None = None
+    redirected: bool = False
+
+
 class _Found(NamedTuple):
-    keys: list[Key]
+    objects: list[StoredObject]
     after: Key | None
     marker: str | None
     unreadable: int
 
 
-async def list_samples(
-    hw: Headwater,
-    who: Principal,
-    dataset: Opened,
-    *,
-    start: int | None = None,
-    end: int | None = None,
-    cursor: str | None = None,
-) -> SamplesPage:
-    """List raw samples in key order (contract, section 4).
-
-    Args:
-        hw: the service.
-        who: the asking user.
-        dataset: the dataset.
-        start: first second of the window; None means 0.
-        end: last second of the window, included; None means now, which the cursor then keeps.
-        cursor: of the page before. The window is then the cursor's, whatever `start` and `end` say.
+async def list_samples(hw: Headwater, who: Principal, dataset: Opened, asked: Asked) -> SamplesPage:
+    """List files in key order (contract, section 4).
 
     Raises:
-        DatasourceUnknown: no datasource serves raw samples.
+        DatasourceUnknown: no datasource serves what is asked for.
         MalformedRequest: the cursor is not one of this listing.
+        RelevantFilenamesInvalid: the file of relevant filenames is missing or cannot be used.
         StoreError: the store refused, or could not be reached after retries.
     """
-    source = input_of(await hw.catalog.datasources(dataset.id))
-    if source is None:
-        raise DatasourceUnknown("this dataset has no datasource to list; configure one first")
-    place = source.config.place.fingerprint
-    if cursor is None:
-        state = Cursor(dataset.id, place, _window(hw, start, end), None)
+    source = await _source(hw, dataset, asked.folder)
+    if asked.cursor is None:
+        state = _beginning(hw, dataset, source, asked)
     else:
-        state = hw.cursors.open(cursor, dataset.id, place)
+        state = hw.cursors.open(asked.cursor, dataset.id, source.config.place.fingerprint, asked.folder)
     if state.done or state.window.empty:
         return SamplesPage([], hw.cursors.seal(state._replace(done=True)), has_more=False)
     with hw.in_flight.of(who.user):
-        return await _page(hw, dataset, source, state)
+        return await _page(hw, dataset, source, state, asked.redirected or source.config.ALWAYS_REDIRECTED)
 
 
-def _window(hw: Headwater, start: int | None, end: int | None) -> Window:
-    return Window(
-        0 if start is None else check_seconds("from", start),
-        int(hw.now()) if end is None else check_seconds("to", end),
+async def divide(hw: Headwater, who: Principal, dataset: Opened, asked: Asked, shards: int) -> list[str]:
+    """Cut a listing into at most `shards` that can be read beside each other, one cursor for each.
+
+    Together they are the whole listing and no two hold the same file. There is always one at least.
+
+    Raises: as `list_samples`.
+    """
+    source = await _source(hw, dataset, asked.folder)
+    whole = _beginning(hw, dataset, source, asked)
+    shards = min(shards, MOST_SHARDS)
+    if shards == 1 or whole.window.empty:
+        return [hw.cursors.seal(whole)]
+    with hw.in_flight.of(who.user):
+        store = hw.stores.open(source)
+        if asked.relevant is None:
+            bounds, order = await cut(store, asked.folder, shards)
+        else:
+            plan = await _plan(hw, dataset, asked.relevant)
+            bounds, order = await cut_plan(store, plan, asked.folder, shards)
+    if not bounds:
+        return [hw.cursors.seal(whole)]
+    shard = whole._replace(order=order, samples=None)
+    # A key that is a bound itself belongs to the shard before: `after` passes it over, `past` lets it in.
+    return [
+        hw.cursors.seal(shard._replace(after=after, until=until))
+        for after, until in zip([None, *bounds], [*bounds, None], strict=True)
+    ]
+
+
+async def _source(hw: Headwater, dataset: Opened, folder: str) -> Datasource:
+    return await (input_datasource if folder == RAW else lightly_datasource)(hw, dataset)
+
+
+def _beginning(hw: Headwater, dataset: Opened, source: Datasource, asked: Asked) -> Cursor:
+    window = Window(
+        0 if asked.start is None else check_seconds("from", asked.start),
+        int(hw.now()) if asked.end is None else check_seconds("to", asked.end),
+    )
+    if asked.relevant is not None:
+        check_name(asked.relevant)
+    counted = asked.folder == RAW and asked.relevant is None
+    return Cursor(
+        dataset.id,
+        source.config.place.fingerprint,
+        window,
+        None,
+        folder=asked.folder,
+        relevant=asked.relevant,
+        samples=0 if counted else None,
     )
 
 
-async def _page(hw: Headwater, dataset: Dataset, source: Datasource, state: Cursor) -> SamplesPage:
+async def _plan(hw: Headwater, dataset: Opened, name: str) -> Plan:
+    source = await lightly_datasource(hw, dataset)
+    return await hw.relevant_files.plan(hw.stores.open(source), source, name)
+
+
+async def _page(hw: Headwater, dataset: Opened, source: Datasource, state: Cursor, redirected: bool) -> SamplesPage:
     store = hw.stores.open(source)
-    found = await _collect(store, state, dataset.every_file, hw.settings.page_size)
-    urls = await store.sign(found.keys, hw.settings.read_url_ttl)
-    done = found.after is None
-    unreadable = state.unreadable + found.unreadable
-    if done and unreadable:
-        log.warning("names left out of a listing: not UTF-8", dataset=dataset.id, names=unreadable)
-    seen = state._replace(after=found.after, marker=found.marker, done=done, unreadable=unreadable)
-    return SamplesPage(list(map(Sample, found.keys, urls)), hw.cursors.seal(seen), has_more=not done)
+    if state.relevant is None:
+        found = await _collect(store, state, dataset.every_file, hw.settings.page_size)
+    else:
+        plan = await _plan(hw, dataset, state.relevant)
+        found = await _collect_relevant(store, plan, state, dataset.every_file, hw.settings.page_size)
+    keys = [found.key for found in found.objects]
+    if redirected:
+        urls = hw.redirected_urls.sign(source, keys)
+    else:
+        urls = await store.sign(keys, hw.settings.read_url_ttl)
+    seen = state._replace(
+        after=found.after,
+        marker=found.marker,
+        done=found.after is None,
+        unreadable=state.unreadable + found.unreadable,
+    )
+    if seen.samples is not None:
+        size = sum(found.size for found in found.objects)
+        seen = seen._replace(samples=seen.samples + len(keys), size=seen.size + size)
+    if seen.done:
+        await _ended(hw, source, seen)
+    return SamplesPage(list(map(Sample, keys, urls)), hw.cursors.seal(seen), has_more=not seen.done)
+
+
+async def _ended(hw: Headwater, source: Datasource, state: Cursor) -> None:
+    """Note what is known once a listing went through. Whoever lists is not told of a catalog that could not take it."""
+    if state.unreadable:
+        log.warning("names left out of a listing: not UTF-8", dataset=state.dataset, names=state.unreadable)
+    if state.samples is None or state.window.end > hw.now():
+        return
+    try:
+        await hw.catalog.count_samples(state.dataset, source.id, *state.window, state.samples, state.size)
+    except CatalogUnavailable as error:
+        log.warning("the samples of a listing were not counted", dataset=state.dataset, reason=error.message)
+
+
+def _is_listed(key: Key, folder: str, every_file: bool) -> bool:
+    return is_sample(key, every_file) if folder == RAW else not key.endswith("/")
 
 
 async def _collect(store: Store, state: Cursor, every_file: bool, page_size: int) -> _Found:
@@ -112,20 +202,60 @@ async def _collect(store: Store, state: Cursor, every_file: bool, page_size: int
     about N / page_size requests, whatever part of the keys are samples.
     """
     stop_at = time.monotonic() + TIME_SLICE
-    (first, last), after, marker = state.window, state.after, state.marker
-    keys: list[Key] = []
+    (first, last), after, marker, folder, until = state.window, state.after, state.marker, state.folder, state.until
+    listed: list[StoredObject] = []
     unreadable = 0
     while True:
         came_from = after or ""
-        page = await store.list_page("", after, min(store.list_limit, page_size - len(keys)), marker)
-        keys += [
-            key for key, _, modified, _ in page.objects if first <= modified <= last and is_sample(key, every_file)
-        ]
+        page = await store.list_page(folder, after, min(store.list_limit, page_size - len(listed)), marker)
+        objects, after, marker = page.objects, page.resume_after, page.marker
         unreadable += page.unreadable
-        after, marker = page.resume_after, page.marker
+        if until is not None:
+            ends = [past(found.key, until, state.order) for found in objects]
+            if True in ends:
+                objects, after = objects[: ends.index(True)], None
+            elif after is not None and past(after, until, state.order):
+                after = None
+        listed += [
+            found for found in objects if first <= found.modified <= last and _is_listed(found.key, folder, every_file)
+        ]
         # Once, on the way in: a store that orders by UTF-16 has names of the folder behind the place that is gone to.
-        entering = after is not None and after.startswith(OWN_FOLDER) and not came_from.startswith(OWN_FOLDER)
+        entering = (
+            folder == RAW
+            and after is not None
+            and after.startswith(OWN_FOLDER)
+            and not came_from.startswith(OWN_FOLDER)
+        )
         if entering and store.can_start_after:
             after, marker = PAST_OWN_FOLDER, None
-        if after is None or len(keys) * 2 >= page_size or time.monotonic() >= stop_at:
-            return _Found(keys, after, marker, unreadable)
+        if after is None or len(listed) * 2 >= page_size or time.monotonic() >= stop_at:
+            return _Found(listed, after, marker, unreadable)
+
+
+async def _collect_relevant(store: Store, plan: Plan, state: Cursor, every_file: bool, page_size: int) -> _Found:
+    """As `_collect`, of the files that a plan names."""
+    stop_at = time.monotonic() + TIME_SLICE
+    (first, last), after, marker = state.window, state.after, state.marker
+    listed: list[StoredObject] = []
+    unreadable = 0
+    while True:
+        page = await collect(
+            store,
+            plan,
+            folder=state.folder,
+            after=after,
+            marker=marker,
+            until=state.until,
+            order=state.order,
+            limit=page_size - len(listed),
+            stop_at=stop_at,
+        )
+        after, marker = page.after, page.marker
+        unreadable += page.unreadable
+        listed += [
+            found
+            for found in page.objects
+            if first <= found.modified <= last and _is_listed(found.key, state.folder, every_file)
+        ]
+        if after is None or len(listed) * 2 >= page_size or time.monotonic() >= stop_at:
+            return _Found(listed, after, marker, unreadable)

@@ -29,5 +29,6 @@ class ApiErrorCode(ModelSimple):
             "CONFLICT",
             "PAYLOAD_TOO_LARGE",
             "DATASET_DATASOURCE_RELEVANT_FILENAMES_INVALID",
+            "DOCKER_RUN_UNKNOWN",
         ),
     )

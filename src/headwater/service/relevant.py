@@ -1,0 +1,339 @@
+"""List by a file of relevant filenames: the store is asked for what the file names, and for nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from bisect import bisect_right
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from headwater.domain.datasource import Datasource
+from headwater.domain.errors import MalformedRequest, RelevantFilenamesInvalid, StoreUnavailable
+from headwater.domain.key_space import common
+from headwater.domain.objects import Key, StoredObject
+from headwater.domain.relevant import Parser, Plan, check_size, just_before
+from headwater.domain.samples import OWN_FOLDER, PAST_OWN_FOLDER
+from headwater.domain.shards import Order, past
+from headwater.domain.text import is_unicode, visible
+from headwater.service.shards import cut
+from headwater.stores.base import Store
+
+LEAST_LENGTH = 4
+"""Characters that the file's name has at least, as published."""
+
+RANGE = 2**20
+"""Bytes of the file that are read at once."""
+
+CACHED_BYTES = 32 * 2**20
+"""Files that are kept parsed, by their size: a listing looks at its file with each page."""
+
+SPAN = 64
+"""Names that are looked for at first in one page of the store; more where they lie densely."""
+
+AT_ONCE = 16
+"""Names that are asked for one by one, beside each other, where they lie far apart."""
+
+CUT_PREFIXES = 8
+"""Prefixes at most within which a listing is cut; of more, each stays whole."""
+
+
+class Found(NamedTuple):
+    """What was selected; `after` and `marker` say where to go on, `after` is None once the plan has ended."""
+
+    objects: list[StoredObject]
+    after: Key | None
+    marker: str | None
+    unreadable: int
+
+
+def check_name(name: str) -> str:
+    """Return the name of a file of relevant filenames if it may be one.
+
+    Raises:
+        MalformedRequest: too short, not below `.lightly/`, or with parts that lead elsewhere.
+    """
+    parts = name.split("/")
+    if (
+        len(name) < LEAST_LENGTH
+        or not name.startswith(OWN_FOLDER)
+        or not parts[-1]
+        or {".", ".."} & set(parts)
+        or "\0" in name
+        or not is_unicode(name)
+    ):
+        raise MalformedRequest(
+            f"relevantFilenamesFileName: expected the name of a file below {OWN_FOLDER}, relative to the datasource's "
+            f"root, such as {OWN_FOLDER}relevant.txt"
+        )
+    return name
+
+
+class RelevantFiles:
+    """Reads files of relevant filenames, and keeps those last used, parsed, as long as they do not change."""
+
+    def __init__(self) -> None:
+        self._plans: OrderedDict[tuple[object, ...], tuple[Plan, int]] = OrderedDict()
+        self._reading = asyncio.Lock()
+
+    async def plan(self, store: Store, source: Datasource, name: str) -> Plan:
+        """Read a file, or find it read.
+
+        Args:
+            store: where it lies.
+            source: the datasource that `store` is of.
+            name: relative to its root.
+
+        Raises:
+            RelevantFilenamesInvalid: it is not there, too large, or holds a line that cannot be used.
+            StoreError: the store refused, or could not be reached; StoreUnavailable also if it changes all the time.
+        """
+        for _ in range(2):
+            found = await _look(store, name)
+            version = (source.id, source.config.place.fingerprint, name, found.size, found.etag, found.modified)
+            if (plan := self._kept(version)) is not None:
+                return plan
+            async with self._reading:  # one at a time: each takes a multiple of its size while it is read
+                if (plan := self._kept(version)) is not None:
+                    return plan
+                plan = await _read(store, found)
+            if plan is not None:
+                if found.etag is not None:
+                    self._keep(version, plan, found.size)
+                return plan
+        raise StoreUnavailable(f"{visible(name)} changes while it is read; try again when it is written to its end")
+
+    def _kept(self, version: tuple[object, ...]) -> Plan | None:
+        if version not in self._plans:
+            return None
+        self._plans.move_to_end(version)
+        return self._plans[version][0]
+
+    def _keep(self, version: tuple[object, ...], plan: Plan, size: int) -> None:
+        self._plans[version] = (plan, size)
+        while sum(size for _, size in self._plans.values()) > CACHED_BYTES:
+            self._plans.popitem(last=False)
+
+
+async def _ask(store: Store, name: str) -> StoredObject | None:
+    """Look for one object: the first of all that begin with its name."""
+    after, marker = None, None
+    while True:
+        page = await store.list_page(name, after, 1, marker)
+        if page.objects:
+            return page.objects[0] if page.objects[0].key == name else None
+        if page.resume_after is None:
+            return None
+        after, marker = page.resume_after, page.marker
+
+
+async def _look(store: Store, name: str) -> StoredObject:
+    found = await _ask(store, name)
+    if found is None:
+        raise RelevantFilenamesInvalid(
+            f"relevantFilenamesFileName: there is no file {visible(name)} in the datasource that serves LIGHTLY"
+        )
+    check_size(name, found.size)
+    return found
+
+
+async def _read(store: Store, found: StoredObject) -> Plan | None:
+    """Read and parse a file range by range; None where it changed meanwhile."""
+    parser = Parser(found.key)
+    start = 0
+    while start < found.size:
+        chunk = await store.read(found.key, min(RANGE, found.size - start), start)
+        if not chunk:
+            return None
+        await asyncio.to_thread(parser.feed, chunk)
+        start += len(chunk)
+    if found.size > RANGE and await _look(store, found.key) != found:
+        return None
+    return await asyncio.to_thread(parser.finish)
+
+
+async def collect(
+    store: Store,
+    plan: Plan,
+    *,
+    folder: str,
+    after: Key | None,
+    marker: str | None,
+    until: Key | None,
+    order: str,
+    limit: int,
+    stop_at: float,
+) -> Found:
+    """Find objects that a plan selects, at most `limit` of them, strictly after a key.
+
+    Order is by code points, and within a prefix of the plan that of the store. Nothing is passed over: all up to the
+    returned `after` has been looked at.
+
+    Args:
+        store: where to look.
+        plan: what is selected.
+        folder: only keys that begin with it are looked at; empty for all.
+        after: any key; None begins at the first.
+        marker: as it was returned with `after`.
+        until: the bound with which a shard ends, itself included; None for the plan's own end.
+        order: that of the store, as `cut_plan` told it with the bounds.
+        limit: at least 1.
+        stop_at: the time of `time.monotonic` from which the store is asked for nothing more.
+
+    Raises:
+        StoreError: as `Store.list_page`.
+    """
+    walk = _Walk(store, plan, folder, until, order)
+    return await walk.go(after, marker, limit, stop_at)
+
+
+class _Walk:
+    def __init__(self, store: Store, plan: Plan, folder: str, until: Key | None, order: str) -> None:
+        self._store = store
+        self._plan = plan
+        self._folder = folder
+        self._until = until
+        self._order = order
+        self._prefixes = prefixes(plan, folder)
+        self._objects: list[StoredObject] = []
+        self._unreadable = 0
+        self._looked: Key = ""
+
+    async def go(self, after: Key | None, marker: str | None, limit: int, stop_at: float) -> Found:
+        names = self._plan.names
+        index = 0 if after is None else names.index(after, beyond=True)
+        index = max(index, names.index(self._folder))
+        end = len(names) if self._until is None else names.index(self._until, beyond=True)
+        number = 0 if after is None else bisect_right(self._prefixes, after)
+        if number and after is not None and after.startswith(self._prefixes[number - 1]):
+            number -= 1
+        while True:
+            prefix = self._prefixes[number] if number < len(self._prefixes) else None
+            if prefix is not None and self._until is not None and prefix > self._until:
+                prefix = None
+            stop = end if prefix is None else min(end, names.index(prefix))
+            span = SPAN
+            while index < stop:
+                part = names.part(index, min(index + min(span, limit - len(self._objects)), stop))
+                index += len(part)
+                part = [name for name in part if name.startswith(self._folder)]
+                if not part:
+                    index = stop = end  # names are sorted: the folder is over
+                    break
+                span = await self._find(part)
+                after, marker = part[-1], None
+                if self._is_enough(limit, stop_at):
+                    return self._found(after, None)
+            if prefix is None:
+                return self._found(None, None)
+            # Where the listing goes on within a prefix, or begins it.
+            inside = after if after is not None and after.startswith(prefix) else None
+            after, marker = await self._list(prefix, inside, marker if inside is not None else None, limit, stop_at)
+            if marker is not None or after is not None:
+                return self._found(after, marker)
+            number += 1
+            after = prefix
+            if self._is_enough(limit, stop_at):
+                return self._found(self._looked if self._looked.startswith(prefix) else prefix, None)
+
+    def _found(self, after: Key | None, marker: str | None) -> Found:
+        return Found(self._objects, after, marker, self._unreadable)
+
+    def _is_enough(self, limit: int, stop_at: float) -> bool:
+        return len(self._objects) >= limit or time.monotonic() >= stop_at
+
+    async def _list(
+        self, prefix: str, after: Key | None, marker: str | None, limit: int, stop_at: float
+    ) -> tuple[Key | None, str | None]:
+        """List below a prefix; (None, None) once all of it was looked at, else where to go on."""
+        until = self._until if self._until is not None and self._until.startswith(prefix) else None
+        while True:
+            came_from = after or ""
+            asked = min(self._store.list_limit, limit - len(self._objects))
+            page = await self._store.list_page(prefix, after, asked, marker)
+            objects, after, marker = page.objects, page.resume_after, page.marker
+            self._unreadable += page.unreadable
+            self._looked = after or (objects[-1].key if objects else came_from)
+            if until is not None:
+                ends = [past(found.key, until, self._order) for found in objects]
+                if True in ends:
+                    objects, after = objects[: ends.index(True)], None
+                elif after is not None and past(after, until, self._order):
+                    after = None
+            self._objects += await self._selected(objects)
+            if after is None:
+                return None, None
+            entering = not self._folder and after.startswith(OWN_FOLDER) and not came_from.startswith(OWN_FOLDER)
+            if entering and OWN_FOLDER.startswith(prefix) and self._store.can_start_after:
+                after, marker = PAST_OWN_FOLDER, None
+            if self._is_enough(limit, stop_at):
+                return after, marker
+
+    async def _selected(self, objects: list[StoredObject]) -> list[StoredObject]:
+        if not self._plan.has_patterns:
+            return objects
+        selects = self._plan.selects
+        return await asyncio.to_thread(lambda: [found for found in objects if selects(found.key)])
+
+    async def _find(self, names: Sequence[Key]) -> int:
+        """Look for some names that follow each other in the plan; answer how many to look for at once after them.
+
+        Where they lie densely in the store, one of its pages answers for many; where they do not, each is asked for.
+        """
+        wanted, known = set(names), 0
+        leaps = len(names) > 1 and self._store.can_start_after and await self._store.order() == Order.CODE_POINTS
+        if leaps:
+            shared = names[0][: common(names[0], names[-1])]
+            limit = min(self._store.list_limit, 2 * len(names))
+            page = await self._store.list_page(shared, just_before(names[0]), limit)
+            self._objects += [found for found in page.objects if found.key in wanted]
+            known = len(names) if page.resume_after is None else bisect_right(names, page.resume_after)
+        rest = names[known:]
+        if known * 4 >= len(names) and rest:
+            await self._find(rest)
+        else:
+            for start in range(0, len(rest), AT_ONCE):
+                asked = (_ask(self._store, name) for name in rest[start : start + AT_ONCE])
+                self._objects += [found for found in await asyncio.gather(*asked) if found is not None]
+        return SPAN if rest else min(4 * max(len(names), SPAN), self._store.list_limit)
+
+
+def prefixes(plan: Plan, folder: str) -> list[str]:
+    """The prefixes of a plan as far as they lie in a folder, in order, narrowed to it."""
+    if not folder:
+        return plan.prefixes
+    if any(folder.startswith(prefix) for prefix in plan.prefixes):
+        return [folder]
+    return [prefix for prefix in plan.prefixes if prefix.startswith(folder)]
+
+
+async def cut_plan(store: Store, plan: Plan, folder: str, shards: int) -> tuple[list[Key], Order]:
+    """Find bounds that cut what a plan selects into at most so many shards; see `service.shards.cut`.
+
+    By the number of lines where the file names many files, and within prefixes where it has few of them.
+
+    Raises:
+        StoreError: as `cut`.
+    """
+    below = prefixes(plan, folder)
+    order = Order.CODE_POINTS
+    first = plan.names.index(folder)
+    last = plan.names.index(folder + "\U0010ffff") if folder else len(plan.names)
+    if len(below) > CUT_PREFIXES or (not below and last - first < 2):
+        share, bounds = shards, [(prefix, 0, prefix) for prefix in below[1:]]
+    else:
+        share, bounds = max(1, shards // (len(below) + (last > first))), []
+        for number, prefix in enumerate(below):
+            inner, order = await cut(store, prefix, share)
+            bounds += [(prefix, at, bound) for at, bound in enumerate(inner, 1)]
+            if number or last > first:
+                bounds.append((prefix, 0, prefix))
+    parts = min(share, last - first)
+    for part in range(1, parts):
+        name = plan.names[first + part * (last - first) // parts - 1]
+        bounds.append((name, 0, name))
+    chosen = [bound for _, _, bound in sorted(bounds)]
+    if len(chosen) >= shards:
+        chosen = [chosen[number * len(chosen) // shards] for number in range(1, shards)]
+    return chosen, order
