@@ -35,6 +35,9 @@ SPAN = 64
 AT_ONCE = 16
 """Names that are asked for one by one, beside each other, where they lie far apart."""
 
+_OVER = "\0"
+"""A marker of our own: the prefix of the plan in which `after` lies is over. No store's marker is that."""
+
 CUT_PREFIXES = 8
 """Prefixes at most within which a listing is cut; of more, each stays whole."""
 
@@ -198,7 +201,6 @@ class _Walk:
         self._prefixes = prefixes(plan, folder)
         self._objects: list[StoredObject] = []
         self._unreadable = 0
-        self._looked: Key = ""
 
     async def go(self, after: Key | None, marker: str | None, limit: int, stop_at: float) -> Found:
         names = self._plan.names
@@ -208,6 +210,8 @@ class _Walk:
         number = 0 if after is None else bisect_right(self._prefixes, after)
         if number and after is not None and after.startswith(self._prefixes[number - 1]):
             number -= 1
+            if marker == _OVER:
+                number, marker = number + 1, None
         while True:
             prefix = self._prefixes[number] if number < len(self._prefixes) else None
             if prefix is not None and self._until is not None and prefix > self._until:
@@ -235,7 +239,7 @@ class _Walk:
             number += 1
             after = prefix
             if self._is_enough(limit, stop_at):
-                return self._found(self._looked if self._looked.startswith(prefix) else prefix, None)
+                return self._found(prefix, _OVER)
 
     def _found(self, after: Key | None, marker: str | None) -> Found:
         return Found(self._objects, after, marker, self._unreadable)
@@ -254,7 +258,6 @@ class _Walk:
             page = await self._store.list_page(prefix, after, asked, marker)
             objects, after, marker = page.objects, page.resume_after, page.marker
             self._unreadable += page.unreadable
-            self._looked = after or (objects[-1].key if objects else came_from)
             if until is not None:
                 ends = [past(found.key, until, self._order) for found in objects]
                 if True in ends:

@@ -1,0 +1,138 @@
+"""Files of relevant filenames: what their lines mean (contract, section 8)."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headwater.domain.errors import RelevantFilenamesInvalid
+from headwater.domain.relevant import MOST_BYTES, Parser, Plan
+
+
+def parse(text: str | bytes, chunk: int = 1 << 20) -> Plan:
+    raw = text if isinstance(text, bytes) else text.encode()
+    parser = Parser(".lightly/relevant.txt")
+    for start in range(0, len(raw), chunk):
+        parser.feed(raw[start : start + chunk])
+    return parser.finish()
+
+
+def selected(text: str, *keys: str) -> list[str]:
+    plan = parse(text)
+    return [key for key in keys if plan.selects(key)]
+
+
+def names(plan: Plan) -> list[str]:
+    return plan.names.part(0, len(plan.names))
+
+
+def test_names_are_taken_byte_by_byte_and_once() -> None:
+    plan = parse("b.png\na b.png \n#c.png\nb.png\n\n   \nü/🙂%20+.png\na b.png \n")
+    assert names(plan) == ["#c.png", "a b.png ", "b.png", "ü/🙂%20+.png"]
+    assert plan.selects("a b.png ")
+    assert not plan.selects("a b.png")
+    assert plan.prefixes == []
+
+
+@pytest.mark.parametrize("text", ["a.png\r\nb.png\r\n", "a.png\nb.png", "\ufeffa.png\nb.png\n", "b.png\na.png\n\n"])
+@pytest.mark.parametrize("chunk", [1, 2, 3, 100])
+def test_line_ends_marks_and_chunks_change_nothing(text: str, chunk: int) -> None:
+    assert names(parse(text, chunk)) == ["a.png", "b.png"]
+
+
+def test_the_example_of_the_contract() -> None:
+    keys = [f"subdir/image_{index}.png" for index in range(39, 51)] + ["subdir", "subdir2/image_1.png", "image_41.png"]
+    assert selected("subdir/* subdir/image_4* !subdir/image_41.png", *keys) == [
+        "subdir/image_39.png",
+        "subdir/image_41.png",
+        "subdir/image_50.png",
+    ]
+
+
+def test_a_key_that_any_line_selects_is_selected() -> None:
+    keys = ["a/x.png", "a/y.png", "a/b/x.png", "a/b/y.png", "b/x.png"]
+    assert selected("a/* *.png", *keys) == []
+    assert selected("a/* *.png\na/x.png", *keys) == ["a/x.png"]
+    assert selected("a/* x.png\na/* y.png", *keys) == ["a/x.png", "a/y.png", "a/b/x.png", "a/b/y.png"]
+    assert selected("a/* *.png\na/b/*", *keys) == ["a/b/x.png", "a/b/y.png"]
+    plan = parse("a/*\na/b/*\na/x.png\nb/x.png")
+    assert (plan.prefixes, names(plan)) == (["a/"], ["b/x.png"])
+
+
+@pytest.mark.parametrize(
+    ("lines", "line", "said"),
+    [
+        ("a\n/b\n", 2, "begins with '/'"),
+        ("./a", 1, "'.' or '..'"),
+        ("../a", 1, "'.' or '..'"),
+        ("a\n\na/../b", 3, "'.' or '..'"),
+        ("a/./b", 1, "'.' or '..'"),
+        ("a/..", 1, "'.' or '..'"),
+        ("a\0b", 1, "NUL"),
+        ("a\n/b/*", 2, "begins with '/'"),
+        ("a/*.jpg", 1, "write 'a/* * !*.jpg'"),
+        ("a/**", 1, "write 'a/*'"),
+        ("a\na/* [z-", 2, "no gitignore pattern"),
+        ("a/* ../b", 1, "'.' or '..'"),
+    ],
+)
+@pytest.mark.parametrize("chunk", [1, 1000])
+def test_what_cannot_be_used_is_refused_with_its_line(lines: str, line: int, said: str, chunk: int) -> None:
+    with pytest.raises(RelevantFilenamesInvalid) as refused:
+        parse(lines, chunk)
+    assert refused.value.message.startswith(f".lightly/relevant.txt, line {line}: ")
+    assert said in refused.value.message
+
+
+def test_what_is_not_utf_8_is_refused_with_its_line() -> None:
+    with pytest.raises(RelevantFilenamesInvalid, match="line 3: not UTF-8"):
+        parse(b"a\nb\n\xff\xfe\n")
+
+
+def test_the_advice_does_what_was_meant() -> None:
+    keys = ["a/1.jpg", "a/1.png", "a/b/2.jpg", "a/b/2.png", "b/1.jpg"]
+    assert selected("a/* * !*.jpg", *keys) == ["a/1.jpg", "a/b/2.jpg"]
+
+
+def test_names_that_look_odd_are_fine() -> None:
+    odd = ["...", "a..b", ".a", "a.", "..a/b..", "#a", "!a", "a\\b", "[a]", "~", "a?b"]
+    assert names(parse("\n".join(odd))) == sorted(odd)
+
+
+@given(
+    st.lists(st.text("ab/.é🙂 ", min_size=1, max_size=6), max_size=30),
+    st.lists(st.text("ab/é", max_size=4), max_size=5),
+    st.lists(st.text("ab/.é🙂 ", max_size=8), max_size=30),
+    st.integers(1, 50),
+)
+def test_it_selects_what_each_line_says(lines: list[str], starts: list[str], keys: list[str], chunk: int) -> None:
+    text = "\n".join([*lines, *(f"{start}*" for start in starts)])
+    try:
+        plan = parse(text, chunk)
+    except RelevantFilenamesInvalid:
+        lines = [*lines, *starts]
+        assert any(line.startswith("/") or {".", ".."} & set(line.split("/")) for line in lines)
+        return
+    kept = {line for line in lines if not line.isspace()}
+    for key in [*keys, *lines]:
+        assert plan.selects(key) == (key in kept or any(key.startswith(start) for start in starts))
+    assert plan.prefixes == sorted(plan.prefixes)
+    assert names(plan) == sorted(key for key in kept if not any(key.startswith(start) for start in starts))
+
+
+def test_it_is_bounded() -> None:
+    with pytest.raises(RelevantFilenamesInvalid, match="16 MiB"):
+        parse(b"x" * 1000 + b"\n" * (MOST_BYTES - 999))
+    lines = "".join(f"folder/image_{index:09}.png\n" for index in range(200_000)).encode()
+    tracemalloc.start()
+    try:
+        plan = parse(lines)
+        kept, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(plan.names) == 200_000
+    assert kept < 2 * len(lines)
+    assert peak < 6 * len(lines)

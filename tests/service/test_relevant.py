@@ -1,0 +1,246 @@
+"""Listing by relevant filenames: exactly what the file names, and nothing else is asked for (contract, section 8)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from headwater.domain.datasource import Datasource, parse_config
+from headwater.domain.errors import RelevantFilenamesInvalid, StoreUnavailable
+from headwater.domain.objects import StoredObject, StorePage
+from headwater.domain.relevant import Parser, Plan
+from headwater.domain.shards import Order
+from headwater.service.relevant import RANGE, RelevantFiles, collect, cut_plan
+from tests.stores.memory import MemoryStore, by_path, by_utf_8, by_utf_16
+
+SOURCE = Datasource("1" * 24, "d" * 24, parse_config({"type": "LOCAL", "fullPath": "a"}))
+NAME = ".lightly/relevant.txt"
+
+
+def planned(*lines: str) -> Plan:
+    parser = Parser(NAME)
+    parser.feed("\n".join(lines).encode())
+    return parser.finish()
+
+
+class Watched(MemoryStore):
+    """Keeps what it was asked for."""
+
+    asked: list[tuple[str, str | None, int]]
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.asked = []
+
+    async def list_page(self, prefix: str, after: str | None, limit: int, marker: str | None = None) -> StorePage:
+        self.asked.append((prefix, after, limit))
+        return await super().list_page(prefix, after, limit, marker)
+
+
+async def listed(
+    store: MemoryStore,
+    plan: Plan,
+    *,
+    folder: str = "",
+    limit: int = 1000,
+    after: str | None = None,
+    until: str | None = None,
+    order: str = "",
+    hurry: bool = False,
+) -> list[list[str]]:
+    pages: list[list[str]] = []
+    marker = None
+    while True:
+        found = await collect(
+            store,
+            plan,
+            folder=folder,
+            after=after,
+            marker=marker,
+            until=until,
+            order=order,
+            limit=limit,
+            stop_at=0 if hurry else time.monotonic() + 60,
+        )
+        pages.append([each.key for each in found.objects])
+        assert len(pages[-1]) <= limit
+        after, marker = found.after, found.marker
+        if after is None:
+            return pages
+        assert len(pages) < 2000, "it stands still"
+
+
+ALPHABET = "ab/.é\ue000🙂"
+keys_of = st.sets(st.text(ALPHABET, min_size=1, max_size=6), max_size=60)
+ORDERS = {
+    "utf-8": (Order.CODE_POINTS, by_utf_8),
+    "utf-16": (Order.BASIC, by_utf_16),
+    "path": (Order.SLASH_FIRST, by_path),
+}
+
+
+@settings(max_examples=150)
+@given(
+    keys_of,
+    st.data(),
+    st.lists(st.text("ab/é", max_size=3), max_size=3),
+    st.sampled_from(["", "a", "a/"]),
+    st.integers(1, 9),
+    st.integers(1, 6),
+    st.sampled_from(sorted(ORDERS)),
+    st.booleans(),
+    st.booleans(),
+    st.integers(1, 5),
+)
+def test_it_lists_what_the_plan_selects_once(
+    keys: set[str],
+    data: st.DataObject,
+    starts: list[str],
+    folder: str,
+    limit: int,
+    page: int,
+    order_name: str,
+    starts_after: bool,
+    hurry: bool,
+    shards: int,
+) -> None:
+    order, by = ORDERS[order_name]
+    ordered: Sequence[str] = sorted(keys, key=by)  # type: ignore[arg-type]  # comparable each with its own kind
+    known = data.draw(st.lists(st.sampled_from(ordered), max_size=40)) if ordered else []
+    parser = Parser(NAME)
+    try:
+        parser.feed("\n".join([*known, "absent", "ab/absent", *(f"{start}*" for start in starts)]).encode())
+        plan = parser.finish()
+    except RelevantFilenamesInvalid:
+        return
+    expected = sorted(
+        key for key in keys if plan.selects(key) and key.startswith(folder) and not key.startswith("absent")
+    )
+
+    def store() -> MemoryStore:
+        return MemoryStore(ordered, order=order, by=by, list_limit=page, starts_after=starts_after)
+
+    async def all_ways() -> None:
+        pages = await listed(store(), plan, folder=folder, limit=limit, hurry=hurry)
+        assert sorted(key for each in pages for key in each) == expected
+        used = store()
+        bounds, told = await cut_plan(used, plan, folder, shards)
+        assert len(bounds) < shards or not bounds
+        parts = [
+            key
+            for after, until in zip([None, *bounds], [*bounds, None], strict=True)
+            for each in await listed(
+                used, plan, folder=folder, limit=limit, after=after, until=until, order=told, hurry=hurry
+            )
+            for key in each
+        ]
+        assert sorted(parts) == expected
+
+    if starts_after or not starts:  # a store that cannot start after a key is read by its own markers, not by bounds
+        asyncio.run(all_ways())
+
+
+async def test_names_that_lie_densely_are_answered_by_the_page() -> None:
+    keys = [f"day/{index:06}.png" for index in range(20_000)]
+    store = Watched(keys)
+    pages = await listed(store, planned(*keys[5000:15_000]), limit=10_000)
+    assert [key for page in pages for key in page] == keys[5000:15_000]
+    assert len(store.asked) <= 10_000 / 1000 * 2
+    assert store.read_keys < 25_000
+
+
+async def test_names_that_lie_far_apart_are_asked_for_one_by_one() -> None:
+    keys = [f"day/{index:06}.png" for index in range(100_000)]
+    store = Watched(keys)
+    wanted = keys[::500]
+    pages = await listed(store, planned(*wanted), limit=1000)
+    assert [key for page in pages for key in page] == wanted
+    assert len(store.asked) <= len(wanted) * 1.1
+    assert store.read_keys < 2 * 130 * len(wanted) / 64 + 2 * len(wanted)
+
+
+async def test_nothing_is_asked_for_beyond_the_prefixes() -> None:
+    keys = sorted([f"{folder}/{index:04}.png" for folder in "abcdef" for index in range(2000)])
+    store = Watched(keys)
+    pages = await listed(store, planned("b/*", "d/1*", "e/0007.png"))
+    found = [key for page in pages for key in page]
+    assert found == [key for key in keys if key.startswith(("b/", "d/1")) or key == "e/0007.png"]
+    assert {prefix for prefix, _, _ in store.asked} == {"b/", "d/1", "e/0007.png"}
+    assert store.read_keys == len(found)
+
+
+async def test_a_request_stops_in_time_and_goes_on_where_it_stood() -> None:
+    keys = [f"{index:05}.png" for index in range(3000)]
+    pages = await listed(MemoryStore(keys), planned(*keys[::7]), hurry=True)
+    assert len(pages) > 1
+    assert [key for page in pages for key in page] == keys[::7]
+
+
+class Files(MemoryStore):
+    """Holds one file, which may change while it is read."""
+
+    def __init__(self, data: bytes, changes: int = 0, etag: str | None = "e") -> None:
+        super().__init__([NAME, NAME + ".bak"])
+        self.data = data
+        self.etag = etag
+        self.reads = 0
+        self._changes = changes
+
+    async def list_page(self, prefix: str, after: str | None, limit: int, marker: str | None = None) -> StorePage:
+        page = await super().list_page(prefix, after, limit, marker)
+        etag = self.etag and f"{self.etag}{self._changes}"
+        return page._replace(objects=[StoredObject(each.key, len(self.data), 7, etag) for each in page.objects])
+
+    async def read(self, key: str, limit: int, start: int = 0) -> bytes:
+        self.reads += 1
+        if self._changes and start:
+            self._changes -= 1
+        return self.data[start : start + limit]
+
+
+async def test_a_file_is_read_in_ranges_and_once_as_long_as_it_stays() -> None:
+    data = b"".join(b"folder/%09d.png\n" % index for index in range(100_000))
+    store, files = Files(data), RelevantFiles()
+    plans = await asyncio.gather(*(files.plan(store, SOURCE, NAME) for _ in range(5)))
+    assert len(plans[0].names) == 100_000
+    assert store.reads == -(-len(data) // RANGE)
+    store.data, store.etag = b"a.png", "f"
+    assert (await files.plan(store, SOURCE, NAME)).names.part(0, 9) == ["a.png"]
+
+
+async def test_a_file_without_an_etag_is_read_each_time() -> None:
+    store, files = Files(b"a.png", etag=None), RelevantFiles()
+    for text in (b"b.png", b"c.png"):
+        store.data = text
+        assert (await files.plan(store, SOURCE, NAME)).names.part(0, 9) == [text.decode()]
+
+
+async def test_a_file_that_changes_is_read_again_and_then_given_up() -> None:
+    data = b"a.png\n" * (RANGE // 5)
+    assert (await RelevantFiles().plan(Files(data, changes=1), SOURCE, NAME)).names.part(0, 9) == ["a.png"]
+    with pytest.raises(StoreUnavailable, match="changes while it is read"):
+        await RelevantFiles().plan(Files(data, changes=9), SOURCE, NAME)
+
+
+async def test_what_is_kept_is_bounded() -> None:
+    files = RelevantFiles()
+    for number in range(5):
+        store = Files(b"%012d.png\n" % number + b"\n" * (9 * 2**20), etag=str(number))
+        await files.plan(store, SOURCE, NAME)
+        reads = store.reads
+        await files.plan(store, SOURCE, NAME)
+        assert store.reads == reads
+    first = Files(b"%012d.png\n" % 0 + b"\n" * (9 * 2**20), etag="0")
+    await files.plan(first, SOURCE, NAME)
+    assert first.reads, "it made room for later ones"
+
+
+async def test_it_is_not_there() -> None:
+    with pytest.raises(RelevantFilenamesInvalid, match=r"there is no file \.lightly/other"):
+        await RelevantFiles().plan(Files(b""), SOURCE, ".lightly/other")
