@@ -314,6 +314,16 @@ class StoreConformance:
             with pytest.raises(ObjectNotFound):
                 await store.read(absent, 10)
 
+    async def test_reading_a_part(self, prepared: Prepared) -> None:
+        prepared.put({"a": b"0123456789", "empty": b""})
+        store = prepared.open()
+        parts = [(1, 0), (1, 3), (4, 0), (4, 8), (10, 0), (100, 9), (1, 10), (5, 99)]
+        expected = [b"0", b"3", b"0123", b"89", b"0123456789", b"9", b"", b""]
+        assert [await store.read("a", limit, start) for limit, start in parts] == expected
+        assert await store.read("empty", 10, 5) == b""
+        with pytest.raises(ObjectNotFound):
+            await store.read("b", 10, 5)
+
     async def test_writing_replacing_and_removing(self, prepared: Prepared) -> None:
         store = prepared.open()
         for data in (b"first", b"", b"\x00\xff" * 1000):

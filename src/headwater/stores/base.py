@@ -59,8 +59,15 @@ class Store(ABC):
         """
 
     @abstractmethod
-    async def read(self, key: Key, limit: int) -> bytes:
-        """Read the first `limit` bytes of an object (fewer where it is shorter; 0 bytes of an empty one).
+    async def read(self, key: Key, limit: int, start: int = 0) -> bytes:
+        """Read `limit` bytes of an object from the byte `start` on.
+
+        Fewer where it is shorter, and none where it ends before `start`.
+
+        Args:
+            key: the object.
+            limit: at least 1.
+            start: from 0.
 
         Raises:
             ObjectNotFound: there is no such object.

@@ -34,7 +34,7 @@ from headwater.stores.base import Method, Store
 from headwater.stores.remote.list_answers import read_list_answer
 from headwater.stores.remote.listing_xml import MAX_ERROR_BODY, is_big, is_cut_short
 from headwater.stores.remote.refusals import Asked, Names, Operation, explain_said
-from headwater.stores.remote.transport import Response, Transport, is_passing
+from headwater.stores.remote.transport import Response, Transport, is_passing, read_range
 from headwater.stores.s3.sigv4 import encode_path, encode_query
 
 VERSION = "2026-02-06"
@@ -167,18 +167,18 @@ class AzureStore(Store):
             )
         return [f"{url}/{encode_path(root + key)}?{credentials.query}" for key in keys]
 
-    async def read(self, key: Key, limit: int) -> bytes:
-        """Read the start of a blob; see `Store.read`."""
+    async def read(self, key: Key, limit: int, start: int = 0) -> bytes:
+        """Read a part of a blob; see `Store.read`."""
         response = await self._send(
             "GET",
             self._path(key),
-            headers={"x-ms-range": f"bytes=0-{max(limit, 1) - 1}"},
-            max_body=limit + MAX_ERROR_BODY,
+            headers={"x-ms-range": f"bytes={start}-{start + max(limit, 1) - 1}"},
+            max_body=start + limit + MAX_ERROR_BODY,
         )
         if response.status in (200, 206):
-            return response.body[:limit]
+            return read_range(response, start, limit)
         if response.status == 416:
-            # An empty blob has no byte 0 (RFC 9110, section 15.5.17).
+            # There is no such byte, as in an empty blob no byte 0 (RFC 9110, section 15.5.17).
             return b""
         raise self._refusal(response, Operation.READ)
 

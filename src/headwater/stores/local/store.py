@@ -100,9 +100,9 @@ class LocalStore(Store):
         start = "".join(f"{part}/" for part in self._folder)
         return self._signer.sign([start + key for key in keys], int(time.time()) + ttl, write=method == "PUT")
 
-    async def read(self, key: Key, limit: int) -> bytes:
-        """Read the beginning of a file; see the protocol."""
-        return await self._files.call(self._read, key, limit)
+    async def read(self, key: Key, limit: int, start: int = 0) -> bytes:
+        """Read a part of a file; see the protocol."""
+        return await self._files.call(self._read, key, limit, start)
 
     async def write(self, key: Key, data: bytes) -> None:
         """Write a file, replacing one that is there at once or not at all, and make it last; see the protocol.
@@ -124,13 +124,13 @@ class LocalStore(Store):
         self._make()
         return Walk(self._root, self._folder, self._cache, self._time_slice).page(prefix, after, limit)
 
-    def _read(self, key: Key, limit: int) -> bytes:
+    def _read(self, key: Key, limit: int, start: int) -> bytes:
         self._check_folder()
         path = self._folder + self._parts(key, ObjectNotFound)
         try:
             opened = self._root.open_file(path)
             try:
-                return opened.read_at(0, limit)
+                return opened.read_at(start, limit)
             finally:
                 opened.close()
         except OSError as error:

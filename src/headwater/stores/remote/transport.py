@@ -93,6 +93,15 @@ class Response(NamedTuple):
     body: bytes
 
 
+def read_range(response: Response, start: int, limit: int) -> bytes:
+    """The bytes that were asked for, of a success answer: that is the whole object where a server ignores ranges.
+
+    Some servers answer a part with status 200 (rclone), but with the header that tells which part.
+    """
+    is_part = response.status == 206 or "content-range" in response.headers
+    return response.body[:limit] if is_part else response.body[start : start + limit]
+
+
 def is_passing_status(status: int) -> bool:
     """Whether a status says that trying again may help: 429 and the 5xx, but for 501 and 505."""
     return status == 429 or (status >= 500 and status not in (501, 505))

@@ -25,7 +25,7 @@ from headwater.stores.remote.refusals import (
     Provider,
     explain_said,
 )
-from headwater.stores.remote.transport import Response, Transport, is_passing
+from headwater.stores.remote.transport import Response, Transport, is_passing, read_range
 from headwater.stores.s3 import sigv4
 from headwater.stores.s3.answers import S3, is_dead_session, may_lack_version_2
 from headwater.stores.s3.pages import VERSION_1, VERSION_2, AskedPage, StartIgnored, Version, read_page
@@ -196,18 +196,18 @@ class S3Store(Store):
         )
         return presigner.sign([root + key for key in keys] if root else keys)
 
-    async def read(self, key: Key, limit: int) -> bytes:
-        """Read the start of an object; see `Store.read`."""
+    async def read(self, key: Key, limit: int, start: int = 0) -> bytes:
+        """Read a part of an object; see `Store.read`."""
         answer = await self._send(
             "GET",
             self._path(key),
-            headers={"range": f"bytes=0-{max(limit, 1) - 1}"},
-            max_body=limit + MAX_ERROR_BODY,
+            headers={"range": f"bytes={start}-{start + max(limit, 1) - 1}"},
+            max_body=start + limit + MAX_ERROR_BODY,
         )
         if answer.response.status in (200, 206):
-            return answer.response.body[:limit]
+            return read_range(answer.response, start, limit)
         if answer.response.status == 416:
-            # An empty object has no byte 0 (RFC 9110, section 15.5.17).
+            # There is no such byte, as in an empty object no byte 0 (RFC 9110, section 15.5.17).
             return b""
         raise self._refusal(answer, Operation.READ)
 
