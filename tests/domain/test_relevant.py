@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import tracemalloc
+from fnmatch import fnmatchcase
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from pathspec import GitIgnoreSpec
 
 from headwater.domain.errors import RelevantFilenamesInvalid
-from headwater.domain.relevant import MOST_BYTES, Parser, Plan
+from headwater.domain.relevant import MOST_BYTES, MOST_PATTERNS, MOST_PREFIXES, Parser, Plan
 
 
 def parse(text: str | bytes, chunk: int = 1 << 20) -> Plan:
@@ -92,9 +94,81 @@ def test_what_is_not_utf_8_is_refused_with_its_line() -> None:
         parse(b"a\nb\n\xff\xfe\n")
 
 
-def test_the_advice_does_what_was_meant() -> None:
-    keys = ["a/1.jpg", "a/1.png", "a/b/2.jpg", "a/b/2.png", "b/1.jpg"]
-    assert selected("a/* * !*.jpg", *keys) == ["a/1.jpg", "a/b/2.jpg"]
+@pytest.mark.parametrize("prefix", ["a/", "a/im[g", "a b/", "a\\", ""])
+@pytest.mark.parametrize("rest", [".jpg", "1.jpg", "_*.jpg", "*", "**.jpg", "b/*.jpg", "/1.jpg"])
+def test_the_advice_does_what_was_meant(prefix: str, rest: str) -> None:
+    with pytest.raises(RelevantFilenamesInvalid) as refused:
+        parse(f"{prefix}*{rest}")
+    advised = refused.value.message.rpartition(" write ")[2][1:-1]
+    ends = ["1.jpg", "1.png", "b/2.jpg", "xb/2.jpg", "b/2.png", "c/1.jpg", "_1.jpg", "x/y_1.jpg", "mg[1.jpg"]
+    keys = [*(prefix + end for end in ends), "b/1.jpg", "c/b/1.jpg"]
+    parts = f"*{rest}".count("/")
+    expected = [
+        key
+        for key in keys
+        if key.startswith(prefix)
+        and fnmatchcase(key[len(prefix) :], f"*{rest}")
+        and (not parts or key[len(prefix) :].count("/") == parts)
+    ]
+    assert selected(advised, *keys) == expected
+
+
+def test_a_backslash_keeps_what_stands_for_itself() -> None:
+    keys = ["a/b c.png", "a/bc.png", "a/#x", "a/!x", "a/[x]", "a/\\x"]
+    assert selected("a/* b\\ c.png", *keys) == keys[1:]
+    assert selected("a/* \\#x \\!x \\[x] \\\\x", *keys) == keys[:2]
+
+
+def test_a_class_matches_no_slash() -> None:
+    """pathspec's `[!x]` and `[+-9]` match a slash, which git's do not."""
+    assert selected("* /a[!x]b /c[+-9]d", "a/b", "ayb", "axb", "c/d", "c-d", "c1d", "cxd") == [
+        "a/b",
+        "axb",
+        "c/d",
+        "cxd",
+    ]
+
+
+@pytest.mark.parametrize(
+    "pattern", ["*a*a*a*a*a*a*b", "*a" * 40 + "b", "*a*[ab]*?*a*b", "a***a***a***b", "**/a/**/a/b"]
+)
+def test_no_pattern_takes_forever(pattern: str) -> None:
+    """A star for every place where the one before could have ended would take longer than the age of the universe."""
+    assert selected(f"* {pattern}", "a" * 1000, "a/" * 400 + "a") == ["a" * 1000, "a/" * 400 + "a"]
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(st.sampled_from(["*", "a", "b", "?", "[ab]", "/", ".", r"\*"]), min_size=1, max_size=8).map("".join),
+    st.lists(st.text("ab/.*", max_size=8)),
+)
+def test_patterns_mean_what_pathspec_says(pattern: str, keys: list[str]) -> None:
+    try:
+        plan = parse(f"* {pattern}")
+    except RelevantFilenamesInvalid:
+        return
+    spec = GitIgnoreSpec.from_lines([pattern], backend="simple")
+    for key in keys:
+        assert plan.selects(key) == (not spec.match_file(key))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("".join(f"f{index}/*\n" for index in range(MOST_PREFIXES + 1)), f"line {MOST_PREFIXES + 1}: more than"),
+        ("a\n* " + "a " * (MOST_PATTERNS + 1), "line 2: more than 10000 patterns"),
+        ("a\n" + "x" * 4097, "line 2: too long"),
+        ("a\n\n* " + "x" * 70_000, "line 3: too long"),
+        ("a/* /**/b/**/c/**/d", "more than 2 parts"),
+        ("a/* [[:alpha:]]", "no gitignore pattern"),
+        ("a/* #b", "no gitignore pattern"),
+    ],
+)
+def test_what_would_cost_too_much_or_mean_nothing_is_refused(text: str, said: str) -> None:
+    with pytest.raises(RelevantFilenamesInvalid) as refused:
+        parse(text)
+    assert said in refused.value.message
+    assert len(refused.value.message) < 500
 
 
 def test_names_that_look_odd_are_fine() -> None:
@@ -125,7 +199,7 @@ def test_it_selects_what_each_line_says(lines: list[str], starts: list[str], key
 
 def test_it_is_bounded() -> None:
     with pytest.raises(RelevantFilenamesInvalid, match="16 MiB"):
-        parse(b"x" * 1000 + b"\n" * (MOST_BYTES - 999))
+        parse((b"x" * 1023 + b"\n") * (MOST_BYTES // 1024) + b"x")
     lines = "".join(f"folder/image_{index:09}.png\n" for index in range(200_000)).encode()
     tracemalloc.start()
     try:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,10 +19,14 @@ from headwater.domain.objects import StoredObject, StorePage
 from headwater.domain.relevant import Parser, Plan
 from headwater.domain.shards import Order
 from headwater.service.relevant import RANGE, RelevantFiles, collect, cut_plan
+from headwater.settings import Settings
+from headwater.stores.opening import Stores
 from tests.stores.memory import MemoryStore, by_path, by_utf_8, by_utf_16
 
 SOURCE = Datasource("1" * 24, "d" * 24, parse_config({"type": "LOCAL", "fullPath": "a"}))
 NAME = ".lightly/relevant.txt"
+FILLING = (b" " * 1023 + b"\n") * (9 * 2**10)
+"""Lines without names, 9 MiB of them."""
 
 
 def planned(*lines: str) -> Plan:
@@ -85,7 +91,7 @@ ORDERS = {
 }
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(
     keys_of,
     st.data(),
@@ -112,13 +118,9 @@ def test_it_lists_what_the_plan_selects_once(
 ) -> None:
     order, by = ORDERS[order_name]
     ordered: Sequence[str] = sorted(keys, key=by)  # type: ignore[arg-type]  # comparable each with its own kind
-    known = data.draw(st.lists(st.sampled_from(ordered), max_size=40)) if ordered else []
-    parser = Parser(NAME)
-    try:
-        parser.feed("\n".join([*known, "absent", "ab/absent", *(f"{start}*" for start in starts)]).encode())
-        plan = parser.finish()
-    except RelevantFilenamesInvalid:
-        return
+    can_be_named = [key for key in ordered if not key.startswith("/") and not {".", ".."} & set(key.split("/"))]
+    named = data.draw(st.lists(st.sampled_from(can_be_named), max_size=40)) if can_be_named else []
+    plan = planned(*named, "absent", "ab/absent", *(f"{start}*" for start in starts if not start.startswith("/")))
     expected = sorted(
         key for key in keys if plan.selects(key) and key.startswith(folder) and not key.startswith("absent")
     )
@@ -175,6 +177,82 @@ async def test_nothing_is_asked_for_beyond_the_prefixes() -> None:
     assert store.read_keys == len(found)
 
 
+@pytest.mark.parametrize("order", ["utf-16", "path"])
+async def test_a_page_answers_for_many_names_in_other_orders_too(order: str) -> None:
+    told, by = ORDERS[order]
+    keys = sorted([f"day{part}/{index:04}.png" for part in ("", "-1", ".x", "2") for index in range(1000)], key=by)  # type: ignore[arg-type]
+    store = Watched(keys, order=told, by=by)
+    wanted = keys[::2]
+    pages = await listed(store, planned(*wanted, *(f"{name}.absent" for name in wanted)))
+    assert sorted(key for page in pages for key in page) == sorted(wanted)
+    assert len(store.asked) < len(wanted) / 10
+
+
+async def test_a_file_that_changed_meanwhile_hides_nothing() -> None:
+    """That a prefix was listed to its end says nothing of a wider one, which stands in its place by now."""
+    store = MemoryStore([f"a/{index}.png" for index in range(9)] + ["b.png"])
+    narrow = await collect(
+        store, planned("a/3*", "b.png"), folder="", after=None, marker=None, until=None, order="", limit=1, stop_at=0
+    )
+    assert [each.key for each in narrow.objects] == ["a/3.png"]
+    rest = await collect(
+        store,
+        planned("a/*", "b.png"),
+        folder="",
+        after=narrow.after,
+        marker=narrow.marker,
+        until=None,
+        order="",
+        limit=99,
+        stop_at=time.monotonic() + 60,
+    )
+    assert {each.key for each in rest.objects} >= {f"a/{index}.png" for index in range(4, 9)} | {"b.png"}
+
+
+async def test_patterns_that_take_long_make_pages_short() -> None:
+    keys = [f"{index:03}.png" for index in range(50)]
+    plan = planned("* *7.png", "017.png")
+    pages = await listed(MemoryStore(keys), plan, hurry=True)
+    assert len(pages) >= len(keys) - 5
+    assert [key for page in pages for key in page] == [key for key in keys if key[2] != "7" or key == "017.png"]
+
+
+async def test_a_folder_of_files_is_listed_alike(tmp_path: Path) -> None:
+    chosen = random.Random(1)
+    keys = sorted({"/".join(chosen.choices(["a", "a-b", "a.c", "ü", "z z"], k=3)) + f"{n}.png" for n in range(150)})
+    for key in keys:
+        (tmp_path / key).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / key).touch()
+    plan = planned(*chosen.sample(keys, 40), "a/a/*", "ü/* *1.png !**/a1.png", "a-b/absent", "zz")
+    expected = [key for key in keys if plan.selects(key)]
+    stores = Stores(
+        Settings.load({"HEADWATER_LOCAL_ROOT": str(tmp_path), "HEADWATER_DATA_DIR": str(tmp_path / "d")}), [bytes(32)]
+    )
+    config = parse_config({"type": "LOCAL", "fullPath": ""})
+    store = stores.open(Datasource("1" * 24, "d" * 24, config))
+    for limit in (3, 1000):
+        pages: list[list[str]] = []
+        after, marker = None, None
+        while True:
+            found = await collect(
+                store,
+                plan,
+                folder="",
+                after=after,
+                marker=marker,
+                until=None,
+                order="",
+                limit=limit,
+                stop_at=time.monotonic() + 60,
+            )
+            pages.append([each.key for each in found.objects])
+            after, marker = found.after, found.marker
+            if after is None:
+                break
+        assert [key for page in pages for key in page] == expected
+    await stores.aclose()
+
+
 async def test_a_request_stops_in_time_and_goes_on_where_it_stood() -> None:
     keys = [f"{index:05}.png" for index in range(3000)]
     pages = await listed(MemoryStore(keys), planned(*keys[::7]), hurry=True)
@@ -221,6 +299,30 @@ async def test_a_file_without_an_etag_is_read_each_time() -> None:
         assert (await files.plan(store, SOURCE, NAME)).names.part(0, 9) == [text.decode()]
 
 
+async def test_a_file_that_grew_meanwhile_is_not_cut() -> None:
+    class Growing(Files):
+        async def read(self, key: str, limit: int, start: int = 0) -> bytes:
+            if not self.reads:
+                self.data += b"\nlonger.png"
+            return await super().read(key, limit, start)
+
+    plan = await RelevantFiles().plan(Growing(b"a.png\nlong"), SOURCE, NAME)
+    assert plan.names.part(0, 9) == ["a.png", "long", "longer.png"]
+
+
+async def test_a_file_that_is_slow_to_read_holds_up_no_other() -> None:
+    class Hanging(Files):
+        async def read(self, key: str, limit: int, start: int = 0) -> bytes:
+            await asyncio.sleep(3600)
+            return b""
+
+    files = RelevantFiles()
+    hanging = asyncio.create_task(files.plan(Hanging(b"a.png"), SOURCE, NAME))
+    await asyncio.sleep(0.01)
+    assert (await files.plan(Files(b"b.png", etag="other"), SOURCE, NAME)).names.part(0, 9) == ["b.png"]
+    hanging.cancel()
+
+
 async def test_a_file_that_changes_is_read_again_and_then_given_up() -> None:
     data = b"a.png\n" * (RANGE // 5)
     assert (await RelevantFiles().plan(Files(data, changes=1), SOURCE, NAME)).names.part(0, 9) == ["a.png"]
@@ -231,12 +333,12 @@ async def test_a_file_that_changes_is_read_again_and_then_given_up() -> None:
 async def test_what_is_kept_is_bounded() -> None:
     files = RelevantFiles()
     for number in range(5):
-        store = Files(b"%012d.png\n" % number + b"\n" * (9 * 2**20), etag=str(number))
+        store = Files(b"%012d.png\n" % number + FILLING, etag=str(number))
         await files.plan(store, SOURCE, NAME)
         reads = store.reads
         await files.plan(store, SOURCE, NAME)
         assert store.reads == reads
-    first = Files(b"%012d.png\n" % 0 + b"\n" * (9 * 2**20), etag="0")
+    first = Files(b"%012d.png\n" % 0 + FILLING, etag="0")
     await files.plan(first, SOURCE, NAME)
     assert first.reads, "it made room for later ones"
 

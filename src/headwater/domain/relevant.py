@@ -397,10 +397,9 @@ def _advice(prefix: str, rest: str) -> str:
     """What to write instead of `prefix*rest`, where `rest` begins with no blank."""
     end = rest.lstrip("*")
     (end, *_) = _tokens(end) if end and end[0] not in " \t" else [""]
-    if end.startswith("/"):
-        given_back = f" * !**{end}"
-    elif "/" in end:
-        given_back = f" * !**/*{end}"
+    if "/" in end:
+        itself = re.sub(r"[\\\[?# \t]", r"\\\g<0>", prefix)
+        given_back = f" * !/{itself}*{end}"
     else:
         given_back = f" * !*{end}" if end else ""
     return (
@@ -410,4 +409,5 @@ def _advice(prefix: str, rest: str) -> str:
 
 
 def _shown(text: str) -> str:
-    return f"'{visible(text if len(text) <= _SHOWN else text[:_SHOWN] + '…')}'"
+    text = text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
+    return f"'{text if text.isprintable() else visible(text)}'"  # a backslash as it is written: it may be copied

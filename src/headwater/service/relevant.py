@@ -8,6 +8,7 @@ from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Sequence
 from typing import NamedTuple
+from weakref import WeakValueDictionary
 
 from headwater.domain.datasource import Datasource
 from headwater.domain.errors import MalformedRequest, RelevantFilenamesInvalid, StoreUnavailable
@@ -15,7 +16,7 @@ from headwater.domain.key_space import common
 from headwater.domain.objects import Key, StoredObject
 from headwater.domain.relevant import Parser, Plan, check_size, just_before
 from headwater.domain.samples import OWN_FOLDER, PAST_OWN_FOLDER
-from headwater.domain.shards import Order, past
+from headwater.domain.shards import LAST_BASIC, Order, ordered, past
 from headwater.domain.text import is_unicode, visible
 from headwater.service.shards import cut
 from headwater.stores.base import Store
@@ -35,8 +36,11 @@ SPAN = 64
 AT_ONCE = 16
 """Names that are asked for one by one, beside each other, where they lie far apart."""
 
+READ_AT_ONCE = 4
+"""Files that are read beside each other: each takes a multiple of its size until it is parsed."""
+
 _OVER = "\0"
-"""A marker of our own: the prefix of the plan in which `after` lies is over. No store's marker is that."""
+"""A marker of our own: the prefix of the plan that `after` is was listed to its end. No store's marker is that."""
 
 CUT_PREFIXES = 8
 """Prefixes at most within which a listing is cut; of more, each stays whole."""
@@ -78,7 +82,8 @@ class RelevantFiles:
 
     def __init__(self) -> None:
         self._plans: OrderedDict[tuple[object, ...], tuple[Plan, int]] = OrderedDict()
-        self._reading = asyncio.Lock()
+        self._locks: WeakValueDictionary[tuple[object, ...], asyncio.Lock] = WeakValueDictionary()
+        self._reading = asyncio.Semaphore(READ_AT_ONCE)
 
     async def plan(self, store: Store, source: Datasource, name: str) -> Plan:
         """Read a file, or find it read.
@@ -97,14 +102,16 @@ class RelevantFiles:
             version = (source.id, source.config.place.fingerprint, name, found.size, found.etag, found.modified)
             if (plan := self._kept(version)) is not None:
                 return plan
-            async with self._reading:  # one at a time: each takes a multiple of its size while it is read
+            lock = self._locks.setdefault(version, asyncio.Lock())
+            async with lock:  # one reads it for all who ask
                 if (plan := self._kept(version)) is not None:
                     return plan
-                plan = await _read(store, found)
-            if plan is not None:
-                if found.etag is not None:
-                    self._keep(version, plan, found.size)
-                return plan
+                async with self._reading:
+                    plan = await _read(store, found)
+                if plan is not None:
+                    if found.etag is not None:
+                        self._keep(version, plan, found.size)
+                    return plan
         raise StoreUnavailable(f"{visible(name)} changes while it is read; try again when it is written to its end")
 
     def _kept(self, version: tuple[object, ...]) -> Plan | None:
@@ -121,7 +128,8 @@ class RelevantFiles:
 
 async def _ask(store: Store, name: str) -> StoredObject | None:
     """Look for one object: the first of all that begin with its name."""
-    after, marker = None, None
+    # LOCAL reads a folder anew where a listing begins with it, and remembers it where one goes on in it.
+    after, marker = name[:-1] if store.can_start_after else None, None
     while True:
         page = await store.list_page(name, after, 1, marker)
         if page.objects:
@@ -146,8 +154,10 @@ async def _read(store: Store, found: StoredObject) -> Plan | None:
     parser = Parser(found.key)
     start = 0
     while start < found.size:
-        chunk = await store.read(found.key, min(RANGE, found.size - start), start)
-        if not chunk:
+        left = found.size - start
+        # One byte more than there should be tells of a file that has grown.
+        chunk = await store.read(found.key, left + 1 if left <= RANGE else RANGE, start)
+        if len(chunk) != min(left, RANGE):
             return None
         await asyncio.to_thread(parser.feed, chunk)
         start += len(chunk)
@@ -210,8 +220,11 @@ class _Walk:
         number = 0 if after is None else bisect_right(self._prefixes, after)
         if number and after is not None and after.startswith(self._prefixes[number - 1]):
             number -= 1
-            if marker == _OVER:
-                number, marker = number + 1, None
+            # The file may have other lines by now, and a wider prefix is not over then.
+            if marker == _OVER and after == self._prefixes[number]:
+                number += 1
+        if marker == _OVER:
+            marker = None
         while True:
             prefix = self._prefixes[number] if number < len(self._prefixes) else None
             if prefix is not None and self._until is not None and prefix > self._until:
@@ -264,7 +277,9 @@ class _Walk:
                     objects, after = objects[: ends.index(True)], None
                 elif after is not None and past(after, until, self._order):
                     after = None
-            self._objects += await self._selected(objects)
+            looked_at = await self._select(objects, stop_at)
+            if looked_at < len(objects):
+                return objects[looked_at - 1].key, None
             if after is None:
                 return None, None
             entering = not self._folder and after.startswith(OWN_FOLDER) and not came_from.startswith(OWN_FOLDER)
@@ -273,33 +288,71 @@ class _Walk:
             if self._is_enough(limit, stop_at):
                 return after, marker
 
-    async def _selected(self, objects: list[StoredObject]) -> list[StoredObject]:
+    async def _select(self, objects: list[StoredObject], stop_at: float) -> int:
+        """Take what the plan selects; answer how many were looked at, one at least where there are any."""
         if not self._plan.has_patterns:
-            return objects
-        selects = self._plan.selects
-        return await asyncio.to_thread(lambda: [found for found in objects if selects(found.key)])
+            self._objects += objects
+            return len(objects)
+
+        def select() -> tuple[list[StoredObject], int]:
+            selected = []
+            for number, found in enumerate(objects, 1):
+                if self._plan.selects(found.key):
+                    selected.append(found)
+                if time.monotonic() >= stop_at:
+                    return selected, number
+            return selected, len(objects)
+
+        selected, looked_at = await asyncio.to_thread(select)
+        self._objects += selected
+        return looked_at
 
     async def _find(self, names: Sequence[Key]) -> int:
         """Look for some names that follow each other in the plan; answer how many to look for at once after them.
 
         Where they lie densely in the store, one of its pages answers for many; where they do not, each is asked for.
         """
-        wanted, known = set(names), 0
-        leaps = len(names) > 1 and self._store.can_start_after and await self._store.order() == Order.CODE_POINTS
-        if leaps:
-            shared = names[0][: common(names[0], names[-1])]
-            limit = min(self._store.list_limit, 2 * len(names))
-            page = await self._store.list_page(shared, just_before(names[0]), limit)
-            self._objects += [found for found in page.objects if found.key in wanted]
-            known = len(names) if page.resume_after is None else bisect_right(names, page.resume_after)
-        rest = names[known:]
-        if known * 4 >= len(names) and rest:
-            await self._find(rest)
-        else:
-            for start in range(0, len(rest), AT_ONCE):
-                asked = (_ask(self._store, name) for name in rest[start : start + AT_ONCE])
-                self._objects += [found for found in await asyncio.gather(*asked) if found is not None]
-        return SPAN if rest else min(4 * max(len(names), SPAN), self._store.list_limit)
+        found: list[StoredObject] = []
+        rest = list(names)
+        while len(rest) > 1 and self._store.can_start_after:
+            left = await self._look_at_page(rest, found)
+            dense = len(left) * 4 <= len(rest) * 3
+            rest = left
+            if not dense:
+                break
+        for start in range(0, len(rest), AT_ONCE):
+            asked = (_ask(self._store, name) for name in rest[start : start + AT_ONCE])
+            found += [each for each in await asyncio.gather(*asked) if each is not None]
+        self._objects += sorted(found)
+        return SPAN if len(rest) > 1 else min(4 * max(len(names), SPAN), self._store.list_limit)
+
+    async def _look_at_page(self, names: list[Key], found: list[StoredObject]) -> list[Key]:
+        """Look at one page of the store; add what it has of some names to `found`, and return those it says nothing of.
+
+        A name that the page passed over is not there; whether it did depends on the order of the store.
+        """
+        order = await self._store.order()
+        if order is None:
+            return names
+        names = sorted(names, key=lambda name: ordered(name, order))
+        begin = just_before(names[0])
+        shared = common(min(names), max(names))
+        page = await self._store.list_page(names[0][:shared], begin, min(self._store.list_limit, 2 * len(names)))
+        wanted = dict.fromkeys(names)
+        here = [each for each in page.objects if each.key in wanted]
+        found += here
+        for each in here:
+            del wanted[each.key]
+        first = ordered(begin, order)
+        last = None if page.resume_after is None else ordered(page.resume_after, order)
+
+        def passed(name: Key) -> bool:
+            if order != Order.CODE_POINTS and max(name) > LAST_BASIC:
+                return False  # `ordered` does not tell such characters apart
+            place = ordered(name, order)
+            return first < place and (last is None or place < last)
+
+        return [name for name in wanted if name != page.resume_after and not passed(name)]
 
 
 def prefixes(plan: Plan, folder: str) -> list[str]:
@@ -327,8 +380,9 @@ async def cut_plan(store: Store, plan: Plan, folder: str, shards: int) -> tuple[
         share, bounds = shards, [(prefix, 0, prefix) for prefix in below[1:]]
     else:
         share, bounds = max(1, shards // (len(below) + (last > first))), []
-        for number, prefix in enumerate(below):
-            inner, order = await cut(store, prefix, share)
+        cuts = await asyncio.gather(*(cut(store, prefix, share) for prefix in below))
+        order = cuts[0][1] if cuts else order
+        for number, (prefix, (inner, _)) in enumerate(zip(below, cuts, strict=True)):
             bounds += [(prefix, at, bound) for at, bound in enumerate(inner, 1)]
             if number or last > first:
                 bounds.append((prefix, 0, prefix))
