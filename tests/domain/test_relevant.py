@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import tracemalloc
 from fnmatch import fnmatchcase
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -111,6 +113,20 @@ def test_the_advice_does_what_was_meant(prefix: str, rest: str) -> None:
         and (not parts or key[len(prefix) :].count("/") == parts)
     ]
     assert selected(advised, *keys) == expected
+
+
+def test_the_page_says_what_the_server_does() -> None:
+    page = (Path(__file__).parents[2] / "docs/listing.md").read_text().partition("## Relevant filenames")[2]
+    rows = re.findall(r"^\| `(.+?)` \| `(.+?)`", page, re.MULTILINE)
+    assert len(rows) == 3
+    for refused, advised in rows:
+        with pytest.raises(RelevantFilenamesInvalid) as refusal:
+            parse(refused)
+        assert refusal.value.message.endswith(f"write '{advised}'")
+    (example,) = re.findall(r"```text\n(.+?)```", page, re.DOTALL)
+    assert parse(example).prefixes == ["other/", "subdir/"]
+    assert f"{MOST_BYTES // 2**20} MiB" in page
+    assert f"{MOST_PREFIXES:,} prefixes or {MOST_PATTERNS:,} patterns" in page
 
 
 def test_a_backslash_keeps_what_stands_for_itself() -> None:
