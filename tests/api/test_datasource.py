@@ -64,6 +64,62 @@ def test_purposes_over_http(live: Live) -> None:
     assert (wrong.status, wrong.code) == (400, "MALFORMED_REQUEST")
 
 
+def test_all_datasources_in_one_answer(live: Live) -> None:
+    dataset = live.dataset()
+
+    def all_of_it() -> list[dict[str, Any]]:
+        answer = live.call("GET", live.datasource(dataset, "all"))
+        assert answer.status == 200, answer.body
+        found: list[dict[str, Any]] = answer.json
+        return found
+
+    assert all_of_it() == []
+    live.call("PUT", live.datasource(dataset), {**VALID["LOCAL"], "purpose": "LIGHTLY"})
+    live.call("PUT", live.datasource(dataset), {**VALID["S3"], "purpose": "INPUT"})
+    source, lightly = (
+        live.call("GET", live.datasource(dataset), query={"purpose": purpose}).json for purpose in ("INPUT", "LIGHTLY")
+    )
+    assert all_of_it() == [source, lightly]
+    assert source["s3SecretAccessKey"] == MASK
+    live.call("PUT", live.datasource(dataset), VALID["GCS"])
+    (whole,) = all_of_it()
+    assert (whole["type"], whole["purpose"], whole["gcsCredentials"]) == ("GCS", "INPUT_OUTPUT", MASK)
+
+
+@pytest.mark.parametrize(
+    ("purpose", "operation", "query", "missing"),
+    [
+        ("INPUT", "metadata/list", {}, "LIGHTLY"),
+        ("INPUT", "predictions/writeUrl", {"fileName": "a.json"}, "LIGHTLY"),
+        ("INPUT", "fileHEAD", {"fileName": ".lightly/a.json"}, "LIGHTLY"),
+        ("LIGHTLY", "list", {}, "INPUT"),
+        ("LIGHTLY", "list/dnc", {"dncShards": "2"}, "INPUT"),
+        ("LIGHTLY", "fileHEAD", {"fileName": "a.png"}, "INPUT"),
+    ],
+)
+def test_what_the_other_side_would_serve(
+    live: Live, purpose: str, operation: str, query: dict[str, str], missing: str
+) -> None:
+    dataset = live.configured({**VALID["LOCAL"], "purpose": purpose})
+    answer = live.call("GET", live.datasource(dataset, operation), query=query)
+    assert (answer.status, answer.code) == (404, "DATASET_DATASOURCE_UNKNOWN")
+    assert f"the purpose {missing}" in answer.text
+
+
+def test_an_id_ends_with_a_move(live: Live) -> None:
+    dataset = live.configured(VALID["S3"])
+
+    def put(**members: str) -> str:
+        assert live.call("PUT", live.datasource(dataset), {**VALID["S3"], **members}).status == 200
+        found: str = live.call("GET", live.datasource(dataset)).json["id"]
+        return found
+
+    first = put()
+    assert put(s3AccessKeyId="other", s3SecretAccessKey="other") == first
+    assert put(fullPath="s3://elsewhere/x") != first
+    assert put() != first, "also after it moved back"
+
+
 @pytest.mark.parametrize("operation", ["", "list", "verify"])
 def test_without_a_datasource(live: Live, operation: str) -> None:
     answer = live.call("GET", live.datasource(live.dataset(), operation))

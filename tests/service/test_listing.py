@@ -20,7 +20,7 @@ from headwater.service.configure import put_datasource
 from headwater.service.datasets import Opened
 from headwater.service.headwater import Headwater, open_headwater
 from headwater.service.limits import InFlight
-from headwater.service.listing import SamplesPage, _collect, list_samples
+from headwater.service.listing import Asked, SamplesPage, _collect, list_samples
 from headwater.service.verify import Verification, _try_read
 from headwater.settings import Settings
 from headwater.stores.base import Method, Store
@@ -76,9 +76,9 @@ async def _service(folder: Path, endpoint: str, path: str, page_size: int) -> As
 
 
 async def _pages(hw: Headwater, dataset: Opened, start: int | None = None, end: int | None = None) -> list[SamplesPage]:
-    pages = [await list_samples(hw, ADA, dataset, start=start, end=end)]
+    pages = [await list_samples(hw, ADA, dataset, Asked(start=start, end=end))]
     while pages[-1].has_more:
-        pages.append(await list_samples(hw, ADA, dataset, cursor=pages[-1].cursor))
+        pages.append(await list_samples(hw, ADA, dataset, Asked(cursor=pages[-1].cursor)))
     return pages
 
 
@@ -88,7 +88,7 @@ async def test_a_listing_costs_one_request_for_each_page_deep_and_shallow_alike(
             costs, cursor = [], None
             while True:
                 before = len(proxy.requests)
-                page = await list_samples(hw, ADA, dataset, cursor=cursor)
+                page = await list_samples(hw, ADA, dataset, Asked(cursor=cursor))
                 costs.append((len(proxy.requests) - before, len(page.samples)))
                 cursor = page.cursor
                 if not page.has_more:
@@ -126,7 +126,7 @@ async def test_an_empty_window_asks_the_store_nothing(tmp_path: Path, moto: str)
     with FaultProxy(moto) as proxy:
         async with _service(tmp_path, proxy.url, "plain", 10) as (hw, dataset):
             (page,) = await _pages(hw, dataset, start=10, end=9)
-            again = await list_samples(hw, ADA, dataset, cursor=page.cursor)
+            again = await list_samples(hw, ADA, dataset, Asked(cursor=page.cursor))
     assert (page.samples, page.has_more, again.samples, again.has_more) == ([], False, [], False)
     assert proxy.requests == []
 
@@ -137,14 +137,14 @@ async def test_a_slow_store_makes_pages_short_and_loses_nothing(tmp_path: Path, 
         async with _service(tmp_path, proxy.url, "mixed", 10) as (hw, dataset):
             proxy.faults.extend([Delay(1.2)] * 5)
             began = time.monotonic()
-            first = await list_samples(hw, ADA, dataset)
+            first = await list_samples(hw, ADA, dataset, Asked())
             assert time.monotonic() - began < 6
             assert first.has_more
             assert len(proxy.requests) < 6
             rest = first
             names = [sample.file_name for sample in first.samples]
             while rest.has_more:
-                rest = await list_samples(hw, ADA, dataset, cursor=rest.cursor)
+                rest = await list_samples(hw, ADA, dataset, Asked(cursor=rest.cursor))
                 names += [sample.file_name for sample in rest.samples]
     assert names == [f"b/{index:03}.png" for index in range(5)]
 
@@ -166,7 +166,7 @@ class _OrderedByUtf16(Store):
     async def sign(self, keys: Sequence[str], ttl: int, method: Method = "GET") -> list[str]:
         raise NotImplementedError
 
-    async def read(self, key: str, limit: int) -> bytes:
+    async def read(self, key: str, limit: int, start: int = 0) -> bytes:
         raise NotImplementedError
 
     async def write(self, key: str, data: bytes) -> None:
@@ -189,7 +189,7 @@ async def test_a_store_of_another_order_is_listed_to_its_end() -> None:
     listed: list[str] = []
     while not state.done:
         found = await _collect(store, state, every_file=True, page_size=2)
-        listed += found.keys
+        listed += [each.key for each in found.objects]
         state = state._replace(after=found.after, marker=found.marker, done=found.after is None)
     assert listed == samples
 
@@ -201,7 +201,7 @@ async def test_a_store_that_cannot_begin_after_any_key_is_read_through_the_own_f
     listed: list[str] = []
     while not state.done:
         found = await _collect(store, state, every_file=True, page_size=4)
-        listed += found.keys
+        listed += [each.key for each in found.objects]
         state = state._replace(after=found.after, marker=found.marker, done=found.after is None)
     assert listed == [key for key in store.keys if not key.startswith(".lightly/")]
     assert store.pages <= 7
@@ -223,7 +223,7 @@ class _FromTheFirst(_OrderedByUtf16):
 class _Archive(_OrderedByUtf16):
     """A store whose first objects are archived."""
 
-    async def read(self, key: str, limit: int) -> bytes:
+    async def read(self, key: str, limit: int, start: int = 0) -> bytes:
         if key.startswith("archived"):
             raise PlaceInvalid("The object is archived: restore it first", "InvalidObjectState")
         return b"x"

@@ -10,7 +10,7 @@ import pytest
 
 from headwater.service.verify import TEST_KEY
 from tests.fault_proxy import Delay, FaultProxy, Status
-from tests.live import Live, running
+from tests.live import Live, fetch, running
 from tests.servers import AwsUser, GuardedAws, free_port, trust
 from tests.stores.s3 import answering, error_xml
 
@@ -289,5 +289,7 @@ def test_a_listing_through_a_role(live: Live, guarded: GuardedAws, own_user: Aws
     (page,) = live.pages(live.configured(made))
     (row,) = page["data"]
     assert row["fileName"] == "a.jpg"
-    assert "X-Amz-Security-Token=" in row["readUrl"]
-    assert "X-Amz-Expires=86400" not in row["readUrl"]
+    led = fetch(row["readUrl"])
+    assert led.status == 307, "a session ends too soon for a URL of its own in a listing"
+    assert "X-Amz-Security-Token=" in led.headers["Location"]
+    assert "X-Amz-Expires=86400" not in led.headers["Location"]

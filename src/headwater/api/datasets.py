@@ -10,10 +10,10 @@ from fastapi import APIRouter, Request, Response
 
 from headwater.api.answers import as_json
 from headwater.api.parameters import Asked, Service, Who, boolean, member, one, read_object, text, whole
-from headwater.domain.dataset import DatasetCreator, DatasetType, ImageType, NewDataset
+from headwater.domain.dataset import DatasetCreator, DatasetType, ImageType, NewDataset, UploadMethod
 from headwater.domain.errors import MalformedRequest
 from headwater.service import datasets
-from headwater.service.datasets import Described
+from headwater.service.datasets import Described, Wanted
 
 router = APIRouter(prefix="/v1")
 
@@ -46,11 +46,44 @@ async def create_dataset(request: Request, hw: Service, who: Who) -> Response:
 @router.get("/datasets")
 async def list_datasets(request: Request, hw: Service, who: Who) -> Response:
     """Answer one's own datasets; other people's are none until sharing exists."""
-    others = boolean(request, "shared") or boolean(request, "getAssetsOfTeam")
-    boolean(request, "getAssetsOfTeamInclusiveSelf")
-    boolean(request, "excludePlayground")
-    limit, offset = whole(request, "pageSize", 1), whole(request, "pageOffset", 0)
-    found = [] if others else await datasets.describe_all(hw, who.user, limit, offset or 0)
+    found = await datasets.describe_all(hw, who, _wanted(request))
+    return as_json([_dataset_data(described) for described in found])
+
+
+@router.get("/datasets/enriched")
+async def list_datasets_enriched(request: Request, hw: Service, who: Who) -> Response:
+    """Answer one's own datasets in their other form."""
+    found = await datasets.describe_all(hw, who, _wanted(request, whole(request, "limit", 1)))
+    return as_json([_dataset_data_enriched(described) for described in found])
+
+
+@router.get("/datasets/enriched/query/ids")
+async def find_datasets_by_ids(request: Request, hw: Service, who: Who) -> Response:
+    """Answer those datasets that there are and that are one's own."""
+    ids = request.query_params.getlist("datasetIds")
+    found = await datasets.describe_ids(hw, who, ids, _wanted(request, whole(request, "limit", 1)))
+    return as_json([_dataset_data_enriched(described) for described in found])
+
+
+@router.get("/datasets/enriched/query/name/{dataset_name:path}")
+async def find_datasets_enriched_by_name(request: Request, hw: Service, who: Who) -> Response:
+    """Answer one's own datasets of a name, or with this prefix, in their other form."""
+    found = await datasets.describe_named(
+        hw,
+        who,
+        request.path_params["dataset_name"],
+        exact=boolean(request, "exact"),
+        wanted=_wanted(request, whole(request, "limit", 1)),
+    )
+    return as_json([_dataset_data_enriched(described) for described in found])
+
+
+@router.get("/datasets/query/name/{dataset_name:path}")
+async def find_datasets_by_name(request: Request, hw: Service, who: Who) -> Response:
+    """Answer one's own datasets of a name, or with this prefix."""
+    found = await datasets.describe_named(
+        hw, who, request.path_params["dataset_name"], exact=boolean(request, "exact"), wanted=_wanted(request)
+    )
     return as_json([_dataset_data(described) for described in found])
 
 
@@ -77,6 +110,27 @@ async def delete_dataset(request: Request, hw: Service, dataset: Asked) -> Respo
     return Response()
 
 
+@router.get("/datasets/{dataset_id}/children")
+async def list_children(hw: Service, who: Who, dataset: Asked) -> Response:
+    """Answer the datasets made as children of this one."""
+    found = await datasets.describe_children(hw, who, dataset)
+    return as_json([_dataset_data(described) for described in found])
+
+
+@router.put("/datasets/{dataset_id}/registerDatasetUpload")
+async def register_upload(request: Request, hw: Service, dataset: Asked) -> Response:
+    """Take note of an upload. Its form is checked; what it says is not kept."""
+    body = await read_object(request)
+    for name in ("total", "processed"):
+        if type(member(body, name)) is not int or body[name] < 0:
+            raise MalformedRequest(f"{name}: expected a whole number, 0 or more")
+    _choice(body, "uploadMethod", UploadMethod)
+    if not isinstance(body.get("isRegistered"), bool | None):
+        raise MalformedRequest("isRegistered: expected true or false")
+    await datasets.note_upload(hw, dataset)
+    return Response()
+
+
 @router.get("/versions/pip/latest")
 async def latest_version(request: Request) -> Response:
     """Tell a published client that it is up to date."""
@@ -97,8 +151,8 @@ def _dataset_data(described: Described) -> dict[str, Any]:
         "name": dataset.name,
         "userId": dataset.owner,
         "type": dataset.type,
-        "nSamples": 0,
-        "sizeInBytes": 0,
+        "nSamples": dataset.n_samples,
+        "sizeInBytes": dataset.size_in_bytes,
         "createdAt": dataset.created_at,
         "lastModifiedAt": dataset.modified_at,
         "datasources": list(described.datasource_ids),
@@ -109,6 +163,20 @@ def _dataset_data(described: Described) -> dict[str, Any]:
     if dataset.parent_id is not None:
         data["parentDatasetId"] = dataset.parent_id
     return data
+
+
+def _dataset_data_enriched(described: Described) -> dict[str, Any]:
+    data = _dataset_data(described)
+    del data["datasourceProcessedUntilTimestamp"]  # clients refuse what their model of this form does not have
+    return {**data, "samples": [], "nTags": 0, "nEmbeddings": 0}
+
+
+def _wanted(request: Request, newest: int | None = None) -> Wanted:
+    shared, of_team = boolean(request, "shared"), boolean(request, "getAssetsOfTeam")
+    boolean(request, "getAssetsOfTeamInclusiveSelf")
+    boolean(request, "excludePlayground")
+    limit, offset = whole(request, "pageSize", 1), whole(request, "pageOffset", 0)
+    return Wanted(shared or of_team, limit, offset or 0, newest)
 
 
 def _choice(body: dict[str, Any], name: str, choices: type[Choice]) -> Choice | None:

@@ -9,6 +9,7 @@ from enum import StrEnum
 from headwater.domain.errors import MalformedRequest
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9 _-]+")
+_PREFIX = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9 _-]{0,254}")
 _MAX_NAME = 255
 
 
@@ -36,6 +37,14 @@ class DatasetCreator(StrEnum):
     USER_PIP = "USER_PIP"
     USER_PIP_LIGHTLY_MAGIC = "USER_PIP_LIGHTLY_MAGIC"
     USER_WORKER = "USER_WORKER"
+
+
+class UploadMethod(StrEnum):
+    """Which way a client says that it uploads."""
+
+    USER_WEBAPP = "USER_WEBAPP"
+    USER_PIP = "USER_PIP"
+    INTERNAL = "INTERNAL"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,3 +95,8 @@ def check_name(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise MalformedRequest("name: expected letters, digits, blanks, '_' and '-' only, with a letter or digit first")
     return name
+
+
+def may_begin_name(text: str) -> bool:
+    """Whether a dataset's name may begin with this, or be this."""
+    return _PREFIX.fullmatch(text) is not None

@@ -60,7 +60,7 @@ def _shape(text: str) -> str:
     return text.translate(_SHAPES)
 
 
-def _common(one: str, other: str) -> int:
+def common(one: str, other: str) -> int:
     """How many characters two texts begin with alike."""
     for index, (char, twin) in enumerate(zip(one, other, strict=False)):
         if char != twin:
@@ -94,16 +94,24 @@ def _candidates(char: str, before: str | None, kind: str, known: set[str]) -> tu
 
 @dataclass(slots=True)
 class _Context:
-    """What is known of nodes of one shape: how many had so many children, and which."""
+    """What is known of nodes of one shape: how many had so many children, and which.
+
+    `most` is how many were seen of a node that may have more.
+    """
 
     closed: list[int] = field(default_factory=lambda: [0] * (_MOST_CHILDREN + 1))
     chars: set[str] = field(default_factory=set)
+    most: int = 0
 
     def expected(self, seen: int) -> float | None:
-        """The mean number of children of nodes that have at least as many; None where no such node is known."""
+        """How many children a node has in which a page ends; None where no such node is known.
+
+        Of nodes that have at least as many, the mean by which each counts as often as it has children: so often it is
+        met.
+        """
         counts = self.closed[seen:]
-        nodes = sum(counts)
-        return sum(number * count for number, count in enumerate(counts, seen)) / nodes if nodes else None
+        met = sum(number * count for number, count in enumerate(counts, seen))
+        return sum(number * number * count for number, count in enumerate(counts, seen)) / met if met else None
 
 
 class Block(NamedTuple):
@@ -129,8 +137,8 @@ class Gap:
     """What is between two runs.
 
     `after` is the end of the one and `before` the start of the other, None at the end of all. `blocks` are in order.
-    `ignorant` holds the depths of `after` of which nothing is known, `trusting` those at which nothing more is
-    expected, though it could be; the deepest first. `possible` is the weight if it were.
+    `ignorant` holds the depths of `after` of which nothing is known, `trusting` those at which less is expected than
+    could be, with how much less; the deepest first. `possible` is the weight if all that could be were there.
     """
 
     after: str
@@ -139,7 +147,7 @@ class Gap:
     weight: float
     possible: float
     ignorant: list[int]
-    trusting: list[int]
+    trusting: list[tuple[int, float]]
 
 
 class KeySpace:
@@ -147,18 +155,16 @@ class KeySpace:
 
     Args:
         top: a character behind all others, for texts that are after all that begins with another.
+
+    Attributes:
+        seen: all keys that were seen, in order.
     """
 
     def __init__(self, top: str) -> None:
         self._top = top
         self._runs: list[_Run] = []
-        self._seen: list[str] = []
+        self.seen: list[str] = []
         self._known: defaultdict[str, _Context] = defaultdict(_Context)
-
-    @property
-    def known(self) -> int:
-        """How many keys were seen."""
-        return len(self._seen)
 
     def add(self, start: str, keys: list[str], end: str | None) -> None:
         """Take in all keys after `start` up to `end`; what was known of them before stays as it was.
@@ -181,8 +187,8 @@ class KeySpace:
             end = before
         if end is not None and end < start:
             end = start
-        at = bisect_left(self._seen, start)
-        self._seen[at:at] = keys
+        at = bisect_left(self.seen, start)
+        self.seen[at:at] = keys
         self._learn(start, keys)
         if index:
             self._learn_closed(
@@ -195,32 +201,53 @@ class KeySpace:
         """Learn from the nodes that lie within a run."""
         if not keys:
             return
-        opened = _common(start, keys[0]) + 1
+        opened = common(start, keys[0]) + 1
         children = [1] * (len(keys[0]) + 1)
         previous, shape, shared = keys[0], _shape(keys[0]), 0
         for key in keys[1:]:
-            common = _common(previous, key)
+            if key == previous:  # as ordered text
+                continue
+            alike = common(previous, key)
             # Nodes of a single key tell nothing of those that a page ends in.
-            for depth in range(max(common + 1, opened), shared + 1):
-                self._known[_context(shape, depth)].closed[min(children[depth], _MOST_CHILDREN)] += 1
-            opened = min(opened, common + 1)
-            children[common] += 1
-            children[common + 1 :] = [1] * (len(key) - common)
+            for depth in range(max(alike + 1, opened), shared + 1):
+                self._close(previous, shape, depth, children[depth])
+            opened = min(opened, alike + 1)
+            children[alike] += 1
+            children[alike + 1 :] = [1] * (len(key) - alike)
             shape = _shape(key)
-            chars = self._known[_context(shape, common)].chars
+            chars = self._known[_context(shape, alike)].chars
             if len(chars) < _MOST_CHILDREN:
-                chars.update(key[common], previous[common : common + 1])
-            previous, shared = key, common
+                chars.update(key[alike], previous[alike : alike + 1])
+            previous, shared = key, alike
 
     def _learn_closed(self, run: _Run, start: str, first: str | None, end: str | None) -> None:
         """Learn from the nodes above the end of a run that turned out to have no more: a probe found `first` next."""
         if run.end is None or (first is None and end is not None):
             return
-        ends = 0 if first is None else _common(run.end, first) + 1
-        for depth in range(ends, min(_common(run.end, start), len(start) - 2) + 1):
+        ends = 0 if first is None else common(run.end, first) + 1
+        for depth in range(ends, min(common(run.end, start), len(start) - 2) + 1):
             children = min(self._children(run.end[:depth])[0], _MOST_CHILDREN)
             if children and not self._hides(run.end[:depth], run):
-                self._known[_context(run.shape, depth)].closed[children] += 1
+                self._close(run.end, run.shape, depth, children)
+
+    def _close(self, key: str, shape: str, depth: int, children: int) -> None:
+        children = min(children, _MOST_CHILDREN)
+        context = _context(shape, depth)
+        self._known[context].closed[children] += 1
+        if shape[depth - 1 : depth] == "0":
+            self._known[f"{context}{key[depth - 1]}="].closed[children] += 1
+
+    def _expected(self, key: str, shape: str, depth: int, children: int) -> float | None:
+        """How many children a node should have, of which so many were seen.
+
+        After a digit that is told by nodes after the same digit, if there are any: in dates and times 0 leads to ten
+        others, and 1, 2 or 3 to fewer.
+        """
+        context = _context(shape, depth)
+        expected = None
+        if shape[depth - 1 : depth] == "0":
+            expected = self._known[f"{context}{key[depth - 1]}="].expected(children)
+        return self._known[context].expected(children) if expected is None else expected
 
     def _hides(self, node: str, last: _Run) -> bool:
         """Whether there may be children of a node in gaps between those that were seen, before the end of a run."""
@@ -236,7 +263,7 @@ class KeySpace:
 
     def _children(self, node: str, upto: str = "\U0010ffff") -> tuple[int, int]:
         """How many children of a node were seen, and how many of them up to a character."""
-        seen, all_of_them, some = self._seen, 0, 0
+        seen, all_of_them, some = self.seen, 0, 0
         at = bisect_left(seen, node)
         while at < len(seen) and seen[at].startswith(node) and all_of_them < _MOST_CHILDREN:
             if len(seen[at]) == len(node):
@@ -276,13 +303,13 @@ class KeySpace:
     def _gap(self, run: _Run, before: str | None, starts: list[str], weights: list[float]) -> Gap:
         after = run.end
         assert after is not None
-        lowest = 0 if before is None else _common(after, before)
+        lowest = 0 if before is None else common(after, before)
         deepest = len(after) - 1
         if len(run.keys) > 1:
-            deepest = min(deepest, _common(run.keys[-2], run.keys[-1]))
+            deepest = min(deepest, common(run.keys[-2], run.keys[-1]))
         blocks: list[Block] = []
         ignorant: list[int] = []
-        trusting: list[int] = []
+        trusting: list[tuple[int, float]] = []
         weight = possible = 0.0
         for depth in range(deepest, lowest - 1, -1):
             node, char, context = after[:depth], after[depth], self._known[_context(run.shape, depth)]
@@ -294,22 +321,23 @@ class KeySpace:
             if not candidates:
                 continue
             children, so_far = self._children(node, char)
-            expected = context.expected(max(children, 1))
+            expected = self._expected(after, run.shape, depth, max(children, 1))
             if step > 1:
                 more = len(candidates) * max(1.0, step * self._density(run, node))
                 if expected is not None and children < _MOST_CHILDREN / 2:
                     more = min(more, expected - children)
             elif expected is None:
                 more = float(len(candidates))
-                if children <= 1:
+                context.most = max(context.most, children)
+                if context.most <= 1:
                     ignorant.append(depth)
             else:
                 free = max(unknown - (children - so_far), 1)
                 more = max(0.0, min(1.0, (expected - children) / free)) * len(candidates)
-            if expected is not None and more < 0.5:
-                trusting.append(depth)
             size = self._average(run, node, depth, starts, weights) + weight
             child = min(size / self._in_run(run, node), _HUGE)
+            if expected is not None and more < len(candidates) / 2:
+                trusting.append((depth, child * (len(candidates) - more)))
             possible = min(possible + len(candidates) * max(child, possible), _HUGE)
             if more <= 0.01:
                 continue
@@ -347,10 +375,8 @@ class KeySpace:
         """Divide blocks that are larger than so much into what they are guessed to consist of."""
         parts: list[Block] = []
         for block in blocks:
-            context = self._known.get(block.inner)
-            chars = sorted(context.chars) if context and len(context.chars) < _MOST_CHILDREN else []
-            expected = context.expected(2) if context else None
-            if block.weight <= largest or expected is None or expected < len(chars) / 2 or len(chars) < 2:
+            chars = self._parted(block.inner) if block.weight > largest else []
+            if not chars:
                 parts.append(block)
                 continue
             kind = block.inner[-1] if block.inner[-1] in _ALPHABETS else _shape(chars[-1])
@@ -359,6 +385,15 @@ class KeySpace:
             divided[0] = divided[0]._replace(start=block.start)
             parts += self.parts(divided, largest)
         return parts
+
+    def _parted(self, inner: str) -> list[str]:
+        """The characters by which what has this shape branches, as far as is known; none where it does not."""
+        context = self._known.get(inner)
+        expected = context.expected(2) if context else None
+        if context is None or expected is None:
+            return []
+        chars = sorted(context.chars)
+        return chars if 2 <= len(chars) < _MOST_CHILDREN and expected >= len(chars) / 2 else []
 
     def split(self, gap: Gap, pieces: int) -> list[str]:
         """Choose texts in a gap that divide it into about so many pieces of equal weight."""
@@ -383,7 +418,7 @@ class KeySpace:
         Each is a key that was seen, which ends its shard, or a text in a gap. None is known to have nothing behind it.
         """
         gaps = {gap.after: gap for gap in self.gaps()}
-        total = len(self._seen) + sum(gap.weight for gap in gaps.values())
+        total = len(self.seen) + sum(gap.weight for gap in gaps.values())
         each = total / shards
         places: list[str] = []
         passed_at: list[float] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, NewType
 
-from headwater.domain.dataset import Dataset, NewDataset, check_name
+from headwater.domain.dataset import Dataset, NewDataset, check_name, may_begin_name
 from headwater.domain.errors import DatasetUnknown, Forbidden, MalformedRequest
 from headwater.domain.ids import check_id, is_id
 from headwater.domain.text import is_unicode
@@ -18,6 +18,19 @@ class Described(NamedTuple):
 
     dataset: Dataset
     datasource_ids: Sequence[str]
+
+
+class Wanted(NamedTuple):
+    """Which of the datasets that a query finds are asked for (contract, section 8).
+
+    `others` asks for what other people have shared, or one's team has: nothing, until sharing exists. `newest` keeps
+    so many of those made last; of them `offset` are passed over, and at most `limit` answered. None stands for all.
+    """
+
+    others: bool = False
+    limit: int | None = None
+    offset: int = 0
+    newest: int | None = None
 
 
 Opened = NewType("Opened", Dataset)
@@ -85,16 +98,58 @@ async def describe(hw: Headwater, dataset: Opened) -> Described:
     return Described(dataset, ids[dataset.id])
 
 
-async def describe_all(hw: Headwater, owner: str, limit: int | None = None, offset: int = 0) -> list[Described]:
-    """Find the datasets of one owner, the oldest first.
+async def describe_all(hw: Headwater, who: Principal, wanted: Wanted) -> list[Described]:
+    """Find the asking user's datasets, the oldest first. An operator's token asks for its user's too."""
+    if wanted.others:
+        return []
+    found = await hw.catalog.datasets(who.user, wanted.limit, wanted.offset, newest=wanted.newest)
+    return await _described(hw, found)
+
+
+async def describe_named(hw: Headwater, who: Principal, name: str, *, exact: bool, wanted: Wanted) -> list[Described]:
+    """Find the asking user's datasets by name, the oldest first.
 
     Args:
         hw: the service.
-        owner: whose.
-        limit: the most to answer, None for all.
-        offset: how many to pass over.
+        who: asks.
+        name: what no name can be or begin with is no error, and finds nothing.
+        exact: whether the whole name is meant, or how it begins. Letter case counts either way.
+        wanted: which of them.
     """
-    datasets = await hw.catalog.datasets(owner, limit, offset)
+    if wanted.others or not may_begin_name(name):
+        return []
+    found = await hw.catalog.datasets(
+        who.user,
+        wanted.limit,
+        wanted.offset,
+        name=name if exact else None,
+        prefix=None if exact else name,
+        newest=wanted.newest,
+    )
+    return await _described(hw, found)
+
+
+async def describe_ids(hw: Headwater, who: Principal, ids: Sequence[str], wanted: Wanted) -> list[Described]:
+    """Find those of these datasets that there are and that `who` may use, each once, the oldest first.
+
+    Raises:
+        MalformedRequest: one has not the form of an id.
+    """
+    found = await hw.catalog.datasets_of_ids([check_id("datasetIds", each) for each in ids])
+    usable = [dataset for dataset in found if who.may_use(dataset.owner) and not wanted.others]
+    if wanted.newest is not None:
+        usable = usable[max(0, len(usable) - wanted.newest) :]
+    usable = usable[wanted.offset :]
+    return await _described(hw, usable if wanted.limit is None else usable[: wanted.limit])
+
+
+async def describe_children(hw: Headwater, who: Principal, dataset: Opened) -> list[Described]:
+    """Find the datasets made as children of this one that `who` may use, the oldest first."""
+    found = await hw.catalog.children(dataset.id)
+    return await _described(hw, [child for child in found if who.may_use(child.owner)])
+
+
+async def _described(hw: Headwater, datasets: Sequence[Dataset]) -> list[Described]:
     ids = await hw.catalog.datasource_ids([dataset.id for dataset in datasets])
     return [Described(dataset, ids[dataset.id]) for dataset in datasets]
 
@@ -107,6 +162,12 @@ async def rename(hw: Headwater, dataset: Opened, name: str) -> None:
         NameTaken: its owner has another one of this name.
     """
     if not await hw.catalog.rename_dataset(dataset.id, check_name(name)):
+        raise unknown(dataset.id)
+
+
+async def note_upload(hw: Headwater, dataset: Opened) -> None:
+    """Take note that a client uploads to a dataset: it counts as modified now. Nothing else of it is kept."""
+    if not await hw.catalog.touch_dataset(dataset.id):
         raise unknown(dataset.id)
 
 

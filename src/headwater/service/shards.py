@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import math
-import time
+from contextlib import suppress
+from itertools import islice
 
-from headwater.domain.key_space import Gap, KeySpace
+from headwater.domain.key_space import Gap, KeySpace, common
 from headwater.domain.objects import Key
 from headwater.domain.samples import OWN_FOLDER
 from headwater.domain.shards import LAST_BASIC, Order, ordered, unordered
@@ -17,6 +18,9 @@ MOST_REQUESTS = 192
 
 TIME_SLICE = 8.0
 """Seconds after which nothing more is asked for, and what is known by then is used."""
+
+MOST_DOUBTS = 48
+"""How many of them at most make sure of what is expected."""
 
 AT_ONCE = 16
 """Pages that are asked for beside each other."""
@@ -52,11 +56,42 @@ async def cut(store: Store, prefix: str, shards: int) -> tuple[list[Key], Order]
     """
     if shards <= 1 or not store.can_start_after:
         return [], Order.CODE_POINTS
-    order = Order.CODE_POINTS
+    known = await store.order()
+    order = Order.BASIC if known is None else known
     survey = _Survey(store, prefix, order)
     await survey.begin()
-    await survey.look(shards)
-    return survey.bounds(shards), order
+    if not await survey.look(shards):
+        return [], order
+    texts = survey.space.bounds(shards)
+    if known is None:
+        shared = await survey.shared()
+        texts = [_agreed(text, shared) for text in texts]
+    if order != Order.CODE_POINTS:
+        texts = [_basic(text) for text in texts]
+    return [survey.key(text) for text in _ascending(texts)], order
+
+
+def _basic(text: str) -> str:
+    """A text up to the first character that is ordered in one way by UTF-8 and in another by UTF-16."""
+    return next((text[:index] for index, char in enumerate(text) if char > LAST_BASIC), text)
+
+
+def _agreed(text: str, shared: str) -> str:
+    """A text up to the first character that is ordered otherwise where `/` is the first of all.
+
+    Only `/` and what is less change places: a bound without these orders all keys alike. In what all keys begin with
+    they do no harm.
+    """
+    agreed = next((text[:index] for index, char in enumerate(text) if char < "0" and index >= len(shared)), text)
+    return agreed if len(agreed) > len(shared) else ""
+
+
+def _ascending(texts: list[str]) -> list[str]:
+    kept: list[str] = []
+    for text in texts:
+        if text > (kept[-1] if kept else ""):
+            kept.append(text)
+    return kept
 
 
 class _Survey:
@@ -67,97 +102,143 @@ class _Survey:
         self._prefix = prefix
         self._order = order
         self._top = "\U0010ffff" if order == Order.CODE_POINTS else LAST_BASIC
-        self._space = KeySpace(self._top)
+        self.space = KeySpace(self._top)
         self._requests = 0
-        self._stop_at = time.monotonic() + TIME_SLICE
 
     async def begin(self) -> None:
         """Read the first pages, and step over the own folder."""
-        own = self._text(OWN_FOLDER) if not self._prefix else None
-        start, keys = "", []
-        after, marker = None, None
-        for number in range(FIRST_PAGES + 1):
+        if self._prefix:
+            self.space.add("", *await self._read(None))
+            return
+        own = self._text(OWN_FOLDER)
+        past_own = own + self._top
+        keys, end = await self._read(None, own)
+        before = [key for key in keys if key < own]
+        beyond = [key for key in keys if key > past_own and not key.startswith(own)]
+        if end is None:
+            self.space.add("", before + beyond, None)
+            return
+        self.space.add("", before, end if end < own else past_own)
+        self.space.add(own, [], past_own)
+        if end <= past_own:
+            beyond, end = await self._read(past_own)
+        self.space.add(past_own, beyond, end)
+
+    async def _read(self, start: str | None, stop: str | None = None) -> tuple[list[str], str | None]:
+        """Read a few whole pages, or until one ends in the folder `stop`: the texts in them, sorted, and their end."""
+        texts: list[str] = []
+        after, marker, end = None if start is None else self.key(start), None, start or ""
+        for _ in range(FIRST_PAGES):
             page = await self._store.list_page(self._prefix, after, self._store.list_limit, marker)
             self._requests += 1
-            texts = [self._text(found.key) for found in page.objects]
-            keys += [text for text in texts if own is None or not text.startswith(own)]
+            texts += [self._text(found.key) for found in page.objects]
             after, marker = page.resume_after, page.marker
             if after is None:
-                self._space.add(start, sorted(keys), None)
-                return
+                return sorted(texts), None
             end = self._text(after)
-            if own is not None and end > own:
-                self._space.add(start, sorted(key for key in keys if key < own), own + self._top)
-                start, keys = own + self._top, [key for key in keys if key > own + self._top]
-                if end <= start:
-                    after, marker, end = self._key(start), None, start
-                own = None
-                continue
-            if number + 1 >= FIRST_PAGES:
+            if stop is not None and end.startswith(stop):
                 break
-        self._space.add(start, sorted(keys), end)
+        return sorted(texts), end
 
-    async def look(self, shards: int) -> None:
-        """Look where most is guessed to be, or least is known, until all parts are small beside a shard."""
-        explored = 0
-        while time.monotonic() < self._stop_at and (left := min(AT_ONCE, MOST_REQUESTS - self._requests)) > 0:
-            gaps = self._space.gaps()
-            part = (self._space.known + sum(gap.weight for gap in gaps)) / (shards * FINENESS)
-            places = self._heavy(gaps, max(part, PROBE), left)
-            if len(places) < left and explored < AT_ONCE + shards:
-                more = self._doubtful(gaps, part, min(left - len(places), AT_ONCE + shards - explored))
-                explored += len(more - places)
-                places |= more
+    async def look(self, shards: int) -> bool:
+        """Look where most is guessed to be, or least is known, until all parts are small beside a shard.
+
+        False where the server turns out to be unable to begin after a key: to read a shard is then to read all that
+        is before it, too.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(TIME_SLICE):
+                await self._look(shards)
+        return self._store.can_start_after
+
+    async def _look(self, shards: int) -> None:
+        doubts = MOST_DOUBTS
+        while (left := min(AT_ONCE, MOST_REQUESTS - self._requests)) > 0:
+            gaps = self.space.gaps()
+            part = (len(self.space.seen) + sum(gap.weight for gap in gaps)) / (shards * FINENESS)
+            heavy = [gap for gap in gaps if gap.weight > max(part, PROBE)]
+            doubtful: set[str] = set()
+            if doubts > 0 and not any(gap.ignorant for gap in heavy):
+                doubtful = self._doubtful(gaps, part, min(left if not heavy else left // 4, doubts))
+            places = self._heavy(heavy, part, left - len(doubtful)) | doubtful
+            doubts -= len(doubtful)
             if not places:
                 return
-            found = await asyncio.gather(*map(self._probe, places))
-            for start, keys, end in sorted(found, key=lambda one: one[0]):
-                self._space.add(start, keys, end)
+            found = await self._probe_all(sorted(places))
+            if not self._store.can_start_after:
+                return
+            for start, keys, end in found:
+                self.space.add(start, keys, end)
+
+    async def _probe_all(self, places: list[str]) -> list[tuple[str, list[str], str | None]]:
+        probes = [asyncio.ensure_future(self._probe(place)) for place in places]
+        try:
+            return await asyncio.gather(*probes)
+        finally:
+            for probe in probes:
+                probe.cancel()
 
     def _heavy(self, gaps: list[Gap], part: float, count: int) -> set[str]:
-        """Where to divide the gaps that are larger than a part, or to learn why they look so large."""
-        heavy = sorted((gap for gap in gaps if gap.weight > part), key=lambda gap: -gap.weight)
-        whole = sum(gap.weight for gap in heavy)
+        """Where to divide gaps into parts, or to learn why they look so large."""
+        whole = sum(gap.weight for gap in gaps)
         places: set[str] = set()
-        for gap in heavy:
+        for gap in sorted(gaps, key=lambda gap: -gap.weight):
             left = count - len(places)
             if left <= 0:
                 break
             if gap.ignorant:
                 # What is found tells of all depths between: so a few of many depths are enough to begin with.
                 step = math.ceil(len(gap.ignorant) / left)
-                chosen = [self._space.jump(gap, depth) for depth in gap.ignorant[::-1][::step]]
+                chosen = [self.space.jump(gap, depth) for depth in gap.ignorant[::-1][::step]]
             else:
                 pieces = min(math.ceil(gap.weight / part), max(1, round(count * gap.weight / whole)))
-                chosen = self._space.split(gap, pieces)
+                chosen = self.space.split(gap, pieces)
             places.update(place for place in chosen[:left] if self._is_possible(place, gap))
         return places
 
     def _doubtful(self, gaps: list[Gap], part: float, count: int) -> set[str]:
-        """Where to make sure that nothing more comes, though more than a part could."""
-        doubtful = sorted((gap for gap in gaps if gap.trusting and gap.possible > part), key=lambda gap: -gap.possible)
-        jumps = [(self._space.jump(gap, gap.trusting[0]), gap) for gap in doubtful]
-        return set([place for place, gap in jumps if self._is_possible(place, gap)][:count])
+        """Where to make sure that nothing more comes, though more than a part could.
+
+        First where one thing taken wrongly would matter; then where only several would.
+        """
+        trusting = [gap for gap in gaps if gap.trusting]
+        at_most = [(max(gap.trusting, key=lambda trusted: trusted[1]), gap) for gap in trusting]
+        jumps = [
+            *((depth, gap) for (depth, less), gap in sorted(at_most, key=lambda one: -one[0][1]) if less > part),
+            *(
+                (gap.trusting[0][0], gap)
+                for gap in sorted(trusting, key=lambda gap: -gap.possible)
+                if gap.possible > part
+            ),
+        ]
+        places = ((self.space.jump(gap, depth), gap) for depth, gap in jumps)
+        return set(islice((place for place, gap in places if self._is_possible(place, gap)), count))
 
     def _is_possible(self, place: str, gap: Gap) -> bool:
         if place <= gap.after or (gap.before is not None and place >= gap.before):
             return False
         if self._order != Order.CODE_POINTS and max(place) > LAST_BASIC:
             return False
-        return len(self._key(place).encode()) <= LONGEST
+        return len(self.key(place).encode()) <= LONGEST
 
     async def _probe(self, place: str) -> tuple[str, list[str], str | None]:
-        page = await self._store.list_page(self._prefix, self._key(place), min(PROBE, self._store.list_limit))
+        page = await self._store.list_page(self._prefix, self.key(place), min(PROBE, self._store.list_limit))
         self._requests += 1
         keys = sorted(self._text(found.key) for found in page.objects)
         return place, keys, None if page.resume_after is None else self._text(page.resume_after)
 
-    def bounds(self, shards: int) -> list[Key]:
-        """The bounds, as far as they are known by now."""
-        return [self._key(text) for text in self._space.bounds(shards)]
+    async def shared(self) -> str:
+        """What all keys begin with, if it is known that there are no others."""
+        texts = self.space.seen
+        shared = texts[0][: common(texts[0], texts[-1])] if texts else ""
+        if not shared or max(shared) > LAST_BASIC:
+            return ""
+        _, others, end = await self._probe(shared + self._top)
+        return shared if not others and end is None else ""
 
     def _text(self, key: Key) -> str:
         return ordered(key, self._order)[len(self._prefix) :]
 
-    def _key(self, text: str) -> Key:
+    def key(self, text: str) -> Key:
+        """The key that a text stands for."""
         return self._prefix + unordered(text, self._order)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from headwater.domain.objects import Key, StorePage
+from headwater.domain.shards import Order
 
 Method = Literal["GET", "HEAD", "PUT"]
 """What a signed URL is good for."""
@@ -27,12 +28,21 @@ class Store(ABC):
         """Whether a listing can begin after any key, without reading what lies before it."""
         return True
 
+    async def order(self) -> Order | None:
+        """Tell in which order this store lists, so that bounds can be chosen that cut its listings; None if unknown.
+
+        Raises:
+            StoreError: as `list_page`.
+        """
+        return Order.CODE_POINTS
+
     @abstractmethod
     async def list_page(self, prefix: str, after: Key | None, limit: int, marker: str | None = None) -> StorePage:
         """List at most `limit` objects whose key begins with `prefix`, strictly after the key `after`.
 
-        Order is by key as UTF-8 bytes. One page is one request to the provider. The page may be short, or even
-        empty, while `resume_after` is not None. Folder markers (keys that end in `/`) are listed like others.
+        Order is by key as UTF-8 bytes, unless `order` says otherwise. One page is one request to the provider. The
+        page may be short, or even empty, while `resume_after` is not None. Folder markers (keys that end in `/`) are
+        listed like others.
 
         Args:
             prefix: what keys begin with; it need not end in `/`.

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from headwater.domain.datasource import AzureConfig
 from headwater.domain.errors import CredentialsRefused, PlaceInvalid, StoreError, StoreUnavailable
 from headwater.domain.objects import Key, StorePage
+from headwater.domain.shards import Order
 from headwater.stores.azure.answers import AZURE, VERSION_HEADER, read_refusal, refuses_version
 from headwater.stores.azure.listing import FORM, NotBelow, Rows, is_before, read_rows
 from headwater.stores.azure.place import AzurePlace, azure_place, endpoint_place
@@ -51,6 +52,11 @@ OPERATOR_ENDPOINT = "HEADWATER_AZURE_ENDPOINT"
 # What is learned of an origin (`Transport.learn`).
 _OLDER = f"Azure: no version {VERSION}"
 _NO_START_FROM = "Azure: ignores startFrom"
+_FLAT = "Azure: no hierarchical namespace"
+_HIERARCHICAL = "Azure: hierarchical namespace"
+
+HIERARCHICAL_HEADER = "x-ms-is-hns-enabled"
+"""Of the answers to Get Account Information, from version 2019-07-07 on."""
 
 # What a StorePage's marker says beside the server's own, in its first letter.
 _AT_KEY = "k"
@@ -120,6 +126,20 @@ class AzureStore(Store):
     def can_start_after(self) -> bool:
         """Whether the account's server honours `startFrom`, as far as is known."""
         return not self._knows(_NO_START_FROM)
+
+    async def order(self) -> Order | None:
+        """Ask once what kind of account this is (Get Account Information); see `Store.order`.
+
+        An account with hierarchical namespace lists by path. Others list by name, as UTF-8 or (Azurite) UTF-16; a
+        server that says nothing of it (Azurite) has no such namespace. None where the question is refused.
+        """
+        if not self._knows(_FLAT) and not self._knows(_HIERARCHICAL):
+            response = await self._send("GET", self._place.path, query={"restype": "account", "comp": "properties"})
+            if response.status != 200:
+                return None
+            hierarchical = response.headers.get(HIERARCHICAL_HEADER, "").lower() == "true"
+            self._learn(_HIERARCHICAL if hierarchical else _FLAT)
+        return Order.SLASH_FIRST if self._knows(_HIERARCHICAL) else Order.BASIC
 
     async def list_page(self, prefix: str, after: Key | None, limit: int, marker: str | None = None) -> StorePage:
         """List one page, in the server's order; see `Store.list_page`.
