@@ -18,7 +18,7 @@ from unittest.mock import patch
 
 import urllib3
 
-from benchmarks import client
+from benchmarks import client, redirected, shards
 from benchmarks.bucket import BUCKET
 from tests.live import Live, running
 
@@ -126,7 +126,8 @@ def main() -> None:
         # The server's own credentials, with which it assumes the role.
         own = {"AWS_ACCESS_KEY_ID": "test-key-id", "AWS_SECRET_ACCESS_KEY": "test-secret"}
         stack.enter_context(patch.dict(os.environ, own))
-        live = stack.enter_context(running(folder, allowed_endpoints="127.0.0.1", s3_endpoint=many, sts_endpoint=many))
+        settings = {"allowed_endpoints": "127.0.0.1", "s3_endpoint": many, "sts_endpoint": many}
+        live = stack.enter_context(running(folder, checked=False, **settings))
         large, small = connect(live, many), connect(live, few)
         by_key, by_role = connect_s3(live, role=False), connect_s3(live, role=True)
 
@@ -144,6 +145,7 @@ def main() -> None:
             ("S3 with static keys", lambda: list_through_headwater(live, by_key)),
         )
 
+    of_redirected = redirected.rows()
     of_the_client = client.table_rows()
     ratio = median(theirs) / median(ours)
     bare, shown = seconds_of("-c", "import typer"), seconds_of("-m", "headwater", "--help")
@@ -151,13 +153,15 @@ def main() -> None:
         f"\n| what | Headwater | the alternative | ratio |\n|---|---|---|---|\n"
         f"| list {OBJECTS:,} objects with read URLs | {OBJECTS / median(ours):,.0f}/s over HTTP "
         f"| boto3 paginator + `generate_presigned_url`: {OBJECTS / median(theirs):,.0f}/s | **{ratio:.1f} times** |\n"
-        f"| S3DelegatedAccess, once the session is cached | {OBJECTS / median(delegated):,.0f}/s over HTTP "
+        f"{of_redirected}"
+        f"| S3DelegatedAccess (redirected read URLs) | {OBJECTS / median(delegated):,.0f}/s over HTTP "
         f"| S3 with static keys: {OBJECTS / median(static):,.0f}/s | {median(static) / median(delegated):.2f} |\n"
         f"| peak memory of the server | {memory_many:.0f} MiB after {ROUNDS * OBJECTS:,} rows "
         f"| itself after {FEW:,} rows: {memory_few:.0f} MiB | {memory_many / memory_few:.2f} |\n"
         f"| `headwater --help` | {shown * 1000:.0f} ms | `import typer`: {bare * 1000:.0f} ms | {shown / bare:.1f} |\n"
         f"{of_the_client}"
     )
+    print(f"\n{shards.table()}")
 
 
 if __name__ == "__main__":

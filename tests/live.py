@@ -189,12 +189,15 @@ def environ_for(folder: Path, **settings: str) -> dict[str, str]:
     return {**kept, **{f"HEADWATER_{name.upper()}": value for name, value in given.items()}}
 
 
-def start(environ: dict[str, str], folder: Path, prefix: Sequence[str] = ()) -> Live:
-    """Start a server, by way of a program such as setpriv where `prefix` names one, and wait until it is ready."""
+def start(environ: dict[str, str], folder: Path, prefix: Sequence[str] = (), *, checked: bool = True) -> Live:
+    """Start a server, by way of a program such as setpriv where `prefix` names one, and wait until it is ready.
+
+    Its success answers are checked, which takes time: `checked=False` is for what measures.
+    """
     log = folder / f"server-{time.monotonic_ns()}.log"
     with log.open("wb") as stderr:
         process = subprocess.Popen(
-            [*prefix, sys.executable, "-P", str(CHECKED), "serve"],
+            [*prefix, sys.executable, *(("-P", str(CHECKED)) if checked else ("-m", "headwater")), "serve"],
             env=environ,
             stdout=subprocess.PIPE,
             stderr=stderr,
@@ -214,10 +217,10 @@ def start(environ: dict[str, str], folder: Path, prefix: Sequence[str] = ()) -> 
 
 
 @contextmanager
-def running(folder: Path, **settings: str) -> Iterator[Live]:
+def running(folder: Path, *, checked: bool = True, **settings: str) -> Iterator[Live]:
     """A server with a user's token, for the length of a block; it must end with 0 on SIGTERM."""
     environ = environ_for(folder / "data", **settings)
-    live = start(environ, folder)
+    live = start(environ, folder, checked=checked)
     try:
         live.token = live.headwater("token", "create", "--user", "ada")
         yield live

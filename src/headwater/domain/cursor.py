@@ -28,9 +28,9 @@ class Cursor(NamedTuple):
     the listing has ended, `unreadable` counts the names passed over so far, `marker` is what the store asked to be
     given back with `after`. `folder` is what is listed: empty for raw samples, else a folder below `.lightly/`.
 
-    `until` is the key before which a shard ends, None where it is the listing's own end, and `order` the one in which
-    the store lists (`domain.shards`). `relevant` names the file of relevant filenames. `samples` and `size` (bytes)
-    count what was listed so far; None where it is not counted, as in a shard.
+    `until` is the bound with which a shard ends, itself included, None where it is the listing's own end, and `order`
+    the one in which the store lists (`domain.shards`). `relevant` names the file of relevant filenames. `samples` and
+    `size` (bytes) count what was listed so far; None where it is not counted, as in a shard.
     """
 
     dataset: str

@@ -1,0 +1,77 @@
+"""How fast listings are with redirected read URLs instead of signed ones: a part of `make bench`.
+
+`python -m benchmarks.redirected` runs it alone. Cloud Storage is the server of the tests, which is listed alike in both
+cases; what differs is an RSA signature for each object.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import urllib3
+
+from tests.live import Live, running
+from tests.stores.gcs_server import GcsServer
+
+OBJECTS = 10_000
+ROUNDS = 3
+
+
+def listed(live: Live, dataset: str, redirected: bool) -> tuple[float, int]:
+    """List a dataset to its end over HTTP: the seconds, and the length of a URL."""
+    pool = urllib3.PoolManager()
+    url = live.url + live.datasource(dataset, "list")
+    fields: dict[str, Any] = {"token": live.token, "useRedirectedReadUrl": str(redirected)}
+    count, began = 0, time.perf_counter()
+    while True:
+        page = json.loads(pool.request("GET", url, fields=fields).data)
+        count += len(page["data"])
+        if not page["hasMore"]:
+            assert count == OBJECTS, count
+            return time.perf_counter() - began, len(page["data"][-1]["readUrl"])
+        fields["cursor"] = page["cursor"]
+
+
+def rows() -> str:
+    """Measure; the rows of the README's table."""
+    with tempfile.TemporaryDirectory(prefix="headwater-bench-") as folder, GcsServer() as gcs:
+        for index in range(OBJECTS):
+            gcs.put("bucket", f"cameras/front/{index:08}.jpg")
+        settings = {"gcs_endpoint": gcs.url, "allowed_endpoints": "127.0.0.1"}
+        with running(Path(folder), checked=False, **settings) as live:
+            dataset = live.configured(
+                {
+                    "type": "GCS",
+                    "fullPath": "bucket/cameras",
+                    "gcsProjectId": "project",
+                    "gcsCredentials": json.dumps(gcs.key_file()),
+                    "purpose": "INPUT",
+                }
+            )
+            seconds: dict[bool, list[float]] = {True: [], False: []}
+            length = dict.fromkeys(seconds, 0)
+            for turn in range(ROUNDS):
+                for redirected, found in seconds.items():
+                    took, length[redirected] = listed(live, dataset, redirected)
+                    found.append(took)
+                    name = "redirected" if redirected else "signed"
+                    print(
+                        f"  run {turn + 1}  GCS, {name:<37} {took:6.2f} s  {OBJECTS / took:10,.0f} objects/s",
+                        flush=True,
+                    )
+    ours, theirs = median(seconds[True]), median(seconds[False])
+    return (
+        f"| GCS: list {OBJECTS:,} objects with redirected read URLs | {OBJECTS / ours:,.0f}/s over HTTP, "
+        f"{length[True]} characters each | with signed ones: {OBJECTS / theirs:,.0f}/s, {length[False]} characters "
+        f"each | **{theirs / ours:.1f} times** |\n"
+    )
+
+
+if __name__ == "__main__":
+    print(f"Listing {OBJECTS:,} objects of Cloud Storage:", flush=True)
+    print(f"\n{rows()}", end="")
