@@ -162,13 +162,18 @@ def test_the_configs_that_pages_show_are_taken(page: str, kind: str) -> None:
 
 @pytest.mark.parametrize("page", sorted(page.name for page in PAGES.glob("*.md")))
 def test_the_commands_that_pages_show_are_taken(live: Live, page: str) -> None:
-    (command,) = re.findall(r"^headwater (datasource set (?:.*\\\n)*.*)$", (PAGES / page).read_text(), re.MULTILINE)
-    words = command.partition("#")[0].replace("\\\n", " ").split()
-    words[words.index("street-scenes")] = live.dataset()
-    words[words.index("--verify")] = "--no-verify"
-    if "--secret-file" in words:
-        del words[words.index("--secret-file") : words.index("--secret-file") + 2]
-    if '""' in words:
-        words[words.index('""')] = ""
-    secret = [] if page in ("s3-delegated-access.md", "local.md", "lightly.md") else ["--secret-file", "-"]
-    live.headwater(*words, *secret, stdin="test-secret")
+    commands = re.findall(r"^headwater (datasource set (?:.*\\\n)*.*)$", (PAGES / page).read_text(), re.MULTILINE)
+    assert commands
+    dataset = live.dataset()
+    for command in commands:
+        words = command.partition("#")[0].replace("\\\n", " ").split()
+        words[words.index("street-scenes")] = dataset
+        if "--verify" in words:
+            words[words.index("--verify")] = "--no-verify"
+        if "--secret-file" in words:
+            del words[words.index("--secret-file") : words.index("--secret-file") + 2]
+        if '""' in words:
+            words[words.index('""')] = ""
+        kind = words[words.index("--type") + 1]
+        secret = [] if kind in ("S3DelegatedAccess", "LOCAL", "LIGHTLY") else ["--secret-file", "-"]
+        live.headwater(*words, *secret, stdin="test-secret")
