@@ -48,8 +48,8 @@ def live(
         for name, value in own_user.environ(folder).items():
             environ.setenv(name, value)
         (folder / "files").mkdir()
-        own = {"local_root": str(folder / "files")}
-        with running(folder, s3_endpoint=proxy.url, sts_endpoint=guarded.url, **own) as live:
+        local_root = str(folder / "files")
+        with running(folder, s3_endpoint=proxy.url, sts_endpoint=guarded.url, local_root=local_root) as live:
             yield live
 
 
