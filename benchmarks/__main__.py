@@ -20,7 +20,7 @@ import urllib3
 
 from benchmarks import client, redirected, shards
 from benchmarks.bucket import BUCKET
-from tests.live import Live, running
+from tests.live import Live, measured
 
 OBJECTS = 200_000
 FEW = 20_000
@@ -127,7 +127,7 @@ def main() -> None:
         own = {"AWS_ACCESS_KEY_ID": "test-key-id", "AWS_SECRET_ACCESS_KEY": "test-secret"}
         stack.enter_context(patch.dict(os.environ, own))
         settings = {"allowed_endpoints": "127.0.0.1", "s3_endpoint": many, "sts_endpoint": many}
-        live = stack.enter_context(running(folder, checked=False, **settings))
+        live = stack.enter_context(measured(folder, **settings))
         large, small = connect(live, many), connect(live, few)
         by_key, by_role = connect_s3(live, role=False), connect_s3(live, role=True)
 

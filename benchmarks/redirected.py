@@ -15,7 +15,7 @@ from typing import Any
 
 import urllib3
 
-from tests.live import Live, running
+from tests.live import Live, measured
 from tests.stores.gcs_server import GcsServer
 
 OBJECTS = 10_000
@@ -43,7 +43,7 @@ def rows() -> str:
         for index in range(OBJECTS):
             gcs.put("bucket", f"cameras/front/{index:08}.jpg")
         settings = {"gcs_endpoint": gcs.url, "allowed_endpoints": "127.0.0.1"}
-        with running(Path(folder), checked=False, **settings) as live:
+        with measured(Path(folder), **settings) as live:
             dataset = live.configured(
                 {
                     "type": "GCS",

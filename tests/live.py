@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -216,9 +216,18 @@ def start(environ: dict[str, str], folder: Path, prefix: Sequence[str] = (), *, 
     return live
 
 
-@contextmanager
-def running(folder: Path, *, checked: bool = True, **settings: str) -> Iterator[Live]:
+def running(folder: Path, **settings: str) -> AbstractContextManager[Live]:
     """A server with a user's token, for the length of a block; it must end with 0 on SIGTERM."""
+    return _running(folder, settings, checked=True)
+
+
+def measured(folder: Path, **settings: str) -> AbstractContextManager[Live]:
+    """As `running`, for what measures: its answers are not checked."""
+    return _running(folder, settings, checked=False)
+
+
+@contextmanager
+def _running(folder: Path, settings: dict[str, str], *, checked: bool) -> Iterator[Live]:
     environ = environ_for(folder / "data", **settings)
     live = start(environ, folder, checked=checked)
     try:

@@ -106,8 +106,14 @@ def test_an_upload_is_a_notice(live: Live, user: str, made: dict[str, str]) -> N
     after = get(live, user, made["cam"])
     assert after.pop("lastModifiedAt") >= before.pop("lastModifiedAt")
     assert after == before
-    for wrong in ({"total": 5}, {"total": -1, "processed": 0}, {"total": True, "processed": 0}, [],
-                  {"total": 1, "processed": 1, "uploadMethod": "PIGEON"}):  # fmt: skip
+    malformed: list[Any] = [
+        {"total": 5},
+        {"total": -1, "processed": 0},
+        {"total": True, "processed": 0},
+        [],
+        {"total": 1, "processed": 1, "uploadMethod": "PIGEON"},
+    ]
+    for wrong in malformed:
         answer = live.call("PUT", path, wrong, token=user)
         assert (answer.status, answer.code) == (400, "MALFORMED_REQUEST"), wrong
 
