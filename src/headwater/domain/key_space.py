@@ -32,8 +32,8 @@ _SPREAD = 16
 _SLASH, _HASH, _MIXED = "\0", "\1", "\2"
 """Stand in shapes for `/`, for the digits of a hash, and for what is made of digits and letters of both cases."""
 
-_HEX_NAME = re.compile(r"(?=[a-f]*[0-9])(?=[0-9]*[a-f])[0-9a-f]{6,}")
-_MIXED_NAME = re.compile(r"(?=[A-Za-z]*[0-9])(?=[0-9A-Z]*[a-z])(?=[0-9a-z]*[A-Z])[0-9A-Za-z]{8,}")
+_HEX_NAME = re.compile(r"[0-9a-f]{6,}")
+_MIXED_NAME = re.compile(r"[0-9A-Za-z]{8,}")
 _ALPHABETS = {
     _HASH: digits + "abcdef",
     _MIXED: digits + ascii_uppercase + ascii_lowercase,
@@ -55,9 +55,23 @@ def _shape(text: str) -> str:
     """A text of the same length, with one character for each kind."""
     if not text.isascii():
         text = "".join(char if char < "\x80" else "u" for char in text)
-    text = _HEX_NAME.sub(lambda found: _HASH * len(found[0]), text)
-    text = _MIXED_NAME.sub(lambda found: _MIXED * len(found[0]), text)
+    text = _HEX_NAME.sub(_shape_of_hash, text)
+    text = _MIXED_NAME.sub(_shape_of_mixed, text)
     return text.translate(_SHAPES)
+
+
+# What such names hold is looked at once for each: an expression that looks ahead does so again at each character, and
+# a long name without a digit then holds up the server.
+def _shape_of_hash(found: re.Match[str]) -> str:
+    name = found[0]
+    return name if name.isalpha() or name.isdigit() else _HASH * len(name)
+
+
+def _shape_of_mixed(found: re.Match[str]) -> str:
+    name = found[0]
+    if name.isalpha() or name.islower() or name.isupper() or name.isdigit():
+        return name
+    return _MIXED * len(name)
 
 
 def common(one: str, other: str) -> int:
