@@ -13,7 +13,7 @@ from structlog.typing import EventDict, WrappedLogger
 from headwater.domain.text import visible
 
 _SECRET_PARAMETERS = re.compile(
-    r"(?i)\b(token|signature|x-amz-signature|x-amz-security-token|x-amz-credential|sig|x-goog-signature|"
+    r"(?i)\b(token|publictoken|signature|x-amz-signature|x-amz-security-token|x-amz-credential|sig|x-goog-signature|"
     r"x-goog-credential|cursor)=[^&\s\"'<>]+"
 )
 _BEARER = re.compile(r"(?i)\b(bearer)\s+[^\s\"',]+")
