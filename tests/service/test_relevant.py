@@ -16,8 +16,17 @@ from hypothesis import strategies as st
 from headwater.domain.datasource import Datasource, parse_config
 from headwater.domain.errors import RelevantFilenamesInvalid, StoreUnavailable
 from headwater.domain.objects import StoredObject, StorePage
-from headwater.domain.relevant import Parser, Plan
+from headwater.domain.relevant import (
+    MOST_BYTES,
+    MOST_PATTERNS,
+    MOST_PREFIXES,
+    PATTERN_BYTES,
+    PREFIX_BYTES,
+    Parser,
+    Plan,
+)
 from headwater.domain.shards import Order
+from headwater.service import relevant
 from headwater.service.relevant import RANGE, RelevantFiles, collect, cut_plan
 from headwater.settings import Settings
 from headwater.stores.opening import Stores
@@ -292,6 +301,19 @@ async def test_a_file_is_read_in_ranges_and_once_as_long_as_it_stays() -> None:
     assert (await files.plan(store, SOURCE, NAME)).names.part(0, 9) == ["a.png"]
 
 
+async def test_what_is_kept_is_told_by_the_memory_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pattern takes a multiple of its text: by that alone, small files of many patterns filled the memory."""
+    largest = MOST_BYTES + MOST_PREFIXES * PREFIX_BYTES + MOST_PATTERNS * PATTERN_BYTES
+    assert largest <= relevant.CACHED_BYTES
+    monkeypatch.setattr(relevant, "CACHED_BYTES", 2**20)
+    files = RelevantFiles()
+    line = " ".join(["folder/*", *(f"{index}*" for index in range(600))]).encode()
+    first, second = Files(line), Files(line, etag="other")
+    for store in (first, first, second, second, first):
+        await files.plan(store, SOURCE, NAME)
+    assert (first.reads, second.reads) == (2, 1)
+
+
 async def test_a_file_without_an_etag_is_read_each_time() -> None:
     store, files = Files(b"a.png", etag=None), RelevantFiles()
     for text in (b"b.png", b"c.png"):
@@ -332,7 +354,7 @@ async def test_a_file_that_changes_is_read_again_and_then_given_up() -> None:
 
 async def test_what_is_kept_is_bounded() -> None:
     files = RelevantFiles()
-    for number in range(5):
+    for number in range(8):
         store = Files(b"%012d.png\n" % number + FILLING, etag=str(number))
         await files.plan(store, SOURCE, NAME)
         reads = store.reads

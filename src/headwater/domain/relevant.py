@@ -36,6 +36,9 @@ MOST_PREFIXES = 100_000
 MOST_PATTERNS = 10_000
 """Patterns at most, where a list that other lines repeat counts once: each is compiled, and kept."""
 
+PATTERN_BYTES, PREFIX_BYTES = 1024, 256
+"""Memory that a pattern and a prefix take, about, each beyond its text."""
+
 LONGEST_LINE = 65_536
 """Characters."""
 
@@ -152,6 +155,12 @@ class Plan:
     def has_patterns(self) -> bool:
         """Whether `selects` has patterns to look at, so that it may take a while."""
         return any(self._rules.values())
+
+    @property
+    def overhead(self) -> int:
+        """Bytes of memory that prefixes and patterns take beyond their text, about."""
+        specs = {id(spec): spec for patterns in self._rules.values() for spec in patterns}
+        return len(self._rules) * PREFIX_BYTES + sum(len(spec.patterns) for spec in specs.values()) * PATTERN_BYTES
 
     def selects(self, key: Key) -> bool:
         """Whether any line selects a key."""

@@ -27,8 +27,8 @@ LEAST_LENGTH = 4
 RANGE = 2**20
 """Bytes of the file that are read at once."""
 
-CACHED_BYTES = 32 * 2**20
-"""Files that are kept parsed, by their size: a listing looks at its file with each page."""
+CACHED_BYTES = 64 * 2**20
+"""Files that are kept parsed, by the memory they take: a listing looks at its file with each page. The largest fits."""
 
 SPAN = 64
 """Names that are looked for at first in one page of the store; more where they lie densely."""
@@ -110,7 +110,7 @@ class RelevantFiles:
                     plan = await _read(store, found)
                 if plan is not None:
                     if found.etag is not None:
-                        self._keep(version, plan, found.size)
+                        self._keep(version, plan, found.size + plan.overhead)
                     return plan
         raise StoreUnavailable(f"{visible(name)} changes while it is read; try again when it is written to its end")
 
