@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ def make(folder: Path, *names: str) -> None:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(name.encode())
+        os.utime(path, (NOW, NOW))
 
 
 def local(bucket: Path, purpose: str = "INPUT_OUTPUT") -> dict[str, str]:
