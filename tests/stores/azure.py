@@ -20,6 +20,7 @@ from headwater.stores.remote.refusals import Names
 from headwater.stores.remote.transport import Transport
 from tests.fault_proxy import FaultProxy, Request, Status
 from tests.servers import AZURE_ACCOUNT, AZURE_KEY
+from tests.stores.memory import by_path, by_utf_8
 
 NAMES = Names("Azure", "accountName", "accountKey", OPERATOR_ENDPOINT)
 
@@ -113,21 +114,6 @@ class Deaf(FaultProxy):
         parts = urlsplit(request.target)
         query = "&".join(piece for piece in parts.query.split("&") if piece.split("=")[0] not in self.dropped)
         return await super()._usual(request._replace(target=urlunsplit(parts._replace(query=query))))
-
-
-def by_utf_8(name: str) -> object:
-    """The order of names in most accounts."""
-    return name.encode()
-
-
-def by_utf_16(name: str) -> object:
-    """Azurite's."""
-    return name.encode("utf-16-be")
-
-
-def by_path(name: str) -> object:
-    """That of an account with hierarchical namespace."""
-    return name.split("/")
 
 
 @dataclass

@@ -11,17 +11,17 @@ from headwater.domain.shards import Order
 from headwater.stores.base import Method, Store
 
 
-def by_utf_8(name: str) -> object:
+def by_utf_8(name: str) -> bytes:
     """The order of most stores."""
     return name.encode()
 
 
-def by_utf_16(name: str) -> object:
+def by_utf_16(name: str) -> bytes:
     """Azurite's."""
     return name.encode("utf-16-be")
 
 
-def by_path(name: str) -> object:
+def by_path(name: str) -> list[str]:
     """That of an Azure account with hierarchical namespace."""
     return name.split("/")
 

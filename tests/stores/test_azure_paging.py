@@ -17,15 +17,13 @@ from tests.fault_proxy import FaultProxy, Request, Status
 from tests.stores.azure import (
     Listing,
     asked,
-    by_path,
-    by_utf_8,
-    by_utf_16,
     error_xml,
     list_xml,
     names,
     open_store,
     pages,
 )
+from tests.stores.memory import by_path, by_utf_8, by_utf_16
 
 KEYS = [f"{number:02}" for number in range(20)]
 ORDERS = [by_utf_8, by_utf_16, by_path]

@@ -20,6 +20,7 @@ from tests.fault_proxy import FaultProxy, Request, Status
 from tests.servers import AZURE_KEY
 from tests.stores import azure as as_azure
 from tests.stores import s3 as as_s3
+from tests.stores.memory import by_path, by_utf_8, by_utf_16
 
 if TYPE_CHECKING:
     from azure.storage.blob import BlobServiceClient
@@ -75,15 +76,15 @@ async def test_a_container(azure: BlobServiceClient, azurite_url: str, transport
     container = azure.create_container(f"cut-{uuid.uuid4().hex[:12]}")
     for key in KEYS:
         container.upload_blob(key, b"x")
-    by_utf_16 = sorted(KEYS, key=lambda key: key.encode("utf-16-be"))
-    assert by_utf_16 != KEYS
+    listed = sorted(KEYS, key=by_utf_16)
+    assert listed != KEYS
     parts = await _shards(as_azure.open_store(transport, azurite_url, container.container_name), 6)
-    assert [key for part in parts for key in part] == by_utf_16
+    assert [key for part in parts for key in part] == listed
     assert len(parts) > 3
     with as_azure.Deaf(azurite_url) as proxy:
         sas = as_azure.account_sas()
         deaf = as_azure.open_store(transport, proxy.url, container.container_name, key=sas)
-        assert await _shards(deaf, 6) == [by_utf_16]
+        assert await _shards(deaf, 6) == [listed]
 
 
 async def test_a_small_container_is_cut_exactly(
@@ -97,13 +98,13 @@ async def test_a_small_container_is_cut_exactly(
     assert len(parts) == 3
 
 
-@pytest.mark.parametrize("by", [as_azure.by_utf_8, as_azure.by_utf_16, as_azure.by_path])
+@pytest.mark.parametrize("by", [by_utf_8, by_utf_16, by_path])
 @pytest.mark.parametrize("tells", [True, False])
 async def test_a_container_in_the_order_of_its_account(transport: Transport, by: object, tells: bool) -> None:
     """By path where the account has a hierarchical namespace; where it does not say, by bounds that fit all orders."""
     assert callable(by)
     listing = as_azure.Listing(set(KEYS), order=by)
-    hierarchical = "true" if by is as_azure.by_path else "false"
+    hierarchical = "true" if by is by_path else "false"
 
     def respond(request: Request) -> Status:
         if "restype=account" not in request.target:
@@ -114,7 +115,7 @@ async def test_a_container_in_the_order_of_its_account(transport: Transport, by:
 
     with FaultProxy(respond=respond) as server:
         store = as_azure.open_store(transport, server.url)
-        expected = (Order.SLASH_FIRST if by is as_azure.by_path else Order.BASIC) if tells else None
+        expected = (Order.SLASH_FIRST if by is by_path else Order.BASIC) if tells else None
         assert await store.order() is expected
         parts = await _shards(store, 6)
     assert [key for part in parts for key in part] == sorted(KEYS, key=by)
