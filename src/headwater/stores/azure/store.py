@@ -35,7 +35,7 @@ from headwater.stores.base import Method, Store
 from headwater.stores.remote.list_answers import read_list_answer
 from headwater.stores.remote.listing_xml import MAX_ERROR_BODY, is_big, is_cut_short
 from headwater.stores.remote.refusals import Asked, Names, Operation, explain_said
-from headwater.stores.remote.transport import Response, Transport, is_passing, read_range
+from headwater.stores.remote.transport import Response, Transport, byte_range, is_passing, read_range
 from headwater.stores.s3.sigv4 import encode_path, encode_query
 
 VERSION = "2026-02-06"
@@ -192,14 +192,11 @@ class AzureStore(Store):
         response = await self._send(
             "GET",
             self._path(key),
-            headers={"x-ms-range": f"bytes={start}-{start + max(limit, 1) - 1}"},
+            headers={"x-ms-range": byte_range(start, limit)},
             max_body=start + limit + MAX_ERROR_BODY,
         )
-        if response.status in (200, 206):
+        if response.status in (200, 206, 416):
             return read_range(response, start, limit)
-        if response.status == 416:
-            # There is no such byte, as in an empty blob no byte 0 (RFC 9110, section 15.5.17).
-            return b""
         raise self._refusal(response, Operation.READ)
 
     async def write(self, key: Key, data: bytes) -> None:

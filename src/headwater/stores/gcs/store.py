@@ -33,7 +33,7 @@ from headwater.stores.remote.list_answers import read_list_answer
 from headwater.stores.remote.listing_xml import MAX_ERROR_BODY, NotAListing
 from headwater.stores.remote.refusals import Asked, Names, Operation, explain
 from headwater.stores.remote.renewal import Renewed
-from headwater.stores.remote.transport import Origin, Response, Transport, parse_endpoint, read_range
+from headwater.stores.remote.transport import Origin, Response, Transport, byte_range, parse_endpoint, read_range
 
 MAX_LIST_BODY = 8 * 2**20
 """Bytes of a list page: a thousand keys of 1,024 bytes, each byte written as `\\u0001`, are 6.2 MB."""
@@ -219,12 +219,11 @@ class GcsStore(Store):
             self._object(key),
             {"alt": "media"},
             # Without gzip among them, Cloud Storage unpacks what is stored with that encoding, and ignores the range.
-            headers={"range": f"bytes={start}-{start + max(limit, 1) - 1}", "accept-encoding": "gzip"},
+            headers={"range": byte_range(start, limit), "accept-encoding": "gzip"},
             max_body=start + limit + MAX_ERROR_BODY,
             good=(200, 206, 416),
         )
-        # There is no such byte, as in an empty object no byte 0 (RFC 9110, section 15.5.17).
-        return b"" if response.status == 416 else read_range(response, start, limit)
+        return read_range(response, start, limit)
 
     async def write(self, key: Key, data: bytes) -> None:
         """Create or replace an object; see `Store.write`.

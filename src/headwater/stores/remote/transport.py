@@ -93,11 +93,19 @@ class Response(NamedTuple):
     body: bytes
 
 
-def read_range(response: Response, start: int, limit: int) -> bytes:
-    """The bytes that were asked for, of a success answer: that is the whole object where a server ignores ranges.
+def byte_range(start: int, limit: int) -> str:
+    """The value of a range header that asks for `limit` bytes, one at least, from the byte `start` on."""
+    return f"bytes={start}-{start + max(limit, 1) - 1}"
 
-    Some servers answer a part with status 200 (rclone), but with the header that tells which part.
+
+def read_range(response: Response, start: int, limit: int) -> bytes:
+    """The bytes that were asked for, of an answer with status 200, 206 or 416.
+
+    200 is the whole object where a server ignores ranges; some (rclone) answer a part with it, but with the header that
+    tells which part. 416 says that there is no such byte, as in an empty object no byte 0 (RFC 9110, section 15.5.17).
     """
+    if response.status == 416:
+        return b""
     is_part = response.status == 206 or "content-range" in response.headers
     return response.body[:limit] if is_part else response.body[start : start + limit]
 

@@ -25,7 +25,7 @@ from headwater.stores.remote.refusals import (
     Provider,
     explain_said,
 )
-from headwater.stores.remote.transport import Response, Transport, is_passing, read_range
+from headwater.stores.remote.transport import Response, Transport, byte_range, is_passing, read_range
 from headwater.stores.s3 import sigv4
 from headwater.stores.s3.answers import S3, is_dead_session, may_lack_version_2
 from headwater.stores.s3.pages import VERSION_1, VERSION_2, AskedPage, StartIgnored, Version, read_page
@@ -201,14 +201,11 @@ class S3Store(Store):
         answer = await self._send(
             "GET",
             self._path(key),
-            headers={"range": f"bytes={start}-{start + max(limit, 1) - 1}"},
+            headers={"range": byte_range(start, limit)},
             max_body=start + limit + MAX_ERROR_BODY,
         )
-        if answer.response.status in (200, 206):
+        if answer.response.status in (200, 206, 416):
             return read_range(answer.response, start, limit)
-        if answer.response.status == 416:
-            # There is no such byte, as in an empty object no byte 0 (RFC 9110, section 15.5.17).
-            return b""
         raise self._refusal(answer, Operation.READ)
 
     async def write(self, key: Key, data: bytes) -> None:
