@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 
 from headwater.api.answers import as_json
 from headwater.api.parameters import Asked, Service, Who, boolean, member, one, read_json, read_object, whole
-from headwater.domain.datasource import Purpose
+from headwater.domain.datasource import check_purpose
 from headwater.domain.errors import MalformedRequest, RunUnknown
 from headwater.domain.folders import EMBEDDINGS, METADATA, PREDICTIONS, RAW, predictions_of
 from headwater.domain.ids import check_id
@@ -40,9 +40,7 @@ class SamplesData(msgspec.Struct):
 async def get_datasource(request: Request, hw: Service, dataset: Asked) -> Response:
     """Answer the configured datasource, its secrets masked."""
     wanted = one(request, "purpose")
-    if wanted is not None and wanted not in tuple(Purpose):
-        raise MalformedRequest(f"purpose: expected one of {', '.join(Purpose)}")
-    purpose = Purpose(wanted) if wanted is not None else None
+    purpose = None if wanted is None else check_purpose("purpose", wanted)
     return as_json((await configure.get_datasource(hw, dataset, purpose)).answer())
 
 

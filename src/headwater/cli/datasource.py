@@ -151,15 +151,13 @@ def show(
     """
 
     async def get(hw: Headwater) -> list[Datasource]:
-        from headwater.domain.datasource import Purpose
+        from headwater.domain.datasource import check_purpose
         from headwater.service.configure import get_datasource, get_datasources
         from headwater.service.datasets import find_dataset
 
         dataset = await find_dataset(hw, ref)
         if purpose is not None:
-            if purpose not in tuple(Purpose):
-                raise MalformedRequest(f"--purpose: expected one of {', '.join(Purpose)}")
-            return [await get_datasource(hw, dataset, Purpose(purpose))]
+            return [await get_datasource(hw, dataset, check_purpose("--purpose", purpose))]
         return await get_datasources(hw, dataset) or [await get_datasource(hw, dataset)]
 
     for number, found in enumerate(run(get)):

@@ -27,7 +27,7 @@ from pydantic import (
 
 from headwater.domain.errors import MalformedRequest
 from headwater.domain.pasted import advice_on
-from headwater.domain.text import is_unicode
+from headwater.domain.text import is_storable
 
 MASK = "********"
 """What stands in answers where a secret is; the same for every secret."""
@@ -50,6 +50,17 @@ class Purpose(StrEnum):
     LIGHTLY = "LIGHTLY"
 
 
+def check_purpose(field: str, text: str) -> Purpose:
+    """Return the purpose of this name.
+
+    Raises:
+        MalformedRequest: there is none; the text names the field.
+    """
+    if text not in tuple(Purpose):
+        raise MalformedRequest(f"{field}: expected one of {', '.join(Purpose)}")
+    return Purpose(text)
+
+
 class Place(NamedTuple):
     """Which data a datasource points to, whatever the credentials and however the path is spelled.
 
@@ -69,7 +80,7 @@ class Place(NamedTuple):
 
 
 def _storable(text: str) -> str:
-    if "\0" in text or not is_unicode(text):
+    if not is_storable(text):
         raise ValueError("must be Unicode text without NUL characters")
     return text
 

@@ -8,6 +8,11 @@ def is_unicode(text: str) -> bool:
     return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
+def is_storable(text: str) -> bool:
+    """Whether this can be stored, and be part of a name: Unicode without NUL characters."""
+    return "\0" not in text and is_unicode(text)
+
+
 def visible(text: str) -> str:
     """A text as it may be shown: control characters and backslashes escaped. Names from buckets are strangers'."""
     if text.isprintable() and "\\" not in text:

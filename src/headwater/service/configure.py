@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from headwater.domain.datasource import Datasource, Purpose, parse_config
 from headwater.domain.errors import DatasourceUnknown
 from headwater.domain.purposes import answered, in_order, input_of, lightly_of, reconfigure
@@ -37,16 +39,13 @@ async def input_datasource(hw: Headwater, dataset: Opened) -> Datasource:
     Raises:
         DatasourceUnknown: there is none; the text says what to configure.
     """
-    stored = await hw.catalog.datasources(dataset.id)
-    found = input_of(stored)
-    if found is None:
-        raise DatasourceUnknown(
-            "this dataset has a datasource of the purpose LIGHTLY alone, and files are listed from one of the purpose "
-            "INPUT; configure that too"
-            if stored
-            else NONE_YET
-        )
-    return found
+    return await _side(
+        hw,
+        dataset,
+        input_of,
+        "this dataset has a datasource of the purpose LIGHTLY alone, and files are listed from one of the purpose "
+        "INPUT; configure that too",
+    )
 
 
 async def lightly_datasource(hw: Headwater, dataset: Opened) -> Datasource:
@@ -55,15 +54,23 @@ async def lightly_datasource(hw: Headwater, dataset: Opened) -> Datasource:
     Raises:
         DatasourceUnknown: there is none; the text says what to configure.
     """
+    return await _side(
+        hw,
+        dataset,
+        lightly_of,
+        "this dataset has a datasource of the purpose INPUT alone, and what lies below .lightly/ is in one of the "
+        "purpose LIGHTLY; configure that too, or one of the purpose INPUT_OUTPUT, which is both",
+    )
+
+
+async def _side(
+    hw: Headwater, dataset: Opened, choose: Callable[[Sequence[Datasource]], Datasource | None], other_alone: str
+) -> Datasource:
+    """The datasource that serves one side; `other_alone` is said where there is one for the other side alone."""
     stored = await hw.catalog.datasources(dataset.id)
-    found = lightly_of(stored)
+    found = choose(stored)
     if found is None:
-        raise DatasourceUnknown(
-            "this dataset has a datasource of the purpose INPUT alone, and what lies below .lightly/ is in one of the "
-            "purpose LIGHTLY; configure that too, or one of the purpose INPUT_OUTPUT, which is both"
-            if stored
-            else NONE_YET
-        )
+        raise DatasourceUnknown(other_alone if stored else NONE_YET)
     return found
 
 
