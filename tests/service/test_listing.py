@@ -190,7 +190,7 @@ async def test_a_store_of_another_order_is_listed_to_its_end() -> None:
     while not state.done:
         found = await _collect(store, state, every_file=True, page_size=2)
         listed += [each.key for each in found.objects]
-        state = state._replace(after=found.after, marker=found.marker, done=found.after is None)
+        state = state._replace(after=found.resume_after, marker=found.marker, done=found.resume_after is None)
     assert listed == samples
 
 
@@ -202,7 +202,7 @@ async def test_a_store_that_cannot_begin_after_any_key_is_read_through_the_own_f
     while not state.done:
         found = await _collect(store, state, every_file=True, page_size=4)
         listed += [each.key for each in found.objects]
-        state = state._replace(after=found.after, marker=found.marker, done=found.after is None)
+        state = state._replace(after=found.resume_after, marker=found.marker, done=found.resume_after is None)
     assert listed == [key for key in store.keys if not key.startswith(".lightly/")]
     assert store.pages <= 7
 

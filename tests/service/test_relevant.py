@@ -85,7 +85,7 @@ async def listed(
         )
         pages.append([each.key for each in found.objects])
         assert len(pages[-1]) <= limit
-        after, marker = found.after, found.marker
+        after, marker = found.resume_after, found.marker
         if after is None:
             return pages
         assert len(pages) < 2000, "it stands still"
@@ -208,7 +208,7 @@ async def test_a_file_that_changed_meanwhile_hides_nothing() -> None:
         store,
         planned("a/*", "b.png"),
         folder="",
-        after=narrow.after,
+        after=narrow.resume_after,
         marker=narrow.marker,
         until=None,
         order="",
@@ -255,7 +255,7 @@ async def test_a_folder_of_files_is_listed_alike(tmp_path: Path) -> None:
                 stop_at=time.monotonic() + 60,
             )
             pages.append([each.key for each in found.objects])
-            after, marker = found.after, found.marker
+            after, marker = found.resume_after, found.marker
             if after is None:
                 break
         assert [key for page in pages for key in page] == expected

@@ -13,17 +13,17 @@ import structlog
 from headwater.domain.cursor import Cursor
 from headwater.domain.datasource import Datasource
 from headwater.domain.errors import CatalogUnavailable
-from headwater.domain.folders import RAW
-from headwater.domain.objects import Key, StoredObject
+from headwater.domain.folders import RAW, check_relevant_file
+from headwater.domain.objects import Key, StoredObject, StorePage
 from headwater.domain.relevant import Plan
-from headwater.domain.samples import OWN_FOLDER, PAST_OWN_FOLDER, is_sample
-from headwater.domain.shards import past
+from headwater.domain.samples import is_sample
 from headwater.domain.users import Principal
 from headwater.domain.window import Window, check_seconds
 from headwater.service.configure import input_datasource, lightly_datasource
 from headwater.service.datasets import Opened
 from headwater.service.headwater import Headwater
-from headwater.service.relevant import check_name, collect, cut_plan
+from headwater.service.paging import next_page
+from headwater.service.relevant import collect, cut_plan
 from headwater.service.shards import cut
 from headwater.stores.base import Store
 
@@ -67,13 +67,6 @@ class Asked(NamedTuple):
     cursor: str | None = None
     relevant: str | None = None
     redirected: bool = False
-
-
-class _Found(NamedTuple):
-    objects: list[StoredObject]
-    after: Key | None
-    marker: str | None
-    unreadable: int
 
 
 async def list_samples(hw: Headwater, who: Principal, dataset: Opened, asked: Asked) -> SamplesPage:
@@ -135,7 +128,7 @@ def _beginning(hw: Headwater, dataset: Opened, source: Datasource, asked: Asked)
         int(hw.now()) if asked.end is None else check_seconds("to", asked.end),
     )
     if asked.relevant is not None:
-        check_name(asked.relevant)
+        check_relevant_file(asked.relevant)
     counted = asked.folder == RAW and asked.relevant is None
     return Cursor(
         dataset.id,
@@ -155,24 +148,21 @@ async def _plan(hw: Headwater, dataset: Opened, name: str) -> Plan:
 
 async def _page(hw: Headwater, dataset: Opened, source: Datasource, state: Cursor, redirected: bool) -> SamplesPage:
     store = hw.stores.open(source)
-    if state.relevant is None:
-        found = await _collect(store, state, dataset.every_file, hw.settings.page_size)
-    else:
-        plan = await _plan(hw, dataset, state.relevant)
-        found = await _collect_relevant(store, plan, state, dataset.every_file, hw.settings.page_size)
-    keys = [found.key for found in found.objects]
+    plan = None if state.relevant is None else await _plan(hw, dataset, state.relevant)
+    page = await _collect(store, state, dataset.every_file, hw.settings.page_size, plan)
+    keys = [found.key for found in page.objects]
     if redirected:
         urls = hw.redirected_urls.sign(source, keys)
     else:
         urls = await store.sign(keys, hw.settings.read_url_ttl)
     seen = state._replace(
-        after=found.after,
-        marker=found.marker,
-        done=found.after is None,
-        unreadable=state.unreadable + found.unreadable,
+        after=page.resume_after,
+        marker=page.marker,
+        done=page.resume_after is None,
+        unreadable=state.unreadable + page.unreadable,
     )
     if seen.samples is not None:
-        size = sum(found.size for found in found.objects)
+        size = sum(found.size for found in page.objects)
         seen = seen._replace(samples=seen.samples + len(keys), size=seen.size + size)
     if seen.done:
         await _ended(hw, source, seen)
@@ -195,67 +185,41 @@ def _is_listed(key: Key, folder: str, every_file: bool) -> bool:
     return is_sample(key, every_file) if folder == RAW else not key.endswith("/")
 
 
-async def _collect(store: Store, state: Cursor, every_file: bool, page_size: int) -> _Found:
+async def _collect(
+    store: Store, state: Cursor, every_file: bool, page_size: int, plan: Plan | None = None
+) -> StorePage:
     """Read on in the store until the page is at least half full, the listing ends or the time slice is over.
 
     Half full, so that each request to the store asks for at least half a page: a listing of N keys then costs
-    about N / page_size requests, whatever part of the keys are samples.
+    about N / page_size requests, whatever part of the keys are samples. Where there is a plan of relevant filenames,
+    the store is asked for what that names.
     """
     stop_at = time.monotonic() + TIME_SLICE
     (first, last), after, marker, folder, until = state.window, state.after, state.marker, state.folder, state.until
     listed: list[StoredObject] = []
     unreadable = 0
     while True:
-        came_from = after or ""
-        page = await store.list_page(folder, after, min(store.list_limit, page_size - len(listed)), marker)
-        objects, after, marker = page.objects, page.resume_after, page.marker
-        unreadable += page.unreadable
-        if until is not None:
-            ends = [past(found.key, until, state.order) for found in objects]
-            if True in ends:
-                objects, after = objects[: ends.index(True)], None
-            elif after is not None and past(after, until, state.order):
-                after = None
-        listed += [
-            found for found in objects if first <= found.modified <= last and _is_listed(found.key, folder, every_file)
-        ]
-        # Once, on the way in: a store that orders by UTF-16 has names of the folder behind the place that is gone to.
-        entering = (
-            folder == RAW
-            and after is not None
-            and after.startswith(OWN_FOLDER)
-            and not came_from.startswith(OWN_FOLDER)
-        )
-        if entering and store.can_start_after:
-            after, marker = PAST_OWN_FOLDER, None
-        if after is None or len(listed) * 2 >= page_size or time.monotonic() >= stop_at:
-            return _Found(listed, after, marker, unreadable)
-
-
-async def _collect_relevant(store: Store, plan: Plan, state: Cursor, every_file: bool, page_size: int) -> _Found:
-    """As `_collect`, of the files that a plan names."""
-    stop_at = time.monotonic() + TIME_SLICE
-    (first, last), after, marker = state.window, state.after, state.marker
-    listed: list[StoredObject] = []
-    unreadable = 0
-    while True:
-        page = await collect(
-            store,
-            plan,
-            folder=state.folder,
-            after=after,
-            marker=marker,
-            until=state.until,
-            order=state.order,
-            limit=page_size - len(listed),
-            stop_at=stop_at,
-        )
-        after, marker = page.after, page.marker
+        limit = page_size - len(listed)
+        if plan is None:
+            page = await next_page(store, folder, after, limit, marker, until, state.order)
+        else:
+            page = await collect(
+                store,
+                plan,
+                folder=folder,
+                after=after,
+                marker=marker,
+                until=until,
+                order=state.order,
+                limit=limit,
+                stop_at=stop_at,
+            )
+        after, marker = page.resume_after, page.marker
         unreadable += page.unreadable
         listed += [
             found
             for found in page.objects
-            if first <= found.modified <= last and _is_listed(found.key, state.folder, every_file)
+            if first <= found.modified <= last and _is_listed(found.key, folder, every_file)
         ]
         if after is None or len(listed) * 2 >= page_size or time.monotonic() >= stop_at:
-            return _Found(listed, after, marker, unreadable)
+            return StorePage(listed, after, unreadable, marker)

@@ -7,22 +7,18 @@ import time
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import NamedTuple
 from weakref import WeakValueDictionary
 
 from headwater.domain.datasource import Datasource
-from headwater.domain.errors import MalformedRequest, RelevantFilenamesInvalid, StoreUnavailable
+from headwater.domain.errors import RelevantFilenamesInvalid, StoreUnavailable
 from headwater.domain.key_space import common
-from headwater.domain.objects import Key, StoredObject
+from headwater.domain.objects import Key, StoredObject, StorePage
 from headwater.domain.relevant import Parser, Plan, check_size, just_before
-from headwater.domain.samples import OWN_FOLDER, PAST_OWN_FOLDER
-from headwater.domain.shards import LAST_BASIC, Order, ordered, past
-from headwater.domain.text import is_unicode, visible
+from headwater.domain.shards import LAST_BASIC, Order, ordered
+from headwater.domain.text import visible
+from headwater.service.paging import next_page
 from headwater.service.shards import cut
 from headwater.stores.base import Store
-
-LEAST_LENGTH = 4
-"""Characters that the file's name has at least, as published."""
 
 RANGE = 2**20
 """Bytes of the file that are read at once."""
@@ -44,37 +40,6 @@ _OVER = "\0"
 
 CUT_PREFIXES = 8
 """Prefixes at most within which a listing is cut; of more, each stays whole."""
-
-
-class Found(NamedTuple):
-    """What was selected; `after` and `marker` say where to go on, `after` is None once the plan has ended."""
-
-    objects: list[StoredObject]
-    after: Key | None
-    marker: str | None
-    unreadable: int
-
-
-def check_name(name: str) -> str:
-    """Return the name of a file of relevant filenames if it may be one.
-
-    Raises:
-        MalformedRequest: too short, not below `.lightly/`, or with parts that lead elsewhere.
-    """
-    parts = name.split("/")
-    if (
-        len(name) < LEAST_LENGTH
-        or not name.startswith(OWN_FOLDER)
-        or not parts[-1]
-        or {".", ".."} & set(parts)
-        or "\0" in name
-        or not is_unicode(name)
-    ):
-        raise MalformedRequest(
-            f"relevantFilenamesFileName: expected the name of a file below {OWN_FOLDER}, relative to the datasource's "
-            f"root, such as {OWN_FOLDER}relevant.txt"
-        )
-    return name
 
 
 class RelevantFiles:
@@ -177,18 +142,18 @@ async def collect(
     order: str,
     limit: int,
     stop_at: float,
-) -> Found:
-    """Find objects that a plan selects, at most `limit` of them, strictly after a key.
+) -> StorePage:
+    """Find objects that a plan selects, at most `limit` of them, strictly after a key: a page of a store, as it were.
 
-    Order is by code points, and within a prefix of the plan that of the store. Nothing is passed over: all up to the
-    returned `after` has been looked at.
+    Order is by code points, and within a prefix of the plan that of the store. Nothing is passed over: all up to
+    `resume_after` has been looked at, which is None once the plan has ended.
 
     Args:
         store: where to look.
         plan: what is selected.
         folder: only keys that begin with it are looked at; empty for all.
         after: any key; None begins at the first.
-        marker: as it was returned with `after`.
+        marker: of the page which ended at `after`.
         until: the bound with which a shard ends, itself included; None for the plan's own end.
         order: that of the store, as `cut_plan` told it with the bounds.
         limit: at least 1.
@@ -212,7 +177,7 @@ class _Walk:
         self._objects: list[StoredObject] = []
         self._unreadable = 0
 
-    async def go(self, after: Key | None, marker: str | None, limit: int, stop_at: float) -> Found:
+    async def go(self, after: Key | None, marker: str | None, limit: int, stop_at: float) -> StorePage:
         names = self._plan.names
         index = 0 if after is None else names.index(after, beyond=True)
         index = max(index, names.index(self._folder))
@@ -241,21 +206,21 @@ class _Walk:
                 span = await self._find(part)
                 after, marker = part[-1], None
                 if self._is_enough(limit, stop_at):
-                    return self._found(after, None)
+                    return self._page(after, None)
             if prefix is None:
-                return self._found(None, None)
+                return self._page(None, None)
             # Where the listing goes on within a prefix, or begins it.
             inside = after if after is not None and after.startswith(prefix) else None
             after, marker = await self._list(prefix, inside, marker if inside is not None else None, limit, stop_at)
             if marker is not None or after is not None:
-                return self._found(after, marker)
+                return self._page(after, marker)
             number += 1
             after = prefix
             if self._is_enough(limit, stop_at):
-                return self._found(prefix, _OVER)
+                return self._page(prefix, _OVER)
 
-    def _found(self, after: Key | None, marker: str | None) -> Found:
-        return Found(self._objects, after, marker, self._unreadable)
+    def _page(self, after: Key | None, marker: str | None) -> StorePage:
+        return StorePage(self._objects, after, self._unreadable, marker)
 
     def _is_enough(self, limit: int, stop_at: float) -> bool:
         return len(self._objects) >= limit or time.monotonic() >= stop_at
@@ -266,25 +231,15 @@ class _Walk:
         """List below a prefix; (None, None) once all of it was looked at, else where to go on."""
         until = self._until if self._until is not None and self._until.startswith(prefix) else None
         while True:
-            came_from = after or ""
-            asked = min(self._store.list_limit, limit - len(self._objects))
-            page = await self._store.list_page(prefix, after, asked, marker)
+            asked = limit - len(self._objects)
+            page = await next_page(self._store, prefix, after, asked, marker, until, self._order)
             objects, after, marker = page.objects, page.resume_after, page.marker
             self._unreadable += page.unreadable
-            if until is not None:
-                ends = [past(found.key, until, self._order) for found in objects]
-                if True in ends:
-                    objects, after = objects[: ends.index(True)], None
-                elif after is not None and past(after, until, self._order):
-                    after = None
             looked_at = await self._select(objects, stop_at)
             if looked_at < len(objects):
                 return objects[looked_at - 1].key, None
             if after is None:
                 return None, None
-            entering = not self._folder and after.startswith(OWN_FOLDER) and not came_from.startswith(OWN_FOLDER)
-            if entering and OWN_FOLDER.startswith(prefix) and self._store.can_start_after:
-                after, marker = PAST_OWN_FOLDER, None
             if self._is_enough(limit, stop_at):
                 return after, marker
 
