@@ -6,10 +6,10 @@ WORKERS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q install
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test lint bench docs format requirements clean
+.PHONY: help setup demo serve test test-fast lint bench docs format requirements clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
 setup: .venv/.run ## create .venv with the headwater command in it
 
@@ -22,6 +22,9 @@ serve: .venv/.run ## a server to play with: data in ./data, LOCAL datasources be
 
 test: .venv/.dev ## run all tests, in parallel, with coverage as information
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov --cov-report=term:skip-covered $(ARGS)
+
+test-fast: .venv/.dev ## run the tests that need no external server, in under two minutes
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m 'not slow' $(ARGS)
 
 lint: .venv/.dev ## style, types, and which way the arrows run
 	$(BIN)/ruff check .

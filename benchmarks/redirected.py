@@ -16,7 +16,7 @@ from typing import Any
 import urllib3
 
 from tests.live import Live, measured
-from tests.stores.gcs_server import GcsServer
+from tests.stores.gcs.server import GcsServer
 
 OBJECTS = 10_000
 ROUNDS = 3

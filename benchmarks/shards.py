@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from typing import overload
 
 from headwater.domain.objects import Key
-from headwater.service.shards import cut
+from headwater.service.listing.splitting import find_split_points
 from tests.stores.memory import MemoryStore
 
 OBJECTS = 3_000_000
@@ -104,7 +104,7 @@ def rows() -> list[str]:
     for (name, layout), shards in itertools.product(LAYOUTS.items(), SHARDS):
         store = MemoryStore(layout)
         began = time.process_time()
-        bounds, _ = asyncio.run(cut(store, "", shards))
+        bounds, _ = asyncio.run(find_split_points(store, "", shards))
         seconds = time.process_time() - began
         sizes, mean = layout.sizes(bounds), len(layout) / shards
         found.append(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from headwater.service.headwater import Headwater
+    from headwater.service.context import ServiceContext
 
 REPORT = "CHECKED_ANSWERS_REPORT"
 """The environment variable with the file that takes one line for each bad answer."""
@@ -185,12 +185,12 @@ class _Checking:
 
 def main() -> None:
     """Be the `headwater` command, its server with the check in it."""
-    from headwater.api import app
+    from headwater.web import app
 
     create = app.create_app
 
-    def create_checked(hw: Headwater) -> FastAPI:
-        made = create(hw)
+    def create_checked(ctx: ServiceContext) -> FastAPI:
+        made = create(ctx)
         made.add_middleware(Checked)  # added last, it is the outermost
         return made
 

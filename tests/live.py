@@ -36,7 +36,7 @@ class Answer(NamedTuple):
 
     @property
     def code(self) -> str:
-        """The error's code, after a look at the body's form (contract, section 3)."""
+        """The error's code, after a look at the body's form (contract.md#errors)."""
         body = self.json
         assert set(body) == {"code", "error", "message", "requestId"}, body
         assert body["error"] == body["message"]

@@ -123,7 +123,7 @@ print("all held", swagger_client.__file__)
 def test_a_client_generated_from_the_whole_contract_does_all_six_operations(
     live: Live, bucket: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Its constructors take class names as types and no others (contract, section 5); answers carry the short ones."""
+    """Its constructors take class names as types and no others (contract.md#datasource-config)."""
     folder = generated.whole_client(tmp_path_factory)
     configs = [
         {

@@ -157,7 +157,7 @@ def test_the_configs_that_pages_show_are_taken(page: str, kind: str) -> None:
     assert config.type == kind
     assert set(example(page)) <= set(config.answer())
     if isinstance(config, S3Config | S3DelegatedAccessConfig):
-        assert config.place.prefix == "street/"
+        assert config.location.prefix == "street/"
 
 
 @pytest.mark.parametrize("page", sorted(page.name for page in PAGES.glob("*.md")))

@@ -18,7 +18,7 @@ from headwater.catalog.catalog import Catalog
 from headwater.catalog.keyring import Keyring
 from headwater.domain.dataset import NewDataset
 from headwater.domain.datasource import Datasource, parse_config
-from headwater.domain.errors import CatalogUnavailable, NameTaken, StartupError
+from headwater.domain.errors import CatalogUnavailableError, NameTakenError, StartupError
 from headwater.domain.ids import new_id
 from headwater.domain.purposes import Reconfigured
 
@@ -62,7 +62,7 @@ def count_on(dataset_id: str) -> Callable[[Sequence[Datasource]], Reconfigured]:
     """A decision that reads the number in a dataset's datasource and writes the next one."""
 
     def decide(stored: Sequence[Datasource]) -> Reconfigured:
-        number = int(stored[0].config.place.prefix.rstrip("/")) if stored else 0
+        number = int(stored[0].config.location.prefix.rstrip("/")) if stored else 0
         return Reconfigured((next_number(dataset_id, number + 1),), input_moved=False)
 
     return decide
@@ -72,7 +72,7 @@ async def count(catalog: Catalog, times: int) -> None:
     """Count on in one dataset, which whoever comes first makes, in several tasks."""
     try:
         dataset = await catalog.add_dataset("ann", NewDataset(name="count"))
-    except NameTaken:
+    except NameTakenError:
         (dataset,) = await catalog.datasets("ann", name="count")
 
     async def repeat() -> None:
@@ -119,7 +119,7 @@ async def fill(catalog: Catalog) -> None:
         try:
             dataset = await catalog.add_dataset("ann", NewDataset(name=f"{number} " + "x" * 2000))
             say("dataset", dataset.id)
-        except CatalogUnavailable:
+        except CatalogUnavailableError:
             refused += 1
             if refused == 3:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))

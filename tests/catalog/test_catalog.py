@@ -10,7 +10,7 @@ import pytest
 from headwater.catalog import catalog as catalog_module
 from headwater.domain.dataset import DatasetCreator, DatasetType, ImageType, NewDataset
 from headwater.domain.datasource import Datasource, Purpose
-from headwater.domain.errors import MalformedRequest, NameTaken
+from headwater.domain.errors import MalformedRequestError, NameTakenError
 from headwater.domain.ids import is_id, new_id
 from headwater.domain.purposes import Reconfigured
 from headwater.domain.window import LAST_SECOND
@@ -23,7 +23,7 @@ EVERYTHING = NewDataset(
     img_type=ImageType.THUMBNAIL,
     creator=DatasetCreator.USER_WORKER,
     parent_id=new_id(),
-    every_file=True,
+    include_all_files=True,
 )
 
 
@@ -102,7 +102,7 @@ async def test_unknown_dataset(catalog):
 
 async def test_name_is_unique_for_one_owner_only(catalog):
     await catalog.add_dataset("ann", NewDataset(name="cats"))
-    with pytest.raises(NameTaken, match="'cats'"):
+    with pytest.raises(NameTakenError, match="'cats'"):
         await catalog.add_dataset("ann", NewDataset(name="cats"))
     await catalog.add_dataset("bob", NewDataset(name="cats"))
     await catalog.add_dataset("ann", NewDataset(name="Cats"))
@@ -112,7 +112,7 @@ async def test_name_is_unique_for_one_owner_only(catalog):
 async def test_rename(catalog):
     made = await catalog.add_dataset("ann", NewDataset(name="cats"))
     other = await catalog.add_dataset("ann", NewDataset(name="dogs"))
-    with pytest.raises(NameTaken, match="'dogs'"):
+    with pytest.raises(NameTakenError, match="'dogs'"):
         await catalog.rename_dataset(made.id, "dogs")
     assert await catalog.dataset(made.id) == made
     await asyncio.sleep(0.002)
@@ -273,12 +273,12 @@ async def test_an_error_of_the_decision_changes_nothing_and_passes_through(catal
     dataset = await catalog.add_dataset("ann", NewDataset(name="cats"))
     await catalog.change_datasources(dataset.id, put(dataset.id, config()))
     before = await dataset_with_datasources(catalog, dataset.id)
-    refusal = MalformedRequest("no")
+    refusal = MalformedRequestError("no")
 
     def decide(_):
         raise refusal
 
-    with pytest.raises(MalformedRequest) as caught:
+    with pytest.raises(MalformedRequestError) as caught:
         await catalog.change_datasources(dataset.id, decide)
     assert caught.value is refusal
     assert await dataset_with_datasources(catalog, dataset.id) == before

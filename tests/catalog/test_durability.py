@@ -5,7 +5,7 @@ import random
 
 from headwater.catalog.catalog import Catalog
 from headwater.domain.dataset import NewDataset
-from headwater.domain.errors import NameTaken
+from headwater.domain.errors import NameTakenError
 from headwater.domain.purposes import Reconfigured
 from tests.catalog.processes import KEYRING, count_on, next_number, start
 from tests.catalog.values import config, dataset_with_datasources, put
@@ -44,7 +44,7 @@ async def test_one_name_goes_to_one_of_those_who_ask_at_once(catalog):
         *(catalog.add_dataset("ann", NewDataset(name="cats")) for _ in range(8)), return_exceptions=True
     )
     assert sorted(type(result).__name__ for result in results) == ["Dataset"] + ["NameTaken"] * 7
-    assert all(isinstance(result, NameTaken) for result in results if isinstance(result, Exception))
+    assert all(isinstance(result, NameTakenError) for result in results if isinstance(result, Exception))
     assert len(await catalog.datasets("ann")) == 1
 
 

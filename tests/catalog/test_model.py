@@ -14,9 +14,9 @@ from headwater.catalog.catalog import Catalog
 from headwater.catalog.keyring import Keyring
 from headwater.domain.dataset import DatasetType, ImageType, NewDataset
 from headwater.domain.datasource import Purpose
-from headwater.domain.errors import MalformedRequest, NameTaken
+from headwater.domain.errors import MalformedRequestError, NameTakenError
 from headwater.domain.ids import new_id
-from headwater.domain.purposes import input_of, reconfigure
+from headwater.domain.purposes import input_datasource, reconfigure
 from headwater.domain.window import LAST_SECOND
 from tests.catalog.values import KEY, config, dataset_with_datasources
 from tests.domain.configs import VALID
@@ -95,14 +95,14 @@ class CatalogAgainstDictionaries(RuleBasedStateMachine):
             name=NAMES,
             type=st.sampled_from(DatasetType),
             img_type=st.none() | st.sampled_from(ImageType),
-            every_file=st.booleans(),
+            include_all_files=st.booleans(),
         ),
     )
     def add_dataset(self, owner, new):
         taken = any((each.owner, each.name) == (owner, new.name) for each in self.datasets.values())
         try:
             dataset = self.run(self.catalog.add_dataset(owner, new))
-        except NameTaken:
+        except NameTakenError:
             assert taken
             return new_id()
         assert not taken
@@ -117,7 +117,7 @@ class CatalogAgainstDictionaries(RuleBasedStateMachine):
         others = {(each.owner, each.name) for each in self.datasets.values() if each.id != dataset_id}
         try:
             assert self.run(self.catalog.rename_dataset(dataset_id, name)) is (before is not None)
-        except NameTaken:
+        except NameTakenError:
             assert before is not None
             assert (before.owner, name) in others
             return
@@ -159,25 +159,25 @@ class CatalogAgainstDictionaries(RuleBasedStateMachine):
     @rule(dataset_id=ids)
     def refuse_a_datasource(self, dataset_id):
         def decide(_):
-            raise MalformedRequest("no")
+            raise MalformedRequestError("no")
 
         try:
             assert self.run(self.catalog.change_datasources(dataset_id, decide)) is None
-        except MalformedRequest:
+        except MalformedRequestError:
             assert dataset_id in self.datasets
         else:
             assert dataset_id not in self.datasets
 
     @rule(dataset_id=ids, seconds=st.integers(0, LAST_SECOND))
     def set_watermark(self, dataset_id, seconds):
-        possible = input_of(self.sources.get(dataset_id, [])) is not None
+        possible = input_datasource(self.sources.get(dataset_id, [])) is not None
         assert self.run(self.catalog.set_watermark(dataset_id, seconds)) is possible
         if possible:
             self.datasets[dataset_id] = replace(self.datasets[dataset_id], watermark=seconds)
 
     @rule(dataset_id=ids, start=st.integers(0, 4), length=st.integers(0, 3), samples=st.integers(0, 9))
     def count_samples(self, dataset_id, start, length, samples):
-        source, end = input_of(self.sources.get(dataset_id, [])), start + length - 1
+        source, end = input_datasource(self.sources.get(dataset_id, [])), start + length - 1
         source_id = source.id if source is not None else new_id()
         self.run(self.catalog.count_samples(dataset_id, source_id, start, end, samples, samples * 10))
         until = self.counted_until.get(dataset_id, -1)

@@ -91,7 +91,13 @@ async def test_catalog_of_the_first_version_is_brought_up_with_all_it_holds(url,
 
     catalog = await Catalog.open(url, keyring)
     first, second = await catalog.datasets(None)
-    assert (first.id, first.name, first.every_file, first.watermark, first.modified_at) == ("a", "Cats", True, 7, 2)
+    assert (first.id, first.name, first.include_all_files, first.watermark, first.modified_at) == (
+        "a",
+        "Cats",
+        True,
+        7,
+        2,
+    )
     assert (first.n_samples, first.size_in_bytes) == (0, 0)
     assert (second.id, second.img_type, second.parent_id) == ("b", "full", "a")
     assert await catalog.children("a") == [second]

@@ -9,12 +9,12 @@ import pytest
 from headwater.catalog import engine
 from headwater.catalog.catalog import Catalog
 from headwater.domain.dataset import NewDataset
-from headwater.domain.errors import CatalogUnavailable
+from headwater.domain.errors import CatalogUnavailableError
 from tests.catalog.processes import KEYRING, start
 
 
 def test_the_error_is_a_503_with_a_time_to_come_back():
-    error = CatalogUnavailable("x")
+    error = CatalogUnavailableError("x")
     assert (error.status, error.code, error.retry_after) == (503, "MALFORMED_RESPONSE", 5)
 
 
@@ -24,7 +24,7 @@ async def test_sqlite_that_another_process_keeps_locked(tmp_path, sqlite_url, ke
     await catalog.ensure_user("ann")
     other = sqlite3.connect(tmp_path / "data" / "catalog.sqlite3", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(CatalogUnavailable, match="try again") as caught:
+    with pytest.raises(CatalogUnavailableError, match="try again") as caught:
         await catalog.ensure_user("bob")
     assert "locked" not in caught.value.message
     assert await catalog.has_user("ann"), "readers do not wait for writers"
@@ -109,7 +109,7 @@ async def test_postgresql_that_is_gone_for_a_while(postgres_url, keyring, operat
         catalog.ensure_user("bob"),
         catalog.add_dataset("ann", NewDataset(name="cats")),
     ):
-        with pytest.raises(CatalogUnavailable, match="try again"):
+        with pytest.raises(CatalogUnavailableError, match="try again"):
             await attempt
     connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
     await catalog.ping()

@@ -135,7 +135,7 @@ def test_folders_of_a_local_datasource(path: str) -> None:
 def test_what_is_no_folder_of_a_local_datasource(path: str) -> None:
     config = {"type": "LOCAL", "fullPath": path}
     assert problems(contract.document(), {"$ref": "#/components/schemas/DatasourceConfig"}, config)
-    with pytest.raises(errors.MalformedRequest):
+    with pytest.raises(errors.MalformedRequestError):
         datasource.parse_config(config)
 
 

@@ -1,4 +1,4 @@
-"""The form of datasource configs, their masks and places (contract, section 5)."""
+"""The form of datasource configs, their masks and places (contract.md#datasource-config)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headwater.domain.datasource import MASK, S3_REGIONS, TYPES, parse_config
-from headwater.domain.errors import MalformedRequest
+from headwater.domain.errors import MalformedRequestError
 from tests.domain.configs import ALIASES, SECRETS, VALID
 
 
@@ -33,7 +33,7 @@ def test_class_names_are_accepted_as_types_and_answered_short(alias: str, kind: 
 def test_every_required_member_is_required_by_name(raw: dict[str, Any]) -> None:
     for name in raw:
         for broken in ({key: raw[key] for key in raw if key != name}, {**raw, name: None}, {**raw, name: 5}):
-            with pytest.raises(MalformedRequest, match=name):
+            with pytest.raises(MalformedRequestError, match=name):
                 parse_config(broken)
 
 
@@ -86,7 +86,7 @@ def test_optional_members_may_be_null_and_unknown_ones_are_dropped() -> None:
     ],
 )
 def test_a_malformed_member_is_named_with_what_was_expected(kind: str, member: str, value: Any, told: str) -> None:
-    with pytest.raises(MalformedRequest) as caught:
+    with pytest.raises(MalformedRequestError) as caught:
         parse_config({**VALID[kind], member: value})
     assert f"{member}: " in caught.value.message
     assert told in caught.value.message
@@ -94,7 +94,7 @@ def test_a_malformed_member_is_named_with_what_was_expected(kind: str, member: s
 
 @pytest.mark.parametrize("raw", [None, 1, "x", [], {}, {"type": None}, {"type": "S4"}, {"type": ["S3"]}, {"type": ""}])
 def test_what_is_no_config_at_all(raw: object) -> None:
-    with pytest.raises(MalformedRequest):
+    with pytest.raises(MalformedRequestError):
         parse_config(raw)
 
 
@@ -104,7 +104,7 @@ def test_a_secret_is_in_no_answer_repr_or_error(kind: str, secret: str) -> None:
     config = parse_config(raw)
     assert config.secret == secret
     assert secret not in repr(config) + str(config) + repr(config.answer())
-    with pytest.raises(MalformedRequest) as caught:
+    with pytest.raises(MalformedRequestError) as caught:
         parse_config({**raw, "fullPath": 5, SECRETS[kind]: [secret]})
     assert secret not in caught.value.message
 
@@ -121,21 +121,21 @@ def test_a_mask_keeps_the_secret_while_its_account_and_server_stay(kind: str) ->
     assert kept.secret == VALID[kind][SECRETS[kind]]
     for member in stored.IDENTITY:
         moved = parse_config({**stored.answer(), member: VALID[kind][member] + "x"})
-        with pytest.raises(MalformedRequest, match="send the secret itself"):
+        with pytest.raises(MalformedRequestError, match="send the secret itself"):
             moved.with_secret_of(stored)
-    with pytest.raises(MalformedRequest, match="send the secret itself"):
+    with pytest.raises(MalformedRequestError, match="send the secret itself"):
         parse_config(stored.answer()).with_secret_of(None)
 
 
 def test_a_mask_does_not_carry_a_secret_to_another_type() -> None:
     """Or a PUT could aim a stored S3 key at an OBS endpoint."""
     obs = parse_config({**VALID["OBS"], "obsSecretAccessKey": MASK, "obsAccessKeyId": VALID["S3"]["s3AccessKeyId"]})
-    with pytest.raises(MalformedRequest):
+    with pytest.raises(MalformedRequestError):
         obs.with_secret_of(parse_config(VALID["S3"]))
 
 
 def _place(kind: str, **members: str) -> str:
-    return parse_config({**VALID[kind], **members}).place.fingerprint
+    return parse_config({**VALID[kind], **members}).location.fingerprint
 
 
 def test_the_same_place_however_it_is_spelled() -> None:
@@ -148,7 +148,7 @@ def test_the_same_place_however_it_is_spelled() -> None:
 
 def test_only_a_scheme_at_the_beginning_is_one() -> None:
     """`bucket/a://other/x` was taken for the bucket `other`."""
-    place = parse_config({**VALID["S3"], "fullPath": "bucket/a://other/x"}).place
+    place = parse_config({**VALID["S3"], "fullPath": "bucket/a://other/x"}).location
     assert (place.bucket, place.prefix) == ("bucket", "a://other/x/")
 
 

@@ -7,9 +7,9 @@ import time
 import pytest
 
 from headwater.domain.datasource import parse_config
-from headwater.domain.errors import MalformedRequest, PlaceInvalid
+from headwater.domain.errors import LocationInvalidError, MalformedRequestError
 from headwater.domain.pasted import advice_on, pasted_address
-from headwater.stores.remote.transport import parse_endpoint
+from headwater.net.transport import parse_endpoint
 from tests.domain.configs import VALID
 
 
@@ -77,7 +77,9 @@ def test_long_texts_take_no_time(text: str) -> None:
 @pytest.mark.parametrize("kind", ["S3", "S3DelegatedAccess", "GCS", "AZURE", "OBS"])
 def test_a_put_of_one_says_what_was_meant(kind: str) -> None:
     config = {**VALID[kind], "fullPath": "https://eu-west-1.console.aws.amazon.com/s3/buckets/data?prefix=a/"}
-    with pytest.raises(MalformedRequest, match=r"fullPath: .*page of the AWS console.*most likely means 'data/a/'"):
+    with pytest.raises(
+        MalformedRequestError, match=r"fullPath: .*page of the AWS console.*most likely means 'data/a/'"
+    ):
         parse_config(config)
 
 
@@ -85,5 +87,7 @@ def test_a_put_of_one_says_what_was_meant(kind: str) -> None:
     "url", ["https://console.aws.amazon.com/s3", "https://portal.azure.com", "https://dash.cloudflare.com/x"]
 )
 def test_a_console_is_no_endpoint(url: str) -> None:
-    with pytest.raises(PlaceInvalid, match=r"obsEndpoint: this is the address of a page of .* storage itself answers"):
+    with pytest.raises(
+        LocationInvalidError, match=r"obsEndpoint: this is the address of a page of .* storage itself answers"
+    ):
         parse_endpoint(url, "obsEndpoint")

@@ -1,4 +1,4 @@
-"""How the datasources of one dataset share its purposes (contract, sections 5 and 6)."""
+"""How the datasources of one dataset share its purposes (contract.md#datasource-config, contract.md#watermark)."""
 
 from __future__ import annotations
 
@@ -10,8 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headwater.domain.datasource import MASK, Datasource, Purpose, parse_config
-from headwater.domain.errors import MalformedRequest
-from headwater.domain.purposes import Reconfigured, answered, in_order, input_of, lightly_of, reconfigure
+from headwater.domain.errors import MalformedRequestError
+from headwater.domain.purposes import (
+    Reconfigured,
+    answered,
+    in_order,
+    input_datasource,
+    lightly_datasource,
+    reconfigure,
+)
 from tests.domain.configs import VALID
 
 DATASET = "5" * 24
@@ -60,11 +67,11 @@ def _held(state: Mapping[str, str]) -> tuple[Datasource, ...]:
     ],
 )
 def test_what_a_put_does_to_each_state(state: dict[str, str], put: str, after: dict[str, str]) -> None:
-    """The contract's table, section 5; only an input that is elsewhere afterwards counts as a move (section 6)."""
+    """The table of contract.md#two-datasources-of-one-dataset; only an input that moved resets the watermark."""
     stored = _held(state)
     changed = _put(stored, put, "new")
     assert _shape(changed.datasources) == after
-    before, now = input_of(stored), input_of(changed.datasources)
+    before, now = input_datasource(stored), input_datasource(changed.datasources)
     elsewhere = (before and before.config.full_path) != (now and now.config.full_path)
     assert changed.input_moved is elsewhere is (put != "LIGHTLY")
     kept = {source.config.full_path: source.id for source in stored}
@@ -87,8 +94,8 @@ def test_which_datasource_serves_what(
     stored = _held(state)
     for found, path in (
         (answered(stored), answers),
-        (input_of(stored), serves_input),
-        (lightly_of(stored), serves_lightly),
+        (input_datasource(stored), serves_input),
+        (lightly_datasource(stored), serves_lightly),
     ):
         assert (found.config.full_path if found else None) == path
     for purpose in Purpose:
@@ -149,7 +156,7 @@ def test_a_masked_secret_comes_from_the_datasource_that_get_answers() -> None:
     for purpose in Purpose:
         again = parse_config({**stored[0].config.answer(), "purpose": purpose})
         assert reconfigure(DATASET, stored, again).datasources[0].config.secret == "test-secret"
-    with pytest.raises(MalformedRequest):
+    with pytest.raises(MalformedRequestError):
         reconfigure(DATASET, (), parse_config({**VALID["S3"], "s3SecretAccessKey": MASK}))
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headwater.domain.errors import Forbidden
+from headwater.domain.errors import ForbiddenError
 from headwater.domain.read_url import ReadUrlSigner
 
 KEY, OTHER_KEY = b"k" * 32, b"o" * 32
@@ -52,7 +52,7 @@ def test_round_trip(path: str) -> None:
 def test_another_path_is_refused(path: str, other: str) -> None:
     _, expires, signature = sign(path)
     if other != path:
-        with pytest.raises(Forbidden, match="does not match"):
+        with pytest.raises(ForbiddenError, match="does not match"):
             SIGNER.verify(other, expires, signature, NOW)
 
 
@@ -60,14 +60,14 @@ def test_another_path_is_refused(path: str, other: str) -> None:
 def test_another_time_is_refused(expires: str) -> None:
     path, right, signature = sign("a.png")
     if expires != right:
-        with pytest.raises(Forbidden, match="does not match"):
+        with pytest.raises(ForbiddenError, match="does not match"):
             SIGNER.verify(path, expires, signature, NOW)
 
 
 @pytest.mark.parametrize("spelling", ["0{}", "+{}", " {}", "{}\n", "{}.0", "٣", "", "9" * 5000])
 def test_time_has_one_spelling(spelling: str) -> None:
     path, expires, signature = sign("a.png")
-    with pytest.raises(Forbidden, match="does not match"):
+    with pytest.raises(ForbiddenError, match="does not match"):
         SIGNER.verify(path, spelling.format(expires), signature, NOW)
 
 
@@ -76,21 +76,21 @@ def test_another_signature_is_refused(index: int, letter: str) -> None:
     path, expires, right = sign("a.png")
     signature = right[:index] + letter + right[index + 1 :]
     if signature != right:
-        with pytest.raises(Forbidden, match="does not match"):
+        with pytest.raises(ForbiddenError, match="does not match"):
             SIGNER.verify(path, expires, signature, NOW)
 
 
 def test_a_cut_or_lengthened_signature_is_refused() -> None:
     path, expires, signature = sign("a.png")
     for changed in (signature[:-1], signature + "A", signature + "=", "", "é", "\ud800"):
-        with pytest.raises(Forbidden, match="does not match"):
+        with pytest.raises(ForbiddenError, match="does not match"):
             SIGNER.verify(path, expires, changed, NOW)
 
 
 def test_time_and_path_do_not_run_together() -> None:
     """A digit moved from the front of the path to the end of the time would be a longer life with the same bytes."""
     _, expires, signature = sign("7/a.png", NOW)
-    with pytest.raises(Forbidden, match="does not match"):
+    with pytest.raises(ForbiddenError, match="does not match"):
         SIGNER.verify("/a.png", expires + "7", signature, NOW)
 
 
@@ -98,13 +98,13 @@ def test_expiry() -> None:
     path, expires, signature = sign("a.png", NOW)
     assert SIGNER.verify(path, expires, signature, NOW - 1.5) == 1
     for now in (NOW, NOW + 0.1, NOW + 10**6):
-        with pytest.raises(Forbidden, match=r"expired at 2023-11-14T22:13:20Z: list again"):
+        with pytest.raises(ForbiddenError, match=r"expired at 2023-11-14T22:13:20Z: list again"):
             SIGNER.verify(path, expires, signature, now)
 
 
 def test_scope_separates_mount_roots() -> None:
     path, expires, signature = sign("a.png")
-    with pytest.raises(Forbidden, match="does not match"):
+    with pytest.raises(ForbiddenError, match="does not match"):
         ReadUrlSigner([KEY], "https://hw.example", "/other").verify(path, expires, signature, NOW)
 
 
@@ -112,7 +112,7 @@ def test_rotation_of_keys() -> None:
     old, both, new = (ReadUrlSigner(keys, "https://h", "/data") for keys in ([KEY], [OTHER_KEY, KEY], [OTHER_KEY]))
     assert both.verify(*sign("a.png", signer=old), NOW) == 60
     assert new.verify(*sign("a.png", signer=both), NOW) == 60
-    with pytest.raises(Forbidden, match="does not match"):
+    with pytest.raises(ForbiddenError, match="does not match"):
         new.verify(*sign("a.png", signer=old), NOW)
 
 

@@ -1,4 +1,4 @@
-"""Redirected read URLs are good for one object of one datasource (contract, section 8)."""
+"""Redirected read URLs are good for one object of one datasource (contract.md#redirected-read-urls)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Windows and seconds (contract, section 4)."""
+"""Windows and seconds (contract.md#lists-and-time-windows)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headwater.domain.errors import MalformedRequest
+from headwater.domain.errors import MalformedRequestError
 from headwater.domain.window import LAST_SECOND, Window, check_seconds, parse_seconds
 
 SECONDS = st.integers(0, LAST_SECOND)
@@ -31,21 +31,21 @@ def test_a_window_that_ends_before_it_begins_is_empty() -> None:
 
 @pytest.mark.parametrize("text", ["", " 1", "1 ", "+1", "-1", "1.0", "1e3", "0x1", "١", "1_000", "True", "1\n"])
 def test_text_that_is_no_whole_number_is_refused_by_name(text: str) -> None:
-    with pytest.raises(MalformedRequest, match="from: expected a whole number"):
+    with pytest.raises(MalformedRequestError, match="from: expected a whole number"):
         parse_seconds("from", text)
 
 
 @pytest.mark.parametrize("value", [None, True, False, 1.0, "1", [], {}])
 def test_a_body_must_hold_a_whole_number(value: object) -> None:
-    with pytest.raises(MalformedRequest, match="mark: expected a whole number"):
+    with pytest.raises(MalformedRequestError, match="mark: expected a whole number"):
         check_seconds("mark", value)
 
 
 def test_milliseconds_are_recognised() -> None:
-    with pytest.raises(MalformedRequest, match="milliseconds"):
+    with pytest.raises(MalformedRequestError, match="milliseconds"):
         parse_seconds("to", "1577836800000")
-    with pytest.raises(MalformedRequest, match="9999"):
+    with pytest.raises(MalformedRequestError, match="9999"):
         parse_seconds("to", "9" * 20)
     assert parse_seconds("to", str(LAST_SECOND)) == LAST_SECOND
-    with pytest.raises(MalformedRequest, match="negative"):
+    with pytest.raises(MalformedRequestError, match="negative"):
         check_seconds("to", -1)

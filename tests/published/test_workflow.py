@@ -61,7 +61,7 @@ class Plan(NamedTuple):
     calls: list[str]
     """Those that are documented."""
 
-    def as_json(self) -> str:
+    def json_response(self) -> str:
         """The argument of the program."""
         since, to = self.window
         return json.dumps({**self._asdict(), "from": since, "to": to, "unknown": "f" * 24})
@@ -129,7 +129,7 @@ def ran(request: pytest.FixtureRequest, live: Live, tmp_path_factory: pytest.Tem
         calls=list(_documented()),
     )
     environ = {"LIGHTLY_SERVER_LOCATION": live.url, "LIGHTLY_TOKEN": live.token}
-    found = environment.run("workflow.py", plan.as_json(), environ=environ)
+    found = environment.run("workflow.py", plan.json_response(), environ=environ)
     return Ran(environment.version, found, root, downloads)
 
 

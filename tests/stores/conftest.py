@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from headwater.stores.remote import transport as transport_module
-from headwater.stores.remote.egress import Egress
-from headwater.stores.remote.renewal import Renewed
-from headwater.stores.remote.transport import Transport
+from headwater.net import transport as transport_module
+from headwater.net.egress import Egress
+from headwater.net.refreshing import RefreshingCache
+from headwater.net.transport import Transport
 from headwater.stores.s3 import sts
 from headwater.stores.s3.sigv4 import Credentials
 from tests.servers import AwsUser, GuardedAws, azure_client, azurite, guarded_aws, moto_server, rclone_s3, s3_client
-from tests.stores.gcs_server import GcsServer
+from tests.stores.gcs.server import GcsServer
 
 if TYPE_CHECKING:
     from azure.storage.blob import BlobServiceClient, ContainerClient
@@ -75,9 +75,9 @@ def gcs() -> Iterator[GcsServer]:
 
 
 @pytest.fixture
-async def tokens() -> AsyncIterator[Renewed[str]]:
+async def tokens() -> AsyncIterator[RefreshingCache[str]]:
     """What a server keeps access tokens in."""
-    tokens: Renewed[str] = Renewed()
+    tokens: RefreshingCache[str] = RefreshingCache()
     yield tokens
     await tokens.aclose()
 
@@ -122,8 +122,8 @@ def own_identity(guarded: GuardedAws, monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 
 @pytest.fixture
-async def sessions() -> AsyncIterator[Renewed[Credentials]]:
+async def sessions() -> AsyncIterator[RefreshingCache[Credentials]]:
     """Sessions of roles, as a server keeps them."""
-    sessions: Renewed[Credentials] = Renewed()
+    sessions: RefreshingCache[Credentials] = RefreshingCache()
     yield sessions
     await sessions.aclose()

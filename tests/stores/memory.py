@@ -6,8 +6,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from headwater.domain.key_order import Order
 from headwater.domain.objects import Key, StoredObject, StorePage
-from headwater.domain.shards import Order
 from headwater.stores.base import Method, Store
 
 

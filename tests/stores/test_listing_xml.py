@@ -6,8 +6,8 @@ import tracemalloc
 
 import pytest
 
-from headwater.stores.remote.listing_xml import NotAListing, is_cut_short, parse_error, parse_list_page
-from tests.stores.s3 import error_xml, list_xml
+from headwater.stores.listing_xml import NotAListingError, is_cut_short, parse_error, parse_list_page
+from tests.stores.s3.server import error_xml, list_xml
 
 LAUGHS = (
     '<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;"><!ENTITY c "&b;&b;&b;&b;&b;&b;&b;&b;">'
@@ -51,7 +51,7 @@ def test_long_texts_are_whole() -> None:
     ids=["laughs", "laughs-used", "external", "utf-16", "ebcdic"],
 )
 def test_document_types_are_refused_however_they_are_encoded(body: bytes) -> None:
-    with pytest.raises(NotAListing):
+    with pytest.raises(NotAListingError):
         parse_list_page(body)
     assert parse_error(body) == {}
 
@@ -70,12 +70,12 @@ def test_document_types_are_refused_however_they_are_encoded(body: bytes) -> Non
     ],
 )
 def test_what_is_no_list_page_is_refused(body: bytes) -> None:
-    with pytest.raises(NotAListing):
+    with pytest.raises(NotAListingError):
         parse_list_page(body)
 
 
 def test_a_page_holds_no_more_objects_than_any_server_sends() -> None:
-    with pytest.raises(NotAListing, match="10000"):
+    with pytest.raises(NotAListingError, match="10000"):
         parse_list_page(b"<ListBucketResult>" + b"<Contents/>" * 10_001 + b"</ListBucketResult>")
 
 
@@ -91,7 +91,7 @@ def test_a_page_holds_no_more_objects_than_any_server_sends() -> None:
 )
 def test_a_page_of_absurd_shape_is_refused(inside: bytes) -> None:
     """Only the rows were counted: a page of 16 MB could hold millions of elements, or attributes of one."""
-    with pytest.raises(NotAListing, match="more than"):
+    with pytest.raises(NotAListingError, match="more than"):
         parse_list_page(b"<ListBucketResult>" + inside + b"</ListBucketResult>")
 
 
@@ -102,7 +102,7 @@ def test_a_huge_tag_is_refused_before_its_attributes_are_made_objects(quoted: by
     body = b"<ListBucketResult>" + tag + b"</ListBucketResult>"
     tracemalloc.start()
     try:
-        with pytest.raises(NotAListing, match="a tag of more than"):
+        with pytest.raises(NotAListingError, match="a tag of more than"):
             parse_list_page(body)
         _, peak = tracemalloc.get_traced_memory()
     finally:
@@ -121,7 +121,7 @@ def test_every_cut_of_a_page_shows() -> None:
     for length in range(len(whole)):
         if length >= 6 or length == 0:
             assert is_cut_short(whole[:length]), length
-        with pytest.raises(NotAListing):
+        with pytest.raises(NotAListingError):
             parse_list_page(whole[:length])
 
 

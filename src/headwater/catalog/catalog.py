@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 import sqlalchemy as sa
-from sqlalchemy import Connection, bindparam, delete, exc, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, exc, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from headwater.catalog.engine import Database, database_of, reason_of
@@ -27,7 +27,7 @@ from headwater.catalog.schema import stored_version
 from headwater.catalog.tables import datasets, datasources, tokens, users
 from headwater.domain.dataset import Dataset, NewDataset
 from headwater.domain.datasource import Datasource, Purpose
-from headwater.domain.errors import CatalogUnavailable, KeyMissing, NameTaken, StartupError
+from headwater.domain.errors import CatalogUnavailableError, KeyMissingError, NameTakenError, StartupError
 from headwater.domain.ids import new_id
 from headwater.domain.purposes import Reconfigured
 from headwater.domain.users import ApiToken
@@ -38,6 +38,19 @@ _MOST_ROWS = 2**31 - 1  # the most that LIMIT and OFFSET may say
 
 _token = select(tokens).where(tokens.c.digest == bindparam("digest"), tokens.c.revoked_at.is_(None))
 _dataset = select(datasets).where(datasets.c.id == bindparam("dataset_id"))
+_opened = (
+    select(
+        datasets,
+        datasources.c.id.label("datasource_id"),
+        datasources.c.dataset_id,
+        datasources.c.purpose,
+        datasources.c.config,
+        datasources.c.secret,
+    )
+    .outerjoin(datasources)
+    .where(datasets.c.id == bindparam("dataset_id"))
+    .order_by(datasources.c.purpose)
+)
 _dataset_locked = select(datasets.c.id).where(datasets.c.id == bindparam("dataset_id")).with_for_update()
 _sources = (
     select(datasources).where(datasources.c.dataset_id == bindparam("dataset_id")).order_by(datasources.c.purpose)
@@ -81,7 +94,7 @@ class Catalog:
     What a writing method changed is on disk when it returns.
 
     Raises:
-        CatalogUnavailable: (from every method) the database is down, locked for too long, or full.
+        CatalogUnavailableError: (from every method) the database is down, locked for too long, or full.
     """
 
     def __init__(self, database: Database, keyring: Keyring) -> None:
@@ -104,7 +117,7 @@ class Catalog:
         try:
             await asyncio.to_thread(database.prepare)
             await database.read(catalog._check_keys)
-        except (exc.SQLAlchemyError, OSError, CatalogUnavailable) as error:
+        except (exc.SQLAlchemyError, OSError, CatalogUnavailableError) as error:
             await database.close()
             raise StartupError(f"catalog {database.name} cannot be opened: {reason_of(error)}") from error
         except BaseException:
@@ -117,7 +130,7 @@ class Catalog:
         await self._database.close()
 
     async def ping(self) -> None:
-        """Raise CatalogUnavailable unless the catalog answers a query."""
+        """Raise CatalogUnavailableError unless the catalog answers a query."""
         await self._database.read(stored_version)
 
     def _check_keys(self, connection: Connection) -> None:
@@ -127,14 +140,14 @@ class Catalog:
         foreign = connection.execute(columns.where(*(~held for held in of_key.values()))).first()
         if foreign is not None:
             key_id = foreign.secret.partition(":")[0]
-            raise KeyMissing(
+            raise KeyMissingError(
                 f"the catalog holds secrets encrypted with the key '{key_id}', which is not among this server's "
                 f"keys ({', '.join(ids)}): add it to {SETTING}, or restore the key file that belongs to this catalog"
             )
         for key_id, held in of_key.items():
             rows = connection.execute(columns.where(held)).all()
             if rows and not any(self._keyring.decrypts(row.secret, row.dataset_id) for row in rows):
-                raise KeyMissing(
+                raise KeyMissingError(
                     f"the key '{key_id}' does not decrypt the catalog's secrets: it is another key than the one of "
                     f"that id that encrypted them. Correct {SETTING}, or restore the key file"
                 )
@@ -201,7 +214,7 @@ class Catalog:
         """Make a dataset. Makes the owner where there is no such user.
 
         Raises:
-            NameTaken: the owner has a dataset of that name.
+            NameTakenError: the owner has a dataset of that name.
         """
         now = now_ms()
         dataset = Dataset(
@@ -212,7 +225,7 @@ class Catalog:
             img_type=new.img_type,
             creator=new.creator,
             parent_id=new.parent_id,
-            every_file=new.every_file,
+            include_all_files=new.include_all_files,
             watermark=0,
             created_at=now,
             modified_at=now,
@@ -236,6 +249,25 @@ class Catalog:
             return dataset_of(row) if row is not None else None
 
         return await self._database.read(work)
+
+    async def find_with_datasources(self, dataset_id: str) -> tuple[Dataset, Callable[[], list[Datasource]]] | None:
+        """Return a dataset, and what decodes its datasources, in one query; None if there is no such dataset.
+
+        The second raises HeadwaterError if a stored secret cannot be decrypted. It does no I/O.
+        """
+
+        def work(connection: Connection) -> Sequence[Row[Any]]:
+            return connection.execute(_opened, {"dataset_id": dataset_id}).all()
+
+        rows = await self._database.read(work)
+        if not rows:
+            return None
+
+        def load_datasources() -> list[Datasource]:
+            found = (row for row in rows if row.datasource_id is not None)
+            return [datasource_of(self._keyring, row, row.datasource_id) for row in found]
+
+        return dataset_of(rows[0]), load_datasources
 
     async def datasets(
         self,
@@ -285,7 +317,7 @@ class Catalog:
         """Give a dataset another name. False if there is no such dataset.
 
         Raises:
-            NameTaken: the owner has another dataset of that name.
+            NameTakenError: the owner has another dataset of that name.
         """
         statement = update(datasets).where(datasets.c.id == dataset_id).values(name=name, modified_at=now_ms())
         try:
@@ -325,7 +357,7 @@ class Catalog:
     ) -> Reconfigured | None:
         """Read a dataset's datasources and store in their place what `decide` makes of them, in one transaction.
 
-        Where the input moved, the watermark is 0 again (contract, section 6), and nothing is counted. All secrets
+        Where the input moved, the watermark is 0 again (contract.md#watermark), and nothing is counted. All secrets
         that are stored are encrypted with the first key.
 
         Args:
@@ -368,7 +400,7 @@ class Catalog:
     async def count_samples(
         self, dataset_id: str, datasource_id: str, start: int, end: int, samples: int, size: int
     ) -> None:
-        """Keep what a listing of raw samples has counted, once all of its window was listed (contract, section 8).
+        """Keep what a listing of raw samples has counted, once all of its window was listed (contract.md#datasets).
 
         A window from 0 on counts anew, unless one that reached further was counted already. One that begins a second
         after what was counted adds to it. Any other changes nothing, and neither does the same one again, nor one
@@ -409,7 +441,7 @@ class Catalog:
 
     def _datasources(self, connection: Connection, dataset_id: str, *, lost_as_mask: bool = False) -> list[Datasource]:
         rows = connection.execute(_sources, {"dataset_id": dataset_id})
-        return [datasource_of(self._keyring, row, lost_as_mask=lost_as_mask) for row in rows]
+        return [datasource_of(self._keyring, row, row.id, lost_as_mask=lost_as_mask) for row in rows]
 
 
 def _ensure_user(connection: Connection, name: str) -> None:
@@ -423,5 +455,5 @@ def _of_owner(query: sa.Select[Any], owner: str | None) -> sa.Select[Any]:
     return query if owner is None else query.where(datasets.c.owner == owner)
 
 
-def _name_taken(name: str) -> NameTaken:
-    return NameTaken(f"name: you already have a dataset named '{name}'; choose another name")
+def _name_taken(name: str) -> NameTakenError:
+    return NameTakenError(f"name: you already have a dataset named '{name}'; choose another name")

@@ -25,7 +25,7 @@ from typing import Any, TypeVar
 from sqlalchemy import URL, Connection, NullPool, create_engine, event, exc, make_url
 
 from headwater.catalog.schema import bring_to_head
-from headwater.domain.errors import CatalogUnavailable, StartupError
+from headwater.domain.errors import CatalogUnavailableError, StartupError
 
 T = TypeVar("T")
 
@@ -53,7 +53,7 @@ class Database(ABC):
     """Where the catalog's tables are. Safe to use from many tasks at once.
 
     Raises:
-        CatalogUnavailable: (from `read` and `write`) the database is down, locked for too long, or full.
+        CatalogUnavailableError: (from `read` and `write`) the database is down, locked for too long, or full.
     """
 
     name: str
@@ -231,7 +231,7 @@ class PostgresDatabase(Database):
 
 def reason_of(error: BaseException) -> str:
     """What a database says in an error, on one line; without SQL and parameters."""
-    if isinstance(error, CatalogUnavailable) and error.__cause__ is not None:
+    if isinstance(error, CatalogUnavailableError) and error.__cause__ is not None:
         error = error.__cause__
     if isinstance(error, OSError):
         return f"{error.filename}: {error.strerror}"
@@ -273,4 +273,4 @@ def _unavailable_if_down() -> Iterator[None]:
     except (exc.IntegrityError, exc.ProgrammingError, exc.DataError):
         raise
     except (exc.DBAPIError, exc.TimeoutError) as error:
-        raise CatalogUnavailable("this server's catalog cannot be used right now; try again shortly") from error
+        raise CatalogUnavailableError("this server's catalog cannot be used right now; try again shortly") from error

@@ -11,7 +11,7 @@ from sqlalchemy import Row
 from headwater.catalog.keyring import Keyring
 from headwater.domain.dataset import Dataset, DatasetCreator, DatasetType, ImageType
 from headwater.domain.datasource import MASK, Datasource, kind_of, parse_config
-from headwater.domain.errors import HeadwaterError, MalformedRequest
+from headwater.domain.errors import HeadwaterError, MalformedRequestError
 from headwater.domain.users import ApiToken
 
 
@@ -30,7 +30,7 @@ def dataset_of(row: Row[Any]) -> Dataset:
         img_type=ImageType(row.img_type) if row.img_type is not None else None,
         creator=DatasetCreator(row.creator),
         parent_id=row.parent_id,
-        every_file=row.every_file,
+        include_all_files=row.every_file,
         watermark=row.watermark,
         created_at=row.created_at,
         modified_at=row.modified_at,
@@ -49,7 +49,7 @@ def row_of_dataset(dataset: Dataset) -> dict[str, Any]:
         "img_type": dataset.img_type.value if dataset.img_type is not None else None,
         "creator": dataset.creator.value,
         "parent_id": dataset.parent_id,
-        "every_file": dataset.every_file,
+        "every_file": dataset.include_all_files,
         "watermark": dataset.watermark,
         "created_at": dataset.created_at,
         "modified_at": dataset.modified_at,
@@ -63,12 +63,13 @@ def token_of(row: Row[Any]) -> ApiToken:
     return ApiToken(id=row.id, user=row.user, admin=row.admin, created_at=row.created_at, revoked_at=row.revoked_at)
 
 
-def datasource_of(keyring: Keyring, row: Row[Any], *, lost_as_mask: bool = False) -> Datasource:
+def datasource_of(keyring: Keyring, row: Row[Any], datasource_id: str, *, lost_as_mask: bool = False) -> Datasource:
     """Read a datasource from a row of `datasources`.
 
     Args:
         keyring: what its secret was encrypted with.
-        row: all columns.
+        row: all columns but its id, which may be another table's in a row of a join.
+        datasource_id: its id.
         lost_as_mask: a secret that cannot be decrypted is read as the mask, so that the datasource can be
             replaced by one with a secret of its own.
 
@@ -86,8 +87,8 @@ def datasource_of(keyring: Keyring, row: Row[Any], *, lost_as_mask: bool = False
                 if not lost_as_mask:
                     raise
                 members[kind.SECRET] = MASK
-        return Datasource(row.id, row.dataset_id, parse_config(members))
-    except MalformedRequest as error:
+        return Datasource(datasource_id, row.dataset_id, parse_config(members))
+    except MalformedRequestError as error:
         raise HeadwaterError(
             f"the stored datasource is not of a form that this server knows ({error.message}); configure it again"
         ) from None

@@ -12,7 +12,7 @@ from headwater.cli.running import DatasetRef, run
 from headwater.domain.dataset import Dataset, DatasetType, NewDataset
 
 if TYPE_CHECKING:
-    from headwater.service.headwater import Headwater
+    from headwater.service.context import ServiceContext
 
 app = typer.Typer(help="Make, show and delete datasets.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -30,16 +30,16 @@ def create(
     ],
     user: User = None,
     kind: Annotated[DatasetType, typer.Option("--type", help="What it is made of.")] = DatasetType.IMAGES,
-    every_file: Annotated[
+    include_all_files: Annotated[
         bool, typer.Option("--every-file", help="List every file, not images and videos alone.")
     ] = False,
     json: Json = False,
 ) -> None:
     """Make a dataset and print its id, alone, on stdout."""
-    from headwater.service import operators
+    from headwater.service import admin
 
-    new = NewDataset(name=name, type=kind, every_file=every_file)
-    dataset = run(lambda hw: operators.create_dataset(hw, user, new))
+    new = NewDataset(name=name, type=kind, include_all_files=include_all_files)
+    dataset = run(lambda ctx: admin.create_dataset(ctx, user, new))
     if json:
         print_json(_data(dataset))
     else:
@@ -51,7 +51,7 @@ def list_datasets(
     user: Annotated[str | None, typer.Option(help="Only this user's.")] = None, json: Json = False
 ) -> None:
     """Show the datasets of everybody, or of one user."""
-    datasets = run(lambda hw: hw.catalog.datasets(user))
+    datasets = run(lambda ctx: ctx.catalog.datasets(user))
     if json:
         print_json([_data(dataset) for dataset in datasets])
         return
@@ -63,7 +63,7 @@ def list_datasets(
                 dataset.name,
                 dataset.owner,
                 dataset.type,
-                "every" if dataset.every_file else "media",
+                "every" if dataset.include_all_files else "media",
                 dataset.watermark,
                 moment(dataset.created_at / 1000),
             )
@@ -80,11 +80,12 @@ def delete(ref: DatasetRef, yes: Annotated[bool, typer.Option("--yes", "-y", hel
     At a terminal you are asked first; a script is not.
     """
     from headwater.service import datasets
+    from headwater.service.admin import find_dataset
 
-    async def work(hw: Headwater) -> None:
-        await datasets.delete(hw, await datasets.find_dataset(hw, ref))
+    async def work(ctx: ServiceContext) -> None:
+        await datasets.delete(ctx, await find_dataset(ctx, ref))
 
-    dataset = run(lambda hw: datasets.find_dataset(hw, ref))
+    dataset = run(lambda ctx: find_dataset(ctx, ref)).dataset
     if not yes and sys.stdin.isatty():
         typer.confirm(f"Delete the dataset {dataset.name!r} of {dataset.owner} ({dataset.id})?", abort=True)
     run(work)
@@ -97,7 +98,7 @@ def _data(dataset: Dataset) -> dict[str, Any]:
         "name": dataset.name,
         "user": dataset.owner,
         "type": dataset.type,
-        "everyFile": dataset.every_file,
+        "everyFile": dataset.include_all_files,
         "processedUntilTimestamp": dataset.watermark,
         "createdAt": dataset.created_at,
     }

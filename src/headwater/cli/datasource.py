@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from headwater.cli.output import NO, Json, note, print_json, print_table
-from headwater.cli.running import OPERATOR, DatasetRef, run
-from headwater.domain.errors import MalformedRequest
+from headwater.cli.running import DatasetRef, run
+from headwater.domain.errors import MalformedRequestError
 from headwater.domain.text import visible
 
 if TYPE_CHECKING:
     from headwater.domain.datasource import Datasource
-    from headwater.service.headwater import Headwater
+    from headwater.service.context import ServiceContext
     from headwater.service.verify import Verification
 
 app = typer.Typer(
@@ -99,24 +99,23 @@ def set_(
     given = {name: value for name, value in members.items() if value is not None}
     if config is not None:
         if given or secret_file is not None:
-            raise MalformedRequest("--config: holds the whole config; leave out the other options")
+            raise MalformedRequestError("--config: holds the whole config; leave out the other options")
         raw = _decode(_read(config, "--config"))
     else:
         if kind is None:
-            raise MalformedRequest("--type: required, unless --config gives the whole config")
+            raise MalformedRequestError("--type: required, unless --config gives the whole config")
         kind = _as_spelled(kind)
         _refuse_foreign(kind, given)
         given = _with_path(kind, given)
         raw = _with_project({**given, **_secret(kind, secret_file)})
 
-    async def put(hw: Headwater) -> tuple[Datasource, list[Datasource], int, int]:
-        from headwater.service.configure import get_datasources, put_datasource
-        from headwater.service.datasets import find_dataset
+    async def put(ctx: ServiceContext) -> tuple[Datasource, list[Datasource], int, int]:
+        from headwater.service.admin import find_dataset
+        from headwater.service.configure import put_datasource
 
-        dataset = await find_dataset(hw, ref)
-        configured = await put_datasource(hw, dataset, raw)
-        beside = [other for other in await get_datasources(hw, dataset) if other.id != configured.id]
-        return configured, beside, dataset.watermark, (await find_dataset(hw, dataset.id)).watermark
+        dataset = await find_dataset(ctx, ref)
+        configured, *beside = (await put_datasource(ctx, dataset, raw)).datasources
+        return configured, beside, dataset.dataset.watermark, (await find_dataset(ctx, dataset.id)).dataset.watermark
 
     configured, beside, mark_before, mark = run(put)
     if json:
@@ -150,15 +149,15 @@ def show(
     With --json one object is printed for each.
     """
 
-    async def get(hw: Headwater) -> list[Datasource]:
+    async def get(ctx: ServiceContext) -> list[Datasource]:
         from headwater.domain.datasource import check_purpose
+        from headwater.service.admin import find_dataset
         from headwater.service.configure import get_datasource, get_datasources
-        from headwater.service.datasets import find_dataset
 
-        dataset = await find_dataset(hw, ref)
+        dataset = await find_dataset(ctx, ref)
         if purpose is not None:
-            return [await get_datasource(hw, dataset, check_purpose("--purpose", purpose))]
-        return await get_datasources(hw, dataset) or [await get_datasource(hw, dataset)]
+            return [get_datasource(dataset, check_purpose("--purpose", purpose))]
+        return get_datasources(dataset) or [get_datasource(dataset)]
 
     for number, found in enumerate(run(get)):
         if json:
@@ -180,11 +179,11 @@ def verify_command(ref: DatasetRef, json: Json = False) -> None:
 
 
 def _verify(ref: str, json: bool) -> None:
-    async def work(hw: Headwater) -> Verification:
-        from headwater.service.datasets import find_dataset
+    async def work(ctx: ServiceContext) -> Verification:
+        from headwater.service.admin import find_dataset
         from headwater.service.verify import verify_datasource
 
-        return await verify_datasource(hw, OPERATOR, await find_dataset(hw, ref))
+        return await verify_datasource(ctx, await find_dataset(ctx, ref))
 
     if sys.stderr.isatty():
         from rich.console import Console
@@ -232,7 +231,7 @@ def _with_path(kind: str, given: dict[str, str]) -> dict[str, str]:
     from headwater.domain.datasource import LightlyConfig, kind_of
 
     if kind_of(kind) is not LightlyConfig:
-        raise MalformedRequest("--path: required, unless --config gives the whole config")
+        raise MalformedRequestError("--path: required, unless --config gives the whole config")
     return {**given, "fullPath": ""}
 
 
@@ -256,7 +255,7 @@ def _refuse_foreign(kind: str, given: Mapping[str, str]) -> None:
     own = {field.alias or name for name, field in kind_of(kind).model_fields.items()}
     foreign = sorted(given.keys() - own)
     if foreign:
-        raise MalformedRequest(f"{', '.join(foreign)}: not for datasources of type {kind}")
+        raise MalformedRequestError(f"{', '.join(foreign)}: not for datasources of type {kind}")
 
 
 def _secret(kind: str, source: str | None) -> dict[str, str]:
@@ -266,12 +265,12 @@ def _secret(kind: str, source: str | None) -> dict[str, str]:
     name = kind_of(kind).SECRET
     if name is None:
         if source is not None:
-            raise MalformedRequest(f"--secret-file: the type {kind} has no secret")
+            raise MalformedRequestError(f"--secret-file: the type {kind} has no secret")
         return {}
     if source is not None:
         return {name: _read(source, "--secret-file").rstrip("\r\n")}
     if not sys.stdin.isatty():
-        raise MalformedRequest(f"{name}: give it with --secret-file FILE, or '-' to read it from stdin")
+        raise MalformedRequestError(f"{name}: give it with --secret-file FILE, or '-' to read it from stdin")
     return {name: typer.prompt(name, hide_input=True, err=True)}
 
 
@@ -281,7 +280,7 @@ def _read(source: str, option: str) -> str:
         return data.decode()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        raise MalformedRequest(f"{option}: cannot read {source}: {reason}") from None
+        raise MalformedRequestError(f"{option}: cannot read {source}: {reason}") from None
 
 
 def _decode(text: str) -> Any:
@@ -290,4 +289,4 @@ def _decode(text: str) -> Any:
     try:
         return msgspec.json.decode(text)
     except msgspec.DecodeError as error:
-        raise MalformedRequest(f"--config: not JSON: {error}") from None
+        raise MalformedRequestError(f"--config: not JSON: {error}") from None

@@ -51,7 +51,7 @@ print(json.dumps([__version__, client.download_raw_samples()]))
 """What a user of the published client writes; with any version, so the token is handed over."""
 
 
-class StepFailed(Exception):
+class StepFailedError(Exception):
     """A step of the demo did not hold; the text says which and how."""
 
 
@@ -65,7 +65,7 @@ def run_demo() -> int:
     try:
         with tempfile.TemporaryDirectory(prefix="headwater-demo-") as folder:
             _demo(Path(folder))
-    except StepFailed as failure:
+    except StepFailedError as failure:
         note(f"\nThe demo failed: {failure}")
         return NO
     print(f"\nEvery step held, in {time.monotonic() - began:.1f} seconds. Next: `make serve`, and README.md.")
@@ -230,7 +230,7 @@ def _server(environ: dict[str, str]) -> Iterator[str]:
     try:
         found = re.search(r"listens on (\S+)", server.stdout.readline())
         if found is None:
-            raise StepFailed(f"the server did not start: {log.read_text()}")
+            raise StepFailedError(f"the server did not start: {log.read_text()}")
         yield found[1]
     finally:
         server.terminate()
@@ -277,4 +277,4 @@ def _said(text: str) -> None:
 
 def _check(holds: bool, otherwise: str) -> None:
     if not holds:
-        raise StepFailed(otherwise)
+        raise StepFailedError(otherwise)

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 from headwater.cli.output import moment, note
-from headwater.cli.running import OPERATOR, DatasetRef, run
+from headwater.cli.running import DatasetRef, run
 from headwater.cli.watermark import parse_moment
-from headwater.domain.errors import MalformedRequest
+from headwater.domain.errors import MalformedRequestError
 from headwater.domain.text import visible
 
 if TYPE_CHECKING:
-    from headwater.service.datasets import Opened
-    from headwater.service.headwater import Headwater
-    from headwater.service.listing import SamplesPage
+    from headwater.auth.permissions import DatasetContext
+    from headwater.service.context import ServiceContext
+    from headwater.service.listing.pages import SamplesPage
 
 _CLOCK_TICK = 0.05
 """Seconds by which a file system's clock may be behind the one that we read."""
@@ -52,25 +52,28 @@ def list_command(
     datasources begin as HEADWATER_PUBLIC_URL, or HEADWATER_HOST and HEADWATER_PORT, say to this command.
     """
     if new and (start is not None or end is not None):
-        raise MalformedRequest("--new: lists from the watermark to now; leave out --from and --to")
+        raise MalformedRequestError("--new: lists from the watermark to now; leave out --from and --to")
     first = None if start is None else parse_moment("--from", start)
     last = None if end is None else parse_moment("--to", end)
 
-    async def work(hw: Headwater) -> None:
-        from headwater.service.datasets import find_dataset
+    async def work(ctx: ServiceContext) -> None:
+        from headwater.service.admin import find_dataset
         from headwater.service.watermark import set_watermark
 
-        dataset = await find_dataset(hw, ref)
+        dataset = await find_dataset(ctx, ref)
         if not new:
-            await _print_all(hw, dataset, first, last, urls, json)
+            await _print_all(ctx, dataset, first, last, urls, json)
             return
         now = await _second_that_is_over()
-        since = dataset.watermark + 1 if dataset.watermark else 0
-        await _print_all(hw, dataset, since, now, urls, json)
-        if now > dataset.watermark:
-            await set_watermark(hw, dataset, now)
-        elif now < dataset.watermark:
-            note(f"the watermark {dataset.watermark} lies in the future ({moment(dataset.watermark)}) and stays")
+        since = dataset.dataset.watermark + 1 if dataset.dataset.watermark else 0
+        await _print_all(ctx, dataset, since, now, urls, json)
+        if now > dataset.dataset.watermark:
+            await set_watermark(ctx, dataset, now)
+        elif now < dataset.dataset.watermark:
+            note(
+                f"the watermark {dataset.dataset.watermark} lies in the future "
+                f"({moment(dataset.dataset.watermark)}) and stays"
+            )
 
     run(work)
 
@@ -85,13 +88,13 @@ async def _second_that_is_over() -> int:
 
 
 async def _print_all(
-    hw: Headwater, dataset: Opened, first: int | None, last: int | None, urls: bool, json: bool
+    ctx: ServiceContext, dataset: DatasetContext, first: int | None, last: int | None, urls: bool, json: bool
 ) -> None:
-    from headwater.service.listing import Asked, list_samples
+    from headwater.service.listing.pages import ListingRequest, list_samples
 
     cursor, count = None, 0
     while True:
-        page = await list_samples(hw, OPERATOR, dataset, Asked(start=first, end=last, cursor=cursor))
+        page = await list_samples(ctx, dataset, ListingRequest(start=first, end=last, cursor=cursor))
         _write(sys.stdout, page, urls, json)
         cursor, count = page.cursor, count + len(page.samples)
         if not page.has_more:

@@ -12,8 +12,8 @@ import typer
 
 from headwater.domain.errors import (
     HeadwaterError,
-    MalformedRequest,
-    NotFound,
+    MalformedRequestError,
+    NotFoundError,
     StartupError,
     StoreError,
 )
@@ -35,11 +35,11 @@ def exit_code_of(error: HeadwaterError) -> int:
         return NO_START
     if error.status == 503:
         return LATER
-    if isinstance(error, NotFound):
+    if isinstance(error, NotFoundError):
         return NOT_FOUND
     if isinstance(error, StoreError):
         return REFUSED
-    return USAGE if isinstance(error, MalformedRequest) else NO
+    return USAGE if isinstance(error, MalformedRequestError) else NO
 
 
 def fail(message: str) -> None:

@@ -8,32 +8,28 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from headwater.cli.output import note
-from headwater.domain.users import Principal
 
 if TYPE_CHECKING:
-    from headwater.service.headwater import Headwater
-
-OPERATOR = Principal("operator", admin=True)
-"""Whoever may run commands on the catalog is its operator."""
+    from headwater.service.context import ServiceContext
 
 DatasetRef = Annotated[str, typer.Argument(metavar="DATASET", help="A dataset's id, or its name.")]
 
 Result = TypeVar("Result")
 
 
-def run(work: Callable[[Headwater], Awaitable[Result]]) -> Result:
+def run(work: Callable[[ServiceContext], Awaitable[Result]]) -> Result:
     """Do some work on the service as the environment's settings describe it."""
     import asyncio
 
-    from headwater.logs import log_to_stderr
-    from headwater.service.headwater import open_headwater
+    from headwater.observability.logs import log_to_stderr
+    from headwater.service.context import open_context
     from headwater.settings import Settings
 
     settings = Settings.load()
 
     async def inside() -> Result:
-        async with open_headwater(settings) as hw:
-            return await work(hw)
+        async with open_context(settings) as ctx:
+            return await work(ctx)
 
     log_to_stderr()
     if settings.database_url is None and not settings.folder.exists():

@@ -18,7 +18,7 @@ from headwater.settings import SPECS, WILDCARDS, Settings, Spec
 if TYPE_CHECKING:
     import asyncio
 
-    from headwater.service.headwater import Headwater
+    from headwater.service.context import ServiceContext
 
 
 def serve(**options: Any) -> None:
@@ -83,23 +83,23 @@ def _listen(settings: Settings) -> socket.socket:
 
 
 async def _serve(settings: Settings, listening: socket.socket) -> None:
-    from headwater.api.app import create_app
-    from headwater.api.server import Server
-    from headwater.logs import log_to_stderr
-    from headwater.service.headwater import open_headwater
+    from headwater.observability.logs import log_to_stderr
+    from headwater.service.context import open_context
+    from headwater.web.app import create_app
+    from headwater.web.server import Server
 
     log_to_stderr("INFO")
     server = Server()
     with server.ended_by_signals():
-        async with open_headwater(settings) as hw:
-            await server.run_on(listening, create_app(hw), await _greeting(hw))
+        async with open_context(settings) as ctx:
+            await server.run_on(listening, create_app(ctx), await _greeting(ctx))
 
 
-async def _greeting(hw: Headwater) -> str:
+async def _greeting(ctx: ServiceContext) -> str:
     """Where the server is and, while nobody could use it, how to get a token."""
     from headwater import __version__
 
-    settings = hw.settings
+    settings = ctx.settings
     url = settings.listening_url
     lines = [f"Headwater {__version__} listens on {url} (the API's documentation: {url}/docs)"]
     if settings.base_url != url or settings.host in WILDCARDS:
@@ -108,12 +108,12 @@ async def _greeting(hw: Headwater) -> str:
         lines[-1] = f"Read URLs begin with {url}, which is this machine alone: set HEADWATER_PUBLIC_URL"
     if settings.mount_root is not None and not settings.mount_root.is_dir():
         lines.append(f"HEADWATER_LOCAL_ROOT is no folder at present: {settings.mount_root}")
-    from headwater.stores.managed import ManagedPlace
+    from headwater.stores.managed import ManagedLocation
 
-    managed = ManagedPlace.parse(settings.managed_store).folder if settings.managed_store else None
+    managed = ManagedLocation.parse(settings.managed_store).folder if settings.managed_store else None
     if managed is not None and not managed.is_dir():
         lines.append(f"HEADWATER_MANAGED_STORE is no folder at present: {managed}")
-    if not any(token.revoked_at is None for token in await hw.catalog.tokens()):
+    if not any(token.revoked_at is None for token in await ctx.catalog.tokens()):
         lines.append("There is no token yet. Make one, with the settings of this server:")
         lines.append(f"  {settings.as_environment()}{sys.argv[0]} token create --user NAME")
     return "\n".join(lines)

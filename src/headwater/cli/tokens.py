@@ -20,9 +20,9 @@ def create(
     json: Json = False,
 ) -> None:
     """Make a token and print it, alone, on stdout. It is shown this once."""
-    from headwater.service import operators
+    from headwater.service.admin import create_token
 
-    token, known = run(lambda hw: operators.create_token(hw, user, admin))
+    token, known = run(lambda ctx: create_token(ctx, user, admin))
     if json:
         print_json({**_data(known), "token": token})
     else:
@@ -32,9 +32,9 @@ def create(
 @app.command("list")
 def list_tokens(json: Json = False) -> None:
     """Show all tokens by id; never the tokens themselves."""
-    from headwater.service import operators
+    from headwater.service.admin import list_tokens as load_tokens
 
-    tokens = run(operators.list_tokens)
+    tokens = run(load_tokens)
     if json:
         print_json([_data(token) for token in tokens])
         return
@@ -57,9 +57,9 @@ def list_tokens(json: Json = False) -> None:
 @app.command("revoke")
 def revoke(token_id: Annotated[str, typer.Argument(metavar="ID", help="As `token list` shows it.")]) -> None:
     """Make a token useless, at once."""
-    from headwater.service import operators
+    from headwater.service.admin import revoke_token
 
-    run(lambda hw: operators.revoke_token(hw, token_id))
+    run(lambda ctx: revoke_token(ctx, token_id))
     note(f"revoked {token_id}")
 
 

@@ -9,10 +9,10 @@ import typer
 
 from headwater.cli.output import Json, moment, note, print_json
 from headwater.cli.running import DatasetRef, run
-from headwater.domain.errors import MalformedRequest
+from headwater.domain.errors import MalformedRequestError
 
 if TYPE_CHECKING:
-    from headwater.service.headwater import Headwater
+    from headwater.service.context import ServiceContext
 
 app = typer.Typer(help="Until when a dataset's files were processed.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -21,7 +21,7 @@ def parse_moment(name: str, text: str) -> int:
     """Read a time that a person gives: Unix seconds, or ISO 8601, in UTC if it names no zone.
 
     Raises:
-        MalformedRequest: neither of these.
+        MalformedRequestError: neither of these.
     """
     from headwater.domain.window import check_seconds, parse_seconds
 
@@ -30,7 +30,7 @@ def parse_moment(name: str, text: str) -> int:
     try:
         given = datetime.fromisoformat(text)
     except ValueError:
-        raise MalformedRequest(
+        raise MalformedRequestError(
             f"{name}: expected Unix seconds such as 1577836800, or a time such as 2020-01-01T00:00:00Z"
         ) from None
     return check_seconds(name, int((given if given.tzinfo else given.replace(tzinfo=UTC)).timestamp()))
@@ -39,9 +39,9 @@ def parse_moment(name: str, text: str) -> int:
 @app.command("get")
 def get(ref: DatasetRef, json: Json = False) -> None:
     """Print the watermark in Unix seconds; 0 until it is set."""
-    from headwater.service.datasets import find_dataset
+    from headwater.service.admin import find_dataset
 
-    seconds = run(lambda hw: find_dataset(hw, ref)).watermark
+    seconds = run(lambda ctx: find_dataset(ctx, ref)).dataset.watermark
     if json:
         print_json({"processedUntilTimestamp": seconds})
     else:
@@ -54,13 +54,13 @@ def set_(
     when: Annotated[str, typer.Argument(metavar="TIME", help="Unix seconds, or a time such as 2020-01-01T00:00:00Z.")],
 ) -> None:
     """Set the watermark, also back to an earlier time to process files again."""
-    from headwater.service.datasets import find_dataset
+    from headwater.service.admin import find_dataset
     from headwater.service.watermark import set_watermark
 
     seconds = parse_moment("TIME", when)
 
-    async def work(hw: Headwater) -> None:
-        await set_watermark(hw, await find_dataset(hw, ref), seconds)
+    async def work(ctx: ServiceContext) -> None:
+        await set_watermark(ctx, await find_dataset(ctx, ref), seconds)
 
     run(work)
     note(f"processed until {seconds} ({moment(seconds)})")

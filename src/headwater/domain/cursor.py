@@ -1,4 +1,7 @@
-"""Cursors: where a listing stands, signed, so that any replica can go on from there (contract, section 4)."""
+"""Cursors: the signed position of a listing. Any replica can continue from one.
+
+Source: contract.md#lists-and-time-windows.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import json
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from headwater.domain.errors import MalformedRequest
+from headwater.domain.errors import MalformedRequestError
 from headwater.domain.objects import Key
 from headwater.domain.window import Window
 
@@ -24,8 +27,8 @@ _MAC_BYTES = 32
 class Cursor(NamedTuple):
     """The whole state of a listing between two of its pages.
 
-    `place` is the fingerprint of the datasource's place, `after` the last key that was looked at, `done` says that
-    the listing has ended, `unreadable` counts the names passed over so far, `marker` is what the store asked to be
+    `location` is the fingerprint of the datasource's location, `after` the last key that was looked at, `done` says
+    that the listing has ended, `unreadable` counts the names passed over so far, `marker` is what the store asked to be
     given back with `after`. `folder` is what is listed: empty for raw samples, else a folder below `.lightly/`.
 
     `until` is the bound with which a shard ends, itself included, None where it is the listing's own end, and `order`
@@ -34,7 +37,7 @@ class Cursor(NamedTuple):
     """
 
     dataset: str
-    place: str
+    location: str
     window: Window
     after: Key | None
     done: bool = False
@@ -71,27 +74,27 @@ class CursorSigner:
         payload = json.dumps(fields, separators=(",", ":"), ensure_ascii=False).encode()
         return _encode(_mac(self._keys[0], payload) + payload)
 
-    def open(self, text: str, dataset: str, place: str, folder: str = "") -> Cursor:
+    def open(self, text: str, dataset: str, location: str, folder: str = "") -> Cursor:
         """Read a cursor that was sealed for this dataset, place and folder.
 
         Raises:
-            MalformedRequest: not one of ours, of another dataset or listing, or of data the datasource has moved
+            MalformedRequestError: not one of ours, of another dataset or listing, or of data the datasource has moved
                 away from.
         """
         cursor = self._read(text)
         if cursor is None:
-            raise MalformedRequest(
+            raise MalformedRequestError(
                 "cursor: not a cursor of this server; send one unchanged from a previous answer, or none to begin"
             )
         if cursor.dataset != dataset:
-            raise MalformedRequest("cursor: belongs to a listing of another dataset; begin without a cursor")
+            raise MalformedRequestError("cursor: belongs to a listing of another dataset; begin without a cursor")
         if cursor.folder != folder:
-            raise MalformedRequest(
+            raise MalformedRequestError(
                 f"cursor: belongs to a listing of {cursor.folder or 'raw samples'}, and this one is of "
                 f"{folder or 'raw samples'}; begin without a cursor"
             )
-        if cursor.place != place:
-            raise MalformedRequest(
+        if cursor.location != location:
+            raise MalformedRequestError(
                 "cursor: the datasource has moved to other data since this listing began; begin without a cursor"
             )
         return cursor

@@ -1,4 +1,4 @@
-"""Datasets: what they are called, who owns them, what they say of themselves (contract, section 8)."""
+"""Datasets: what they are called, who owns them, what they say of themselves (contract.md#datasets)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from headwater.domain.errors import MalformedRequest
+from headwater.domain.errors import MalformedRequestError
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9 _-]+")
 _PREFIX = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9 _-]{0,254}")
@@ -56,7 +56,7 @@ class NewDataset:
     img_type: ImageType | None = None
     creator: DatasetCreator = DatasetCreator.UNKNOWN
     parent_id: str | None = None
-    every_file: bool = False
+    include_all_files: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +64,7 @@ class Dataset:
     """A dataset as the catalog holds it.
 
     `created_at` and `modified_at` are in milliseconds since 1970, `watermark` in seconds. `n_samples` and
-    `size_in_bytes` are what listings of its raw samples have counted (contract, section 8).
+    `size_in_bytes` are what listings of its raw samples have counted (contract.md#datasets).
     """
 
     id: str
@@ -74,7 +74,7 @@ class Dataset:
     img_type: ImageType | None
     creator: DatasetCreator
     parent_id: str | None
-    every_file: bool
+    include_all_files: bool
     watermark: int
     created_at: int
     modified_at: int
@@ -86,14 +86,16 @@ def check_name(name: str) -> str:
     """Return a dataset's name if it has the contract's form.
 
     Raises:
-        MalformedRequest: shorter than 3, longer than 255, or with other characters than allowed.
+        MalformedRequestError: shorter than 3, longer than 255, or with other characters than allowed.
     """
     if len(name) < 3:
-        raise MalformedRequest("name: expected at least 3 characters")
+        raise MalformedRequestError("name: expected at least 3 characters")
     if len(name) > _MAX_NAME:
-        raise MalformedRequest(f"name: expected at most {_MAX_NAME} characters")
+        raise MalformedRequestError(f"name: expected at most {_MAX_NAME} characters")
     if not _NAME.fullmatch(name):
-        raise MalformedRequest("name: expected letters, digits, blanks, '_' and '-' only, with a letter or digit first")
+        raise MalformedRequestError(
+            "name: expected letters, digits, blanks, '_' and '-' only, with a letter or digit first"
+        )
     return name
 
 

@@ -1,6 +1,6 @@
 """Where a dataset's files lie: the seven kinds of datasource, their form, their secrets, their place.
 
-The form rules are section 5 of the contract. Only form is checked here; whether a bucket exists or a key
+The form rules are those of contract.md#datasource-config. Only form is checked here; whether a bucket exists or a key
 works is found out by verify and list.
 """
 
@@ -25,7 +25,7 @@ from pydantic import (
     ValidationError,
 )
 
-from headwater.domain.errors import MalformedRequest
+from headwater.domain.errors import MalformedRequestError
 from headwater.domain.pasted import advice_on
 from headwater.domain.text import is_storable
 
@@ -54,14 +54,14 @@ def check_purpose(field: str, text: str) -> Purpose:
     """Return the purpose of this name.
 
     Raises:
-        MalformedRequest: there is none; the text names the field.
+        MalformedRequestError: there is none; the text names the field.
     """
     if text not in tuple(Purpose):
-        raise MalformedRequest(f"{field}: expected one of {', '.join(Purpose)}")
+        raise MalformedRequestError(f"{field}: expected one of {', '.join(Purpose)}")
     return Purpose(text)
 
 
-class Place(NamedTuple):
+class Location(NamedTuple):
     """Which data a datasource points to, whatever the credentials and however the path is spelled.
 
     `authority` is what makes a bucket's name unique: the endpoint of OBS, the account of Azure, else empty.
@@ -182,7 +182,7 @@ class DatasourceConfig(BaseModel):
     """The members that say whose secret it is and where it is sent: while they stay, a mask keeps the secret."""
 
     ALWAYS_REDIRECTED: ClassVar[bool] = False
-    """Whether read URLs of listings are redirected ones, whatever was asked for (contract, section 8)."""
+    """Whether read URLs of listings are redirected ones, whatever was asked for (contract.md#redirected-read-urls)."""
 
     type: str
     full_path: str = Field(alias="fullPath")
@@ -190,10 +190,10 @@ class DatasourceConfig(BaseModel):
     purpose: Annotated[Purpose, BeforeValidator(_purpose)] = Purpose.INPUT_OUTPUT
 
     @property
-    def place(self) -> Place:
+    def location(self) -> Location:
         """Which data this points to."""
         bucket, _, prefix = _split_scheme(self.full_path)[1].partition("/")
-        return Place(self.type, self._authority(), bucket, _folder(prefix))
+        return Location(self.type, self._authority(), bucket, _folder(prefix))
 
     @property
     def secret(self) -> str | None:
@@ -217,14 +217,14 @@ class DatasourceConfig(BaseModel):
             stored: what is configured now, None if nothing is. It holds the mask itself where its secret is lost.
 
         Raises:
-            MalformedRequest: the mask was sent and there is nothing to keep, or the secret would go to
+            MalformedRequestError: the mask was sent and there is nothing to keep, or the secret would go to
                 another account or server than it was given for.
         """
         if self.SECRET is None or self.secret != MASK:
             return self
         if stored is None or self._identity() != stored._identity() or stored.secret == MASK:
             what = ", ".join(("type", *self.IDENTITY))
-            raise MalformedRequest(
+            raise MalformedRequestError(
                 f"{self.SECRET}: holds the mask that answers show. A stored secret is kept only while {what} "
                 f"stay the same; send the secret itself"
             )
@@ -329,10 +329,10 @@ class LocalConfig(DatasourceConfig):
     web_server_location: Url | None = Field(None, alias="webServerLocation")
 
     @property
-    def place(self) -> Place:
+    def location(self) -> Location:
         """The folder, with doubled and trailing slashes left out."""
         parts = [part for part in self.full_path.split("/") if part]
-        return Place(self.type, "", "", "".join(part + "/" for part in parts))
+        return Location(self.type, "", "", "".join(part + "/" for part in parts))
 
 
 class LightlyConfig(DatasourceConfig):
@@ -345,9 +345,9 @@ class LightlyConfig(DatasourceConfig):
     full_path: Text = Field(alias="fullPath")
 
     @property
-    def place(self) -> Place:
+    def location(self) -> Location:
         """The area of whichever dataset this is configured for."""
-        return Place(self.type, "", "", "")
+        return Location(self.type, "", "", "")
 
 
 _KINDS: dict[str, type[DatasourceConfig]] = {
@@ -391,11 +391,11 @@ def kind_of(type_name: str) -> type[DatasourceConfig]:
     """The class of a type, by its short name or alias.
 
     Raises:
-        MalformedRequest: there is no such type.
+        MalformedRequestError: there is no such type.
     """
     kind = _KINDS.get(_ALIASES.get(type_name, type_name))
     if kind is None:
-        raise MalformedRequest(f"type: expected one of {', '.join(TYPES)}")
+        raise MalformedRequestError(f"type: expected one of {', '.join(TYPES)}")
     return kind
 
 
@@ -403,12 +403,12 @@ def parse_config(raw: object) -> DatasourceConfig:
     """Read a datasource config from a decoded JSON body. Unknown members are dropped.
 
     Raises:
-        MalformedRequest: a member is missing or malformed; the text names all of them and repeats no value.
+        MalformedRequestError: a member is missing or malformed; the text names all of them and repeats no value.
     """
     if not isinstance(raw, Mapping):
-        raise MalformedRequest("body: expected a JSON object with the members of a datasource config")
+        raise MalformedRequestError("body: expected a JSON object with the members of a datasource config")
     if not isinstance(raw.get("type"), str):
-        raise MalformedRequest(f"type: expected one of {', '.join(TYPES)}")
+        raise MalformedRequestError(f"type: expected one of {', '.join(TYPES)}")
     kind = kind_of(raw["type"])
     short_name = _ALIASES.get(raw["type"], raw["type"])
     return _validate(kind, {**raw, "type": short_name})
@@ -422,7 +422,7 @@ def _validate(kind: type[DatasourceConfig], members: dict[str, Any]) -> Datasour
     try:
         return kind.model_validate(members)
     except ValidationError as error:
-        raise MalformedRequest("; ".join(_explain(detail, kind) for detail in error.errors())) from None
+        raise MalformedRequestError("; ".join(_explain(detail, kind) for detail in error.errors())) from None
 
 
 def _explain(detail: Any, kind: type[DatasourceConfig]) -> str:

@@ -6,7 +6,7 @@ import re
 import secrets
 import time
 
-from headwater.domain.errors import MalformedRequest
+from headwater.domain.errors import MalformedRequestError
 
 _OBJECT_ID = re.compile(r"[0-9a-f]{24}")
 
@@ -25,8 +25,8 @@ def check_id(name: str, text: str) -> str:
     """Return `text` if it has the form of an id.
 
     Raises:
-        MalformedRequest: it has not; the text names the field.
+        MalformedRequestError: it has not; the text names the field.
     """
     if not is_id(text):
-        raise MalformedRequest(f"{name}: expected an id of 24 lower-case hex digits")
+        raise MalformedRequestError(f"{name}: expected an id of 24 lower-case hex digits")
     return text

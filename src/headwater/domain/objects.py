@@ -8,7 +8,7 @@ Key = str
 """A key relative to the datasource's root, byte-faithful: the store's UTF-8 name decoded, nothing normalised."""
 
 Seconds = NewType("Seconds", int)
-"""Whole Unix seconds; a file's time is floored to them (contract, section 4)."""
+"""Whole Unix seconds; a file's time is floored to them (contract.md#lists-and-time-windows)."""
 
 
 class StoredObject(NamedTuple):

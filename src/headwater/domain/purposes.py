@@ -1,4 +1,4 @@
-"""How the datasources of one dataset share its purposes (contract, sections 5 and 6)."""
+"""How the datasources of one dataset share its purposes (contract.md#datasource-config, contract.md#watermark)."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def answered(datasources: Sequence[Datasource], purpose: Purpose | None = None) 
     return next((held[wanted] for wanted in order if wanted in held), None)
 
 
-def input_of(datasources: Sequence[Datasource]) -> Datasource | None:
+def input_datasource(datasources: Sequence[Datasource]) -> Datasource | None:
     """The datasource from which raw samples come."""
     return answered(datasources, Purpose.INPUT_OUTPUT) or answered(datasources, Purpose.INPUT)
 
 
-def lightly_of(datasources: Sequence[Datasource]) -> Datasource | None:
+def lightly_datasource(datasources: Sequence[Datasource]) -> Datasource | None:
     """The datasource where everything below `.lightly/` is read and written."""
     return answered(datasources, Purpose.INPUT_OUTPUT) or answered(datasources, Purpose.LIGHTLY)
 
@@ -62,14 +62,14 @@ def reconfigure(dataset_id: str, stored: Sequence[Datasource], config: Datasourc
     datasource that moves gets a new one, and no move brings an old one back: what is bound to an id ends for good.
 
     Raises:
-        MalformedRequest: the config holds the mask and no stored secret may stand in for it.
+        MalformedRequestError: the config holds the mask and no stored secret may stand in for it.
     """
     purpose = config.purpose
     replaced = answered(stored, purpose)
     whole = answered(stored, Purpose.INPUT_OUTPUT)
     origin = replaced or answered(stored)
     config = config.with_secret_of(origin.config if origin else None)
-    same = replaced if replaced and replaced.config.place == config.place else None
+    same = replaced if replaced and replaced.config.location == config.location else None
     new = Datasource(same.id if same else new_id(), dataset_id, config)
     if purpose is Purpose.INPUT_OUTPUT:
         left: list[Datasource] = []
@@ -79,7 +79,7 @@ def reconfigure(dataset_id: str, stored: Sequence[Datasource], config: Datasourc
         if whole is not None:
             left = [replace(whole, config=whole.config.model_copy(update={"purpose": other}))]
     after = (new, *left)
-    before = input_of(stored)
-    now = input_of(after)
-    moved = (before.config.place if before else None) != (now.config.place if now else None)
+    before = input_datasource(stored)
+    now = input_datasource(after)
+    moved = (before.config.location if before else None) != (now.config.location if now else None)
     return Reconfigured(after, moved)

@@ -1,4 +1,6 @@
-"""URLs that Headwater serves itself: signed, expiring, good for anyone who has them (contract, section 4).
+"""URLs that Headwater serves itself: signed, expiring, good for anyone who has them
+
+Source: contract.md#lists-and-time-windows.
 
     {base}/files/{path}?expires={Unix seconds}&signature={HMAC-SHA256, base64url without padding}
 
@@ -16,7 +18,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from urllib.parse import quote
 
-from headwater.domain.errors import Forbidden
+from headwater.domain.errors import ForbiddenError
 
 FILES = "/files/"
 """What stands between the base URL and a path below the mount root of LOCAL datasources."""
@@ -87,7 +89,7 @@ class ReadUrlSigner:
             if _EXPIRES.fullmatch(expires)
         ]
         if not any(good):
-            raise Forbidden(
+            raise ForbiddenError(
                 "the signature of this write URL does not match: use the URL exactly as it was given, or ask again"
                 if write
                 else "the signature of this read URL does not match: use it exactly as it was listed, or list again"
@@ -97,7 +99,7 @@ class ReadUrlSigner:
             what = (
                 "write URL expired at {}: ask again" if write else "read URL expired at {}: list again for a fresh one"
             )
-            raise Forbidden("this " + what.format(_date(int(expires))))
+            raise ForbiddenError("this " + what.format(_date(int(expires))))
         return int(left)
 
 

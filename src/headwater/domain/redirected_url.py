@@ -1,4 +1,6 @@
-"""Redirected read URLs: short, not expiring, each good for one object of one datasource (contract, section 8).
+"""Redirected read URLs: short, not expiring, each good for one object of one datasource.
+
+Source: contract.md#redirected-read-urls.
 
     {base}/v1/datasets/{dataset}/datasource/readurlRedirect?path={key}&publicToken={HMAC-SHA256, cut to 128 bits}
 
@@ -55,7 +57,7 @@ class RedirectedUrlSigner:
 def _of(mac: hmac.HMAC, datasource: Datasource) -> hmac.HMAC:
     """Go on with what all keys of a datasource share; the key comes last, so the parts cannot run together."""
     mac = mac.copy()
-    mac.update(f"{datasource.dataset_id}\n{datasource.id}\n{datasource.config.place.fingerprint}\n".encode())
+    mac.update(f"{datasource.dataset_id}\n{datasource.id}\n{datasource.config.location.fingerprint}\n".encode())
     return mac
 
 

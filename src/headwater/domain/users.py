@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from headwater.domain.errors import MalformedRequest
+from headwater.domain.errors import MalformedRequestError
 from headwater.domain.text import is_unicode
 
 _NAME = re.compile(r"[^\s|\x00-\x1f\x7f](?:[^|\x00-\x1f\x7f]{0,253}[^\s|\x00-\x1f\x7f])?")
@@ -40,14 +40,14 @@ class ApiToken:
 def check_user_name(name: str) -> str:
     """Return a name that an operator may give a user.
 
-    The bar `|` is kept for users who come with a JWT, `issuer|sub` (contract, section 2), so that none of them
+    The bar `|` is kept for users who come with a JWT, `issuer|sub` (contract.md#authentication), so that none of them
     can become a user named on the command line.
 
     Raises:
-        MalformedRequest: empty, longer than 255, with blanks at an end, control characters or a bar.
+        MalformedRequestError: empty, longer than 255, with blanks at an end, control characters or a bar.
     """
     if not _NAME.fullmatch(name) or not is_unicode(name):
-        raise MalformedRequest(
+        raise MalformedRequestError(
             "user: expected 1 to 255 characters without '|', control characters, or blanks at the ends"
         )
     return name

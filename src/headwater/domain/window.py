@@ -1,11 +1,11 @@
-"""Time windows in whole Unix seconds, both ends inclusive (contract, section 4)."""
+"""Time windows in whole Unix seconds, both ends inclusive (contract.md#lists-and-time-windows)."""
 
 from __future__ import annotations
 
 import re
 from typing import NamedTuple
 
-from headwater.domain.errors import MalformedRequest
+from headwater.domain.errors import MalformedRequestError
 
 LAST_SECOND = 253_402_300_799
 """9999-12-31T23:59:59Z. A larger number is milliseconds by mistake."""
@@ -37,14 +37,14 @@ def check_seconds(name: str, value: object) -> int:
         value: what a JSON body holds there.
 
     Raises:
-        MalformedRequest: not a whole number, negative, or so large that it must be milliseconds.
+        MalformedRequestError: not a whole number, negative, or so large that it must be milliseconds.
     """
     if isinstance(value, bool) or not isinstance(value, int):
-        raise MalformedRequest(f"{name}: expected a whole number of seconds since 1970, such as 1577836800")
+        raise MalformedRequestError(f"{name}: expected a whole number of seconds since 1970, such as 1577836800")
     if value < 0:
-        raise MalformedRequest(f"{name}: expected seconds since 1970, 0 or more, not a negative number")
+        raise MalformedRequestError(f"{name}: expected seconds since 1970, 0 or more, not a negative number")
     if value > LAST_SECOND:
-        raise MalformedRequest(
+        raise MalformedRequestError(
             f"{name}: {value} lies beyond the year 9999; this looks like milliseconds, and seconds are "
             f"expected (divide by 1000)"
             if value < 10**20
@@ -56,5 +56,7 @@ def check_seconds(name: str, value: object) -> int:
 def parse_seconds(name: str, text: str) -> int:
     """Read whole Unix seconds from a query parameter. As `check_seconds`, for text."""
     if not _WHOLE.fullmatch(text):
-        raise MalformedRequest(f"{name}: expected a whole number of seconds since 1970, 0 or more, such as 1577836800")
+        raise MalformedRequestError(
+            f"{name}: expected a whole number of seconds since 1970, 0 or more, such as 1577836800"
+        )
     return check_seconds(name, int(text))

@@ -2,82 +2,83 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
+from headwater.auth.permissions import DatasetContext
 from headwater.domain.datasource import Datasource, Purpose, parse_config
-from headwater.domain.errors import DatasourceUnknown
-from headwater.domain.purposes import answered, in_order, input_of, lightly_of, reconfigure
-from headwater.service.datasets import Opened, unknown
-from headwater.service.headwater import Headwater
+from headwater.domain.errors import DatasourceUnknownError
+from headwater.domain.purposes import (
+    Reconfigured,
+    answered,
+    in_order,
+    input_datasource,
+    lightly_datasource,
+    reconfigure,
+)
+from headwater.service.context import ServiceContext
+from headwater.service.datasets import unknown
 
-NONE_YET = "this dataset has no datasource yet; configure one first"
-"""What is said wherever a datasource is needed and there is none at all."""
+NO_DATASOURCE = "this dataset has no datasource yet; configure one first"
+"""The text of the error when a dataset has no datasource at all."""
 
 
-async def get_datasource(hw: Headwater, dataset: Opened, purpose: Purpose | None = None) -> Datasource:
-    """Answer the datasource of a dataset, of one purpose or of the first that there is.
+def get_datasource(dataset: DatasetContext, purpose: Purpose | None = None) -> Datasource:
+    """Return the datasource with this purpose; without a purpose, the first of INPUT_OUTPUT, INPUT, LIGHTLY.
 
     Raises:
-        DatasourceUnknown: none is configured.
+        DatasourceUnknownError: none is configured.
     """
-    found = answered(await hw.catalog.datasources(dataset.id), purpose)
+    found = answered(dataset.datasources, purpose)
     if found is None:
-        raise DatasourceUnknown(
-            NONE_YET if purpose is None else f"this dataset has no datasource with the purpose {purpose}"
+        raise DatasourceUnknownError(
+            NO_DATASOURCE if purpose is None else f"this dataset has no datasource with the purpose {purpose}"
         )
     return found
 
 
-async def get_datasources(hw: Headwater, dataset: Opened) -> list[Datasource]:
-    """Answer all datasources of a dataset, the one first that `get_datasource` answers; none is an answer too."""
-    return in_order(await hw.catalog.datasources(dataset.id))
+def get_datasources(dataset: DatasetContext) -> list[Datasource]:
+    """Return all datasources of a dataset, in the order in which `get_datasource` looks for them."""
+    return in_order(dataset.datasources)
 
 
-async def input_datasource(hw: Headwater, dataset: Opened) -> Datasource:
-    """The datasource from which raw samples come.
-
-    Raises:
-        DatasourceUnknown: there is none; the text says what to configure.
-    """
-    return await _side(
-        hw,
-        dataset,
-        input_of,
-        "this dataset has a datasource of the purpose LIGHTLY alone, and files are listed from one of the purpose "
-        "INPUT; configure that too",
-    )
-
-
-async def lightly_datasource(hw: Headwater, dataset: Opened) -> Datasource:
-    """The datasource where everything below `.lightly/` is read and written.
+def require_input_datasource(dataset: DatasetContext) -> Datasource:
+    """Return the datasource from which raw samples are listed.
 
     Raises:
-        DatasourceUnknown: there is none; the text says what to configure.
+        DatasourceUnknownError: there is none; the text says what to configure.
     """
-    return await _side(
-        hw,
-        dataset,
-        lightly_of,
-        "this dataset has a datasource of the purpose INPUT alone, and what lies below .lightly/ is in one of the "
-        "purpose LIGHTLY; configure that too, or one of the purpose INPUT_OUTPUT, which is both",
-    )
-
-
-async def _side(
-    hw: Headwater, dataset: Opened, choose: Callable[[Sequence[Datasource]], Datasource | None], other_alone: str
-) -> Datasource:
-    """The datasource that serves one side; `other_alone` is said where there is one for the other side alone."""
-    stored = await hw.catalog.datasources(dataset.id)
-    found = choose(stored)
+    found = input_datasource(dataset.datasources)
     if found is None:
-        raise DatasourceUnknown(other_alone if stored else NONE_YET)
+        raise DatasourceUnknownError(
+            "this dataset has only a datasource with the purpose LIGHTLY, and raw samples are listed from one with "
+            "the purpose INPUT; configure that too"
+            if dataset.datasources
+            else NO_DATASOURCE
+        )
     return found
 
 
-async def put_datasource(hw: Headwater, dataset: Opened, raw: object) -> Datasource:
-    """Configure a datasource and answer it; durable when this returns. What fails changes nothing.
+def require_lightly_datasource(dataset: DatasetContext) -> Datasource:
+    """Return the datasource that holds everything under `.lightly/`.
 
-    The watermark starts again at 0 where the input moves to other data (contract, section 6).
+    Raises:
+        DatasourceUnknownError: there is none; the text says what to configure.
+    """
+    found = lightly_datasource(dataset.datasources)
+    if found is None:
+        raise DatasourceUnknownError(
+            "this dataset has only a datasource with the purpose INPUT, and files under .lightly/ are in one with "
+            "the purpose LIGHTLY; configure that too, or one with the purpose INPUT_OUTPUT, which is both"
+            if dataset.datasources
+            else NO_DATASOURCE
+        )
+    return found
+
+
+async def put_datasource(ctx: ServiceContext, dataset: DatasetContext, raw: object) -> Reconfigured:
+    """Configure a datasource and return what the dataset has then, the configured one first. Durable when this returns.
+
+    A call that fails changes nothing.
+
+    The watermark starts again at 0 where the input moves to other data (contract.md#watermark).
 
     Args:
         hw: the service.
@@ -85,10 +86,10 @@ async def put_datasource(hw: Headwater, dataset: Opened, raw: object) -> Datasou
         raw: the config as a decoded JSON body.
 
     Raises:
-        MalformedRequest: the config has not the documented form, or a mask stands where a secret is needed.
+        MalformedRequestError: the config has not the documented form, or a mask stands where a secret is needed.
     """
     config = parse_config(raw)
-    after = await hw.catalog.change_datasources(dataset.id, lambda stored: reconfigure(dataset.id, stored, config))
+    after = await ctx.catalog.change_datasources(dataset.id, lambda stored: reconfigure(dataset.id, stored, config))
     if after is None:
         raise unknown(dataset.id)
-    return after.datasources[0]
+    return after

@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from headwater.domain.errors import TooManyRequests
+from headwater.domain.errors import TooManyRequestsError
 
-MOST = 100
+MAX_REQUESTS_PER_USER = 100
 """Requests to stores that one user may have under way. Clients wait and come back on 429."""
 
 
-class InFlight:
+class RequestLimiter:
     """Counts the requests under way for each user, so that one of them cannot take every connection."""
 
     def __init__(self) -> None:
@@ -23,11 +23,11 @@ class InFlight:
         """Hold one of the user's places for the length of a block.
 
         Raises:
-            TooManyRequests: all of them are taken.
+            TooManyRequestsError: all of them are taken.
         """
-        if self._count[user] >= MOST:
-            raise TooManyRequests(
-                f"{MOST} listings and verifications of yours are under way already; come back in a second"
+        if self._count[user] >= MAX_REQUESTS_PER_USER:
+            raise TooManyRequestsError(
+                f"you already have {MAX_REQUESTS_PER_USER} listings and verifications in flight; try again in a second"
             )
         self._count[user] += 1
         try:

@@ -1,4 +1,4 @@
-"""Verify a datasource's access by trying it, never by reading policies (contract, section 7)."""
+"""Verify a datasource's access by trying it, never by reading policies (contract.md#verify)."""
 
 from __future__ import annotations
 
@@ -7,28 +7,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from headwater.auth.permissions import DatasetContext
 from headwater.domain.datasource import Datasource, Purpose
 from headwater.domain.errors import (
-    CredentialsRefused,
-    DatasourceUnknown,
-    ObjectNotFound,
-    OverwriteRefused,
-    PlaceInvalid,
+    CredentialsRefusedError,
+    DatasourceUnknownError,
+    LocationInvalidError,
+    ObjectNotFoundError,
+    OverwriteRefusedError,
     StoreError,
-    StoreUnavailable,
+    StoreUnavailableError,
 )
 from headwater.domain.objects import Key
-from headwater.domain.samples import OWN_FOLDER
-from headwater.domain.users import Principal
-from headwater.service.configure import NONE_YET, get_datasources
-from headwater.service.datasets import Opened
-from headwater.service.headwater import Headwater
+from headwater.domain.samples import LIGHTLY_FOLDER
+from headwater.service.configure import NO_DATASOURCE, get_datasources
+from headwater.service.context import ServiceContext
 from headwater.stores.base import Store
 
-TEST_KEY = f"{OWN_FOLDER}headwater-verify.txt"
+TEST_KEY = f"{LIGHTLY_FOLDER}headwater-verify.txt"
 """The one test file, always of this name: made, replaced, removed. Where removing is refused it stays."""
 
-ABSENT_KEY = f"{OWN_FOLDER}headwater-verify-absent.txt"
+ABSENT_KEY = f"{LIGHTLY_FOLDER}headwater-verify-absent.txt"
 """A key that is asked for where nothing may be written and nothing was found to read."""
 
 TIME_LIMIT = 11.0
@@ -67,7 +66,7 @@ class Verification:
         return {**flags, "errors": self.errors} if self.errors else flags
 
 
-async def verify_datasource(hw: Headwater, who: Principal, dataset: Opened) -> Verification:
+async def verify_datasource(ctx: ServiceContext, dataset: DatasetContext) -> Verification:
     """Try the datasource of a dataset: list, write, replace, read, remove.
 
     For the purpose INPUT nothing is written, and the two write flags stay false without an error. Where there is one
@@ -75,13 +74,13 @@ async def verify_datasource(hw: Headwater, who: Principal, dataset: Opened) -> V
     cannot be reached is an answer, not an error.
 
     Raises:
-        DatasourceUnknown: none is configured.
+        DatasourceUnknownError: none is configured.
     """
-    sources = await get_datasources(hw, dataset)
+    sources = get_datasources(dataset)
     if not sources:
-        raise DatasourceUnknown(NONE_YET)
-    with hw.in_flight.of(who.user):
-        found = await asyncio.gather(*(_verify(hw, source) for source in sources))
+        raise DatasourceUnknownError(NO_DATASOURCE)
+    with ctx.limiter.of(dataset.principal.user):
+        found = await asyncio.gather(*(_verify(ctx, source) for source in sources))
     if len(sources) == 1:
         return found[0]
     return _together({source.config.purpose: side for source, side in zip(sources, found, strict=True)})
@@ -103,14 +102,14 @@ def _together(sides: Mapping[Purpose, Verification]) -> Verification:
     )
 
 
-async def _verify(hw: Headwater, source: Datasource) -> Verification:
+async def _verify(ctx: ServiceContext, source: Datasource) -> Verification:
     writes = source.config.purpose is not Purpose.INPUT
     result = Verification()
     try:
         async with asyncio.timeout(TIME_LIMIT):
-            await _try_all(hw, source, writes, result)
+            await _try_all(ctx, source, writes, result)
     except TimeoutError:
-        late = StoreUnavailable(f"the storage did not answer within {TIME_LIMIT:.0f} seconds")
+        late = StoreUnavailableError(f"the storage did not answer within {TIME_LIMIT:.0f} seconds")
         _give_up(result, late, writes)
     except StoreError as error:
         _give_up(result, error, writes)
@@ -129,10 +128,10 @@ def _give_up(result: Verification, error: StoreError, writes: bool) -> None:
             result.errors.setdefault(flag, error.message)
 
 
-async def _try_all(hw: Headwater, source: Datasource, writes: bool, result: Verification) -> None:
-    store = hw.stores.open(source)
+async def _try_all(ctx: ServiceContext, source: Datasource, writes: bool, result: Verification) -> None:
+    store = ctx.stores.open(source)
     # Of a datasource that serves LIGHTLY alone nothing else is ever listed, and its policy need not allow more.
-    listed = await _try_list(store, OWN_FOLDER if source.config.purpose is Purpose.LIGHTLY else "", result)
+    listed = await _try_list(store, LIGHTLY_FOLDER if source.config.purpose is Purpose.LIGHTLY else "", result)
     if not writes:
         await _try_read(store, listed, result)
         return
@@ -151,7 +150,7 @@ async def _try_list(store: Store, prefix: str, result: Verification) -> list[Key
     """
     try:
         page = await store.list_page(prefix, None, store.list_limit)
-    except CredentialsRefused as error:
+    except CredentialsRefusedError as error:
         result.errors["canList"] = error.message
         return []
     result.can_list = True
@@ -162,7 +161,7 @@ async def _try_write(store: Store, result: Verification) -> None:
     try:
         await _create(store)
         result.can_write = True
-    except OverwriteRefused as error:
+    except OverwriteRefusedError as error:
         # An earlier verification made it and could not remove it, so creating works, and replacing was tried just now.
         result.can_write = True
         result.errors["canOverwrite"] = error.message
@@ -182,13 +181,13 @@ async def _create(store: Store) -> None:
     """Create the test file; where one of an earlier verification may not be replaced, it is removed first if it can be.
 
     Raises:
-        OverwriteRefused: it is there, and can neither be replaced nor removed.
+        OverwriteRefusedError: it is there, and can neither be replaced nor removed.
         StoreError: it cannot be created.
     """
     data = b"Headwater writes this to verify its access, and removes it.\n"
     try:
         await store.write(TEST_KEY, data)
-    except OverwriteRefused as error:
+    except OverwriteRefusedError as error:
         try:
             await store.delete(TEST_KEY)
         except StoreError:
@@ -205,9 +204,9 @@ async def _try_read(store: Store, keys: list[Key], result: Verification) -> None
     for key in keys or [ABSENT_KEY]:
         try:
             await store.read(key, 1)
-        except ObjectNotFound:
+        except ObjectNotFoundError:
             pass
-        except PlaceInvalid as error:
+        except LocationInvalidError as error:
             told = told or error.message
             continue
         except StoreError as error:

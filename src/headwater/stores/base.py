@@ -10,8 +10,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Literal
 
+from headwater.domain.key_order import Order
 from headwater.domain.objects import Key, StorePage
-from headwater.domain.shards import Order
 
 Method = Literal["GET", "HEAD", "PUT"]
 """What a signed URL is good for."""
@@ -80,7 +80,7 @@ class Store(ABC):
             start: from 0.
 
         Raises:
-            ObjectNotFound: there is no such object.
+            ObjectNotFoundError: there is no such object.
             StoreError: as in `list_page`.
         """
 
@@ -89,7 +89,7 @@ class Store(ABC):
         """Create or replace a small object.
 
         Raises:
-            OverwriteRefused: there is such an object, and only replacing it is refused.
+            OverwriteRefusedError: there is such an object, and only replacing it is refused.
             StoreError: as in `list_page`.
         """
 

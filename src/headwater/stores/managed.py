@@ -16,22 +16,22 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from headwater.domain.errors import CredentialsRefused, StartupError
+from headwater.domain.errors import CredentialsRefusedError, StartupError
 from headwater.domain.read_url import ReadUrlSigner
+from headwater.net.egress import Egress
+from headwater.net.refreshing import RefreshingCache
+from headwater.net.transport import Transport
 from headwater.settings import Settings
-from headwater.stores.azure.place import Members, azure_place
-from headwater.stores.azure.place import endpoint_place as azure_endpoint_place
+from headwater.stores.azure.container import Members, azure_container
+from headwater.stores.azure.container import endpoint_place as azure_endpoint_container
 from headwater.stores.azure.signing import SharedKey, parse_credentials
 from headwater.stores.azure.store import OPERATOR_ENDPOINT as AZURE_ENDPOINT
 from headwater.stores.azure.store import AzureStore
 from headwater.stores.base import Store
+from headwater.stores.error_mapping import ConfigLabels
 from headwater.stores.local.store import LocalStore
-from headwater.stores.remote.egress import Egress
-from headwater.stores.remote.refusals import Names
-from headwater.stores.remote.renewal import Renewed
-from headwater.stores.remote.transport import Transport
+from headwater.stores.s3.bucket import DEFAULT_REGION, aws_bucket, endpoint_place
 from headwater.stores.s3.own_identity import OwnIdentity
-from headwater.stores.s3.place import DEFAULT_REGION, aws_place, endpoint_place
 from headwater.stores.s3.sigv4 import Credentials
 from headwater.stores.s3.store import OPERATOR_ENDPOINT, S3Store
 from headwater.stores.server_credentials import SETTING, azure_account, google_key_file
@@ -40,7 +40,7 @@ _SCHEMES = ("file", "s3", "gs", "az")
 _EXPECTED = f"{SETTING}: expected file:///folder, s3://bucket/path, gs://bucket/path or az://container/path"
 
 
-class ManagedPlace(NamedTuple):
+class ManagedLocation(NamedTuple):
     """Where managed areas lie: a folder of this server's (`file`), or a path in a bucket or container.
 
     `path` is empty or ends in `/`.
@@ -51,7 +51,7 @@ class ManagedPlace(NamedTuple):
     path: str
 
     @classmethod
-    def parse(cls, setting: str) -> ManagedPlace:
+    def parse(cls, setting: str) -> ManagedLocation:
         """Read the setting.
 
         Raises:
@@ -77,7 +77,7 @@ class ManagedPlace(NamedTuple):
         return Path(self.path) if self.scheme == "file" else None
 
 
-class Served(NamedTuple):
+class LocalFileRoot(NamedTuple):
     """A folder whose files this server answers itself: what signs their URLs, and what is hidden in it."""
 
     folder: Path
@@ -85,7 +85,7 @@ class Served(NamedTuple):
     hidden: Sequence[Path]
 
 
-class ManagedAreas:
+class ManagedStores:
     """Opens the areas of datasets.
 
     Args:
@@ -100,12 +100,12 @@ class ManagedAreas:
 
     def __init__(
         self,
-        place: ManagedPlace,
+        place: ManagedLocation,
         settings: Settings,
-        served: Served | None,
+        served: LocalFileRoot | None,
         transport: Transport,
-        sessions: Renewed[Credentials],
-        tokens: Renewed[str],
+        sessions: RefreshingCache[Credentials],
+        tokens: RefreshingCache[str],
         egress: Egress,
     ) -> None:
         self._place = place
@@ -137,43 +137,43 @@ class ManagedAreas:
         if endpoint:
             place = endpoint_place(endpoint, OPERATOR_ENDPOINT, bucket, region, operator=True)
         else:
-            place = replace(aws_place(bucket, region, SETTING), operator=True)
-        names = Names(
+            place = replace(aws_bucket(bucket, region, SETTING), operator=True)
+        names = ConfigLabels(
             "S3", "the server's AWS credentials", "the server's AWS credentials", SETTING, "AWS_REGION", SETTING
         )
         return S3Store(self._transport, place, prefix, self._aws.credentials, names)
 
     def _in_gcs(self, bucket: str, prefix: str) -> Store:
         from headwater.stores.gcs.credentials import read_key_file
-        from headwater.stores.gcs.store import GcsStore, gcs_place  # google-auth takes a while to load
+        from headwater.stores.gcs.store import GcsStore, gcs_bucket  # google-auth takes a while to load
 
-        names = Names("GCS", "the service account", "GOOGLE_APPLICATION_CREDENTIALS", SETTING, path=SETTING)
+        names = ConfigLabels("GCS", "the service account", "GOOGLE_APPLICATION_CREDENTIALS", SETTING, path=SETTING)
         key_file = read_key_file(self._google_key_file or google_key_file(), names.secret_access_key, self._egress)
-        place = gcs_place(bucket, self._settings.gcs_endpoint, SETTING)
+        place = gcs_bucket(bucket, self._settings.gcs_endpoint, SETTING)
         return GcsStore(self._transport, place, prefix, key_file, self._tokens, names)
 
     def _in_azure(self, container: str, prefix: str) -> Store:
         account, endpoint = azure_account(), self._settings.azure_endpoint
         members = Members("AZURE_STORAGE_ACCOUNT", SETTING)
         if endpoint:
-            place = azure_endpoint_place(endpoint, AZURE_ENDPOINT, account.name, container, members)
+            place = azure_endpoint_container(endpoint, AZURE_ENDPOINT, account.name, container, members)
         else:
-            place = replace(azure_place(account.name, container, members), operator=True)
+            place = replace(azure_container(account.name, container, members), operator=True)
         credentials = parse_credentials(account.name, account.key, "AZURE_STORAGE_KEY")
         if not isinstance(credentials, SharedKey):
-            raise CredentialsRefused(
+            raise CredentialsRefusedError(
                 f"{SETTING}: AZURE_STORAGE_KEY must be the account's key. URLs with a SAS token would open the areas "
                 f"of all datasets"
             )
-        names = Names("Azure", "AZURE_STORAGE_ACCOUNT", "AZURE_STORAGE_KEY", SETTING, path=SETTING)
+        names = ConfigLabels("Azure", "AZURE_STORAGE_ACCOUNT", "AZURE_STORAGE_KEY", SETTING, path=SETTING)
         return AzureStore(self._transport, place, prefix, credentials, names)
 
 
-def _read_google_key_file(place: ManagedPlace) -> str | None:
+def _read_google_key_file(place: ManagedLocation) -> str | None:
     """The key file, read once, when the server starts; None where it is not needed or not to be had."""
     if place.scheme != "gs":
         return None
     try:
         return google_key_file()
-    except CredentialsRefused:
+    except CredentialsRefusedError:
         return None

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from headwater.domain.errors import CredentialsRefused
+from headwater.domain.errors import CredentialsRefusedError
 
 SETTING = "HEADWATER_MANAGED_STORE"
 
@@ -16,13 +16,13 @@ def google_key_file(environ: Mapping[str, str] = os.environ) -> str:
     """Return the text of the key file that `GOOGLE_APPLICATION_CREDENTIALS` names.
 
     Raises:
-        CredentialsRefused: it names none, or one that cannot be read.
+        CredentialsRefusedError: it names none, or one that cannot be read.
     """
     name = environ.get("GOOGLE_APPLICATION_CREDENTIALS", "")
     try:
         return Path(name).read_text()
     except (OSError, UnicodeDecodeError, ValueError):
-        raise CredentialsRefused(
+        raise CredentialsRefusedError(
             f"{SETTING}: the operator must let GOOGLE_APPLICATION_CREDENTIALS name the key file of a service account, "
             f"which this server can read"
         ) from None
@@ -45,7 +45,7 @@ def azure_account(environ: Mapping[str, str] = os.environ) -> AzureAccount:
     it would be in every URL, and open the areas of all datasets to whoever has a URL of one.
 
     Raises:
-        CredentialsRefused: they hold none.
+        CredentialsRefusedError: they hold none.
     """
     parts = dict(
         part.split("=", 1) for part in environ.get("AZURE_STORAGE_CONNECTION_STRING", "").split(";") if "=" in part
@@ -53,7 +53,7 @@ def azure_account(environ: Mapping[str, str] = os.environ) -> AzureAccount:
     name = environ.get("AZURE_STORAGE_ACCOUNT") or parts.get("AccountName", "")
     key = environ.get("AZURE_STORAGE_KEY") or parts.get("AccountKey", "")
     if not name or not key:
-        raise CredentialsRefused(
+        raise CredentialsRefusedError(
             f"{SETTING}: the operator must set AZURE_STORAGE_ACCOUNT and AZURE_STORAGE_KEY in this server's "
             f"environment. A SAS token will not do: URLs would open the areas of all datasets"
         )

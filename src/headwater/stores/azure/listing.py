@@ -11,7 +11,7 @@ from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from headwater.domain.objects import Key, StoredObject
-from headwater.stores.remote.listing_xml import Form, NotAListing, parse_list_page
+from headwater.stores.listing_xml import Form, NotAListingError, parse_list_page
 
 FORM = Form(
     "EnumerationResults",
@@ -27,7 +27,7 @@ MAX_SIZE = 2**63 - 1
 _MONTHS = {name: number for number, name in enumerate("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), 1)}
 
 
-class NotBelow(Exception):
+class PrefixIgnoredError(Exception):
     """The page has names that do not begin with the prefix that was asked for."""
 
 
@@ -82,8 +82,8 @@ def read_rows(body: bytes, root: str, prefix: str) -> Rows:
         prefix: what the keys that were asked for begin with.
 
     Raises:
-        NotAListing: it is something else.
-        NotBelow: names in it do not begin with root and prefix.
+        NotAListingError: it is something else.
+        PrefixIgnoredError: names in it do not begin with root and prefix.
     """
     page = parse_list_page(body, FORM)
     start, cut = root + prefix, len(root)
@@ -97,7 +97,7 @@ def read_rows(body: bytes, root: str, prefix: str) -> Rows:
         try:
             name = row["Name"]
         except KeyError:
-            raise NotAListing("a blob without name") from None
+            raise NotAListingError("a blob without name") from None
         if "Name@Encoded" in row and row["Name@Encoded"].lower() == "true":
             try:
                 name = unquote_to_bytes(name).decode()
@@ -106,9 +106,9 @@ def read_rows(body: bytes, root: str, prefix: str) -> Rows:
                 last = None
                 continue
         if len(name) > MAX_NAME:
-            raise NotAListing(f"a name of more than {MAX_NAME} characters")
+            raise NotAListingError(f"a name of more than {MAX_NAME} characters")
         if not name.startswith(start):
-            raise NotBelow
+            raise PrefixIgnoredError
         last = name[cut:]
         if not number:
             first = last
@@ -118,9 +118,9 @@ def read_rows(body: bytes, root: str, prefix: str) -> Rows:
         try:
             size, modified = int(row["Content-Length"]), _seconds(row["Last-Modified"])
         except (KeyError, ValueError):
-            raise NotAListing("a blob without size or time") from None
+            raise NotAListingError("a blob without size or time") from None
         if size < 0 or size > MAX_SIZE:
-            raise NotAListing("a blob of impossible size")
+            raise NotAListingError("a blob of impossible size")
         objects.append(StoredObject(last, size, modified, row.get("Etag", "").strip('"') or None))
     return Rows(objects, first, last, unreadable, page.page.get("NextMarker", ""), hierarchical)
 

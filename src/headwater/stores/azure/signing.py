@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from urllib.parse import quote, unquote
 
-from headwater.domain.errors import CredentialsRefused
+from headwater.domain.errors import CredentialsRefusedError
 from headwater.stores.s3.sigv4 import encode_path
 
 SAS_VERSION = "2021-12-02"
@@ -124,7 +124,7 @@ def parse_credentials(account: str, text: str, member: str) -> Credentials:
         member: the config member or setting that holds it, for the error text.
 
     Raises:
-        CredentialsRefused: it is neither; the text says what to paste, and repeats nothing.
+        CredentialsRefusedError: it is neither; the text says what to paste, and repeats nothing.
     """
     text = text.strip()
     try:
@@ -143,7 +143,7 @@ def parse_credentials(account: str, text: str, member: str) -> Credentials:
         )
     elif (sas := _parse_sas(text.removeprefix("?"))) is not None:
         return sas
-    raise CredentialsRefused(
+    raise CredentialsRefusedError(
         f"{member}: expected an account key (base64, usually 88 characters) or a SAS token (sv=…&sr=c&sp=…&sig=…), and "
         f"{got}"
     )

@@ -15,12 +15,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from headwater.domain.datasource import AzureConfig
-from headwater.domain.errors import CredentialsRefused, PlaceInvalid, StoreError, StoreUnavailable
+from headwater.domain.errors import CredentialsRefusedError, LocationInvalidError, StoreError, StoreUnavailableError
+from headwater.domain.key_order import Order
 from headwater.domain.objects import Key, StorePage
-from headwater.domain.shards import Order
-from headwater.stores.azure.answers import AZURE, VERSION_HEADER, read_refusal, refuses_version
-from headwater.stores.azure.listing import FORM, NotBelow, Rows, is_before, read_rows
-from headwater.stores.azure.place import AzurePlace, azure_place, endpoint_place
+from headwater.net.transport import Response, Transport, byte_range, is_transient, read_range
+from headwater.stores.azure.container import AzureContainer, azure_container, endpoint_place
+from headwater.stores.azure.error_codes import AZURE, VERSION_HEADER, read_error, refuses_version
+from headwater.stores.azure.listing import FORM, PrefixIgnoredError, Rows, is_before, read_rows
 from headwater.stores.azure.signing import (
     CREATE_AND_WRITE,
     READ,
@@ -32,10 +33,9 @@ from headwater.stores.azure.signing import (
     sign_headers,
 )
 from headwater.stores.base import Method, Store
-from headwater.stores.remote.list_answers import read_list_answer
-from headwater.stores.remote.listing_xml import MAX_ERROR_BODY, is_big, is_cut_short
-from headwater.stores.remote.refusals import Asked, Names, Operation, explain_said
-from headwater.stores.remote.transport import Response, Transport, byte_range, is_passing, read_range
+from headwater.stores.error_mapping import ConfigLabels, Operation, OperationContext, explain_said
+from headwater.stores.listing_xml import MAX_ERROR_BODY, is_big, is_cut_short
+from headwater.stores.page_checks import read_list_answer
 from headwater.stores.s3.sigv4 import encode_path, encode_query
 
 VERSION = "2026-02-06"
@@ -76,20 +76,20 @@ def open_azure(config: AzureConfig, transport: Transport, operator_endpoint: str
         operator_endpoint: where Blob Storage lives on this server, from `HEADWATER_AZURE_ENDPOINT`; None is Azure.
 
     Raises:
-        PlaceInvalid: account, container or endpoint cannot be used.
-        CredentialsRefused: `accountKey` is neither an account key nor a SAS token.
+        LocationInvalidError: account, container or endpoint cannot be used.
+        CredentialsRefusedError: `accountKey` is neither an account key nor a SAS token.
     """
-    place = config.place
+    place = config.location
     if operator_endpoint:
         where = endpoint_place(operator_endpoint, OPERATOR_ENDPOINT, config.account_name, place.bucket)
     else:
-        where = azure_place(config.account_name, place.bucket)
+        where = azure_container(config.account_name, place.bucket)
     return AzureStore(
         transport,
         where,
         place.prefix,
         parse_credentials(config.account_name, config.account_key.get_secret_value(), "accountKey"),
-        Names("Azure", "accountName", "accountKey", OPERATOR_ENDPOINT if operator_endpoint else "accountName"),
+        ConfigLabels("Azure", "accountName", "accountKey", OPERATOR_ENDPOINT if operator_endpoint else "accountName"),
     )
 
 
@@ -108,10 +108,10 @@ class AzureStore(Store):
     def __init__(
         self,
         transport: Transport,
-        place: AzurePlace,
+        place: AzureContainer,
         root: str,
         credentials: Credentials,
-        names: Names,
+        names: ConfigLabels,
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -139,7 +139,7 @@ class AzureStore(Store):
                 return None
             hierarchical = response.headers.get(HIERARCHICAL_HEADER, "").lower() == "true"
             self._learn(_HIERARCHICAL if hierarchical else _FLAT)
-        return Order.SLASH_FIRST if self._knows(_HIERARCHICAL) else Order.BASIC
+        return Order.SLASH_FIRST if self._knows(_HIERARCHICAL) else Order.UTF16_AMBIGUOUS
 
     async def list_page(self, prefix: str, after: Key | None, limit: int, marker: str | None = None) -> StorePage:
         """List one page, in the server's order; see `Store.list_page`.
@@ -147,8 +147,8 @@ class AzureStore(Store):
         Directories of accounts with hierarchical namespace are left out.
 
         Raises:
-            PlaceInvalid: also where the endpoint answers something else than a listing.
-            StoreUnavailable: also where the server says that a listing goes on, and it does not.
+            LocationInvalidError: also where the endpoint answers something else than a listing.
+            StoreUnavailableError: also where the server says that a listing goes on, and it does not.
         """
         limit = min(limit, self.list_limit)
         how, token = (marker[0], marker[1:]) if marker else ("", "")
@@ -171,7 +171,7 @@ class AzureStore(Store):
         With a SAS token the URLs live as long as it does, whatever `ttl` says: nothing shorter can be made of it.
 
         Raises:
-            CredentialsRefused: the SAS token has expired, is not valid yet, or does not allow this.
+            CredentialsRefusedError: the SAS token has expired, is not valid yet, or does not allow this.
         """
         credentials, root = self._credentials, self._root
         url = f"{self._place.origin}{self._place.path}"
@@ -181,7 +181,7 @@ class AzureStore(Store):
             signer = BlobSigner(url, self._place.container, credentials, permissions, int(now + ttl))
             return signer.sign([root + key for key in keys] if root else keys)
         if (lack := credentials.lack(permissions, now)) is not None:
-            raise CredentialsRefused(
+            raise CredentialsRefusedError(
                 f"{self._names.secret_access_key}: {lack}, so that no URL can be made with it. Make a new one, such as "
                 f"one for the container with sp=rl, or with sp=rwdl where Headwater is to write too"
             )
@@ -217,16 +217,16 @@ class AzureStore(Store):
         """Ask for one page.
 
         Raises:
-            _StartFromRefused: the answer is a 400, and `start_from` may be the reason.
+            _StartFromRefusedError: the answer is a 400, and `start_from` may be the reason.
         """
         query = {"comp": "list", "restype": "container", "maxresults": str(limit)}
         given = {"prefix": self._root + prefix, "marker": marker, "startFrom": start_from}
         query |= {name: value for name, value in given.items() if value}
         response = await self._send(
-            "GET", self._place.path, query=query, max_body=MAX_LIST_BODY, again=_is_passing_or_cut_short
+            "GET", self._place.path, query=query, max_body=MAX_LIST_BODY, should_retry=_should_retry_list
         )
         if response.status == 400 and start_from:
-            raise _StartFromRefused(named=b"startFrom" in response.body)
+            raise _StartFromRefusedError(named=b"startFrom" in response.body)
         if response.status != 200:
             raise self._refusal(response, Operation.LIST)
         try:
@@ -237,12 +237,12 @@ class AzureStore(Store):
                 cut_short=is_cut_short(response.body, FORM),
                 big=is_big(response.body),
             )
-        except NotBelow:
-            raise PlaceInvalid(
+        except PrefixIgnoredError:
+            raise LocationInvalidError(
                 f"{self._names.store} ignores the prefix of a listing. Check {self._names.endpoint}"
             ) from None
         if rows.next_marker and rows.next_marker == marker:
-            raise StoreUnavailable(
+            raise StoreUnavailableError(
                 f"{self._names.store} says that a listing goes on, and lists the same again. It could never be finished"
             )
         return rows
@@ -252,7 +252,7 @@ class AzureStore(Store):
         try:
             # One more for the key itself, which the page before ended at. A bound need not be there.
             rows = await self._list(prefix, limit + 1 if token else limit, start_from=self._root + after)
-        except _StartFromRefused as refused:
+        except _StartFromRefusedError as refused:
             if refused.named:
                 self._learn(_NO_START_FROM)
             return None
@@ -292,14 +292,14 @@ class AzureStore(Store):
         headers: Mapping[str, str] | None = None,
         body: bytes = b"",
         max_body: int = MAX_ERROR_BODY,
-        again: Callable[[Response], bool] = is_passing,
+        should_retry: Callable[[Response], bool] = is_transient,
     ) -> Response:
         version = OLDER_VERSION if self._knows(_OLDER) else VERSION
-        response = await self._send_as(version, method, path, query or {}, headers or {}, body, max_body, again)
+        response = await self._send_as(version, method, path, query or {}, headers or {}, body, max_body, should_retry)
         if version == VERSION and refuses_version(response):
             self._learn(_OLDER)
             response = await self._send_as(
-                OLDER_VERSION, method, path, query or {}, headers or {}, body, max_body, again
+                OLDER_VERSION, method, path, query or {}, headers or {}, body, max_body, should_retry
             )
         return response
 
@@ -312,7 +312,7 @@ class AzureStore(Store):
         headers: Mapping[str, str],
         body: bytes,
         max_body: int,
-        again: Callable[[Response], bool],
+        should_retry: Callable[[Response], bool],
     ) -> Response:
         place, credentials = self._place, self._credentials
         sent = {**headers, VERSION_HEADER: version}
@@ -330,13 +330,13 @@ class AzureStore(Store):
                 body,
                 operator=place.operator,
                 max_body=max_body,
-                again=again,
+                should_retry=should_retry,
             )
-        except PlaceInvalid as error:
+        except LocationInvalidError as error:
             if not place.at_azure:
                 raise
             # Such as a name that DNS does not know, which is how an account that is not there looks.
-            raise PlaceInvalid(
+            raise LocationInvalidError(
                 f"{error.message}. The host's name is made of {self._names.access_key_id}: check that there is such a "
                 f"storage account"
             ) from None
@@ -350,11 +350,11 @@ class AzureStore(Store):
     def _learn(self, fact: str) -> None:
         self._transport.learn(self._place.operator, self._place.origin, fact)
 
-    def _asked(self, operation: Operation) -> Asked:
-        return Asked(operation, self._place.container, self._root, self._names, AZURE)
+    def _asked(self, operation: Operation) -> OperationContext:
+        return OperationContext(operation, self._place.container, self._root, self._names, AZURE)
 
     def _refusal(self, response: Response, operation: Operation) -> StoreError:
-        said, credentials = read_refusal(response, operation), self._credentials
+        said, credentials = read_error(response, operation), self._credentials
         if isinstance(credentials, Sas):
             if said.code in ("AuthenticationFailed", "AuthorizationFailure"):
                 expires = credentials.expires
@@ -371,11 +371,11 @@ class AzureStore(Store):
         return explain_said(said, self._asked(operation), credentials.secrets)
 
 
-class _StartFromRefused(Exception):
+class _StartFromRefusedError(Exception):
     def __init__(self, *, named: bool) -> None:
         super().__init__()
         self.named = named
 
 
-def _is_passing_or_cut_short(response: Response) -> bool:
-    return is_passing(response) or (response.status == 200 and is_cut_short(response.body, FORM))
+def _should_retry_list(response: Response) -> bool:
+    return is_transient(response) or (response.status == 200 and is_cut_short(response.body, FORM))

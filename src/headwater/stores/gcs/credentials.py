@@ -23,14 +23,14 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from google.auth import crypt, jwt
 
-from headwater.domain.errors import CredentialsRefused, PlaceInvalid, StoreError
-from headwater.stores.gcs.answers import UNREADABLE
+from headwater.domain.errors import CredentialsRefusedError, LocationInvalidError, StoreError
+from headwater.net.egress import SETTING, Egress
+from headwater.net.refreshing import Expiring, RefreshingCache
+from headwater.net.transport import Origin, Response, Transport, is_transient, parse_endpoint
+from headwater.stores.error_mapping import AdviceFields, ProviderError, is_html, refusal
+from headwater.stores.gcs.error_codes import UNREADABLE
 from headwater.stores.gcs.signing import in_thread
-from headwater.stores.remote.egress import SETTING, Egress
-from headwater.stores.remote.listing_xml import MAX_ERROR_BODY
-from headwater.stores.remote.refusals import Said, Words, is_html, refusal
-from headwater.stores.remote.renewal import Leased, Renewed
-from headwater.stores.remote.transport import Origin, Response, Transport, is_passing, parse_endpoint
+from headwater.stores.listing_xml import MAX_ERROR_BODY
 
 SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
 AUDIENCE = "https://oauth2.googleapis.com/token"
@@ -85,12 +85,14 @@ class KeyFile:
             member: the config member or setting that holds the file, for the error text.
 
         Raises:
-            CredentialsRefused: it cannot be read, or is none that Google makes.
+            CredentialsRefusedError: it cannot be read, or is none that Google makes.
         """
         loaded = self._pem.loaded
         found = await in_thread(self._pem.load) if loaded is None else loaded
         if isinstance(found, str):
-            raise CredentialsRefused(f"{member}: private_key of the key file {found}. Make a new key, copy all of it")
+            raise CredentialsRefusedError(
+                f"{member}: private_key of the key file {found}. Make a new key, copy all of it"
+            )
         return found
 
 
@@ -120,8 +122,8 @@ def read_key_file(text: str, member: str, egress: Egress) -> KeyFile:
         egress: says which hosts beside Google's may be asked for tokens.
 
     Raises:
-        CredentialsRefused: it is not the key file of a service account; no text repeats anything of it.
-        PlaceInvalid: it would have tokens asked for elsewhere than at Google.
+        CredentialsRefusedError: it is not the key file of a service account; no text repeats anything of it.
+        LocationInvalidError: it would have tokens asked for elsewhere than at Google.
     """
     digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
     with _key_files_lock:
@@ -153,7 +155,7 @@ class AccessTokens:
         transport: Transport,
         key_file: KeyFile,
         member: str,
-        tokens: Renewed[str],
+        tokens: RefreshingCache[str],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._transport = transport
@@ -175,7 +177,7 @@ class AccessTokens:
         """Take note that the store does not take a token; whether `get` may bring one that it takes."""
         return self._tokens.forget(self._key, token)
 
-    async def _fetch(self) -> Leased[str]:
+    async def _fetch(self) -> Expiring[str]:
         key_file = self._key_file
         private_key = await key_file.private_key(self._member)
         assertion = await in_thread(_make_assertion, key_file, private_key, int(self._clock()))
@@ -187,7 +189,7 @@ class AccessTokens:
             urlencode({"grant_type": _GRANT, "assertion": assertion}).encode(),
             operator=False,
             max_body=MAX_ERROR_BODY,
-            again=_is_passing,
+            should_retry=_is_passing,
             # Another token does no harm.
             idempotent=True,
         )
@@ -202,16 +204,16 @@ class AccessTokens:
             raise self._no_token_endpoint()
         now = self._clock()
         # Not given out in its last moments: requests take a while.
-        return Leased(answer.access_token, now + life / 2, now + life - min(60.0, life / 10))
+        return Expiring(answer.access_token, now + life / 2, now + life - min(60.0, life / 10))
 
-    def _no_token_endpoint(self) -> PlaceInvalid:
-        return PlaceInvalid(
+    def _no_token_endpoint(self) -> LocationInvalidError:
+        return LocationInvalidError(
             f"{self._key_file.token_origin} answered with no access token. Check token_uri in {self._member}"
         )
 
     def _refusal(self, response: Response, assertion: str) -> StoreError:
         member = self._member
-        words = Words(
+        words = AdviceFields(
             key_id=member,
             secret=member,
             endpoint=f"token_uri in {member}",
@@ -224,18 +226,18 @@ class AccessTokens:
         return refusal(read_token_refusal(response), "Google gave no access token", words, (assertion,))
 
 
-def read_token_refusal(response: Response) -> Said:
+def read_token_refusal(response: Response) -> ProviderError:
     """Read what a token endpoint answers that gives no token (RFC 6749, section 5.2)."""
     try:
         said = _refusals.decode(response.body)
     except UNREADABLE:
-        return Said(response.status, foreign=is_html(response) or bool(response.body.strip()))
+        return ProviderError(response.status, foreign=is_html(response) or bool(response.body.strip()))
     row = said.error
     if row == "invalid_grant" and "reasonable timeframe" in said.error_description:
         row = "invalid_grant by the clock"
     elif row not in _ERRORS:
-        row = "server_error" if is_passing(response) else "invalid_grant"
-    return Said(response.status, said.error, said.error_description, row=row)
+        row = "server_error" if is_transient(response) else "invalid_grant"
+    return ProviderError(response.status, said.error, said.error_description, row=row)
 
 
 class _Token(msgspec.Struct):
@@ -264,35 +266,37 @@ _key_files_lock = threading.Lock()
 
 def _parse(text: str, digest: str, member: str) -> KeyFile:
     if len(text) > MAX_KEY_FILE:
-        raise CredentialsRefused(f"{member}: expected the key file of a service account, of a few kB")
+        raise CredentialsRefusedError(f"{member}: expected the key file of a service account, of a few kB")
     try:
         found = msgspec.json.decode(text)
     except (*UNREADABLE, UnicodeEncodeError):
         found = None
     if not isinstance(found, dict):
-        raise CredentialsRefused(
+        raise CredentialsRefusedError(
             f"{member}: expected the key file of a service account, as JSON. Send all that the downloaded file holds"
         )
     kind = found.get("type")
     if kind != "service_account":
         what = _KINDS.get(kind) if isinstance(kind, str) else None
-        raise CredentialsRefused(
+        raise CredentialsRefusedError(
             f"{member}: expected the key file of a service account (its type is service_account)"
             f"{', and this is ' + what if what else ''}. Make a key for a service account and send its file"
         )
     if found.get("universe_domain", "googleapis.com") != "googleapis.com":
-        raise CredentialsRefused(
+        raise CredentialsRefusedError(
             f"{member}: universe_domain of the key file is another cloud than Google's own (googleapis.com)"
         )
     values: dict[str, str] = {}
     for name in ("client_email", "private_key_id", "private_key", "token_uri"):
         value = found.get(name)
         if not isinstance(value, str) or not value:
-            raise CredentialsRefused(f"{member}: the key file lacks {name}. Send all that the downloaded file holds")
+            raise CredentialsRefusedError(
+                f"{member}: the key file lacks {name}. Send all that the downloaded file holds"
+            )
         values[name] = value
     for name, matches in (("client_email", _email), ("private_key_id", _plain_word)):
         if not matches(values[name]):
-            raise CredentialsRefused(f"{member}: {name} of the key file is none. Check how the file was copied")
+            raise CredentialsRefusedError(f"{member}: {name} of the key file is none. Check how the file was copied")
     origin, path = parse_endpoint(values["token_uri"], f"token_uri in {member}")
     return KeyFile(
         values["client_email"], values["private_key_id"], digest, origin, path or "/", _Pem(values["private_key"])
@@ -304,7 +308,7 @@ def _check_token_host(origin: Origin, member: str, egress: Egress) -> None:
         return
     # The assertion is as good as a password for a while: it goes to no host that just anybody names.
     if not egress.names(origin.host):
-        raise PlaceInvalid(
+        raise LocationInvalidError(
             f"token_uri in {member}: expected https://oauth2.googleapis.com/token, as Google writes it. "
             f"The operator of this server can allow another host with {SETTING}"
         )
@@ -330,4 +334,4 @@ def _make_assertion(key_file: KeyFile, private_key: RSAPrivateKey, now: int) -> 
 
 
 def _is_passing(response: Response) -> bool:
-    return is_passing(response) or response.status == 408 or read_token_refusal(response).code in _PASSING
+    return is_transient(response) or response.status == 408 or read_token_refusal(response).code in _PASSING

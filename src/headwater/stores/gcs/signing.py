@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from headwater.net.threads import DaemonExecutor, LimitedExecutor
 from headwater.stores.s3.sigv4 import encode_path
-from headwater.stores.threads import DaemonThreads, Lane
 
 MAX_TTL = 604_800
 """Seconds: the longest life of a signed URL that Cloud Storage accepts, seven days."""
@@ -37,7 +37,7 @@ T = TypeVar("T")
 # A signature of RSA-2048 takes 0.3 to 0.9 ms, so that a page of a thousand would hold up everybody's requests for as
 # much as a second. `cryptography` lets go of the GIL meanwhile: measured with its release 50 on two cores, a thousand
 # signatures took 0.90 s in one thread and 0.46 s in two, and the event loop never waited for more than 2 ms.
-_threads = DaemonThreads(max(2, min(MOST_THREADS, os.cpu_count() or 1)), "rsa")
+_threads = DaemonExecutor(max(2, min(MOST_THREADS, os.cpu_count() or 1)), "rsa")
 
 
 class UrlSigner:
@@ -100,7 +100,7 @@ class UrlSigner:
 async def sign(signer: UrlSigner, keys: Sequence[str]) -> list[str]:
     """Make one URL for each key, in threads, so that the event loop is held up by none."""
     # A lane of its own: a small page does not wait until a large one is done.
-    lane = Lane(_threads, MOST_THREADS)
+    lane = LimitedExecutor(_threads, MOST_THREADS)
     parts = await asyncio.gather(
         *(
             asyncio.wrap_future(lane.submit(signer.sign, keys[start : start + CHUNK]))

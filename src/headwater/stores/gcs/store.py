@@ -16,24 +16,24 @@ from typing import NoReturn
 from urllib.parse import quote, urlencode
 
 from headwater.domain.datasource import GcsConfig
-from headwater.domain.errors import ObjectNotFound, PlaceInvalid, StoreUnavailable
+from headwater.domain.errors import LocationInvalidError, ObjectNotFoundError, StoreUnavailableError
 from headwater.domain.objects import Key, StoredObject, StorePage
+from headwater.net.egress import Egress
+from headwater.net.refreshing import RefreshingCache
+from headwater.net.transport import Origin, Response, Transport, byte_range, parse_endpoint, read_range
 from headwater.stores.base import Method, Store
+from headwater.stores.error_mapping import ConfigLabels, Operation, OperationContext, explain
 from headwater.stores.gcs import signing as gcs_signing
-from headwater.stores.gcs.answers import (
+from headwater.stores.gcs.credentials import AccessTokens, KeyFile, read_key_file
+from headwater.stores.gcs.error_codes import (
     GCS,
     is_cut_short,
     is_passing_refusal,
     read_list_page,
 )
-from headwater.stores.gcs.credentials import AccessTokens, KeyFile, read_key_file
 from headwater.stores.gcs.signing import UrlSigner
-from headwater.stores.remote.egress import Egress
-from headwater.stores.remote.list_answers import read_list_answer
-from headwater.stores.remote.listing_xml import MAX_ERROR_BODY, NotAListing
-from headwater.stores.remote.refusals import Asked, Names, Operation, explain
-from headwater.stores.remote.renewal import Renewed
-from headwater.stores.remote.transport import Origin, Response, Transport, byte_range, parse_endpoint, read_range
+from headwater.stores.listing_xml import MAX_ERROR_BODY, NotAListingError
+from headwater.stores.page_checks import read_list_answer
 
 MAX_LIST_BODY = 8 * 2**20
 """Bytes of a list page: a thousand keys of 1,024 bytes, each byte written as `\\u0001`, are 6.2 MB."""
@@ -50,7 +50,7 @@ BIG_PAGE = 2**20
 
 OPERATOR_ENDPOINT = "HEADWATER_GCS_ENDPOINT"
 GOOGLE = "https://storage.googleapis.com"
-CONFIGURED = Names("GCS", "client_email in gcsCredentials", "gcsCredentials", OPERATOR_ENDPOINT)
+CONFIGURED = ConfigLabels("GCS", "client_email in gcsCredentials", "gcsCredentials", OPERATOR_ENDPOINT)
 """How error texts call what a user has configured."""
 
 _FIELDS = "kind,items(name,size,timeCreated,etag),nextPageToken"
@@ -59,7 +59,7 @@ _ip_address = re.compile(r"\d+\.\d+\.\d+\.\d+").fullmatch
 
 
 @dataclass(frozen=True, slots=True)
-class GcsPlace:
+class GcsBucket:
     """A bucket at its address.
 
     `base` is what precedes all paths of the endpoint, percent-encoded and usually empty. `operator` is true where the
@@ -72,7 +72,7 @@ class GcsPlace:
     operator: bool = False
 
 
-def gcs_place(bucket: str, operator_endpoint: str | None = None, member: str = "fullPath") -> GcsPlace:
+def gcs_bucket(bucket: str, operator_endpoint: str | None = None, member: str = "fullPath") -> GcsBucket:
     """A bucket of Cloud Storage.
 
     Args:
@@ -81,22 +81,22 @@ def gcs_place(bucket: str, operator_endpoint: str | None = None, member: str = "
         member: what holds the bucket's name, for the error text.
 
     Raises:
-        PlaceInvalid: the bucket's name is not one that Cloud Storage gives ("About Cloud Storage buckets"), or the
-            endpoint cannot be used.
+        LocationInvalidError: the bucket's name is not one that Cloud Storage gives ("About Cloud Storage buckets"),
+            or the endpoint cannot be used.
     """
     parts = bucket.split(".")
     longest = 63 if len(parts) == 1 else 222
     if not 3 <= len(bucket) <= longest or max(map(len, parts)) > 63 or not _bucket(bucket) or _ip_address(bucket):
-        raise PlaceInvalid(
+        raise LocationInvalidError(
             f"{member}: the bucket's name is not one that Cloud Storage allows: 3 to 63 lower-case letters, digits, "
             "'-' and '_', or with dots several such parts of 222 characters together"
         )
     origin, base = parse_endpoint(operator_endpoint or GOOGLE, OPERATOR_ENDPOINT)
-    return GcsPlace(origin, base, bucket, operator=operator_endpoint is not None)
+    return GcsBucket(origin, base, bucket, operator=operator_endpoint is not None)
 
 
 def open_gcs(
-    config: GcsConfig, transport: Transport, tokens: Renewed[str], egress: Egress, operator_endpoint: str | None
+    config: GcsConfig, transport: Transport, tokens: RefreshingCache[str], egress: Egress, operator_endpoint: str | None
 ) -> GcsStore:
     """Open the datasource of a bucket of Cloud Storage. Cheap: nothing is contacted.
 
@@ -108,13 +108,13 @@ def open_gcs(
         operator_endpoint: as for `gcs_place`.
 
     Raises:
-        CredentialsRefused: the key file is none of a service account.
-        PlaceInvalid: the bucket or the key file's `token_uri` cannot be used.
+        CredentialsRefusedError: the key file is none of a service account.
+        LocationInvalidError: the bucket or the key file's `token_uri` cannot be used.
     """
-    place = config.place
+    place = config.location
     return GcsStore(
         transport,
-        gcs_place(place.bucket, operator_endpoint),
+        gcs_bucket(place.bucket, operator_endpoint),
         place.prefix,
         read_key_file(config.credentials.get_secret_value(), CONFIGURED.secret_access_key, egress),
         tokens,
@@ -138,11 +138,11 @@ class GcsStore(Store):
     def __init__(
         self,
         transport: Transport,
-        place: GcsPlace,
+        place: GcsBucket,
         root: str,
         key_file: KeyFile,
-        tokens: Renewed[str],
-        names: Names,
+        tokens: RefreshingCache[str],
+        names: ConfigLabels,
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -162,8 +162,8 @@ class GcsStore(Store):
         are gone on after by key.
 
         Raises:
-            PlaceInvalid: also where the server does not list in key order or ignores `startOffset`, since listings
-                would then be endless or silently incomplete.
+            LocationInvalidError: also where the server does not list in key order or ignores `startOffset`,
+                since listings would then be endless or silently incomplete.
         """
         if after is None and not prefix and self._root:
             # Leaves out the marker object of the root itself, which has no name relative to it.
@@ -182,7 +182,7 @@ class GcsStore(Store):
             self._objects,
             query,
             max_body=MAX_LIST_BODY,
-            again=_is_passing_or_cut_short,
+            should_retry=_should_retry_list,
         )
         return await read_list_answer(
             response,
@@ -196,7 +196,7 @@ class GcsStore(Store):
         """Sign a request for each key; see `Store.sign`.
 
         Raises:
-            CredentialsRefused: the private key cannot be read.
+            CredentialsRefusedError: the private key cannot be read.
         """
         place, root = self._place, self._root
         signer = UrlSigner(
@@ -229,7 +229,7 @@ class GcsStore(Store):
         """Create or replace an object; see `Store.write`.
 
         Raises:
-            OverwriteRefused: replacing needs storage.objects.delete as well, or the bucket keeps its objects.
+            OverwriteRefusedError: replacing needs storage.objects.delete as well, or the bucket keeps its objects.
         """
         await self._send(
             Operation.WRITE,
@@ -245,7 +245,7 @@ class GcsStore(Store):
         """Remove an object; see `Store.delete`."""
         try:
             await self._send(Operation.DELETE, "DELETE", self._object(key), {}, good=(200, 204))
-        except ObjectNotFound:
+        except ObjectNotFoundError:
             pass
 
     async def _send(
@@ -259,7 +259,7 @@ class GcsStore(Store):
         body: bytes = b"",
         max_body: int = MAX_ERROR_BODY,
         good: Collection[int] = (200,),
-        again: Callable[[Response], bool] = is_passing_refusal,
+        should_retry: Callable[[Response], bool] = is_passing_refusal,
     ) -> Response:
         """Send a request with an access token, and return its answer where the status is a good one."""
         place = self._place
@@ -275,7 +275,7 @@ class GcsStore(Store):
                 body,
                 operator=place.operator,
                 max_body=max_body,
-                again=again,
+                should_retry=should_retry,
                 # A media upload replaces what is there, whole.
                 idempotent=True,
             )
@@ -300,7 +300,7 @@ class GcsStore(Store):
             key = found.name
             # A character takes four bytes at most.
             if len(key) > MAX_KEY // 4 and len(key.encode()) > MAX_KEY:
-                raise NotAListing(f"a key of more than {MAX_KEY} bytes")
+                raise NotAListingError(f"a key of more than {MAX_KEY} bytes")
             # Python compares strings by code point, which is the order of their UTF-8 bytes.
             if last is not None and key <= last:
                 if key == offset and not objects:
@@ -308,7 +308,9 @@ class GcsStore(Store):
                     continue
                 self._refuse_order(first=not objects)
             if not key.startswith(start):
-                raise PlaceInvalid(f"{self._names.store} ignores the prefix of a listing. Check {self._names.endpoint}")
+                raise LocationInvalidError(
+                    f"{self._names.store} ignores the prefix of a listing. Check {self._names.endpoint}"
+                )
             last = key
             objects.append(StoredObject(key[cut:], _size(found.size), _seconds(found.time_created), found.etag))
         token = page.next_page_token
@@ -320,18 +322,18 @@ class GcsStore(Store):
         if objects:
             return StorePage(objects, objects[-1].key)
         if token == marker or len(token) > MAX_TOKEN:
-            raise StoreUnavailable(
+            raise StoreUnavailableError(
                 f"{self._names.store} says that a listing goes on, and lists nothing. It could never be finished"
             )
         return StorePage([], after or "", marker=token)
 
     def _refuse_order(self, *, first: bool) -> NoReturn:
         if first:
-            raise PlaceInvalid(
+            raise LocationInvalidError(
                 f"{self._names.store} at this endpoint does not support startOffset: a listing would begin anew with "
                 f"each page. Check {self._names.endpoint}"
             )
-        raise PlaceInvalid(
+        raise LocationInvalidError(
             f"{self._names.store} at this endpoint does not list objects in the order of their keys, so that a "
             f"listing could not go on where it stopped. Check {self._names.endpoint}"
         )
@@ -339,11 +341,11 @@ class GcsStore(Store):
     def _object(self, key: Key) -> str:
         return f"{self._objects}/{quote(self._root + key, safe='~')}"
 
-    def _asked(self, operation: Operation) -> Asked:
-        return Asked(operation, self._place.bucket, self._root, self._names, GCS)
+    def _asked(self, operation: Operation) -> OperationContext:
+        return OperationContext(operation, self._place.bucket, self._root, self._names, GCS)
 
 
-def _is_passing_or_cut_short(response: Response) -> bool:
+def _should_retry_list(response: Response) -> bool:
     return is_passing_refusal(response) or (response.status == 200 and is_cut_short(response.body))
 
 
@@ -351,7 +353,7 @@ def _size(text: str) -> int:
     # Digits that are not ASCII are no digits of JSON's, and thousands of them take a while to read.
     size = int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else -1
     if not 0 <= size <= MAX_SIZE:
-        raise NotAListing("an object of impossible size")
+        raise NotAListingError("an object of impossible size")
     return size
 
 
@@ -365,7 +367,7 @@ def _seconds(text: str) -> int:
             raise ValueError
         return max(0, int(moment.replace(microsecond=0).timestamp()))
     except (ValueError, OverflowError):
-        raise NotAListing("an object of an unreadable time") from None
+        raise NotAListingError("an object of an unreadable time") from None
 
 
 @lru_cache(maxsize=4096)

@@ -12,7 +12,7 @@ import stat
 from contextlib import ExitStack, suppress
 from threading import Lock
 
-from headwater.stores.local.root import PASS, READ_NAMES, LeadsOut, LocalRoot, Name, Parts, encode
+from headwater.stores.local.root import PASS, READ_NAMES, LocalRoot, Name, OutsideRootError, Parts, encode
 
 MAX_NOTED = 1000
 
@@ -205,7 +205,7 @@ def _enter_or_make_all(root: LocalRoot, top: int, real: Parts, names: Parts, ope
 def _enter_or_make(root: LocalRoot, folder: int, real: Parts, name: Name) -> tuple[int, Parts]:
     try:
         return root.enter(folder, real, name, PASS)
-    except LeadsOut:
+    except OutsideRootError:
         raise
     except FileNotFoundError:
         with suppress(FileExistsError):

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
-from headwater.domain.errors import NotFound, PlaceInvalid
+from headwater.domain.errors import LocationInvalidError, NotFoundError
 from headwater.stores.local.changes import NewFile
+from headwater.stores.local.disk_threads import FILE_THREADS, FolderExecutor
 from headwater.stores.local.root import (
     ABSENT,
     PASS,
@@ -23,7 +24,6 @@ from headwater.stores.local.root import (
     parts_of,
     shown,
 )
-from headwater.stores.local.threads import FILE_THREADS, Share
 
 CHUNK = 256 * 1024
 """Bytes read at a time."""
@@ -75,13 +75,13 @@ class LocalFiles:
             The part, to be closed by the caller.
 
         Raises:
-            NotFound: there is no such file.
-            CredentialsRefused: it may not be read.
-            StoreUnavailable: the disk has a fault, or does not answer.
+            NotFoundError: there is no such file.
+            CredentialsRefusedError: it may not be read.
+            StoreUnavailableError: the disk has a fault, or does not answer.
         """
         parts = parts_of(path)
         if parts is None:
-            raise NotFound("no file can be of this name")
+            raise NotFoundError("no file can be of this name")
         # The URL does not say which folder is the datasource's: at most two names of the path stand for it.
         threads = FILE_THREADS.share(self._root, parts[:-1][:2])
         return await threads.call(self._open, parts, choose, threads, discard=FilePart.close_here)
@@ -96,13 +96,13 @@ class LocalFiles:
             The file, to be committed, and closed by the caller in any case.
 
         Raises:
-            PlaceInvalid: no file can be of this name, or a link leads out.
-            CredentialsRefused: it may not be written.
-            StoreUnavailable: no space is left, or the disk has a fault, or does not answer.
+            LocationInvalidError: no file can be of this name, or a link leads out.
+            CredentialsRefusedError: it may not be written.
+            StoreUnavailableError: no space is left, or the disk has a fault, or does not answer.
         """
         parts = parts_of(path)
         if parts is None:
-            raise PlaceInvalid("no file can be of this name")
+            raise LocationInvalidError("no file can be of this name")
         threads = FILE_THREADS.share(self._root, parts[:-1][:2])
         new = await threads.call(self._create, parts, discard=NewFile.close)
         return FileWriter(new, parts, threads)
@@ -117,7 +117,7 @@ class LocalFiles:
         except OSError as error:
             raise explain(error, f"write {shown(parts)}", TO_WRITE) from None
 
-    def _open(self, parts: Parts, choose: Callable[[FileState], PartT], threads: Share) -> FilePart[PartT]:
+    def _open(self, parts: Parts, choose: Callable[[FileState], PartT], threads: FolderExecutor) -> FilePart[PartT]:
         try:
             file = self._root.open_file(parts)
             try:
@@ -129,7 +129,7 @@ class LocalFiles:
                 raise
         except OSError as error:
             if error.errno in ABSENT:
-                raise NotFound(f"there is no file {shown(parts)}") from None
+                raise NotFoundError(f"there is no file {shown(parts)}") from None
             raise explain(error, f"read {shown(parts)}", TO_READ) from None
         if opened.left == 0:
             opened.close_here()
@@ -149,7 +149,7 @@ class FilePart(Generic[PartT]):
 
     __slots__ = ("_file", "_path", "_threads", "first", "left", "part")
 
-    def __init__(self, part: PartT, first: bytes, file: OpenFile, path: Parts, threads: Share) -> None:
+    def __init__(self, part: PartT, first: bytes, file: OpenFile, path: Parts, threads: FolderExecutor) -> None:
         self.part = part
         self.first = first
         self.left = part.to_send - len(first)
@@ -162,8 +162,8 @@ class FilePart(Generic[PartT]):
         """Read the next block; empty where nothing is left, or the file has become shorter.
 
         Raises:
-            StoreUnavailable: the disk has a fault, or does not answer.
-            CredentialsRefused: it may no longer be read.
+            StoreUnavailableError: the disk has a fault, or does not answer.
+            CredentialsRefusedError: it may no longer be read.
         """
         if self._file is None or self.left == 0:
             return b""
@@ -199,7 +199,7 @@ class FileWriter:
 
     __slots__ = ("_new", "_path", "_threads")
 
-    def __init__(self, new: NewFile, path: Parts, threads: Share) -> None:
+    def __init__(self, new: NewFile, path: Parts, threads: FolderExecutor) -> None:
         self._new = new
         self._path = path
         self._threads = threads

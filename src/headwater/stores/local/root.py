@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from headwater.domain.errors import CredentialsRefused, PlaceInvalid, StoreError, StoreUnavailable
+from headwater.domain.errors import CredentialsRefusedError, LocationInvalidError, StoreError, StoreUnavailableError
 from headwater.domain.objects import Key
 
 Name = str
@@ -85,11 +85,11 @@ def parts_of(key: Key) -> Parts | None:
     return parts if all(map(is_name, parts)) else None
 
 
-class LeadsOut(FileNotFoundError):
+class OutsideRootError(FileNotFoundError):
     """A symbolic link leads out of the mount root. To whoever reads or lists, there is nothing."""
 
 
-class _IsLink(Exception):
+class _IsLinkError(Exception):
     """A name on the way is a symbolic link."""
 
 
@@ -149,23 +149,23 @@ class LocalRoot:
             The descriptor, to be closed by the caller, and the path without links.
 
         Raises:
-            LeadsOut: a link leads out of the root.
+            OutsideRootError: a link leads out of the root.
             OSError: there is no such folder, or it cannot be opened.
         """
         try:
             return self.walk(parts, flags), parts
-        except _IsLink:
+        except _IsLinkError:
             real = self._resolve(parts)
         try:
             return self.walk(real, flags), real
-        except _IsLink:
+        except _IsLinkError:
             raise _loop() from None
 
     def enter(self, folder: int, real: Parts, name: Name, flags: int) -> tuple[int, Parts]:
         """Open the folder `name` in the open folder `folder`, whose path without links is `real`. As `open_folder`."""
         try:
             return self._open_in(folder, name, flags), (*real, name)
-        except _IsLink:
+        except _IsLinkError:
             # A quick look before resolving: among linked files, each link is asked whether it is a folder.
             if not _may_be_folder(folder, name):
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
@@ -184,7 +184,7 @@ class LocalRoot:
                 return None
             try:
                 at = self.walk(target[:-1], PASS)
-            except _IsLink:
+            except _IsLinkError:
                 raise _loop() from None
             try:
                 found = os.stat(encode(target[-1]), dir_fd=at, follow_symlinks=False)
@@ -201,11 +201,11 @@ class LocalRoot:
         """
         try:
             return self._open_file(parts)
-        except _IsLink:
+        except _IsLinkError:
             real = self._resolve(parts)
         try:
             return self._open_file(real)
-        except _IsLink:
+        except _IsLinkError:
             raise _loop() from None
 
     def walk(self, parts: Parts, flags: int) -> int:
@@ -236,7 +236,7 @@ class LocalRoot:
             # Looked at before it is opened: opening is enough to make a device or a pipe do something.
             found = os.stat(name, dir_fd=at, follow_symlinks=False)
             if stat.S_ISLNK(found.st_mode):
-                raise _IsLink
+                raise _IsLinkError
             if not stat.S_ISREG(found.st_mode):
                 raise _not_a_file()
             opened = OpenFile(os.open(name, _READ_FILE, dir_fd=at))
@@ -254,7 +254,7 @@ class LocalRoot:
         if real == root:
             return ()
         if not real.startswith(inside):
-            raise LeadsOut(errno.ENOENT, "a symbolic link leads out of the mount root")
+            raise OutsideRootError(errno.ENOENT, "a symbolic link leads out of the mount root")
         return tuple(map(decode, real[len(inside) :].split(b"/")))
 
 
@@ -278,7 +278,7 @@ def _open_in(folder: int, name: Name, flags: int) -> int:
         if error.errno in (errno.ELOOP, errno.ENOTDIR) and stat.S_ISLNK(
             os.stat(raw, dir_fd=folder, follow_symlinks=False).st_mode
         ):
-            raise _IsLink from None
+            raise _IsLinkError from None
         raise
 
 
@@ -326,24 +326,26 @@ def explain(error: OSError, doing: str, permission: str) -> StoreError:
     code = errno.errorcode.get(error.errno or 0, "EIO")
     says = f"{code}: {os.strerror(error.errno or errno.EIO)}"
     if error.errno in _REFUSED:
-        return CredentialsRefused(f"cannot {doing} ({says}): the user that the server runs as needs {permission}", code)
+        return CredentialsRefusedError(
+            f"cannot {doing} ({says}): the user that the server runs as needs {permission}", code
+        )
     if error.errno == errno.EROFS:
-        return CredentialsRefused(f"cannot {doing} ({says}): mount the file system for writing", code)
+        return CredentialsRefusedError(f"cannot {doing} ({says}): mount the file system for writing", code)
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StoreUnavailable(f"cannot {doing} ({says}): free some space and try again", code)
+        return StoreUnavailableError(f"cannot {doing} ({says}): free some space and try again", code)
     if error.errno in (errno.EMFILE, errno.ENFILE):
-        return StoreUnavailable(f"cannot {doing} ({says}): the server has too many files open; try again", code)
-    if isinstance(error, LeadsOut):
-        return PlaceInvalid(f"cannot {doing}: a symbolic link leads out of the mount root", code)
+        return StoreUnavailableError(f"cannot {doing} ({says}): the server has too many files open; try again", code)
+    if isinstance(error, OutsideRootError):
+        return LocationInvalidError(f"cannot {doing}: a symbolic link leads out of the mount root", code)
     if error.errno in _NO_FILE_HERE:
-        return PlaceInvalid(f"cannot {doing} ({says}): no file can be of this name here", code)
-    return StoreUnavailable(f"cannot {doing} ({says}): the disk or network mount behind it has a fault", code)
+        return LocationInvalidError(f"cannot {doing} ({says}): no file can be of this name here", code)
+    return StoreUnavailableError(f"cannot {doing} ({says}): the disk or network mount behind it has a fault", code)
 
 
 def explain_folder(error: OSError, folder: Parts) -> StoreError:
     """Turn the failure to open a datasource's own folder into what a store may raise."""
-    if isinstance(error, LeadsOut):
-        return PlaceInvalid(f"{shown(folder)} leads out of the mount root, by a symbolic link", "ENOENT")
+    if isinstance(error, OutsideRootError):
+        return LocationInvalidError(f"{shown(folder)} leads out of the mount root, by a symbolic link", "ENOENT")
     if error.errno in ABSENT:
-        return PlaceInvalid(f"{shown(folder)} is not a folder below the mount root", "ENOENT")
+        return LocationInvalidError(f"{shown(folder)} is not a folder below the mount root", "ENOENT")
     return explain(error, f"open the folder {shown(folder)}", TO_LIST)

@@ -10,19 +10,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from headwater.domain.errors import ObjectNotFound, PlaceInvalid
+from headwater.domain.errors import LocationInvalidError, ObjectNotFoundError
 from headwater.domain.objects import Key, StorePage
 from headwater.domain.read_url import ReadUrlSigner
 from headwater.stores.base import Method, Store
 from headwater.stores.local.changes import delete_file, make_folders, write_file
+from headwater.stores.local.disk_threads import FILE_THREADS, LISTING_THREADS
 from headwater.stores.local.listing import LISTINGS, TIME_SLICE, ListingCache, Walk
 from headwater.stores.local.root import (
     ABSENT,
     PASS,
     TO_READ,
     TO_WRITE,
-    LeadsOut,
     LocalRoot,
+    OutsideRootError,
     Parts,
     explain,
     explain_folder,
@@ -30,7 +31,6 @@ from headwater.stores.local.root import (
     parts_of,
     shown,
 )
-from headwater.stores.local.threads import FILE_THREADS, LISTING_THREADS
 
 _ATTEMPTS = 3
 """A write tries again where its folder vanished: a delete at the same time found it empty for a moment."""
@@ -42,7 +42,7 @@ class LocalStore(Store):
     Keys are paths relative to its folder. Symbolic links are followed as far as they stay below the mount root. Files
     and folders whose names are not UTF-8 are passed over and counted; everything but regular files is passed over.
 
-    A disk that does not answer in time (`threads`) is StoreUnavailable. It holds up no other datasource; what a
+    A disk that does not answer in time (`threads`) is StoreUnavailableError. It holds up no other datasource; what a
     write or a delete had begun may still happen.
 
     Args:
@@ -86,9 +86,9 @@ class LocalStore(Store):
         is no object.
 
         Raises:
-            PlaceInvalid: the datasource's folder is not there.
-            CredentialsRefused: a folder may not be read; the listing stops there rather than leave it out.
-            StoreUnavailable: the disk has a fault, or does not answer.
+            LocationInvalidError: the datasource's folder is not there.
+            CredentialsRefusedError: a folder may not be read; the listing stops there rather than leave it out.
+            StoreUnavailableError: the disk has a fault, or does not answer.
         """
         self._check_folder()
         return await self._listings.call(self._list, prefix, after, max(1, min(limit, self.list_limit)))
@@ -110,9 +110,9 @@ class LocalStore(Store):
         Folders that are missing are made. Where the name is a symbolic link, the link is replaced.
 
         Raises:
-            CredentialsRefused: it may not be written, or the file system is read-only.
-            PlaceInvalid: no file can be of this name here, or a link leads out.
-            StoreUnavailable: no space is left, or the disk has a fault, or does not answer.
+            CredentialsRefusedError: it may not be written, or the file system is read-only.
+            LocationInvalidError: no file can be of this name here, or a link leads out.
+            StoreUnavailableError: no space is left, or the disk has a fault, or does not answer.
         """
         await self._files.call(self._write, key, data)
 
@@ -126,7 +126,7 @@ class LocalStore(Store):
 
     def _read(self, key: Key, limit: int, start: int) -> bytes:
         self._check_folder()
-        path = self._folder + self._parts(key, ObjectNotFound)
+        path = self._folder + self._parts(key, ObjectNotFoundError)
         try:
             opened = self._root.open_file(path)
             try:
@@ -137,17 +137,17 @@ class LocalStore(Store):
             if error.errno not in ABSENT:
                 raise explain(error, f"read {shown(path)}", TO_READ) from None
         with self._opened():  # is it the file that is not there, or the whole datasource?
-            raise ObjectNotFound(f"there is no file {shown(path)}", "ENOENT")
+            raise ObjectNotFoundError(f"there is no file {shown(path)}", "ENOENT")
 
     def _write(self, key: Key, data: bytes) -> None:
-        parts = self._parts(key, PlaceInvalid)
+        parts = self._parts(key, LocationInvalidError)
         for attempt in range(1, _ATTEMPTS + 1):
             with self._opened() as (folder, real):
                 try:
                     write_file(self._root, folder, real, parts, data)
                     return
                 except OSError as error:
-                    if error.errno == errno.ENOENT and not isinstance(error, LeadsOut) and attempt < _ATTEMPTS:
+                    if error.errno == errno.ENOENT and not isinstance(error, OutsideRootError) and attempt < _ATTEMPTS:
                         continue
                     raise explain(error, f"write {shown(self._folder + parts)}", TO_WRITE) from None
 
@@ -162,7 +162,7 @@ class LocalStore(Store):
                 if error.errno not in ABSENT:
                     raise explain(error, f"delete {shown(self._folder + parts)}", TO_WRITE) from None
 
-    def _parts(self, key: Key, error: type[ObjectNotFound | PlaceInvalid]) -> Parts:
+    def _parts(self, key: Key, error: type[ObjectNotFoundError | LocationInvalidError]) -> Parts:
         parts = parts_of(key)
         if parts is None:
             raise error(f"no file on a disk can be called {key!r}")
@@ -180,7 +180,7 @@ class LocalStore(Store):
                 os.close(top)
         except OSError as error:
             if error.errno in ABSENT:
-                raise PlaceInvalid(
+                raise LocationInvalidError(
                     "the folder for what this server provides is not there: its operator must make or mount it "
                     "(HEADWATER_MANAGED_STORE)",
                     "ENOENT",
@@ -189,7 +189,7 @@ class LocalStore(Store):
 
     def _check_folder(self) -> None:
         if not all(map(is_name, self._folder)):
-            raise PlaceInvalid(f"{shown(self._folder)} is not a folder below the mount root")
+            raise LocationInvalidError(f"{shown(self._folder)} is not a folder below the mount root")
 
     @contextmanager
     def _opened(self) -> Iterator[tuple[int, Parts]]:

@@ -11,15 +11,15 @@ from collections import defaultdict
 from collections.abc import Callable
 
 from headwater.domain.datasource import S3DelegatedAccessConfig
-from headwater.domain.errors import StoreUnavailable
-from headwater.stores.remote.refusals import Names
-from headwater.stores.remote.renewal import Leased, Renewed
-from headwater.stores.remote.transport import Transport
-from headwater.stores.s3.answers import S3
-from headwater.stores.s3.place import signed_region
+from headwater.domain.errors import StoreUnavailableError
+from headwater.net.refreshing import Expiring, RefreshingCache
+from headwater.net.threads import DaemonExecutor, LimitedExecutor, NoFreeThreadError, call_in
+from headwater.net.transport import Transport
+from headwater.stores.error_mapping import ConfigLabels
+from headwater.stores.s3.bucket import signed_region
+from headwater.stores.s3.error_codes import S3
 from headwater.stores.s3.sigv4 import Credentials
-from headwater.stores.s3.store import S3Store, s3_place
-from headwater.stores.threads import DaemonThreads, Lane, NotBegun, call_in
+from headwater.stores.s3.store import S3Store, s3_bucket
 
 CALL_SECONDS = 9.0
 """How long assuming a role may take, the look for this server's own credentials included."""
@@ -41,7 +41,7 @@ ROLE = S3._replace(grant="Allow {permission} {where} for the role of s3ARN")
 def open_delegated(
     config: S3DelegatedAccessConfig,
     transport: Transport,
-    sessions: Renewed[Credentials],
+    sessions: RefreshingCache[Credentials],
     s3_endpoint: str | None,
     sts_endpoint: str | None,
     clock: Callable[[], float] = time.time,
@@ -57,17 +57,17 @@ def open_delegated(
         clock: gives Unix seconds.
 
     Raises:
-        PlaceInvalid: bucket or endpoint cannot be used.
+        LocationInvalidError: bucket or endpoint cannot be used.
     """
-    place = config.place
-    where, endpoint = s3_place(place.bucket, config.region, s3_endpoint)
+    place = config.location
+    where, endpoint = s3_bucket(place.bucket, config.region, s3_endpoint)
     role = AssumedRole(config, sessions, sts_endpoint, clock)
     return S3Store(
         transport,
         where,
         place.prefix,
         role.credentials,
-        Names("S3", "session of s3ARN", "session of s3ARN", endpoint, region="s3Region"),
+        ConfigLabels("S3", "session of s3ARN", "session of s3ARN", endpoint, region="s3Region"),
         kms_key=config.kms_key,
         refused=role.refused,
         provider=ROLE,
@@ -88,7 +88,7 @@ class AssumedRole:
     def __init__(
         self,
         config: S3DelegatedAccessConfig,
-        sessions: Renewed[Credentials],
+        sessions: RefreshingCache[Credentials],
         endpoint: str | None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -109,23 +109,25 @@ class AssumedRole:
         """Take note that S3 does not take a session; whether `credentials` may bring one that it takes."""
         return self._sessions.forget(self._key, session)
 
-    async def _fetch(self) -> Leased[Credentials]:
+    async def _fetch(self) -> Expiring[Credentials]:
         region = self._asked[2]
         try:
             session = await call_in(_lanes[region], _assume, *self._asked, limit=CALL_SECONDS, patience=PATIENCE)
-        except NotBegun:
-            raise StoreUnavailable("This server is assuming too many roles at once. Try again in a moment") from None
+        except NoFreeThreadError:
+            raise StoreUnavailableError(
+                "This server is assuming too many roles at once. Try again in a moment"
+            ) from None
         except TimeoutError:
-            raise StoreUnavailable(
+            raise StoreUnavailableError(
                 f"Assuming the role took longer than {CALL_SECONDS:.0f} seconds. Try again in a moment"
             ) from None
         now, expires = self._clock(), session.expires or 0.0
         if expires - MARGIN <= now:
-            raise StoreUnavailable(
+            raise StoreUnavailableError(
                 "The role's session has ended before it began, by the clock of this server: its operator must set it"
             )
         life = expires - now
-        return Leased(session, now + life * RENEW_FROM, expires - MARGIN, overdue=now + life / 2)
+        return Expiring(session, now + life * RENEW_FROM, expires - MARGIN, overdue=now + life / 2)
 
 
 def _assume(role_arn: str, external_id: str, region: str, endpoint: str | None) -> Credentials:
@@ -134,6 +136,6 @@ def _assume(role_arn: str, external_id: str, region: str, endpoint: str | None) 
     return sts.SERVER.assume(role_arn, external_id, region, endpoint)
 
 
-_threads = DaemonThreads(16, "headwater-sts")
-_lanes: defaultdict[str, Lane] = defaultdict(lambda: Lane(_threads, 4))
+_threads = DaemonExecutor(16, "headwater-sts")
+_lanes: defaultdict[str, LimitedExecutor] = defaultdict(lambda: LimitedExecutor(_threads, 4))
 """By region: where one does not answer, roles of the others are still assumed."""

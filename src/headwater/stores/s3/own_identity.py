@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from headwater.domain.errors import StoreUnavailable
-from headwater.stores.remote.renewal import Leased, Renewed
+from headwater.domain.errors import StoreUnavailableError
+from headwater.net.refreshing import Expiring, RefreshingCache
+from headwater.net.threads import DaemonExecutor, LimitedExecutor, NoFreeThreadError, call_in
 from headwater.stores.s3.assumed_role import CALL_SECONDS, PATIENCE
 from headwater.stores.s3.sigv4 import Credentials
-from headwater.stores.threads import DaemonThreads, Lane, NotBegun, call_in
 
 LOOK_AGAIN = 300.0
 """Seconds after which credentials are looked up again: the operator may have changed them."""
@@ -26,7 +26,7 @@ class OwnIdentity:
         clock: gives Unix seconds.
     """
 
-    def __init__(self, sessions: Renewed[Credentials], clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, sessions: RefreshingCache[Credentials], clock: Callable[[], float] = time.time) -> None:
         self._sessions = sessions
         self._clock = clock
 
@@ -34,23 +34,23 @@ class OwnIdentity:
         """What to sign with now.
 
         Raises:
-            CredentialsRefused: this server has no good credentials.
-            StoreUnavailable: they are not to be had for now.
+            CredentialsRefusedError: this server has no good credentials.
+            StoreUnavailableError: they are not to be had for now.
         """
         return await self._sessions.get("this server's own identity", self._fetch)
 
-    async def _fetch(self) -> Leased[Credentials]:
+    async def _fetch(self) -> Expiring[Credentials]:
         try:
             found = await call_in(_lane, _look_up, limit=CALL_SECONDS, patience=PATIENCE)
-        except (NotBegun, TimeoutError):
-            raise StoreUnavailable(
+        except (NoFreeThreadError, TimeoutError):
+            raise StoreUnavailableError(
                 "This server's own AWS credentials are not to be had for now: looking for them takes too long"
             ) from None
         now = self._clock()
         if found.expires is None:
-            return Leased(found, now + LOOK_AGAIN, now + 10 * LOOK_AGAIN)
+            return Expiring(found, now + LOOK_AGAIN, now + 10 * LOOK_AGAIN)
         left = found.expires - now
-        return Leased(found, now + min(LOOK_AGAIN, left / 3), found.expires - MARGIN, overdue=now + left / 2)
+        return Expiring(found, now + min(LOOK_AGAIN, left / 3), found.expires - MARGIN, overdue=now + left / 2)
 
 
 def _look_up() -> Credentials:
@@ -59,4 +59,4 @@ def _look_up() -> Credentials:
     return sts.SERVER.own()
 
 
-_lane = Lane(DaemonThreads(2, "headwater-aws"), 2)
+_lane = LimitedExecutor(DaemonExecutor(2, "headwater-aws"), 2)

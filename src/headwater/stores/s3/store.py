@@ -13,23 +13,23 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from headwater.domain.datasource import ObsConfig, S3Config
-from headwater.domain.errors import CredentialsRefused, StoreError
+from headwater.domain.errors import CredentialsRefusedError, StoreError
 from headwater.domain.objects import Key, StorePage
+from headwater.net.transport import Response, Transport, byte_range, is_transient, read_range
 from headwater.stores.base import Method, Store
-from headwater.stores.remote.list_answers import read_list_answer
-from headwater.stores.remote.listing_xml import MAX_ERROR_BODY, is_big, is_cut_short, parse_list_page
-from headwater.stores.remote.refusals import (
-    Asked,
-    Names,
+from headwater.stores.error_mapping import (
+    ConfigLabels,
     Operation,
+    OperationContext,
     Provider,
     explain_said,
 )
-from headwater.stores.remote.transport import Response, Transport, byte_range, is_passing, read_range
+from headwater.stores.listing_xml import MAX_ERROR_BODY, is_big, is_cut_short, parse_list_page
+from headwater.stores.page_checks import read_list_answer
 from headwater.stores.s3 import sigv4
-from headwater.stores.s3.answers import S3, is_dead_session, may_lack_version_2
-from headwater.stores.s3.pages import VERSION_1, VERSION_2, AskedPage, StartIgnored, Version, read_page
-from headwater.stores.s3.place import S3Place, aws_place, endpoint_place
+from headwater.stores.s3.bucket import S3Bucket, aws_bucket, endpoint_place
+from headwater.stores.s3.error_codes import S3, is_dead_session, may_lack_version_2
+from headwater.stores.s3.listing import VERSION_1, VERSION_2, AskedPage, StartAfterIgnoredError, Version, read_page
 from headwater.stores.s3.sigv4 import Credentials, Presigner
 
 MAX_LIST_BODY = 5 * 2**20
@@ -47,16 +47,16 @@ def open_s3(config: S3Config, transport: Transport, operator_endpoint: str | Non
         operator_endpoint: where S3 lives on this server, from `HEADWATER_S3_ENDPOINT`; None is Amazon.
 
     Raises:
-        PlaceInvalid: bucket or endpoint cannot be used.
+        LocationInvalidError: bucket or endpoint cannot be used.
     """
-    place = config.place
-    where, endpoint = s3_place(place.bucket, config.region, operator_endpoint)
+    place = config.location
+    where, endpoint = s3_bucket(place.bucket, config.region, operator_endpoint)
     return S3Store(
         transport,
         where,
         place.prefix,
         static(Credentials(config.access_key_id, config.secret_access_key.get_secret_value())),
-        Names("S3", "s3AccessKeyId", "s3SecretAccessKey", endpoint, region="s3Region"),
+        ConfigLabels("S3", "s3AccessKeyId", "s3SecretAccessKey", endpoint, region="s3Region"),
         kms_key=config.kms_key,
     )
 
@@ -65,31 +65,31 @@ def open_obs(config: ObsConfig, transport: Transport) -> S3Store:
     """Open the datasource of a bucket of an S3-compatible store.
 
     Raises:
-        PlaceInvalid: bucket or endpoint cannot be used.
+        LocationInvalidError: bucket or endpoint cannot be used.
     """
-    place = config.place
+    place = config.location
     return S3Store(
         transport,
         endpoint_place(config.endpoint, "obsEndpoint", place.bucket, None, operator=False),
         place.prefix,
         static(Credentials(config.access_key_id, config.secret_access_key.get_secret_value())),
-        Names("OBS", "obsAccessKeyId", "obsSecretAccessKey", "obsEndpoint"),
+        ConfigLabels("OBS", "obsAccessKeyId", "obsSecretAccessKey", "obsEndpoint"),
     )
 
 
-def s3_place(bucket: str, region: str, operator_endpoint: str | None) -> tuple[S3Place, str]:
+def s3_bucket(bucket: str, region: str, operator_endpoint: str | None) -> tuple[S3Bucket, str]:
     """A bucket of Amazon S3, or of what the operator has put in its stead.
 
     Returns:
         the bucket, and the member or setting that decides where requests go, for error texts.
 
     Raises:
-        PlaceInvalid: bucket or endpoint cannot be used.
+        LocationInvalidError: bucket or endpoint cannot be used.
     """
     if operator_endpoint:
         place = endpoint_place(operator_endpoint, OPERATOR_ENDPOINT, bucket, region, operator=True)
         return place, OPERATOR_ENDPOINT
-    return aws_place(bucket, region), "s3Region"
+    return aws_bucket(bucket, region), "s3Region"
 
 
 CredentialSource = Callable[[], Awaitable[Credentials]]
@@ -124,10 +124,10 @@ class S3Store(Store):
     def __init__(
         self,
         transport: Transport,
-        place: S3Place,
+        place: S3Bucket,
         root: str,
         credentials: CredentialSource,
-        names: Names,
+        names: ConfigLabels,
         *,
         kms_key: str | None = None,
         refused: Callable[[Credentials], bool] | None = None,
@@ -148,8 +148,8 @@ class S3Store(Store):
         """List one page; see `Store.list_page`.
 
         Raises:
-            PlaceInvalid: also where the server does not list in key order or begins a page where it was not asked to,
-                since listings would then be endless or silently incomplete.
+            LocationInvalidError: also where the server does not list in key order or begins a page elsewhere than
+                requested, since listings would then be endless or silently incomplete.
         """
         if after is None and not prefix and self._root:
             # Leaves out the marker object of the root itself, which has no name relative to it.
@@ -160,14 +160,14 @@ class S3Store(Store):
         if not self._transport.knows(place.operator, place.origin, lacks_version_2):
             try:
                 return await self._list(prefix, after, limit, VERSION_2)
-            except (StartIgnored, _Version2NotOffered) as error:
+            except (StartAfterIgnoredError, _ListV2UnsupportedError) as error:
                 refusal = error.refusal
                 if not place.any_server:
                     raise refusal from None
         # Servers without ListObjectsV2 say so, or take the request for one of version 1 and ignore start-after.
         try:
             page = await self._list(prefix, after, limit, VERSION_1)
-        except StartIgnored as error:
+        except StartAfterIgnoredError as error:
             raise refusal or error.refusal from None
         self._transport.learn(place.operator, place.origin, lacks_version_2)
         return page
@@ -176,13 +176,13 @@ class S3Store(Store):
         """Presign a request for each key; see `Store.sign`.
 
         Raises:
-            CredentialsRefused: the credentials have expired.
+            CredentialsRefusedError: the credentials have expired.
         """
         credentials = await self._credentials()
         now = self._clock()
         life = sigv4.life(ttl, credentials, now)
         if life < 1:
-            raise CredentialsRefused("The session has expired: new credentials are needed", "ExpiredToken")
+            raise CredentialsRefusedError("The session has expired: new credentials are needed", "ExpiredToken")
         place, root = self._place, self._root
         presigner = Presigner(
             str(place.origin),
@@ -240,13 +240,13 @@ class S3Store(Store):
             self._place.bucket_path or "/",
             query=query,
             max_body=MAX_LIST_BODY,
-            again=_is_passing_or_cut_short,
+            should_retry=_should_retry_list,
         )
         response = answer.response
         if response.status != 200:
             refusal = self._refusal(answer, Operation.LIST)
             if version is VERSION_2 and may_lack_version_2(response):
-                raise _Version2NotOffered(refusal)
+                raise _ListV2UnsupportedError(refusal)
             raise refusal
         asked = AskedPage(self._place.bucket, self._root, prefix, after, limit, version, self._names)
         return await read_list_answer(
@@ -266,7 +266,7 @@ class S3Store(Store):
         headers: Mapping[str, str] | None = None,
         body: bytes = b"",
         max_body: int = MAX_ERROR_BODY,
-        again: Callable[[Response], bool] = is_passing,
+        should_retry: Callable[[Response], bool] = is_transient,
     ) -> _Answer:
         encoded = sigv4.encode_query(query or {})
 
@@ -281,7 +281,7 @@ class S3Store(Store):
                 body,
                 operator=place.operator,
                 max_body=max_body,
-                again=again,
+                should_retry=should_retry,
             )
             return _Answer(response, used)
 
@@ -298,7 +298,9 @@ class S3Store(Store):
         # They go into headers, where a line break would be another header.
         for value, member in ((used.access_key_id, self._names.access_key_id), (self._kms_key or "", "KMS key")):
             if not value.isascii() or not value.isprintable() or " " in value:
-                raise CredentialsRefused(f"{member}: holds characters that it cannot have. Check how it was copied")
+                raise CredentialsRefusedError(
+                    f"{member}: holds characters that it cannot have. Check how it was copied"
+                )
         return sigv4.sign_headers(
             method,
             place.origin.authority,
@@ -315,8 +317,8 @@ class S3Store(Store):
     def _path(self, key: Key) -> str:
         return f"{self._place.bucket_path}/{sigv4.encode_path(self._root + key)}"
 
-    def _asked(self, operation: Operation) -> Asked:
-        return Asked(operation, self._place.bucket, self._root, self._names, self._provider)
+    def _asked(self, operation: Operation) -> OperationContext:
+        return OperationContext(operation, self._place.bucket, self._root, self._names, self._provider)
 
     def _refusal(self, answer: _Answer, operation: Operation) -> StoreError:
         used = answer.used
@@ -335,7 +337,7 @@ class _Answer(NamedTuple):
     used: Credentials
 
 
-class _Version2NotOffered(Exception):
+class _ListV2UnsupportedError(Exception):
     """What the server answered may mean that it has no ListObjectsV2; `refusal` is what it means otherwise."""
 
     def __init__(self, refusal: StoreError) -> None:
@@ -347,5 +349,5 @@ def _read(body: bytes, asked: AskedPage) -> StorePage:
     return read_page(parse_list_page(body), asked)
 
 
-def _is_passing_or_cut_short(response: Response) -> bool:
-    return is_passing(response) or (response.status == 200 and is_cut_short(response.body))
+def _should_retry_list(response: Response) -> bool:
+    return is_transient(response) or (response.status == 200 and is_cut_short(response.body))

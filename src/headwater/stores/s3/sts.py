@@ -15,9 +15,9 @@ from botocore import exceptions as aws
 from botocore.config import Config
 from botocore.parsers import ResponseParserError
 
-from headwater.domain.errors import CredentialsRefused, PlaceInvalid, StoreError, StoreUnavailable
-from headwater.stores.remote.refusals import TABLE, Said, Words, refusal
-from headwater.stores.remote.transport import is_passing_status
+from headwater.domain.errors import CredentialsRefusedError, LocationInvalidError, StoreError, StoreUnavailableError
+from headwater.net.transport import is_transient_status
+from headwater.stores.error_mapping import TABLE, AdviceFields, ProviderError, refusal
 from headwater.stores.s3.sigv4 import Credentials
 
 SESSION_NAME = "headwater-datasources"
@@ -42,7 +42,7 @@ _CONFIG = Config(
     user_agent_extra="headwater",
 )
 
-_WORDS = Words(
+_WORDS = AdviceFields(
     key_id="s3ARN",
     secret="s3ExternalId",  # noqa: S106  the member's name
     endpoint=SETTING,
@@ -142,7 +142,7 @@ class Sts:
                 found["Expiration"].timestamp(),
             )
         except aws.ClientError as error:
-            said = read_refusal(error.response)
+            said = read_error(error.response)
             if said.foreign:
                 raise _no_sts(where) from None
             if said.code in _OWN_IDENTITY_REFUSED:
@@ -191,29 +191,29 @@ SERVER = Sts()
 """That of this process: its own credentials are the same for everybody."""
 
 
-def read_refusal(answer: Any) -> Said:
+def read_error(answer: Any) -> ProviderError:
     """Read what botocore makes of an answer that is not a success."""
     said = answer.get("Error", {})
     code, message = str(said.get("Code", "")), str(said.get("Message", ""))
     status = int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     if not code or code.isdecimal():
         # What is not STS's kind of answer, botocore gives the status as its code.
-        return Said(status, message=message, foreign=not is_passing_status(status))
+        return ProviderError(status, message=message, foreign=not is_transient_status(status))
     row = f"AssumeRole/{code}"
     if code == "SignatureDoesNotMatch" and message.startswith(("Signature expired", "Signature not yet current")):
         row = "RequestTimeTooSkewed"
     elif row not in TABLE:
         known = TABLE.get(code)
-        if known is not None and known.error is StoreUnavailable:
+        if known is not None and known.error is StoreUnavailableError:
             row = code
-        elif is_passing_status(status):
+        elif is_transient_status(status):
             row = ""
         else:
             row = "AssumeRole/AccessDenied" if status in (401, 403) else "AssumeRole/ValidationError"
-    return Said(status, code, message, row=row)
+    return ProviderError(status, code, message, row=row)
 
 
-def explain_refusal(said: Said, where: str, secrets: tuple[str, ...] = ()) -> StoreError:
+def explain_refusal(said: ProviderError, where: str, secrets: tuple[str, ...] = ()) -> StoreError:
     """Turn what STS said into the error to raise.
 
     Args:
@@ -228,30 +228,30 @@ def _explain(error: aws.BotoCoreError, where: str) -> StoreError:
     name = type(error).__name__
     match error:
         case aws.SSLError():
-            return StoreUnavailable(
+            return StoreUnavailableError(
                 f"TLS with {where} failed; the operator of this server checks its roots of trust (AWS_CA_BUNDLE)"
             )
         case aws.ConnectTimeoutError() | aws.ReadTimeoutError():
-            return StoreUnavailable(f"{where} did not answer in time ({name}). Try again in a moment")
+            return StoreUnavailableError(f"{where} did not answer in time ({name}). Try again in a moment")
         case aws.ConnectionError() | aws.HTTPClientError():
-            return StoreUnavailable(
+            return StoreUnavailableError(
                 f"{where} could not be reached ({name}). The operator of this server checks its network"
             )
         case aws.ParamValidationError():
-            return CredentialsRefused("Check s3ARN and s3ExternalId: they have not the form that AWS takes")
+            return CredentialsRefusedError("Check s3ARN and s3ExternalId: they have not the form that AWS takes")
         case _:
             return _no_sts(where)
 
 
-def _no_sts(where: str) -> PlaceInvalid:
-    return PlaceInvalid(f"{where} answered with no session. The operator of this server checks {SETTING}")
+def _no_sts(where: str) -> LocationInvalidError:
+    return LocationInvalidError(f"{where} answered with no session. The operator of this server checks {SETTING}")
 
 
 def _own_credentials(error: Exception) -> StoreError:
     """What keeps this server's own credentials away. Its text may hold secrets, so that only its kind is told."""
     name = type(error).__name__
     if isinstance(error, aws.NoCredentialsError):
-        return CredentialsRefused(f"This server has no AWS credentials of its own: {_OPERATOR}")
+        return CredentialsRefusedError(f"This server has no AWS credentials of its own: {_OPERATOR}")
     if isinstance(error, _UNREACHABLE):
-        return StoreUnavailable(f"This server's own AWS credentials are not to be had for now ({name}): try again")
-    return CredentialsRefused(f"This server's own AWS credentials are not to be had ({name}): {_OPERATOR}")
+        return StoreUnavailableError(f"This server's own AWS credentials are not to be had for now ({name}): try again")
+    return CredentialsRefusedError(f"This server's own AWS credentials are not to be had ({name}): {_OPERATOR}")

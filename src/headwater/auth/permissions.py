@@ -1,0 +1,79 @@
+"""Open a dataset for a principal: every operation on a dataset begins here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+from headwater.domain.dataset import Dataset
+from headwater.domain.datasource import Datasource
+from headwater.domain.errors import DatasetUnknownError, ForbiddenError
+from headwater.domain.ids import check_id
+from headwater.domain.permissions import Permission, permissions_of
+from headwater.domain.users import Principal
+
+LoadDatasources = Callable[[], Sequence[Datasource]]
+"""Decodes the datasources of a dataset: decrypts their secrets and checks their form. Does no I/O."""
+
+
+class DatasetLookup(Protocol):
+    """What `open_dataset` needs of the catalog."""
+
+    async def find_with_datasources(self, dataset_id: str) -> tuple[Dataset, LoadDatasources] | None:
+        """Return the dataset and its datasources, read in one query; None if there is no such dataset."""
+
+
+@dataclass(frozen=True)
+class DatasetContext:
+    """A dataset that `principal` may use, with its datasources.
+
+    Only `open_dataset` and, for the operator, `service.datasets.find_dataset` make one.
+
+    Attributes:
+        dataset: the dataset.
+        principal: who uses it.
+        permissions: what `principal` may do on it.
+        load_datasources: called at most once, when `datasources` is first needed. A stored secret that cannot be
+            decrypted then fails only operations that need it.
+    """
+
+    dataset: Dataset
+    principal: Principal
+    permissions: frozenset[Permission]
+    load_datasources: LoadDatasources
+
+    @property
+    def id(self) -> str:
+        """The id of the dataset."""
+        return self.dataset.id
+
+    @cached_property
+    def datasources(self) -> Sequence[Datasource]:
+        """The datasources of the dataset, at most one for each purpose, with their secrets decrypted.
+
+        Raises:
+            HeadwaterError: a stored secret cannot be decrypted.
+        """
+        return self.load_datasources()
+
+
+async def open_dataset(
+    datasets: DatasetLookup, principal: Principal, dataset_id: str, permission: Permission
+) -> DatasetContext:
+    """Return the dataset, opened for an operation that needs `permission`.
+
+    Raises:
+        MalformedRequestError: `dataset_id` does not have the form of an id.
+        DatasetUnknownError: there is no such dataset.
+        ForbiddenError: `principal` does not have the permission.
+    """
+    found = await datasets.find_with_datasources(check_id("datasetId", dataset_id))
+    if found is None:
+        raise DatasetUnknownError(f"there is no dataset with the id {dataset_id}")
+    dataset, load_datasources = found
+    permissions = permissions_of(principal, dataset)
+    if permission not in permissions:
+        raise ForbiddenError(f"the dataset {dataset_id} belongs to another user")
+    return DatasetContext(dataset, principal, permissions, load_datasources)

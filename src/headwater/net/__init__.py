@@ -1,0 +1,1 @@
+"""What any outgoing HTTP needs: transport, connections, egress rules, refreshing of what expires, threads."""

@@ -1,0 +1,194 @@
+"""Which addresses a store may be contacted at.
+
+A user names an endpoint, and this server connects to it: without rules, any user could reach what only this
+machine can reach. The rules judge addresses, never names, because a name says nothing about where it leads:
+
+* link-local, metadata, multicast and unspecified addresses are never contacted;
+* loopback, private, shared (carrier-grade NAT) and reserved ones only where `HEADWATER_ALLOWED_ENDPOINTS`
+  names the address, a network around it, or the host;
+* IPv6 forms that carry an IPv4 address (mapped, compatible, NAT64, 6to4, Teredo) are judged by that one.
+
+Endpoints that the operator sets (`HEADWATER_S3_ENDPOINT`) are not subject to these rules.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import NamedTuple
+
+from headwater.domain.errors import LocationInvalidError, StartupError
+
+SETTING = "HEADWATER_ALLOWED_ENDPOINTS"
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+
+class _Block(NamedTuple):
+    kind: str
+    never: bool
+    networks: tuple[Network, ...]
+
+
+def _networks(texts: str) -> tuple[Network, ...]:
+    return tuple(ip_network(text) for text in texts.split())
+
+
+# Own tables rather than ipaddress.is_private and its like: those differ between Python releases.
+# Sources: the IANA special-purpose registries (RFC 6890), and the providers' pages for metadata addresses.
+# The first block that holds an address names it.
+_BLOCKS = (
+    _Block(
+        "a metadata",
+        True,
+        _networks(
+            # AWS, Google, Azure, Oracle, Alibaba; 169.254.169.254 belongs to the next block too.
+            "169.254.169.254/32 fd00:ec2::/32 fd20:ce::254/128 168.63.129.16/32 192.0.0.192/32 100.100.100.200/32"
+        ),
+    ),
+    _Block("a link-local", True, _networks("169.254.0.0/16 fe80::/10")),
+    _Block("an unspecified", True, _networks("0.0.0.0/8 ::/128")),
+    _Block("a multicast", True, _networks("224.0.0.0/4 255.255.255.255/32 ff00::/8")),
+    _Block("a loopback", False, _networks("127.0.0.0/8 ::1/128")),
+    _Block("a private", False, _networks("10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 fc00::/7 fec0::/10")),
+    _Block("a shared (carrier-grade NAT)", False, _networks("100.64.0.0/10")),
+    _Block(
+        "a reserved",
+        False,
+        _networks(
+            "192.0.0.0/24 192.0.2.0/24 192.88.99.0/24 198.18.0.0/15 198.51.100.0/24 203.0.113.0/24 240.0.0.0/4 "
+            # Of IPv6 only 2000::/3 is handed out, and of that these are special.
+            "2001::/23 2001:db8::/32 3fff::/20 ::/3 4000::/2 8000::/1"
+        ),
+    ),
+)
+
+_IPV4_COMPATIBLE = IPv6Network("::/96")
+_NAT64 = IPv6Network("64:ff9b::/96")
+
+
+class Egress:
+    """The rules of one server. Build it with `parse`."""
+
+    def __init__(self, networks: Iterable[Network] = (), hosts: Iterable[str] = ()) -> None:
+        self._networks = tuple(networks)
+        self._hosts = frozenset(hosts)
+
+    @classmethod
+    def parse(cls, allowed: str) -> Egress:
+        """Read the setting `HEADWATER_ALLOWED_ENDPOINTS`.
+
+        Args:
+            allowed: comma-separated host names, addresses and CIDR networks, each standing for any port.
+
+        Raises:
+            StartupError: an entry is none of these; the text names it.
+        """
+        networks: list[Network] = []
+        hosts: list[str] = []
+        for entry in (part.strip() for part in allowed.split(",")):
+            if not entry:
+                continue
+            try:
+                networks.append(ip_network(entry.removeprefix("[").removesuffix("]")))
+                continue
+            except ValueError:
+                pass
+            host = _spelled_alike(entry)
+            # A last label of digits is an address that was mistyped, not a name.
+            if not re.fullmatch(r"(?!-)[a-z0-9_-]+(\.[a-z0-9_-]+)*", host) or host.rpartition(".")[2].isdecimal():
+                raise StartupError(
+                    f"{SETTING}: {entry!r} is not a host name, an address or a network such as 10.1.0.0/16 "
+                    f"(all bits after the prefix must be zero). Entries have no scheme, port or path; "
+                    f"every port is meant"
+                )
+            hosts.append(host)
+        return cls(networks, hosts)
+
+    def check(self, host: str, addresses: Sequence[str]) -> list[str]:
+        """Return those addresses that may be connected to, in the order given.
+
+        Args:
+            host: the name or literal address as the endpoint has it.
+            addresses: what it resolves to, as numeric addresses.
+
+        Raises:
+            LocationInvalidError: none may; the text names the host, the kind of address and the setting.
+        """
+        usable: list[str] = []
+        refused: _Block | None = None
+        for text in addresses:
+            block = self._refusing(host, text)
+            if block is None:
+                usable.append(text)
+            else:
+                refused = refused or block
+        if usable:
+            return usable
+        if refused is None:
+            raise LocationInvalidError(f"The endpoint host {host!r} has no address. Check how it is spelled")
+        if refused.never:
+            advice = f"Such addresses are never contacted for a datasource, whatever {SETTING} says"
+        else:
+            advice = f"The operator of this server can allow it with {SETTING}"
+        raise LocationInvalidError(f"The endpoint host {host!r} has {refused.kind} address. {advice}")
+
+    def names(self, host: str) -> bool:
+        """Whether the setting names this host, or a network that holds this literal address.
+
+        For hosts that are no storage, which are contacted only where they are well known or the operator says so.
+        """
+        try:
+            address = ip_address(host)
+        except ValueError:
+            return _spelled_alike(host) in self._hosts
+        return any(address in network for network in self._networks)
+
+    def _refusing(self, host: str, text: str) -> _Block | None:
+        # A scope ("%eth0") chooses an interface; what the address is does not depend on it.
+        address = ip_address(text.partition("%")[0])
+        for judged in _forms(address):
+            block = _block_of(judged)
+            if block is None:
+                continue
+            if block.never or not self._allows(host, judged, address):
+                return block
+        return None
+
+    def _allows(self, host: str, judged: Address, address: Address) -> bool:
+        return (
+            any(judged in network or address in network for network in self._networks)
+            or _spelled_alike(host) in self._hosts
+        )
+
+
+def _spelled_alike(host: str) -> str:
+    try:
+        ascii_host = host.encode("idna").decode("ascii")
+    except UnicodeError:
+        ascii_host = host
+    return ascii_host.lower().removesuffix(".")
+
+
+def _forms(address: Address) -> tuple[Address, ...]:
+    """The addresses to judge: the IPv4 ones that an IPv6 address carries, or the address itself."""
+    if isinstance(address, IPv4Address):
+        return (address,)
+    if address.ipv4_mapped is not None:
+        return (address.ipv4_mapped,)
+    if address.sixtofour is not None:
+        return (address.sixtofour,)
+    if address.teredo is not None:
+        return address.teredo
+    if address in _NAT64 or (address in _IPV4_COMPATIBLE and int(address) > 1):
+        return (IPv4Address(int(address) & 0xFFFFFFFF),)
+    return (address,)
+
+
+def _block_of(address: Address) -> _Block | None:
+    for block in _BLOCKS:
+        if any(address in network for network in block.networks):
+            return block
+    return None

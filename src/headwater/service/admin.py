@@ -1,0 +1,88 @@
+"""What an operator does beside the API: users, their tokens, datasets in their name."""
+
+from __future__ import annotations
+
+from headwater.auth.authenticate import digest, new_token
+from headwater.auth.permissions import DatasetContext, open_dataset
+from headwater.domain.dataset import Dataset, NewDataset, check_name
+from headwater.domain.errors import DatasetUnknownError, MalformedRequestError, NotFoundError
+from headwater.domain.ids import is_id
+from headwater.domain.permissions import Permission
+from headwater.domain.text import is_unicode
+from headwater.domain.users import ApiToken, Principal, check_user_name
+from headwater.service.context import ServiceContext
+
+OPERATOR = Principal("operator", admin=True)
+"""Whoever may run commands on the catalog is its operator."""
+
+
+async def create_token(ctx: ServiceContext, user: str, admin: bool) -> tuple[str, ApiToken]:
+    """Make a token for a user, making the user if need be. The token works at once and is shown never again.
+
+    Raises:
+        MalformedRequestError: not a name that a user may have.
+    """
+    check_user_name(user)
+    token = new_token()
+    return token, await ctx.catalog.add_token(user, admin, digest(token))
+
+
+async def list_tokens(ctx: ServiceContext) -> list[ApiToken]:
+    """All tokens, revoked ones too; never the tokens themselves."""
+    return await ctx.catalog.tokens()
+
+
+async def revoke_token(ctx: ServiceContext, token_id: str) -> None:
+    """Make a token useless at once; one that was revoked before stays revoked.
+
+    Raises:
+        NotFoundError: there is no token of this id.
+    """
+    if not is_id(token_id):
+        raise MalformedRequestError("ID: expected the id of a token, as `headwater token list` shows it, not the token")
+    if not await ctx.catalog.revoke_token(token_id):
+        raise NotFoundError(f"there is no token with the id {token_id}; `headwater token list` shows them")
+
+
+async def create_dataset(ctx: ServiceContext, user: str | None, new: NewDataset) -> Dataset:
+    """Make a dataset for a user, making the user if need be.
+
+    Args:
+        hw: the service.
+        user: whose; None means the only user there is, or `operator` where there is none yet.
+        new: the dataset.
+
+    Raises:
+        MalformedRequestError: a name that may not be given, or `user` is None and there are several users.
+        NameTakenError: the user has a dataset of this name.
+    """
+    if user is None:
+        known = await ctx.catalog.users()
+        if len(known) > 1:
+            raise MalformedRequestError(f"--user: needed to tell whose dataset it is: {', '.join(known)}")
+        user = known[0] if known else "operator"
+    elif not await ctx.catalog.has_user(user):
+        check_user_name(user)
+    check_name(new.name)
+    return await ctx.catalog.add_dataset(user, new)
+
+
+async def find_dataset(ctx: ServiceContext, reference: str) -> DatasetContext:
+    """Return a dataset, opened for the operator, by its id or by a name that only one dataset has.
+
+    Raises:
+        DatasetUnknownError: there is no such dataset.
+        MalformedRequestError: several users have a dataset of this name.
+    """
+    if is_id(reference) and (await ctx.catalog.dataset(reference)) is not None:
+        return await open_dataset(ctx.catalog, OPERATOR, reference, Permission.WRITE)
+    match await ctx.catalog.datasets(None, name=reference) if is_unicode(reference) else []:
+        case [dataset]:
+            return await open_dataset(ctx.catalog, OPERATOR, dataset.id, Permission.WRITE)
+        case []:
+            raise DatasetUnknownError(
+                f"there is no dataset with the id or name {reference!r}; `headwater dataset list` shows all"
+            )
+        case several:
+            owners = ", ".join(f"{dataset.id} of {dataset.owner}" for dataset in several)
+            raise MalformedRequestError(f"several datasets are called {reference!r}; give an id: {owners}")

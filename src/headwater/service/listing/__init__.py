@@ -1,0 +1,1 @@
+"""Listings: pages, the sources they read from, and splitting into shards."""

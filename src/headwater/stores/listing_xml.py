@@ -1,0 +1,199 @@
+"""Reading the XML that S3 and Azure answer with: list pages and errors.
+
+The answers come from servers that users name, so they are hostile until shown otherwise: document types (and
+with them entities) are refused; elements, attributes, texts and depth are bounded; and nothing but the wanted
+members is kept.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+from xml.parsers import expat
+
+MAX_ROWS = 10_000
+"""More objects than any server sends in one page."""
+
+MAX_ERROR_BODY = 64 * 2**10
+"""Bytes: no error document comes near."""
+
+_MAX_TAGS = 40 * MAX_ROWS
+_MAX_DEPTH = 10
+_MAX_ATTRIBUTES = 5
+_MAX_TEXT = 8 * 2**10
+"""Characters of any one element: a continuation token may hold a key in base64."""
+
+_CHUNK = 64 * 2**10
+"""Bytes that are parsed at a time, and that no single tag exceeds."""
+
+_ERROR_MEMBERS = frozenset({"Code", "Message", "Region", "Endpoint", "AuthenticationErrorDetail", "HeaderName"})
+
+
+BIG_PAGE = 2**20
+MANY_TAGS = 40_000
+"""Bytes and `<` of a list page from which it is read in a thread, so as not to hold up everybody's requests. A thousand
+keys of usual length are a third of that, and a thread would only delay them."""
+
+
+class NotAListingError(Exception):
+    """The body is not the XML that the store answers with; the text says in what way."""
+
+
+class Form(NamedTuple):
+    """What a provider calls the parts of a list page: its root, an object in it, and the members to keep."""
+
+    root: str
+    row: str
+    members: frozenset[str]
+
+
+S3 = Form(
+    "ListBucketResult",
+    "Contents",
+    frozenset(
+        {"Key", "LastModified", "Size", "ETag", "IsTruncated", "EncodingType", "NextContinuationToken", "NextMarker"}
+    ),
+)
+
+
+class ListPage(NamedTuple):
+    """A list page as it stands: the members of each object, and those of the page itself.
+
+    An attribute of a member is kept as `Member@attribute`.
+    """
+
+    rows: list[dict[str, str]]
+    page: dict[str, str]
+
+
+def is_cut_short(body: bytes, form: Form = S3) -> bool:
+    """Whether a body begins as a list page and lacks its end, which not every broken connection shows."""
+    root = form.root.encode()
+    begun = not body or body.lstrip(b"\xef\xbb\xbf \t\r\n")[:24].startswith((b"<?xml", b"<" + root))
+    return begun and not body[-200:].rstrip().endswith((root + b">", b"Error>", b"html>", b"HTML>"))
+
+
+def is_big(body: bytes) -> bool:
+    """Whether a list page is better read in a thread."""
+    return len(body) >= BIG_PAGE or body.count(b"<") > MANY_TAGS
+
+
+def parse_list_page(body: bytes, form: Form = S3) -> ListPage:
+    """Read the answer to ListObjects or List Blobs.
+
+    Raises:
+        NotAListingError: it is something else, or breaks off.
+    """
+    # A tag has three bytes at least: pages of usual size need no count.
+    if len(body) > 3 * _MAX_TAGS and body.count(b"<") > _MAX_TAGS:
+        raise NotAListingError(f"more than {_MAX_TAGS} tags in one page")
+    _, row_name, members = form
+    rows: list[dict[str, str]] = []
+    page: dict[str, str] = {}
+    current = page
+    text = ""
+    depth = 0
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        nonlocal current, text, depth
+        text = ""
+        depth += 1
+        if depth > _MAX_DEPTH:
+            raise NotAListingError(f"elements nested more than {_MAX_DEPTH} deep")
+        if attributes:
+            if len(attributes) > _MAX_ATTRIBUTES:
+                raise NotAListingError(f"more than {_MAX_ATTRIBUTES} attributes of one element")
+            if name in members:
+                current |= {f"{name}@{attribute}": value for attribute, value in attributes.items()}
+        if name == row_name:
+            if len(rows) == MAX_ROWS:
+                raise NotAListingError(f"more than {MAX_ROWS} objects in one page")
+            current = {}
+            rows.append(current)
+
+    def characters(data: str) -> None:
+        nonlocal text
+        if text:
+            # Only what exceeds the parser's buffer comes in pieces.
+            data = text + data
+            if len(data) > _MAX_TEXT:
+                raise NotAListingError(f"a text of more than {_MAX_TEXT} characters in one element")
+        text = data
+
+    def end(name: str) -> None:
+        nonlocal current, depth
+        depth -= 1
+        if name in members:
+            current[name] = text
+        elif name == row_name:
+            current = page
+
+    root = _parse(body, start, characters, end)
+    if root != form.root:
+        raise NotAListingError(f"<{root[:40]}> where <{form.root}> was expected")
+    return ListPage(rows, page)
+
+
+def parse_error(body: bytes) -> dict[str, str]:
+    """Read an error body: Code, Message, and what else tells what to do (`_ERROR_MEMBERS`).
+
+    Empty where the body is no such error.
+    """
+    if len(body) > MAX_ERROR_BODY:
+        return {}
+    found: dict[str, str] = {}
+    text = ""
+
+    def start(_: str, __: object) -> None:
+        nonlocal text
+        text = ""
+
+    def characters(data: str) -> None:
+        nonlocal text
+        text += data
+
+    def end(name: str) -> None:
+        if name in _ERROR_MEMBERS:
+            found.setdefault(name, text.strip())
+
+    try:
+        root = _parse(body, start, characters, end)
+    except NotAListingError:
+        return {}
+    # Some servers wrap it: <ErrorResponse><Error>…
+    return found if root in ("Error", "ErrorResponse", "Response") else {}
+
+
+def _parse(body: bytes, start: Any, characters: Any, end: Any) -> str:
+    """Run the handlers over a body and return the name of its root element."""
+    # The encoding is fixed, so that a declared one cannot hide what is looked for below.
+    parser = expat.ParserCreate(encoding="utf-8")
+    parser.buffer_text = True
+    root = ""
+
+    def first(name: str, attributes: object) -> None:
+        nonlocal root
+        root = name
+        parser.StartElementHandler = start
+        start(name, attributes)
+
+    def refuse(*_: object) -> None:
+        raise NotAListingError("a document type, which no store sends")
+
+    parser.StartElementHandler = first
+    parser.CharacterDataHandler = characters
+    parser.EndElementHandler = end
+    parser.StartDoctypeDeclHandler = refuse
+    parser.EntityDeclHandler = refuse
+    # Azure begins its documents with a byte order mark.
+    body = body.removeprefix(b"\xef\xbb\xbf")
+    try:
+        # In pieces, since a handler sees a tag, and may refuse it, only once all its attributes were made objects.
+        for at in range(0, len(body), _CHUNK):
+            piece = body[at : at + _CHUNK]
+            parser.Parse(piece)
+            if at + len(piece) - parser.CurrentByteIndex > _CHUNK:
+                raise NotAListingError(f"a tag of more than {_CHUNK} bytes")
+        parser.Parse(b"", True)
+    except expat.ExpatError as error:
+        raise NotAListingError(f"XML that cannot be read ({expat.ErrorString(error.code)})") from None
+    return root

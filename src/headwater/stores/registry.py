@@ -1,0 +1,127 @@
+"""Which store answers for which type of datasource. A new kind of storage is one file and one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from headwater.domain.datasource import (
+    AzureConfig,
+    Datasource,
+    DatasourceConfig,
+    GcsConfig,
+    LightlyConfig,
+    LocalConfig,
+    ObsConfig,
+    S3Config,
+    S3DelegatedAccessConfig,
+)
+from headwater.domain.errors import LocationInvalidError
+from headwater.domain.pasted import advice_on
+from headwater.domain.read_url import FILES, MANAGED, ReadUrlSigner
+from headwater.net.egress import Egress
+from headwater.net.refreshing import RefreshingCache
+from headwater.net.transport import Transport
+from headwater.settings import Settings
+from headwater.stores.azure.store import open_azure
+from headwater.stores.base import Store
+from headwater.stores.local.store import LocalStore
+from headwater.stores.managed import LocalFileRoot, ManagedLocation, ManagedStores
+from headwater.stores.s3.assumed_role import open_delegated
+from headwater.stores.s3.sigv4 import Credentials
+from headwater.stores.s3.store import open_obs, open_s3
+from headwater.stores.server_credentials import SETTING
+
+
+class StoreRegistry:
+    """Opens stores, all of which share one HTTP transport.
+
+    Args:
+        settings: where the operator has put things.
+        url_keys: the keys of the URLs that this server answers itself (`ReadUrlSigner`).
+
+    Raises:
+        StartupError: HEADWATER_ALLOWED_ENDPOINTS or HEADWATER_MANAGED_STORE cannot be read.
+    """
+
+    def __init__(self, settings: Settings, url_keys: Sequence[bytes]) -> None:
+        self._settings = settings
+        place = ManagedLocation.parse(settings.managed_store) if settings.managed_store else None
+        folder = place.folder if place else None
+        own = [settings.folder]
+        self._mounted = _served(settings, url_keys, settings.mount_root, FILES, [*own, folder] if folder else own)
+        self._area_files = _served(settings, url_keys, folder, MANAGED, own)
+        self._egress = Egress.parse(settings.allowed_endpoints)
+        self._transport = Transport(self._egress)
+        self._sessions: RefreshingCache[Credentials] = RefreshingCache()
+        self._tokens: RefreshingCache[str] = RefreshingCache()
+        self._areas = place and ManagedStores(
+            place, settings, self._area_files, self._transport, self._sessions, self._tokens, self._egress
+        )
+        self._openers: dict[type[DatasourceConfig], Callable[[Any], Store]] = {
+            LocalConfig: self._local,
+            S3Config: lambda config: open_s3(config, self._transport, settings.s3_endpoint),
+            ObsConfig: lambda config: open_obs(config, self._transport),
+            S3DelegatedAccessConfig: self._delegated,
+            GcsConfig: self._gcs,
+            AzureConfig: self._azure,
+        }
+
+    def open(self, datasource: Datasource) -> Store:
+        """Open the store of a datasource. Cheap: nothing is contacted.
+
+        Raises:
+            StoreError: what is configured cannot be used.
+        """
+        if isinstance(datasource.config, LightlyConfig):
+            if self._areas is None:
+                raise LocationInvalidError(
+                    f"this server provides no storage for LIGHTLY datasources; its operator sets it with {SETTING}"
+                )
+            return self._areas.open(datasource.dataset_id)
+        config = datasource.config
+        if not isinstance(config, LocalConfig) and (advice := advice_on(config.full_path)) is not None:
+            raise LocationInvalidError(f"fullPath: expected bucket/path; {advice}")
+        return self._openers[type(config)](config)
+
+    @property
+    def local_file_roots(self) -> list[LocalFileRoot]:
+        """The folders whose files this server answers itself."""
+        return [
+            local_file_roots for local_file_roots in (self._mounted, self._area_files) if local_file_roots is not None
+        ]
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._sessions.aclose()
+        await self._tokens.aclose()
+        await self._transport.aclose()
+
+    def _delegated(self, config: S3DelegatedAccessConfig) -> Store:
+        settings = self._settings
+        return open_delegated(config, self._transport, self._sessions, settings.s3_endpoint, settings.sts_endpoint)
+
+    def _gcs(self, config: GcsConfig) -> Store:
+        from headwater.stores.gcs.store import open_gcs  # google-auth takes a while to load
+
+        return open_gcs(config, self._transport, self._tokens, self._egress, self._settings.gcs_endpoint)
+
+    def _azure(self, config: AzureConfig) -> Store:
+        return open_azure(config, self._transport, self._settings.azure_endpoint)
+
+    def _local(self, config: LocalConfig) -> Store:
+        if self._mounted is None:
+            raise LocationInvalidError(
+                "this server has no mount root for LOCAL datasources; its operator sets it with HEADWATER_LOCAL_ROOT"
+            )
+        root, signer, hidden = self._mounted
+        return LocalStore(root, config.full_path, signer, config.web_server_location, hidden=hidden)
+
+
+def _served(
+    settings: Settings, keys: Sequence[bytes], folder: Path | None, start: str, hidden: Sequence[Path]
+) -> LocalFileRoot | None:
+    if folder is None:
+        return None
+    return LocalFileRoot(folder, ReadUrlSigner(keys, settings.base_url, str(folder), start), tuple(hidden))

@@ -1,0 +1,1 @@
+"""URLs to read and write files that the server itself holds."""

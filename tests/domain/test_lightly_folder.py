@@ -1,0 +1,73 @@
+"""Names of files below `.lightly/` stay in their folder (contract.md#lightly-folder)."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headwater.domain.errors import MalformedRequestError
+from headwater.domain.lightly_folder import EMBEDDINGS, METADATA, PREDICTIONS, RAW, file_in, predictions_of
+
+
+@pytest.mark.parametrize(
+    ("folder", "name", "key"),
+    [
+        (PREDICTIONS, "tasks.json", ".lightly/predictions/tasks.json"),
+        (PREDICTIONS, ".lightly/predictions/tasks.json", ".lightly/predictions/tasks.json"),
+        (PREDICTIONS, "a task/ü b+c%20.json", ".lightly/predictions/a task/ü b+c%20.json"),
+        (METADATA, "schema.json", ".lightly/metadata/schema.json"),
+        (METADATA, ".lightly/predictions/x", ".lightly/metadata/.lightly/predictions/x"),
+        (EMBEDDINGS, "e.csv", ".lightly/embeddings/e.csv"),
+        (RAW, "a", "a"),
+        (RAW, ".lightly/x", ".lightly/x"),
+        (RAW, "a//b", "a//b"),
+    ],
+)
+def test_names_of_files(folder: str, name: str, key: str) -> None:
+    assert file_in(folder, name) == key
+
+
+@pytest.mark.parametrize("folder", [RAW, PREDICTIONS, METADATA, EMBEDDINGS])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../secret.csv",
+        "a/../../b.csv",
+        "./a.csv",
+        "a/./b.csv",
+        "/etc/passwd",
+        "folder/",
+        "a\0b.csv",
+        "\ud800.csv",
+        "..",
+    ],
+)
+def test_names_that_lead_elsewhere_are_refused(folder: str, name: str) -> None:
+    with pytest.raises(MalformedRequestError, match="fileName: expected"):
+        file_in(folder, name)
+
+
+def test_a_folder_is_no_file_and_short_names_are_refused_as_published() -> None:
+    for folder, short in ((PREDICTIONS, "a.b"), (METADATA, "a.js"), (EMBEDDINGS, "abc"), (RAW, "")):
+        with pytest.raises(MalformedRequestError, match=f"at least {len(short) + 1} characters"):
+            file_in(folder, short)
+    with pytest.raises(MalformedRequestError, match="name of a file in"):
+        file_in(METADATA, METADATA)
+
+
+@given(st.sampled_from([PREDICTIONS, METADATA, EMBEDDINGS]), st.text(st.sampled_from("./a"), min_size=5, max_size=30))
+def test_no_name_leads_out_of_its_folder(folder: str, name: str) -> None:
+    try:
+        key = file_in(folder, name)
+    except MalformedRequestError:
+        return
+    assert key.startswith(folder)
+    assert not {".", ".."} & set(key.removeprefix(".lightly/").split("/"))
+
+
+@pytest.mark.parametrize("task", ["", "a/b", ".", "..", "a\0", "\ud800", "../metadata"])
+def test_tasks_are_names_of_folders(task: str) -> None:
+    assert predictions_of("my task") == ".lightly/predictions/my task/"
+    with pytest.raises(MalformedRequestError, match="taskName: expected"):
+        predictions_of(task)

@@ -1,0 +1,108 @@
+"""Which addresses a user's endpoint may lead to."""
+
+from __future__ import annotations
+
+import pytest
+
+from headwater.domain.errors import LocationInvalidError, StartupError
+from headwater.net.egress import Egress
+
+NEVER = """
+169.254.169.254 169.254.0.1 fe80::1 fe80::1%eth0 fd00:ec2::254 fd20:ce::254 100.100.100.200 168.63.129.16 192.0.0.192
+0.0.0.0 0.1.2.3 :: ::2 224.0.0.1 239.255.255.250 255.255.255.255 ff02::1
+::ffff:169.254.169.254 ::ffff:a9fe:a9fe ::169.254.169.254 64:ff9b::169.254.169.254 2002:a9fe:a9fe::1
+2001:0:a9fe:a9fe::1 2001:0:808:808:0:0:5601:5601
+""".split()
+
+GUARDED = """
+127.0.0.1 127.9.9.9 ::1 10.0.0.1 172.16.0.1 172.31.255.255 192.168.1.1 fc00::1 fdff::1 fec0::1 100.64.0.1
+192.0.0.1 192.0.2.1 198.18.0.1 198.51.100.1 203.0.113.1 240.0.0.1 2001:db8::1 3fff::1 4000::1 64:ff9b:1::1 100::1
+::ffff:127.0.0.1 ::ffff:7f00:1 ::ffff:0:7f00:1 ::127.0.0.1 64:ff9b::127.0.0.1 64:ff9b::10.0.0.1 2002:7f00:1::1
+2001:0:7f00:1::1
+""".split()
+
+PUBLIC = "8.8.8.8 1.1.1.1 172.32.0.1 100.128.0.1 2606:4700::1111 2a00:1450::1 ::ffff:8.8.8.8 64:ff9b::8.8.8.8".split()
+
+EVERYTHING = "0.0.0.0/0, ::/0"
+
+
+@pytest.mark.parametrize("address", NEVER)
+def test_never_contacted_whatever_is_allowed(address: str) -> None:
+    for allowed in ("", EVERYTHING, "store.test", address.partition("%")[0]):
+        with pytest.raises(LocationInvalidError, match=r"never contacted.*HEADWATER_ALLOWED_ENDPOINTS"):
+            Egress.parse(allowed).check("store.test", [address])
+
+
+@pytest.mark.parametrize("address", GUARDED)
+def test_inside_addresses_need_the_operators_word(address: str) -> None:
+    with pytest.raises(LocationInvalidError, match=r"'store.test'.*can allow it with HEADWATER_ALLOWED_ENDPOINTS"):
+        Egress.parse("").check("store.test", [address])
+    with pytest.raises(LocationInvalidError):
+        Egress.parse("other.test, 10.255.0.0/16").check("store.test", [address])
+    assert Egress.parse("store.test").check("store.test", [address]) == [address]
+    assert Egress.parse(address).check("store.test", [address]) == [address]
+
+
+@pytest.mark.parametrize("address", PUBLIC)
+def test_public_addresses_need_nothing(address: str) -> None:
+    assert Egress.parse("").check("store.test", [address]) == [address]
+
+
+def test_a_carried_ipv4_address_is_allowed_as_such() -> None:
+    egress = Egress.parse("10.1.0.0/16")
+    assert egress.check("store.test", ["::ffff:10.1.2.3"]) == ["::ffff:10.1.2.3"]
+    with pytest.raises(LocationInvalidError):
+        egress.check("store.test", ["::ffff:10.2.0.1"])
+
+
+def test_forbidden_addresses_are_dropped_and_order_is_kept() -> None:
+    found = ["10.0.0.1", "8.8.8.8", "169.254.169.254", "1.1.1.1"]
+    assert Egress.parse("").check("store.test", found) == ["8.8.8.8", "1.1.1.1"]
+
+
+@pytest.mark.parametrize("host", ["minio.internal", "MinIO.Internal", "minio.internal."])
+def test_names_are_compared_however_they_are_spelled(host: str) -> None:
+    for allowed in ("minio.internal", "MINIO.internal.", " other , minio.internal"):
+        assert Egress.parse(allowed).check(host, ["10.0.0.1"]) == ["10.0.0.1"]
+    with pytest.raises(LocationInvalidError):
+        Egress.parse("internal").check(host, ["10.0.0.1"])
+
+
+def test_international_names_are_compared_as_dns_has_them() -> None:
+    assert Egress.parse("bücher.example").check("xn--bcher-kva.example", ["10.0.0.1"]) == ["10.0.0.1"]
+
+
+def test_a_refusal_tells_the_kind_of_address_and_not_the_address() -> None:
+    with pytest.raises(LocationInvalidError) as refusal:
+        Egress.parse("").check("db.internal", ["10.11.12.13"])
+    assert "private address" in refusal.value.message
+    assert "10.11" not in refusal.value.message
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "10.0.0.1/8",
+        "10.0.0.0/33",
+        "host:9000",
+        "http://host",
+        "300.1.1.1",
+        "1.2.3",
+        "a b",
+        "*.example.com",
+        "host/x",
+        "a..b",
+    ],
+)
+def test_a_malformed_setting_is_named(entry: str) -> None:
+    with pytest.raises(StartupError) as error:
+        Egress.parse(f"10.0.0.0/8, {entry}")
+    assert "HEADWATER_ALLOWED_ENDPOINTS" in error.value.message
+    assert repr(entry) in error.value.message
+
+
+@pytest.mark.parametrize(
+    "entry", ["", " , ", "localhost", "minio_1", "::1", "[::1]", "10.0.0.0/8", "fd00::/8", "a.b.c."]
+)
+def test_a_good_setting_is_read(entry: str) -> None:
+    Egress.parse(entry)

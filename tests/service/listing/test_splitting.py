@@ -1,0 +1,220 @@
+"""Cutting a listing: the shards are the whole of it and share nothing, are similar in size, and cost few requests."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from benchmarks.shards import LAYOUTS
+from headwater.domain.errors import LocationInvalidError
+from headwater.domain.key_order import Order, past
+from headwater.domain.objects import Key, StorePage
+from headwater.service.listing import splitting as service
+from headwater.service.listing.pages import MOST_SHARDS
+from headwater.service.listing.splitting import MOST_REQUESTS, find_split_points
+from headwater.stores.base import Store
+from tests.stores.memory import MemoryStore, by_path, by_utf_8, by_utf_16
+
+
+async def _read(store: Store, prefix: str, after: Key | None, until: Key | None, order: Order) -> list[Key]:
+    """Read one shard as a listing does."""
+    keys: list[Key] = []
+    marker = None
+    while True:
+        page = await store.list_page(prefix, after, 7, marker)
+        for found in page.objects:
+            if until is not None and past(found.key, until, order):
+                return keys
+            keys.append(found.key)
+        after, marker = page.resume_after, page.marker
+        if after is None:
+            return keys
+
+
+async def _shards(store: Store, prefix: str, shards: int) -> list[list[Key]]:
+    bounds, order = await find_split_points(store, prefix, shards)
+    assert len(bounds) < max(shards, 2)
+    cuts = [None, *bounds, None]
+    return [await _read(store, prefix, after, until, order) for after, until in itertools.pairwise(cuts)]
+
+
+def _sizes(keys: Sequence[Key], bounds: list[Key]) -> list[int]:
+    """How many keys each shard has; both in the order of code points."""
+    ends = [sum(key <= bound for key in keys) for bound in bounds]
+    return [end - begin for begin, end in itertools.pairwise([0, *ends, len(keys)])]
+
+
+# --- whole and disjoint, whatever the keys ---
+
+_chars = st.sampled_from("ab/09.- é中\ud7ff\uff21🦊\x01~")
+_numbers = st.sets(st.integers(0, 99_999), max_size=60)
+_templates = st.sampled_from(
+    (
+        *("{:05}", "img_{}.jpg", "a/b/c/{:08}.png", "{:03x}-{:04}", "2026-11-{:02}T{:02}:00.jpg", "中{}/🦊 {}"),
+        *(".lightly/predictions/{}.json", "{}", "a-{}/{}", "x{}.{}", "a/{}"),
+    )
+)
+
+
+@st.composite
+def _layouts(draw: st.DrawFn) -> set[Key]:
+    """Keys made of templates and numbers, of random characters, or of both."""
+    keys = draw(st.sets(st.text(_chars, min_size=1, max_size=8), max_size=40))
+    for template in draw(st.lists(_templates, max_size=3)):
+        keys |= {template.format(number, number % 31) for number in draw(_numbers)}
+    return keys
+
+
+ORDERS: list[tuple[Order | None, Callable[[str], Any]]] = [
+    (Order.CODE_POINTS, by_utf_8),
+    (Order.UTF16_AMBIGUOUS, by_utf_8),
+    (Order.UTF16_AMBIGUOUS, by_utf_16),
+    (Order.SLASH_FIRST, by_path),
+    *((None, by) for by in (by_utf_8, by_utf_16, by_path)),
+]
+
+
+@pytest.mark.parametrize(("order", "by"), ORDERS)
+@given(
+    keys=_layouts(),
+    prefix=st.sampled_from(["", "", "", "a/", "a", ".lightly/predictions/"]),
+    shards=st.integers(1, 40),
+    list_limit=st.sampled_from([2, 5, 20, 1000]),
+)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_shards_are_the_whole_listing_and_share_nothing(
+    order: Order | None, by: Callable[[str], Any], keys: set[Key], prefix: str, shards: int, list_limit: int
+) -> None:
+    listing = sorted(keys, key=by)
+    store = MemoryStore(listing, order=order, by=by, list_limit=list_limit)
+    parts = _run(_shards(store, prefix, shards))
+    assert [key for part in parts for key in part] == [key for key in listing if key.startswith(prefix)]
+    bounds, _ = _run(find_split_points(store, prefix, shards))
+    assert all(by(one) < by(other) for one, other in itertools.pairwise(bounds))
+
+
+def _run(coroutine: Any) -> Any:
+    """Run what needs no event loop but for its syntax and its tasks."""
+    return asyncio.run(coroutine)
+
+
+# --- small listings ---
+
+
+@pytest.mark.parametrize(
+    ("count", "shards", "sizes"), [(0, 4, [0]), (1, 4, [1]), (3, 8, [1, 1, 1]), (10, 3, [3, 4, 3])]
+)
+async def test_few_keys_are_cut_exactly_by_one_request(count: int, shards: int, sizes: list[int]) -> None:
+    store = MemoryStore([f"{number:02}" for number in range(count)])
+    bounds, _ = await find_split_points(store, "", shards)
+    assert store.requests == 1
+    assert [len(part) for part in await _shards(store, "", shards)] == sizes
+    assert len(bounds) == len(sizes) - 1
+
+
+async def test_a_listing_of_two_pages_is_cut_exactly() -> None:
+    keys = [f"{number:05}" for number in range(1900)]
+    store = MemoryStore(keys)
+    bounds, _ = await find_split_points(store, "", 10)
+    assert (store.requests, _sizes(keys, bounds)) == (2, [190] * 10)
+
+
+async def test_one_shard_costs_nothing() -> None:
+    store = MemoryStore(["a", "b"])
+    assert (await find_split_points(store, "", 1), store.requests) == (([], Order.CODE_POINTS), 0)
+
+
+# --- balance and cost ---
+
+REGULAR = {
+    "unpadded": [f"image_{number}.png" for number in range(60_000)],
+    "hashes": [f"{hashlib.md5(str(number).encode()).hexdigest()}.jpg" for number in range(60_000)],
+    "moments": [f"{n // 1440:03}/2026-11-25T{n // 60 % 24:02}:{n % 60:02}:00Z.jpg" for n in range(60_000)],
+    "own folder": [
+        *(f".lightly/predictions/task/{number}.json" for number in range(60_000)),
+        *(f"a/{number:06}.jpg" for number in range(30_000)),
+        *(f"b/c/{number}.jpg" for number in range(30_000)),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", REGULAR)
+async def test_regular_layouts_are_cut_into_similar_shards(name: str) -> None:
+    keys = sorted(REGULAR[name])
+    store = MemoryStore(keys)
+    bounds, _ = await find_split_points(store, "", 8)
+    assert store.requests <= MOST_REQUESTS
+    assert not any(bound.startswith(".lightly/") for bound in bounds)
+    sizes = _sizes([key for key in keys if not key.startswith(".lightly/")], bounds)
+    assert len(sizes) == 8
+    assert max(sizes) <= 2 * sum(sizes) / 8
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+async def test_millions_of_keys_are_cut_into_similar_shards_without_reading_them(name: str) -> None:
+    keys = LAYOUTS[name]
+    store = MemoryStore(keys)
+    bounds, _ = await find_split_points(store, "", 16)
+    assert store.requests <= MOST_REQUESTS
+    assert store.read_keys < len(keys) / 50
+    sizes = keys.sizes(bounds)
+    # The folders in words are each twice as large as the one before: pages say little of that.
+    assert max(sizes) <= (5 if name == "folders in words" else 2) * len(keys) / 16, sizes
+
+
+async def test_many_shards_cost_no_more() -> None:
+    keys = LAYOUTS["hashes"]
+    store = MemoryStore(keys)
+    bounds, _ = await find_split_points(store, "", MOST_SHARDS)
+    assert store.requests <= MOST_REQUESTS
+    assert len(bounds) == MOST_SHARDS - 1
+    assert max(keys.sizes(bounds)) <= 3 * len(keys) / MOST_SHARDS
+
+
+# --- stores as they are ---
+
+
+async def test_what_cannot_begin_after_a_key_is_not_cut() -> None:
+    """Each shard would be read with all that is before it. The store finds that out with the first probe."""
+    store = MemoryStore([f"{number:05}" for number in range(9000)], starts_after=False)
+    assert (await find_split_points(store, "", 8))[0] == []
+    assert store.requests <= 20
+    assert (await find_split_points(store, "", 8))[0] == []
+
+
+async def test_in_an_unknown_order_bounds_are_those_of_all() -> None:
+    """Without `/` and what is less, but for what all keys begin with."""
+    keys = [f"train/class-{folder}/{number:04}.jpg" for folder in "abc" for number in range(2000)]
+    bounds, _ = await find_split_points(MemoryStore(keys, order=None), "", 8)
+    assert bounds
+    assert all(min(bound.removeprefix("train/class-")) >= "0" for bound in bounds)
+
+
+async def test_time_is_bounded_and_what_is_known_by_then_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Hanging(MemoryStore):
+        async def list_page(self, prefix: str, after: Key | None, limit: int, marker: str | None = None) -> StorePage:
+            if self.requests >= 40:
+                await asyncio.sleep(3600)
+            return await super().list_page(prefix, after, limit, marker)
+
+    monkeypatch.setattr(service, "TIME_SLICE", 0.3)
+    bounds, _ = await find_split_points(Hanging([f"{number:06}" for number in range(100_000)]), "", 8)
+    assert bounds
+
+
+async def test_an_error_of_a_probe_is_told() -> None:
+    class Refusing(MemoryStore):
+        async def list_page(self, prefix: str, after: Key | None, limit: int, marker: str | None = None) -> StorePage:
+            if self.requests >= 5:
+                raise LocationInvalidError("gone")
+            return await super().list_page(prefix, after, limit, marker)
+
+    with pytest.raises(LocationInvalidError):
+        await find_split_points(Refusing([f"{number:06}" for number in range(100_000)]), "", 8)

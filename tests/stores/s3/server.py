@@ -1,0 +1,79 @@
+"""How the tests open S3 stores."""
+
+from __future__ import annotations
+
+import http.client
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+from headwater.domain.objects import StoredObject
+from headwater.net.transport import Transport
+from headwater.stores.error_mapping import ConfigLabels
+from headwater.stores.s3.bucket import endpoint_place
+from headwater.stores.s3.sigv4 import Credentials
+from headwater.stores.s3.store import S3Store, static
+from tests.fault_proxy import Request, Status
+from tests.servers import KEY_ID, SECRET
+
+OBS = ConfigLabels("OBS", "obsAccessKeyId", "obsSecretAccessKey", "obsEndpoint")
+GOOD = Credentials(KEY_ID, SECRET)
+
+
+def open_store(
+    transport: Transport,
+    url: str,
+    bucket: str = "bucket",
+    root: str = "",
+    credentials: Credentials = GOOD,
+    **more: Any,
+) -> S3Store:
+    place = endpoint_place(url, "obsEndpoint", bucket, None, operator=False)
+    return S3Store(transport, place, root, static(credentials), OBS, **more)
+
+
+async def list_all(store: S3Store, prefix: str = "", limit: int = 1000) -> list[StoredObject]:
+    found: list[StoredObject] = []
+    after = None
+    while True:
+        page = await store.list_page(prefix, after, limit)
+        assert len(page.objects) <= limit
+        found += page.objects
+        after = page.resume_after
+        if after is None:
+            return found
+
+
+def fetch(url: str, method: str = "GET", body: bytes | None = None) -> tuple[int, bytes]:
+    """Ask as any program would, without headers; http.client changes nothing in a path."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=10)
+    try:
+        connection.request(method, url.removeprefix(f"http://{parts.netloc}"), body=body)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
+
+
+def list_xml(keys: list[str], *, truncated: bool = False, head: str = "", more: str = "") -> bytes:
+    rows = "".join(
+        f"<Contents><Key>{key}</Key><LastModified>2024-01-02T03:04:05.678Z</LastModified>"
+        f"<ETag>&quot;abc&quot;</ETag><Size>7</Size>{more}</Contents>"
+        for key in keys
+    )
+    return (
+        f'<?xml version="1.0" encoding="UTF-8"?>\n{head}'
+        f'<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>bucket</Name>'
+        f"<IsTruncated>{str(truncated).lower()}</IsTruncated>{rows}</ListBucketResult>"
+    ).encode()
+
+
+def answering(status: int, body: bytes = b"", **headers: str) -> Callable[[Request], Status]:
+    """What a fake server answers to every request."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return lambda _: Status(status, body, named)
+
+
+def error_xml(code: str, message: str = "Said by the provider.", more: str = "") -> bytes:
+    return f'<?xml version="1.0"?><Error><Code>{code}</Code><Message>{message}</Message>{more}</Error>'.encode()

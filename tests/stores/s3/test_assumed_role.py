@@ -1,0 +1,798 @@
+"""S3DelegatedAccess: a role is assumed once for all, renewed in time, and every refusal says whose it is.
+
+moto checks signatures, the trust policy, the external id and the role's policy; a proxy counts, delays and refuses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import parse_qs, parse_qsl, urlsplit
+
+import pytest
+from botocore.config import Config
+from botocore.exceptions import CredentialRetrievalError
+
+from headwater.domain.datasource import S3_REGIONS, S3DelegatedAccessConfig, parse_config
+from headwater.domain.errors import CredentialsRefusedError, LocationInvalidError, StoreError, StoreUnavailableError
+from headwater.net.refreshing import COOL_DOWN, RefreshingCache
+from headwater.net.transport import Transport
+from headwater.stores.error_mapping import TABLE
+from headwater.stores.s3 import assumed_role, sts
+from headwater.stores.s3.assumed_role import open_delegated
+from headwater.stores.s3.bucket import signed_region
+from headwater.stores.s3.sigv4 import Credentials
+from headwater.stores.s3.store import S3Store
+from tests.fault_proxy import Delay, FaultProxy, Raw, Request, Status
+from tests.servers import AwsUser, GuardedAws, free_port, rclone_s3, trust
+from tests.stores.s3.server import answering, error_xml, fetch, list_xml
+
+EXTERNAL_ID = "external-id-of-ada"
+Open = Callable[[str], S3Store]
+ALL = ["s3:ListBucket", "s3:GetObject", "s3:PutObject", "s3:DeleteObject"]
+
+
+class Clock:
+    """The time, moved on by the tests."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def __call__(self) -> float:
+        return time.time() + self.ahead
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def s3(guarded: GuardedAws) -> Iterator[FaultProxy]:
+    with FaultProxy(guarded.url) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def aws_sts(guarded: GuardedAws) -> Iterator[FaultProxy]:
+    with FaultProxy(guarded.url) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def bucket(guarded: GuardedAws) -> str:
+    name = guarded.bucket()
+    guarded.s3.put_object(Bucket=name, Key="data/a.jpg", Body=b"content")
+    return name
+
+
+@pytest.fixture
+def role(guarded: GuardedAws, own_identity: AwsUser) -> str:
+    return guarded.role(ALL, trust(own_identity, EXTERNAL_ID))
+
+
+def config(
+    role: str, bucket: str = "bucket", external_id: str = EXTERNAL_ID, region: str = "us-east-1"
+) -> S3DelegatedAccessConfig:
+    made = parse_config(
+        {
+            "type": "S3DelegatedAccess",
+            "fullPath": f"s3://{bucket}/data/",
+            "s3Region": region,
+            "s3ExternalId": external_id,
+            "s3ARN": role,
+        }
+    )
+    assert isinstance(made, S3DelegatedAccessConfig)
+    return made
+
+
+@pytest.fixture
+def sessions(clock: Clock) -> RefreshingCache[Credentials]:
+    return RefreshingCache(clock)
+
+
+@pytest.fixture
+def store(
+    transport: Transport,
+    sessions: RefreshingCache[Credentials],
+    s3: FaultProxy,
+    aws_sts: FaultProxy,
+    role: str,
+    bucket: str,
+    clock: Clock,
+) -> S3Store:
+    return open_delegated(config(role, bucket), transport, sessions, s3.url, aws_sts.url, clock)
+
+
+async def names(store: S3Store) -> list[str]:
+    return [found.key for found in (await store.list_page("", None, 10)).objects]
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    for _ in range(200):
+        if condition():
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("it never came to that")
+
+
+# --- a session of the role ---
+
+
+async def test_the_role_gives_access(store: S3Store, aws_sts: FaultProxy, guarded: GuardedAws, bucket: str) -> None:
+    assert await names(store) == ["a.jpg"]
+    assert await store.read("a.jpg", 100) == b"content"
+    await store.write("b.txt", b"new")
+    assert guarded.keys(bucket) == ["data/a.jpg", "data/b.txt"]
+    await store.delete("b.txt")
+    assert guarded.keys(bucket) == ["data/a.jpg"]
+    (request,) = aws_sts.requests
+    asked = dict(parse_qsl(request.body.decode()))
+    assert asked["RoleSessionName"] == "headwater-datasources"
+    assert (asked["ExternalId"], asked["DurationSeconds"]) == (EXTERNAL_ID, "3600")
+    assert "/us-east-1/sts/" in request.headers["authorization"]
+
+
+async def test_requests_and_urls_carry_the_session(store: S3Store, s3: FaultProxy) -> None:
+    await names(store)
+    headers = s3.requests[0].headers
+    assert headers["x-amz-security-token"]
+    assert "x-amz-security-token" in headers["authorization"].split("SignedHeaders=")[1].split(",")[0]
+    (url,) = await store.sign(["a.jpg"], 60)
+    assert parse_qs(urlsplit(url).query)["X-Amz-Security-Token"] == [headers["x-amz-security-token"]]
+
+
+async def test_the_kms_key_goes_with_what_is_written(
+    transport: Transport,
+    sessions: RefreshingCache[Credentials],
+    s3: FaultProxy,
+    aws_sts: FaultProxy,
+    role: str,
+    bucket: str,
+) -> None:
+    key = "arn:aws:kms:us-east-1:123456789012:key/test-key-id"
+    raw = {**config(role, bucket).answer(), "s3ServerSideEncryptionKMSKey": key}
+    made = parse_config(raw)
+    assert isinstance(made, S3DelegatedAccessConfig)
+    await open_delegated(made, transport, sessions, s3.url, aws_sts.url).write("a", b"x")
+    assert s3.requests[0].headers["x-amz-server-side-encryption-aws-kms-key-id"] == key
+
+
+async def test_urls_with_the_session_are_good(
+    tmp_path: Path, transport: Transport, sessions: RefreshingCache[Credentials], guarded: GuardedAws, role: str
+) -> None:
+    """moto answers 500 to signed URLs; rclone, started with the very keys of the session, checks them."""
+    (tmp_path / "bucket" / "data").mkdir(parents=True)
+    (tmp_path / "bucket" / "data" / "a b.jpg").write_bytes(b"content")
+    store = open_delegated(config(role), transport, sessions, "http://127.0.0.1:1", guarded.url)
+    session = await store._credentials()
+    assert session.session_token
+    with rclone_s3(tmp_path, session.access_key_id, session.secret_access_key) as url:
+        signing = open_delegated(config(role), transport, sessions, url, guarded.url)
+        get, head, put = [
+            (await signing.sign(["a b.jpg"], 60, "GET"))[0],
+            (await signing.sign(["a b.jpg"], 60, "HEAD"))[0],
+            (await signing.sign(["new"], 60, "PUT"))[0],
+        ]
+        assert fetch(get) == (200, b"content")
+        assert fetch(head, "HEAD") == (200, b"")
+        assert fetch(put, "PUT", b"by url")[0] == 200
+        assert fetch(get.replace("X-Amz-Security-Token=", "X-Amz-Security-Token=x"))[0] == 403
+        assert await signing.read("new", 100) == b"by url"
+
+
+async def test_a_url_promises_no_more_than_the_session(store: S3Store, clock: Clock) -> None:
+    async def life() -> int:
+        (url,) = await store.sign(["a.jpg"], 86_400)
+        return int(parse_qs(urlsplit(url).query)["X-Amz-Expires"][0])
+
+    assert 3500 < await life() <= 3600
+    clock.ahead = 1490
+    assert 2100 < await life() <= 2110
+
+
+# --- once for all, and in time ---
+
+
+async def test_many_requests_assume_the_role_once(store: S3Store, aws_sts: FaultProxy) -> None:
+    aws_sts.faults.append(Delay(0.3))
+    found = await asyncio.gather(*(names(store) for _ in range(50)))
+    assert found == [["a.jpg"]] * 50
+    assert len(aws_sts.requests) == 1
+
+
+async def test_every_store_of_the_same_role_shares_the_session(
+    transport: Transport,
+    sessions: RefreshingCache[Credentials],
+    s3: FaultProxy,
+    aws_sts: FaultProxy,
+    role: str,
+    bucket: str,
+) -> None:
+    for _ in range(3):
+        await names(open_delegated(config(role, bucket), transport, sessions, s3.url, aws_sts.url))
+    assert len(aws_sts.requests) == 1
+    # Who does not know the external id gets nothing of it.
+    other = config(role, bucket, "external-id-of-eve")
+    with pytest.raises(CredentialsRefusedError):
+        await names(open_delegated(other, transport, sessions, s3.url, aws_sts.url))
+    assert len(aws_sts.requests) == 2
+
+
+@pytest.mark.parametrize("idle", [1490.0, 1790.0, 1810.0, 3000.0, 3500.0])
+async def test_a_url_lives_half_an_hour_at_least(
+    transport: Transport, sessions: RefreshingCache[Credentials], role: str, clock: Clock, idle: float
+) -> None:
+    """Whoever came first after a pause got what was left of the old session: minutes."""
+    with FaultProxy(respond=lambda _: Status(200, session_xml(clock() + 3600))) as fake:
+        store = open_delegated(config(role), transport, sessions, "http://127.0.0.1:1", fake.url, clock)
+        await store.sign(["a.jpg"], 86_400)
+        clock.ahead = idle
+        (url,) = await store.sign(["a.jpg"], 86_400)
+        assert int(parse_qs(urlsplit(url).query)["X-Amz-Expires"][0]) >= 1795
+
+
+async def test_a_session_is_renewed_before_it_ends_and_nobody_waits(
+    store: S3Store, aws_sts: FaultProxy, s3: FaultProxy, clock: Clock
+) -> None:
+    await names(store)
+    clock.ahead = 1490
+    await names(store)
+    assert len(aws_sts.requests) == 1
+    clock.ahead = 1510
+    aws_sts.faults.append(Delay(2.0))
+    began = time.monotonic()
+    await asyncio.gather(*(names(store) for _ in range(10)))
+    assert time.monotonic() - began < 1.8
+    await until(lambda: len(aws_sts.requests) == 2)
+    before = s3.requests[-1].headers["x-amz-security-token"]
+    until_then = time.monotonic() + 15
+    while s3.requests[-1].headers["x-amz-security-token"] == before:
+        assert time.monotonic() < until_then
+        await asyncio.sleep(0.1)
+        await names(store)
+    assert len(aws_sts.requests) == 2
+
+
+async def test_a_session_that_cannot_be_renewed_yet_is_used_on(
+    store: S3Store, aws_sts: FaultProxy, clock: Clock
+) -> None:
+    await names(store)
+    clock.ahead = 1810
+    aws_sts.faults += [Status(403, sts_error("AccessDenied"))] * 2
+    for _ in range(5):
+        assert await names(store) == ["a.jpg"]
+        await asyncio.sleep(0.1)
+    assert len(aws_sts.requests) == 2, "not with every request"
+    clock.ahead += COOL_DOWN + 1
+    assert await names(store) == ["a.jpg"]
+    await until(lambda: len(aws_sts.requests) == 3)
+    # Once it has ended, what is wrong is told.
+    await asyncio.sleep(0.2)
+    clock.ahead = 3600
+    aws_sts.faults.append(Status(403, sts_error("AccessDenied")))
+    with pytest.raises(CredentialsRefusedError, match="AccessDenied"):
+        await names(store)
+
+
+async def test_the_event_loop_is_not_held_up(store: S3Store, aws_sts: FaultProxy) -> None:
+    aws_sts.faults.append(Delay(0.5))
+    listing = asyncio.ensure_future(names(store))
+    ticks = 0
+    while not listing.done():
+        await asyncio.sleep(0.01)
+        ticks += 1
+    assert ticks > 25
+    assert listing.result() == ["a.jpg"]
+
+
+def test_botocore_is_not_loaded_before_a_role_is_assumed() -> None:
+    code = "import sys, headwater.stores.s3.assumed_role; sys.exit('botocore' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# --- sessions that S3 does not take any more ---
+
+EXPIRED = Status(400, error_xml("ExpiredToken", "The provided token has expired."))
+
+
+async def test_an_expired_session_is_replaced_once_for_all(
+    store: S3Store, s3: FaultProxy, aws_sts: FaultProxy, clock: Clock
+) -> None:
+    await names(store)
+    clock.ahead = COOL_DOWN + 1
+    s3.faults += [EXPIRED] * 20
+    assert await asyncio.gather(*(names(store) for _ in range(20))) == [["a.jpg"]] * 20
+    assert len(aws_sts.requests) == 2
+    assert len(s3.requests) == 1 + 20 + 20
+
+
+@pytest.mark.parametrize("code", ["ExpiredToken", "InvalidToken", "TokenRefreshRequired"])
+async def test_reads_and_writes_go_on_with_a_new_session(
+    store: S3Store, s3: FaultProxy, aws_sts: FaultProxy, clock: Clock, code: str
+) -> None:
+    for number, call in enumerate((lambda: store.read("a.jpg", 9), lambda: store.write("n", b"x")), 1):
+        await names(store)
+        clock.ahead += COOL_DOWN + 1
+        s3.faults.append(Status(400, error_xml(code)))
+        await call()
+        assert len(aws_sts.requests) == 1 + number
+
+
+async def test_a_store_that_takes_no_session_is_told_so_without_end_or_stampede(
+    store: S3Store, s3: FaultProxy, aws_sts: FaultProxy, clock: Clock
+) -> None:
+    await names(store)
+    s3.faults += [EXPIRED] * 500
+    for _ in range(5):
+        # It was only just fetched: another one would fare no better.
+        with pytest.raises(CredentialsRefusedError, match=r"ExpiredToken.*The session has expired"):
+            await names(store)
+    assert (len(aws_sts.requests), len(s3.requests)) == (1, 1 + 5)
+    clock.ahead = COOL_DOWN + 1
+    refused = await asyncio.gather(*(names(store) for _ in range(30)), return_exceptions=True)
+    assert {type(error) for error in refused} == {CredentialsRefusedError}
+    assert (len(aws_sts.requests), len(s3.requests)) == (2, 6 + 60)
+
+
+# --- refusals ---
+
+
+async def refused(store: S3Store) -> StoreError:
+    with pytest.raises(StoreError) as error:
+        await names(store)
+    return error.value
+
+
+@pytest.fixture
+def at(
+    transport: Transport, sessions: RefreshingCache[Credentials], guarded: GuardedAws, role: str, clock: Clock
+) -> Open:
+    """Opens a store whose roles are assumed at a URL."""
+
+    def at(url: str) -> S3Store:
+        return open_delegated(config(role), transport, sessions, guarded.url, url, clock)
+
+    return at
+
+
+async def test_a_wrong_external_id(
+    transport: Transport, sessions: RefreshingCache[Credentials], guarded: GuardedAws, role: str, own_identity: AwsUser
+) -> None:
+    wrong = config(role, external_id="external-id-of-eve")
+    error = await refused(open_delegated(wrong, transport, sessions, guarded.url, guarded.url))
+    assert type(error) is CredentialsRefusedError
+    assert error.provider_code == "AccessDenied"
+    for word in ("s3ARN", "s3ExternalId", "trust policy", "sts:AssumeRole", own_identity.arn):
+        assert word in error.message
+    assert own_identity.secret not in error.message
+
+
+async def test_a_role_without_a_permission(
+    transport: Transport,
+    sessions: RefreshingCache[Credentials],
+    guarded: GuardedAws,
+    own_identity: AwsUser,
+    bucket: str,
+) -> None:
+    role = guarded.role(["s3:GetObject"], trust(own_identity, EXTERNAL_ID))
+    store = open_delegated(config(role, bucket), transport, sessions, guarded.url, guarded.url)
+    error = await refused(store)
+    assert type(error) is CredentialsRefusedError
+    assert f"Allow s3:ListBucket on the bucket '{bucket}' for the role of s3ARN" in error.message
+    assert await store.read("a.jpg", 100) == b"content"
+    with pytest.raises(
+        CredentialsRefusedError, match=rf"Allow s3:PutObject on the path '{bucket}/data/\*' for the role"
+    ):
+        await store.write("b", b"x")
+
+
+async def test_a_key_of_the_servers_own_that_is_not_known(
+    transport: Transport,
+    sessions: RefreshingCache[Credentials],
+    guarded: GuardedAws,
+    role: str,
+    bucket: str,
+    own_identity: AwsUser,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIATESTKEYID")
+    store = open_delegated(config(role, bucket), transport, sessions, guarded.url, guarded.url)
+    error = await refused(store)
+    assert type(error) is CredentialsRefusedError
+    assert "InvalidClientTokenId" in error.message
+    assert "this server's own credentials" in error.message
+    assert "its operator must" in error.message
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", own_identity.key_id)
+    assert await names(store) == ["a.jpg"], "without a restart"
+
+
+def sts_error(code: str, message: str = "Said by STS.") -> bytes:
+    return (
+        '<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type>'
+        f"<Code>{code}</Code><Message>{message}</Message></Error><RequestId>x</RequestId></ErrorResponse>"
+    ).encode()
+
+
+ROWS = [
+    ("AccessDenied", 403, CredentialsRefusedError, "Check s3ARN and s3ExternalId: the role's trust policy"),
+    ("ExpiredToken", 403, CredentialsRefusedError, "this server's own credentials"),
+    ("ExpiredTokenException", 400, CredentialsRefusedError, "this server's own credentials"),
+    ("IncompleteSignature", 400, CredentialsRefusedError, "this server's own credentials"),
+    ("InvalidClientTokenId", 403, CredentialsRefusedError, "their account has not enabled the region"),
+    ("MissingAuthenticationToken", 403, CredentialsRefusedError, "its operator must"),
+    ("OptInRequired", 403, CredentialsRefusedError, "its operator must"),
+    (
+        "RegionDisabledException",
+        403,
+        CredentialsRefusedError,
+        "STS is not active in this region for the role's account",
+    ),
+    ("SignatureDoesNotMatch", 403, CredentialsRefusedError, "its operator must"),
+    ("UnrecognizedClientException", 400, CredentialsRefusedError, "its operator must"),
+    ("ValidationError", 400, CredentialsRefusedError, "Check s3ARN and s3ExternalId: STS does not take them"),
+    ("SomethingNew", 403, CredentialsRefusedError, "Check s3ARN and s3ExternalId: the role's trust policy"),
+    ("SomethingNew", 400, CredentialsRefusedError, "Check s3ARN and s3ExternalId: STS does not take them"),
+    ("SomethingNew", 500, StoreUnavailableError, "try again"),
+    ("InternalFailure", 500, StoreUnavailableError, "try again"),
+    ("ServiceUnavailable", 503, StoreUnavailableError, "try again"),
+    ("Throttling", 400, StoreUnavailableError, "fewer requests"),
+    ("ThrottlingException", 400, StoreUnavailableError, "fewer requests"),
+    ("RequestLimitExceeded", 503, StoreUnavailableError, "fewer requests"),
+]
+
+
+@pytest.mark.usefixtures("own_identity")
+@pytest.mark.parametrize(("code", "status", "kind", "advice"), ROWS)
+def test_what_sts_refuses_is_explained(code: str, status: int, kind: type[StoreError], advice: str) -> None:
+    with FaultProxy(respond=answering(status, sts_error(code))) as server, pytest.raises(StoreError) as error:
+        sts.Sts().assume("arn:aws:iam::123456789012:role/test", EXTERNAL_ID, "eu-west-1", server.url)
+    assert type(error.value) is kind
+    assert error.value.provider_code == code
+    start = f"STS at HEADWATER_STS_ENDPOINT did not let this server assume the role: {code} (Said by STS). "
+    assert error.value.message.startswith(start)
+    assert advice in error.value.message
+
+
+def test_every_row_of_the_table_for_sts_is_tested() -> None:
+    rows = {row.removeprefix("AssumeRole/") for row in TABLE if row.startswith("AssumeRole/")}
+    assert rows <= {code for code, *_ in ROWS}
+
+
+@pytest.mark.usefixtures("own_identity")
+def test_a_clock_that_is_wrong_is_told_from_a_wrong_secret() -> None:
+    body = sts_error("SignatureDoesNotMatch", "Signature expired: 20240101T000000Z is now earlier than …")
+    with (
+        FaultProxy(respond=answering(403, body)) as server,
+        pytest.raises(StoreUnavailableError, match="the operator must set the clock"),
+    ):
+        sts.Sts().assume("arn:aws:iam::123456789012:role/test", EXTERNAL_ID, "eu-west-1", server.url)
+
+
+async def test_sessions_that_end_before_they_begin(at: Open, own_identity: AwsUser) -> None:
+    with FaultProxy(respond=answering(200, session_xml(time.time() - 60))) as server:
+        error = await refused(at(server.url))
+    assert type(error) is StoreUnavailableError
+    assert "its operator must set it" in error.message
+
+
+def session_xml(expires: float) -> bytes:
+    until = datetime.fromtimestamp(expires, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return (
+        '<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials>'
+        "<AccessKeyId>test-session-id</AccessKeyId><SecretAccessKey>test-session-secret</SecretAccessKey>"
+        f"<SessionToken>test-session-token</SessionToken><Expiration>{until}</Expiration></Credentials>"
+        "</AssumeRoleResult></AssumeRoleResponse>"
+    ).encode()
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "text"),
+    [
+        (Status(200, b"<html>Welcome</html>"), LocationInvalidError, "answered with no session"),
+        (Status(200, b"<!doctype html><html><br></html>"), LocationInvalidError, "answered with no session"),
+        (Status(200, b'{"a": 1}'), LocationInvalidError, "answered with no session"),
+        (Status(200, b""), LocationInvalidError, "answered with no session"),
+        (Status(200, sts_error("x").replace(b"Error", b"Other")), LocationInvalidError, "answered with no session"),
+        (
+            Status(200, session_xml(2e9).replace(b"<SessionToken>test-session-token</SessionToken>", b"")),
+            LocationInvalidError,
+            "answered with no session",
+        ),
+        (
+            Status(200, session_xml(2e9).replace(b"2033-", b"soon")),
+            LocationInvalidError,
+            "answered with no session",
+        ),
+        (Status(404, b"<html>Not here</html>"), LocationInvalidError, "answered with no session"),
+        (Status(301, b"", {"location": "http://127.0.0.1:1/"}), LocationInvalidError, "answered with no session"),
+        (Status(502, b"<html>Bad gateway</html>"), StoreUnavailableError, "HTTP status 502"),
+        (Raw(b"SSH-2.0-OpenSSH\r\n"), StoreUnavailableError, "could not be reached"),
+        (Raw(b""), StoreUnavailableError, "could not be reached"),
+    ],
+)
+async def test_what_is_no_sts_is_told_so(
+    at: Open, own_identity: AwsUser, answer: Status | Raw, kind: type[StoreError], text: str
+) -> None:
+
+    def respond(_: Request) -> Status | Raw:
+        return answer
+
+    with FaultProxy(respond=respond) as server:
+        error = await refused(at(server.url))
+    assert type(error) is kind, error.message
+    assert text in error.message
+    assert "HEADWATER_STS_ENDPOINT" in error.message
+
+
+async def test_an_sts_that_is_not_there(at: Open, own_identity: AwsUser) -> None:
+    began = time.monotonic()
+    error = await refused(at(f"http://127.0.0.1:{free_port()}"))
+    assert time.monotonic() - began < 10
+    assert type(error) is StoreUnavailableError
+    assert "could not be reached (EndpointConnectionError)" in error.message
+
+
+async def test_an_sts_whose_tls_fails(at: Open, guarded: GuardedAws) -> None:
+    error = await refused(at(guarded.url.replace("http://", "https://")))
+    assert type(error) is StoreUnavailableError
+    assert "TLS with STS at HEADWATER_STS_ENDPOINT failed" in error.message
+    assert "AWS_CA_BUNDLE" in error.message
+
+
+async def test_an_sts_that_hangs_is_waited_for_within_bounds(
+    at: Open, own_identity: AwsUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(assumed_role, "CALL_SECONDS", 0.6)
+    monkeypatch.setattr(assumed_role, "PATIENCE", 0.3)
+    with FaultProxy(respond=lambda _: Delay(30)) as server:
+        began = time.monotonic()
+        error = await refused(at(server.url))
+        assert time.monotonic() - began < 8
+    assert type(error) is StoreUnavailableError
+    assert "took longer than 1 seconds" in error.message
+
+
+async def test_where_every_thread_hangs_the_others_regions_are_served(
+    transport: Transport,
+    sessions: RefreshingCache[Credentials],
+    guarded: GuardedAws,
+    own_identity: AwsUser,
+    bucket: str,
+    role: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(assumed_role, "CALL_SECONDS", 2.0)
+    monkeypatch.setattr(assumed_role, "PATIENCE", 0.3)
+    with FaultProxy(respond=lambda _: Delay(30)) as hanging:
+        stores = [
+            open_delegated(
+                config(role, external_id=f"external-id-{number}", region="eu-north-1"),
+                transport,
+                sessions,
+                guarded.url,
+                hanging.url,
+            )
+            for number in range(6)
+        ]
+        asking = [asyncio.ensure_future(refused(store)) for store in stores]
+        await asyncio.sleep(0.1)
+        assert await names(open_delegated(config(role, bucket), transport, sessions, guarded.url, guarded.url)) == [
+            "a.jpg"
+        ]
+        told = [error.message for error in await asyncio.gather(*asking)]
+        assert [sum(text in message for message in told) for text in ("too many roles", "took longer")] == [2, 4]
+
+
+@pytest.mark.parametrize("endpoint", ["http://a_b:1", "http://127.0.0.1:1/%"])
+async def test_an_endpoint_that_botocore_does_not_take(at: Open, endpoint: str) -> None:
+    error = await refused(at(endpoint))
+    assert isinstance(error, LocationInvalidError | StoreUnavailableError)
+    assert "HEADWATER_STS_ENDPOINT" in error.message
+
+
+@pytest.mark.usefixtures("own_identity")
+def test_a_role_of_another_form_than_aws_takes() -> None:
+    with pytest.raises(CredentialsRefusedError, match="Check s3ARN and s3ExternalId"):
+        sts.Sts().assume("short", EXTERNAL_ID, "eu-west-1", "http://127.0.0.1:1")
+
+
+@pytest.mark.usefixtures("own_identity")
+def test_a_thread_is_not_held_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sts, "_CONFIG", sts._CONFIG.merge(Config(read_timeout=0.2)))
+    with FaultProxy(respond=lambda _: Delay(30)) as server:
+        began = time.monotonic()
+        with pytest.raises(StoreUnavailableError, match=r"did not answer in time \(ReadTimeoutError\)"):
+            sts.Sts().assume("arn:aws:iam::123456789012:role/test", EXTERNAL_ID, "eu-west-1", server.url)
+        assert time.monotonic() - began < 4
+        assert len(server.requests) == 2
+
+
+# --- this server's own credentials ---
+
+
+async def test_a_server_without_credentials_says_that_its_operator_must_give_it_some(
+    at: Open, own_identity: AwsUser, aws_sts: FaultProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    error = await refused(at(aws_sts.url))
+    assert type(error) is CredentialsRefusedError
+    assert "This server has no AWS credentials of its own: its operator must give it" in error.message
+    assert aws_sts.requests == []
+
+
+@pytest.mark.usefixtures("own_identity")
+def test_credentials_that_come_later_are_found(
+    guarded: GuardedAws, role: str, own_identity: AwsUser, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    mine = sts.Sts()
+    with pytest.raises(CredentialsRefusedError):
+        mine.assume(role, EXTERNAL_ID, "us-east-1", guarded.url)
+    (tmp_path / "no-aws-credentials").write_text(
+        f"[default]\naws_access_key_id = {own_identity.key_id}\naws_secret_access_key = {own_identity.secret}\n"
+    )
+    with pytest.raises(CredentialsRefusedError):
+        mine.assume(role, EXTERNAL_ID, "us-east-1", guarded.url)
+    monkeypatch.setattr(mine, "_nothing_until", 0.0)
+    assert mine.assume(role, EXTERNAL_ID, "us-east-1", guarded.url).session_token
+
+
+@pytest.mark.parametrize(
+    ("environ", "file", "named"),
+    [
+        ({"AWS_ACCESS_KEY_ID": "test-key-id"}, "", "PartialCredentialsError"),
+        ({"AWS_PROFILE": "absent"}, "", "ProfileNotFound"),
+        ({"AWS_PROFILE": "p"}, "[profile p]\ncredential_process = /no/such/program\n", "FileNotFoundError"),
+        (
+            {"AWS_PROFILE": "p"},
+            "[profile p]\ncredential_process = sh -c 'echo hush-hush >&2; exit 1'\n",
+            "CredentialRetrievalError",
+        ),
+        (
+            {"AWS_PROFILE": "p"},
+            "[profile p]\nsso_start_url = https://sso.test\nsso_region = us-east-1\nsso_account_id = 123456789012\n"
+            "sso_role_name = test\n",
+            "SSOTokenLoadError",
+        ),
+        ({}, "[default\n", "ConfigParseError"),
+        ({"AWS_PROFILE": "p"}, "[profile p]\nrole_arn = x\nsource_profile = p2\n", "InvalidConfigError"),
+    ],
+)
+async def test_credentials_that_are_not_good_are_the_operators_to_mend(
+    at: Open,
+    own_identity: AwsUser,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    environ: dict[str, str],
+    file: str,
+    named: str,
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "no-aws-config").write_text(file)
+    with FaultProxy(respond=answering(200)) as server:
+        error = await refused(at(server.url))
+        assert server.requests == []
+    assert type(error) is CredentialsRefusedError
+    assert f"This server's own AWS credentials are not to be had ({named}): its operator must" in error.message
+    assert "hush" not in error.message
+
+
+@pytest.fixture
+def web_identity(own_identity: AwsUser, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    """As on EKS: the server's own identity is a role that it assumes with a token."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    (tmp_path / "token").write_text("test-web-identity-token")
+    monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "token"))
+    monkeypatch.setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/server")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    return monkeypatch
+
+
+async def test_own_credentials_that_cannot_be_fetched_for_now(at: Open, web_identity: pytest.MonkeyPatch) -> None:
+    web_identity.setenv("AWS_ENDPOINT_URL_STS", f"http://127.0.0.1:{free_port()}")
+    with FaultProxy(respond=answering(200)) as server:
+        error = await refused(at(server.url))
+        assert server.requests == []
+    assert type(error) is StoreUnavailableError
+    assert "own AWS credentials are not to be had for now (EndpointConnectionError)" in error.message
+
+
+async def test_own_credentials_that_aws_refuses_are_not_the_roles_fault(
+    at: Open, web_identity: pytest.MonkeyPatch
+) -> None:
+    with (
+        FaultProxy(respond=answering(403, sts_error("AccessDenied"))) as issuer,
+        FaultProxy(respond=answering(200)) as s,
+    ):
+        web_identity.setenv("AWS_ENDPOINT_URL_STS", issuer.url)
+        error = await refused(at(s.url))
+        assert (len(issuer.requests), s.requests) == (1, [])
+    assert type(error) is CredentialsRefusedError
+    assert "own AWS credentials are not to be had (ClientError): its operator must" in error.message
+    assert "s3ARN" not in error.message
+
+
+@pytest.mark.usefixtures("own_identity")
+def test_own_credentials_that_end_between_two_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Gone:
+        def assume_role(self, **_: object) -> None:
+            raise CredentialRetrievalError(provider="test", error_msg="hush-hush")
+
+    mine = sts.Sts()
+    monkeypatch.setattr(mine, "_client", lambda *_: Gone())
+    with pytest.raises(
+        CredentialsRefusedError, match=r"not to be had \(CredentialRetrievalError\): its operator"
+    ) as error:
+        mine.assume("arn:aws:iam::123456789012:role/test", EXTERNAL_ID, "eu-west-1", None)
+    assert "hush" not in error.value.message
+
+
+async def test_the_servers_own_credentials_are_renewed_by_botocore(
+    store: S3Store,
+    sessions: RefreshingCache[Credentials],
+    own_identity: AwsUser,
+    guarded: GuardedAws,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As on ECS and EKS: a service beside the server hands them out."""
+    body = f'{{"AccessKeyId": "{own_identity.key_id}", "SecretAccessKey": "{own_identity.secret}"'.encode()
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    soon = datetime.fromtimestamp(time.time() + 3600, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    answer = body + f', "Token": "", "Expiration": "{soon}"}}'.encode()
+    with FaultProxy(respond=answering(200, answer)) as service:
+        monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{service.url}/credentials")
+        assert await names(store) == ["a.jpg"]
+        assert [request.target for request in service.requests] == ["/credentials"]
+
+
+# --- where STS is ---
+
+
+@pytest.mark.usefixtures("own_identity")
+def test_roles_are_assumed_in_the_region_of_the_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_STS_REGIONAL_ENDPOINTS", "legacy")
+    mine = sts.Sts()
+    for region in map(signed_region, S3_REGIONS):
+        domain = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
+        client = mine._client(mine._identity(), region, None)
+        assert client.meta.endpoint_url == f"https://sts.{region}.{domain}"
+        assert client.meta.region_name == region
+        assert mine._client(mine._identity(), region, None) is client, "made once"
+        client.close()
+
+
+async def test_a_region_of_govcloud_is_signed_for_by_its_full_name(
+    transport: Transport, sessions: RefreshingCache[Credentials], own_identity: AwsUser
+) -> None:
+    with (
+        FaultProxy(respond=answering(200, session_xml(time.time() + 3600))) as fake,
+        FaultProxy(respond=answering(200, list_xml(["data/a"]))) as bucket,
+    ):
+        made = config("arn:aws:iam::123456789012:role/test", region="us-gov-west")
+        store = open_delegated(made, transport, sessions, bucket.url, fake.url)
+        assert await names(store) == ["a"]
+        assert "/us-gov-west-1/sts/" in fake.requests[0].headers["authorization"]
+        assert "/us-gov-west-1/s3/" in bucket.requests[0].headers["authorization"]
+
+
+async def test_no_secret_is_shown(store: S3Store, own_identity: AwsUser) -> None:
+    session = await store._credentials()
+    shown = f"{store!r} {store.__dict__!r} {session!r} {store._credentials!r}"
+    for secret in (session.secret_access_key, session.session_token, own_identity.secret):
+        assert secret
+        assert secret not in shown

@@ -1,0 +1,68 @@
+"""Where a bucket answers and what region signs for it (contract.md#datasource-config)."""
+
+from __future__ import annotations
+
+import pytest
+
+from headwater.domain.errors import LocationInvalidError
+from headwater.stores.s3.bucket import aws_bucket, endpoint_place
+
+
+@pytest.mark.parametrize(
+    ("bucket", "region", "host", "path", "signed"),
+    [
+        ("data", "eu-west-1", "data.s3.eu-west-1.amazonaws.com", "", "eu-west-1"),
+        ("data", "us-east-1", "data.s3.us-east-1.amazonaws.com", "", "us-east-1"),
+        ("my.data", "eu-west-1", "s3.eu-west-1.amazonaws.com", "/my.data", "eu-west-1"),
+        ("data", "cn-north-1", "data.s3.cn-north-1.amazonaws.com.cn", "", "cn-north-1"),
+        ("data", "cn-northwest-1", "data.s3.cn-northwest-1.amazonaws.com.cn", "", "cn-northwest-1"),
+        ("data", "us-gov-west", "data.s3.us-gov-west-1.amazonaws.com", "", "us-gov-west-1"),
+        ("data", "us-gov-east", "data.s3.us-gov-east-1.amazonaws.com", "", "us-gov-east-1"),
+        ("data", "us-gov-east-1", "data.s3.us-gov-east-1.amazonaws.com", "", "us-gov-east-1"),
+    ],
+)
+def test_amazons_buckets(bucket: str, region: str, host: str, path: str, signed: str) -> None:
+    place = aws_bucket(bucket, region)
+    assert str(place.origin) == f"https://{host}"
+    assert (place.bucket_path, place.region, place.operator) == (path, signed, False)
+
+
+@pytest.mark.parametrize(
+    "bucket", ["", "ab", "a" * 64, "Data", "my_data", "-data", "data-", "a/b", "a?b", "a#b", "a@b.c", "a\nb", "dátá"]
+)
+def test_a_name_that_s3_does_not_give_never_becomes_a_host(bucket: str) -> None:
+    with pytest.raises(LocationInvalidError, match="fullPath"):
+        aws_bucket(bucket, "us-east-1")
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "region"),
+    [
+        ("https://obs.cn-north-4.myhuaweicloud.com", "cn-north-4"),
+        ("https://obs.eu-west-101.myhuaweicloud.eu", "eu-west-101"),
+        ("https://s3.eu-central-1.wasabisys.com", "eu-central-1"),
+        ("https://s3.fr-par.scw.cloud", "fr-par"),
+        ("https://s3-eu-west-1.amazonaws.com", "eu-west-1"),
+        ("https://s3.dualstack.eu-west-1.amazonaws.com", "eu-west-1"),
+        ("https://s3.amazonaws.com", "us-east-1"),
+        ("https://s3.my-company.com", "us-east-1"),
+        ("https://minio.example.com:9000", "us-east-1"),
+        ("http://127.0.0.1:9000", "us-east-1"),
+    ],
+)
+def test_the_region_is_the_one_that_the_host_names(endpoint: str, region: str) -> None:
+    assert endpoint_place(endpoint, "obsEndpoint", "data", None, operator=False).region == region
+
+
+def test_endpoints_have_the_bucket_in_the_path() -> None:
+    place = endpoint_place("https://store.test:9000/base/", "obsEndpoint", "My_Data 1", None, operator=False)
+    assert str(place.origin) == "https://store.test:9000"
+    assert place.bucket_path == "/base/My_Data%201"
+    place = endpoint_place("http://10.0.0.1", "HEADWATER_S3_ENDPOINT", "data", "us-gov-west", operator=True)
+    assert (place.region, place.operator) == ("us-gov-west-1", True)
+
+
+@pytest.mark.parametrize("bucket", ["", "..", ".", "a/b", "a?b", "a#b", "a\nb", "a b\0", "a\\b"])
+def test_a_name_that_would_change_the_path_is_refused(bucket: str) -> None:
+    with pytest.raises(LocationInvalidError, match="fullPath"):
+        endpoint_place("https://store.test", "obsEndpoint", bucket, None, operator=False)

@@ -1,0 +1,257 @@
+"""Servers without ListObjectsV2 are listed by ListObjects: exactly, and at one request more, once."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar
+from urllib.parse import quote
+
+import pytest
+
+from headwater.domain.datasource import S3Config, parse_config
+from headwater.domain.errors import CredentialsRefusedError, LocationInvalidError, StoreError, StoreUnavailableError
+from headwater.net.transport import Transport
+from headwater.stores.s3.store import open_s3
+from headwater.testing.conformance import Prepared, StoreConformance
+from tests.fault_proxy import Delay, Fault, FaultProxy, Request, Status
+from tests.servers import KEY_ID, SECRET
+from tests.stores.s3.server import error_xml, list_all, list_xml, open_store
+from tests.stores.s3.test_conformance import MotoBucket, as_obs
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+KEYS = sorted(f"{folder}/{number:02}.jpg" for folder in ("a b", "c+d", "ü") for number in range(4))
+
+NOT_OFFERED = {
+    "NotImplemented": Status(501, error_xml("NotImplemented", "A header you provided implies functionality …")),
+    "XNotImplemented": Status(501, error_xml("XNotImplemented", "The functionality is not implemented.")),
+    "MethodNotAllowed": Status(405, error_xml("MethodNotAllowed")),
+    "InvalidArgument": Status(400, error_xml("InvalidArgument", "Invalid Argument")),
+    "InvalidRequest": Status(400, error_xml("InvalidRequest", "list-type")),
+    "501 without a body": Status(501),
+    "405 without a body": Status(405),
+}
+"""How servers say that they have no ListObjectsV2."""
+
+
+class Version1:
+    """A bucket of a server that knows ListObjects alone.
+
+    Args:
+        refusal: what it answers to ListObjectsV2; None where it does not know `list-type` and lists by version 1.
+        start: the parameter that it begins after; None where it begins anew every time.
+    """
+
+    def __init__(
+        self,
+        refusal: Status | None = None,
+        keys: list[str] = KEYS,
+        start: str | None = "marker",
+        inclusive: bool = False,
+    ) -> None:
+        self.refusal = refusal
+        self.keys = keys
+        self.start = start
+        self.inclusive = inclusive
+
+    def __call__(self, request: Request) -> Status:
+        query = request.query
+        if self.refusal is not None and "list-type" in query:
+            return self.refusal
+        after = query.get(self.start, "") if self.start else ""
+        found = [
+            key
+            for key in self.keys
+            if key.startswith(query["prefix"]) and (key > after or (self.inclusive and key == after))
+        ]
+        limit = int(query["max-keys"])
+        body = list_xml([quote(key, safe="/") for key in found[:limit]], truncated=len(found) > limit)
+        return Status(200, body.replace(b"<Name>", b"<EncodingType>url</EncodingType><Name>"))
+
+
+def how(proxy: FaultProxy) -> list[str]:
+    """The version of each list request so far."""
+    return ["2" if "list-type" in request.query else "1" for request in proxy.requests]
+
+
+@pytest.mark.parametrize("refusal", NOT_OFFERED.values(), ids=NOT_OFFERED)
+async def test_a_server_that_refuses_version_2(transport: Transport, refusal: Status) -> None:
+    with FaultProxy(respond=Version1(refusal)) as server:
+        assert [found.key for found in await list_all(open_store(transport, server.url), limit=5)] == KEYS
+        assert how(server) == ["2", "1", "1", "1"]
+        # Another request of the same process knows.
+        assert [found.key for found in await list_all(open_store(transport, server.url), limit=5)] == KEYS
+        assert how(server)[4:] == ["1", "1", "1"]
+        assert all(
+            "start-after" not in request.query for request in server.requests if "list-type" not in request.query
+        )
+
+
+async def test_a_server_that_takes_version_2_for_version_1(transport: Transport) -> None:
+    """It ignores start-after, which shows with the second page."""
+    with FaultProxy(respond=Version1()) as server:
+        assert [found.key for found in await list_all(open_store(transport, server.url), limit=5)] == KEYS
+        assert how(server) == ["2", "2", "1", "1"]
+        assert [found.key for found in await list_all(open_store(transport, server.url), limit=5)] == KEYS
+        assert how(server)[4:] == ["1", "1", "1"]
+
+
+@pytest.mark.parametrize("refusal", [None, NOT_OFFERED["NotImplemented"]], ids=["taken for version 1", "refused"])
+async def test_paging_is_one_sorted_list(transport: Transport, refusal: Status | None) -> None:
+    chosen = random.Random(7)
+    keys = sorted({"".join(chosen.choices("ab/ +%üé🦊", k=chosen.randint(1, 5))) for _ in range(150)})
+    with FaultProxy(respond=Version1(refusal, keys)) as server:
+        for root in ("", "a/", "b"):
+            below = [key[len(root) :] for key in keys if key.startswith(root) and key != root]
+            for _ in range(8):
+                limit, prefix = chosen.randint(1, 40), chosen.choice(["", "a", "b/", "é"])
+                store = open_store(transport, server.url, root=root)
+                expected = [key for key in below if key.startswith(prefix)]
+                assert [found.key for found in await list_all(store, prefix, limit)] == expected
+                after = chosen.choice(keys)
+                page = await store.list_page("", after, 1000)
+                assert [found.key for found in page.objects] == [key for key in below if key > after]
+
+
+async def test_what_was_found_out_is_of_one_bucket(transport: Transport) -> None:
+    """Huawei's parallel file systems lack ListObjectsV2, the buckets beside them have it."""
+
+    def respond(request: Request) -> Status:
+        if request.target.startswith("/files") and "list-type" in request.query:
+            return NOT_OFFERED["MethodNotAllowed"]
+        return Version1(start="start-after" if "list-type" in request.query else "marker")(request)
+
+    with FaultProxy(respond=respond) as server:
+        for bucket in ("files", "bucket", "files", "bucket"):
+            assert len(await list_all(open_store(transport, server.url, bucket))) == len(KEYS)
+        assert how(server) == ["2", "1", "2", "1", "2"]
+
+
+async def test_an_empty_bucket_and_the_end_of_one(transport: Transport) -> None:
+    with FaultProxy(respond=Version1(keys=[])) as server:
+        assert await list_all(open_store(transport, server.url)) == []
+    with FaultProxy(respond=Version1()) as server:
+        page = await open_store(transport, server.url).list_page("", KEYS[-1], 5)
+        assert (page.objects, page.resume_after) == ([], None)
+
+
+async def test_faults_on_the_way_are_got_over(transport: Transport) -> None:
+    with FaultProxy(respond=Version1(NOT_OFFERED["NotImplemented"])) as server:
+        server.faults += [Status(503), None, Status(500), None]
+        assert [found.key for found in await list_all(open_store(transport, server.url), limit=5)] == KEYS
+        assert how(server) == ["2", "2", "1", "1", "1", "1"]
+
+
+async def test_the_operators_endpoint_may_be_such_a_server(transport: Transport) -> None:
+    config = parse_config(
+        {
+            "type": "S3",
+            "fullPath": "bucket",
+            "s3Region": "us-east-1",
+            "s3AccessKeyId": KEY_ID,
+            "s3SecretAccessKey": SECRET,
+        }
+    )
+    assert isinstance(config, S3Config)
+    with FaultProxy(respond=Version1(NOT_OFFERED["NotImplemented"])) as server:
+        assert [found.key for found in await list_all(open_s3(config, transport, server.url))] == KEYS
+
+
+async def refused(transport: Transport, respond: Callable[[Request], Status]) -> tuple[StoreError, list[str]]:
+    with FaultProxy(respond=respond) as server:
+        store = open_store(transport, server.url)
+        with pytest.raises(StoreError) as error:
+            await list_all(store, limit=5)
+        return error.value, how(server)
+
+
+async def test_amazon_is_not_asked_twice(transport: Transport) -> None:
+    """It has ListObjectsV2: what it refuses, it refuses."""
+    with FaultProxy(respond=Version1(NOT_OFFERED["InvalidArgument"])) as server:
+        store = open_store(transport, server.url)
+        store._place = replace(store._place, any_server=False)
+        with pytest.raises(LocationInvalidError, match="InvalidArgument"):
+            await store.list_page("", None, 5)
+        assert how(server) == ["2"]
+
+
+@pytest.mark.parametrize("inclusive", [False, True])
+async def test_a_server_that_ignores_both_is_told_so(transport: Transport, inclusive: bool) -> None:
+    error, versions = await refused(transport, Version1(start="marker" if inclusive else None, inclusive=inclusive))
+    assert type(error) is LocationInvalidError
+    assert "does not support start-after" in error.message
+    assert versions == ["2", "2", "1"]
+
+
+async def test_a_server_that_has_version_1_without_a_marker_is_told_so(transport: Transport) -> None:
+    error, versions = await refused(transport, Version1(NOT_OFFERED["NotImplemented"], start=None))
+    assert type(error) is LocationInvalidError
+    assert "does not support marker" in error.message
+    assert versions == ["2", "1", "1"]
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [
+        (403, "AccessDenied", CredentialsRefusedError),
+        (403, "SignatureDoesNotMatch", CredentialsRefusedError),
+        (400, "AuthorizationHeaderMalformed", LocationInvalidError),
+        (400, "ExpiredToken", CredentialsRefusedError),
+        (400, "InvalidBucketName", LocationInvalidError),
+        (404, "NoSuchBucket", LocationInvalidError),
+        (301, "PermanentRedirect", LocationInvalidError),
+    ],
+)
+async def test_other_refusals_cost_no_second_request(
+    transport: Transport, status: int, code: str, kind: type[StoreError]
+) -> None:
+    error, versions = await refused(transport, lambda _: Status(status, error_xml(code)))
+    assert type(error) is kind
+    assert error.provider_code == code
+    assert versions == ["2"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "text"),
+    [
+        (Status(403, error_xml("AccessDenied")), CredentialsRefusedError, "Allow s3:ListBucket"),
+        (Status(404, error_xml("NoSuchBucket")), LocationInvalidError, "no such bucket"),
+        (Status(501, error_xml("NotImplemented")), LocationInvalidError, "does not offer this operation"),
+        (Status(503, error_xml("SlowDown")), StoreUnavailableError, "fewer requests"),
+        (Status(200, b"<html>Console</html>"), LocationInvalidError, "does not speak S3"),
+    ],
+)
+async def test_what_version_1_is_refused_for_is_told(
+    transport: Transport, answer: Status, kind: type[StoreError], text: str
+) -> None:
+    def respond(request: Request) -> Status:
+        return NOT_OFFERED["NotImplemented"] if "list-type" in request.query else answer
+
+    with FaultProxy(respond=respond) as server:
+        store = open_store(transport, server.url)
+        for _ in range(2):
+            with pytest.raises(StoreError, match=text) as error:
+                await store.list_page("", None, 5)
+            assert type(error.value) is kind
+        assert how(server).count("2") == 2, "nothing was learned from a failure"
+
+
+class Version1Bucket(as_obs(MotoBucket)):  # type: ignore[misc]  # made by a function
+    """What moto holds, listed by version 1."""
+
+    extra_requests: ClassVar[int] = 1
+
+
+class TestObsByVersion1(StoreConformance):
+    """moto, without its ListObjectsV2."""
+
+    @pytest.fixture
+    async def prepared(self, moto: str, moto_client: S3Client, transport: Transport) -> AsyncIterator[Prepared]:
+        def respond(request: Request) -> Fault:
+            return NOT_OFFERED["NotImplemented"] if "list-type" in request.query else Delay(0)
+
+        with FaultProxy(moto, respond) as proxy:
+            yield Version1Bucket(moto_client, proxy, transport)

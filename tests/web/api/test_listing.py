@@ -1,0 +1,240 @@
+"""Listings over HTTP on a real folder (contract.md#lists-and-time-windows)."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from headwater.catalog.keyring import Keyring
+from headwater.domain.read_url import ReadUrlSigner
+from tests.live import Live, fetch, request, running
+
+NOW = int(time.time())
+
+
+def _file(bucket: Path, name: str, modified: float = NOW - 1000, data: bytes = b"pixels") -> None:
+    path = bucket / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    os.utime(path, (modified, modified))
+
+
+def _connect(live: Live, bucket: Path) -> str:
+    return live.configured({"type": "LOCAL", "fullPath": bucket.name})
+
+
+ODD = ["a b", "a+b", "a%41", "a%2Fb", "a#b", "a?b", "a&b", "a=b", "a;b", "a'b", 'a"b', "<&>", "a\\b", "\u00e9",
+       "e\u0301", "\U0001f600", "\u05e9\u05dc", "a\nb", "\x01", "\u2026", "~a", ".a"]  # fmt: skip
+
+
+def test_pages_of_a_folder_with_odd_names(live: Live, bucket: Path) -> None:
+    names = [f"{odd}/{odd}.jpg" for odd in ODD] + [f"{odd}.PNG" for odd in ODD]
+    for name in names:
+        _file(bucket, name, data=name.encode())
+    for name in ("labels.json", ".lightly/x.png", "dir.png/inner.txt", ".lightly.png/in.png"):
+        _file(bucket, name)
+    dataset = _connect(live, bucket)
+    pages = list(live.pages(dataset))
+    assert all(len(page["data"]) <= 7 for page in pages)
+    assert len(pages) > 5
+    rows = [row for page in pages for row in page["data"]]
+    assert all(set(row) == {"fileName", "readUrl"} for row in rows)
+    expected = sorted([*names, ".lightly.png/in.png"], key=str.encode)
+    assert [row["fileName"] for row in rows] == expected
+    for row in rows:
+        answer = fetch(row["readUrl"])
+        assert (answer.status, answer.body) == (
+            200,
+            row["fileName"].encode() if row["fileName"] in names else b"pixels",
+        )
+
+
+def test_windows_are_inclusive_whole_seconds(live: Live, bucket: Path) -> None:
+    for index, modified in enumerate((100.0, 100.999, 101.0, 102.5, 103.0)):
+        _file(bucket, f"{index}.png", modified)
+    dataset = _connect(live, bucket)
+    assert live.names(dataset, from_=100, to=100) == ["0.png", "1.png"]
+    assert live.names(dataset, from_=101, to=102) == ["2.png", "3.png"]
+    assert live.names(dataset, from_=103) == ["4.png"]
+    assert live.names(dataset, to=101) == ["0.png", "1.png", "2.png"]
+    assert live.names(dataset, from_=104) == []
+    assert live.names(dataset, from_=103, to=102) == []
+
+
+def test_a_file_from_the_future_is_not_in_a_window_that_ends_now(live: Live, bucket: Path) -> None:
+    _file(bucket, "now.png", time.time() - 1)
+    _file(bucket, "later.png", time.time() + 1000)
+    assert live.names(_connect(live, bucket)) == ["now.png"]
+
+
+def test_a_cursor_keeps_its_window_and_ignores_from_and_to(live: Live, bucket: Path) -> None:
+    for index in range(20):
+        _file(bucket, f"{index:02}.png", 100 + index)
+    dataset = _connect(live, bucket)
+    first = live.call("GET", live.datasource(dataset, "list"), query={"from": 105, "to": 118}).json
+    assert [row["fileName"] for row in first["data"]] == [f"{index:02}.png" for index in range(5, 12)]
+    for extra in ({}, {"from": 0, "to": 1}, {"from": "nonsense", "to": -5}):
+        second = live.call("GET", live.datasource(dataset, "list"), query={"cursor": first["cursor"], **extra}).json
+        assert [row["fileName"] for row in second["data"]] == [f"{index:02}.png" for index in range(12, 19)]
+
+
+def test_the_last_cursor_gives_an_empty_page_also_when_files_came_since(live: Live, bucket: Path) -> None:
+    _file(bucket, "a.png")
+    dataset = _connect(live, bucket)
+    last = list(live.pages(dataset))[-1]["cursor"]
+    _file(bucket, "b.png")
+    again = live.call("GET", live.datasource(dataset, "list"), query={"cursor": last}).json
+    assert (again["data"], again["hasMore"]) == ([], False)
+    assert again["cursor"]
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ({"from": "x"}, "from: expected a whole number"),
+        ({"from": ""}, "from: expected"),
+        ({"from": "-1"}, "from: expected"),
+        ({"to": "1.5"}, "to: expected"),
+        ({"to": "1700000000000"}, "milliseconds"),
+        ({"cursor": ""}, "cursor: "),
+        ({"cursor": "AAAA"}, "cursor: not a cursor"),
+        ([("from", "1"), ("from", "2")], "from: given more than once"),
+    ],
+)
+def test_malformed_queries(live: Live, bucket: Path, query: object, told: str) -> None:
+    answer = live.call("GET", live.datasource(_connect(live, bucket), "list"), query=query)
+    assert (answer.status, answer.code) == (400, "MALFORMED_REQUEST")
+    assert told in answer.text
+
+
+def test_a_cursor_is_bound_to_its_dataset_and_data(live: Live, bucket: Path) -> None:
+    for index in range(10):
+        _file(bucket, f"{index}.png")
+    (bucket / "below").mkdir()
+    dataset, other = _connect(live, bucket), _connect(live, bucket)
+    cursor = live.call("GET", live.datasource(dataset, "list")).json["cursor"]
+    answer = live.call("GET", live.datasource(other, "list"), query={"cursor": cursor})
+    assert (answer.status, answer.code) == (400, "MALFORMED_REQUEST")
+    assert "another dataset" in answer.text
+    live.call("PUT", live.datasource(dataset), {"type": "LOCAL", "fullPath": f"{bucket.name}/"})
+    assert live.call("GET", live.datasource(dataset, "list"), query={"cursor": cursor}).status == 200
+    live.call("PUT", live.datasource(dataset), {"type": "LOCAL", "fullPath": f"{bucket.name}/below"})
+    answer = live.call("GET", live.datasource(dataset, "list"), query={"cursor": cursor})
+    assert (answer.status, answer.code) == (400, "MALFORMED_REQUEST")
+    assert "moved" in answer.text
+
+
+def test_what_exists_throughout_appears_once_whatever_comes_and_goes(live: Live, bucket: Path) -> None:
+    stay = [f"s{index:03}.png" for index in range(60)]
+    go = [f"s{index:03}g.png" for index in range(60)]
+    for name in [*stay, *go]:
+        _file(bucket, name)
+    dataset, seen = _connect(live, bucket), []
+    for number, page in enumerate(live.pages(dataset)):
+        seen += [row["fileName"] for row in page["data"]]
+        for name in go[number * 5 : number * 5 + 5]:
+            (bucket / name).unlink()
+        _file(bucket, f"s{number * 3:03}new.png")
+    assert [name for name in seen if name in stay] == stay
+    assert len(seen) == len(set(seen))
+
+
+def test_every_file_of_a_dataset_made_for_it(live: Live, bucket: Path) -> None:
+    for name in ("a.png", "b.json", "c", ".lightly/d.json"):
+        _file(bucket, name)
+    dataset = live.headwater("dataset", "create", f"every {bucket.name[-20:]}", "--user", "ada", "--every-file")
+    live.call("PUT", live.datasource(dataset), {"type": "LOCAL", "fullPath": bucket.name})
+    assert live.names(dataset) == ["a.png", "b.json", "c"]
+
+
+def test_names_that_are_not_utf8_are_left_out_and_told_once(live: Live, bucket: Path) -> None:
+    for index in range(20):
+        _file(bucket, f"{index:02}.png")
+        Path(os.fsdecode(bytes(bucket) + b"/%02d\xff.png" % index)).write_bytes(b"x")
+    dataset = _connect(live, bucket)
+    assert live.names(dataset) == [f"{index:02}.png" for index in range(20)]
+    told = [line for line in live.log.read_text().splitlines() if dataset in line and "not UTF-8" in line]
+    assert len(told) == 1
+    assert "20" in told[0]
+
+
+def test_a_doubled_slash_and_a_boolean_in_capitals(live: Live, bucket: Path) -> None:
+    _file(bucket, "a.png")
+    dataset = _connect(live, bucket)
+    path = f"//v1/datasets/{dataset}/datasource/list?useRedirectedReadUrl=False&token={quote(live.token)}"
+    answer = request(live.url, path=path)
+    assert answer.status == 200
+    assert [row["fileName"] for row in answer.json["data"]] == ["a.png"]
+
+
+def test_a_folder_that_is_not_there_and_links_that_lead_out(live: Live, bucket: Path) -> None:
+    answer = live.call("GET", live.datasource(live.configured({"type": "LOCAL", "fullPath": "no/such"}), "list"))
+    assert (answer.status, answer.code) == (400, "DATASET_DATASOURCE_INVALID")
+    outside = bucket.parent.parent / "outside"
+    outside.mkdir(exist_ok=True)
+    _file(outside, "secret.png")
+    (bucket / "link.png").symlink_to(outside / "secret.png")
+    (bucket / "folder").symlink_to(outside)
+    _file(bucket, "own.png")
+    assert live.names(_connect(live, bucket)) == ["own.png"]
+
+
+def test_a_cursor_survives_a_restart(tmp_path: Path) -> None:
+    files = tmp_path / "files"
+    for index in range(10):
+        _file(files, f"{index}.png")
+    settings = {"local_root": str(files), "page_size": "4"}
+    with running(tmp_path, **settings) as live:
+        dataset = live.configured({"type": "LOCAL", "fullPath": ""})
+        first = live.call("GET", live.datasource(dataset, "list")).json
+    with running(tmp_path, **settings) as live:
+        second = live.call("GET", live.datasource(dataset, "list"), query={"cursor": first["cursor"]}).json
+        assert [row["fileName"] for row in second["data"]] == [f"{index}.png" for index in range(4, 8)]
+        answer = fetch(first["data"][0]["readUrl"].replace(first["data"][0]["readUrl"].split("/")[2], live.url[7:]))
+        assert (answer.status, answer.body) == (200, b"pixels")
+
+
+def test_without_a_mount_root(tmp_path: Path) -> None:
+    with running(tmp_path) as live:
+        dataset = live.configured({"type": "LOCAL", "fullPath": ""})
+        listed = live.call("GET", live.datasource(dataset, "list"))
+        assert (listed.status, listed.code) == (400, "DATASET_DATASOURCE_INVALID")
+        assert "HEADWATER_LOCAL_ROOT" in listed.text
+        verified = live.call("GET", live.datasource(dataset, "verify")).json
+        assert not any(verified[flag] for flag in ("canRead", "canWrite", "canList", "canOverwrite"))
+        assert all("HEADWATER_LOCAL_ROOT" in text for text in verified["errors"].values())
+        assert len(verified["errors"]) == 4
+
+
+def test_the_data_folder_is_no_part_of_any_datasource(tmp_path: Path) -> None:
+    """A dataset of every file on a mount root above it listed the key file, and its read URL served it."""
+    _file(tmp_path, "own.txt")
+    (tmp_path / "link").symlink_to(tmp_path / "data")
+    (tmp_path / "key.txt").symlink_to(tmp_path / "data" / "secret.key")
+    with running(tmp_path, local_root=str(tmp_path)) as live:
+        dataset = live.headwater("dataset", "create", "every file", "--user", "ada", "--every-file")
+        live.call("PUT", live.datasource(dataset), {"type": "LOCAL", "fullPath": ""})
+        names = live.names(dataset)
+        assert "own.txt" in names
+        assert [name for name in names if "data/" in name or "link" in name or "key" in name] == []
+        for folder in ("data", "link", "data/../data"):
+            config = {"type": "LOCAL", "fullPath": folder}
+            answer = live.call("PUT", live.datasource(dataset), config)
+            if answer.status == 200:
+                listed = live.call("GET", live.datasource(dataset, "list"))
+                assert (listed.status, listed.code) == (400, "DATASET_DATASOURCE_INVALID")
+                verified = live.call("GET", live.datasource(dataset, "verify")).json
+                assert not any(verified[flag] for flag in ("canRead", "canWrite", "canList", "canOverwrite"))
+        assert {path.name for path in (tmp_path / "data").iterdir()} <= {
+            "secret.key", "headwater.db", "headwater.db-wal", "headwater.db-shm"
+        }  # fmt: skip
+        signer = ReadUrlSigner(
+            Keyring.load_or_create(tmp_path / "data" / "secret.key").derive("read urls"), live.url, str(tmp_path)
+        )
+        paths = ["own.txt", "data/secret.key", "link/secret.key", "key.txt"]
+        urls = signer.sign(paths, int(time.time()) + 60)
+        assert [fetch(url).status for url in urls] == [200, 404, 404, 404]

@@ -1,0 +1,123 @@
+"""Redirected read URLs over HTTP (contract.md#redirected-read-urls)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+from tests.live import Live, fetch
+
+
+def local(bucket: Path, path: str = "", **more: str) -> dict[str, str]:
+    return {"type": "LOCAL", "fullPath": f"{bucket.name}/{path}", **more}
+
+
+def make(bucket: Path, *names: str) -> None:
+    for name in names:
+        (bucket / name).parent.mkdir(parents=True, exist_ok=True)
+        (bucket / name).write_bytes(name.encode())
+
+
+def redirected(live: Live, dataset: str, operation: str = "list", **more: str) -> dict[str, str]:
+    rows = live.rows(dataset, operation, useRedirectedReadUrl="True", **more)
+    return {row["fileName"]: row["readUrl"] for row in rows}
+
+
+def test_each_leads_to_its_file(live: Live, bucket: Path) -> None:
+    names = [f"{index:02}.png" for index in range(9)] + ["a b+c%20#?&=.png", "ü/🙂.png", "x//y.png".replace("//", "/")]
+    make(bucket, *names)
+    dataset = live.configured(local(bucket))
+    urls = redirected(live, dataset)
+    assert set(urls) == set(names)
+    for name, url in urls.items():
+        assert url.startswith(f"{live.url}/v1/datasets/{dataset}/datasource/readurlRedirect?path=")
+        for method in ("GET", "HEAD"):
+            answer = fetch(url, method)
+            assert (answer.status, answer.headers["Cache-Control"], answer.body) == (307, "no-store", b"")
+            found = fetch(answer.headers["Location"], method)
+            assert (found.status, found.body) == (200, name.encode() if method == "GET" else b"")
+    assert not set(urls.values()) & {row["readUrl"] for row in live.rows(dataset)}
+
+
+def test_they_need_no_other_credential_and_are_none(live: Live, bucket: Path) -> None:
+    make(bucket, "a.png")
+    dataset = live.configured(local(bucket))
+    url = redirected(live, dataset)["a.png"]
+    public = parse_qs(urlsplit(url).query)["publicToken"][0]
+    answer = live.call("GET", live.datasource(dataset), token=public)
+    assert (answer.status, answer.code) == (401, "UNAUTHORIZED")
+    answer = live.call("GET", live.datasource(dataset), token="", query={"publicToken": public})
+    assert (answer.status, answer.code) == (401, "UNAUTHORIZED")
+
+
+def test_other_files_and_forged_ones_are_refused_alike(live: Live, bucket: Path) -> None:
+    make(bucket, "a.png", "b.png")
+    dataset, other = live.configured(local(bucket)), live.configured(local(bucket))
+    url = redirected(live, dataset)["a.png"]
+    forged = [
+        url.replace("a.png", "b.png"),
+        url.replace("a.png", "absent.png"),
+        url.replace(dataset, other),
+        url.replace(dataset, "f" * 24),
+        url[:-1] + ("A" if url[-1] != "A" else "B"),
+    ]
+    texts = set()
+    for wrong in forged:
+        answer = fetch(wrong)
+        assert (answer.status, answer.code) == (403, "FORBIDDEN"), wrong
+        texts.add(answer.text)
+    assert len(texts) == 1, "nobody learns from it what there is"
+    bare = url.partition("&publicToken")[0]
+    assert (fetch(bare).status, fetch(bare).code) == (401, "UNAUTHORIZED")
+    assert fetch(bare + "&publicToken=").code == "UNAUTHORIZED"
+    assert fetch(url.replace("path=a.png", "path=")).code == "MALFORMED_REQUEST"
+    assert fetch(url.replace(dataset, "nonsense")).code == "MALFORMED_REQUEST"
+    assert fetch(url, "PUT").status == 405
+
+
+def test_they_end_with_a_move_for_good_and_with_the_dataset(live: Live, bucket: Path) -> None:
+    make(bucket, "one/a.png", "two/a.png")
+    dataset = live.configured(local(bucket, "one"))
+    url = redirected(live, dataset)["a.png"]
+    spelled = live.call("PUT", live.datasource(dataset), local(bucket, "one/", thumbSuffix="[filename]"))
+    assert (spelled.status, fetch(url).status) == (200, 307)
+    assert live.call("PUT", live.datasource(dataset), local(bucket, "two")).status == 200
+    assert fetch(url).code == "FORBIDDEN"
+    assert live.call("PUT", live.datasource(dataset), local(bucket, "one")).status == 200
+    assert fetch(url).code == "FORBIDDEN"
+    again = redirected(live, dataset)["a.png"]
+    assert fetch(again).status == 307
+    assert live.call("DELETE", f"/v1/datasets/{dataset}").status == 200
+    assert fetch(again).code == "FORBIDDEN"
+
+
+def test_they_follow_either_side(live: Live, bucket: Path) -> None:
+    make(bucket, "in/a.png", "in/.lightly/metadata/x.json", "own/.lightly/metadata/x.json", "own/a.png")
+    dataset = live.configured(local(bucket, "in", purpose="INPUT"))
+    assert live.call("PUT", live.datasource(dataset), local(bucket, "own", purpose="LIGHTLY")).status == 200
+    sample = redirected(live, dataset)["a.png"]
+    metadata = redirected(live, dataset, "metadata/list")[".lightly/metadata/x.json"]
+    for url, name in ((sample, "in/a.png"), (metadata, "own/.lightly/metadata/x.json")):
+        assert fetch(fetch(url).headers["Location"]).body == name.encode()
+    assert live.call("PUT", live.datasource(dataset), local(bucket, "own2", purpose="LIGHTLY")).status == 200
+    assert fetch(sample).status == 307, "the input did not move"
+    assert fetch(metadata).code == "FORBIDDEN"
+
+
+def test_nothing_of_them_is_logged(live: Live, bucket: Path) -> None:
+    make(bucket, "a.png")
+    url = redirected(live, live.configured(local(bucket)))["a.png"]
+    fetch(url)
+    fetch(url.replace("a.png", "b.png"))
+    public = parse_qs(urlsplit(url).query)["publicToken"][0]
+    assert public not in live.log.read_text()
+
+
+def test_any_letter_case_and_nothing_else_is_a_boolean(live: Live, bucket: Path) -> None:
+    make(bucket, "a.png")
+    dataset = live.configured(local(bucket))
+    for spelling, expected in (("true", True), ("TRUE", True), ("False", False), ("false", False)):
+        (row,) = live.rows(dataset, useRedirectedReadUrl=spelling)
+        assert ("readurlRedirect" in row["readUrl"]) is expected
+    answer = live.call("GET", live.datasource(dataset, "list"), query={"useRedirectedReadUrl": "1"})
+    assert answer.text == "useRedirectedReadUrl: expected true or false"

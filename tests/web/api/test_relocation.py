@@ -1,0 +1,70 @@
+"""New credentials keep the watermark and live cursors; other data begins anew.
+
+Source: contract.md#watermark.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.domain.configs import VALID
+from tests.live import Live
+
+KEPT: dict[str, list[dict[str, Any]]] = {
+    "S3": [
+        {"s3AccessKeyId": "other", "s3SecretAccessKey": "other"},
+        {"s3Region": "us-east-1"},
+        {"fullPath": "bucket/path"},
+    ],
+    "S3DelegatedAccess": [{"s3ARN": "arn:aws:iam::123456789012:role/other"}, {"s3ExternalId": "another-external-id"}],
+    "GCS": [{"gcsCredentials": '{"type": "other"}'}, {"gcsProjectId": "other"}, {"fullPath": "bucket/path/"}],
+    "AZURE": [{"accountKey": "sv=2026&sig=other"}, {"fullPath": "container/path/"}],
+    "OBS": [
+        {"obsAccessKeyId": "other", "obsSecretAccessKey": "other"},
+        {"obsEndpoint": "https://obs.example.com:443/"},
+    ],
+    "LOCAL": [{"webServerLocation": "https://files.example.com"}, {"fullPath": "folder//below/"}],
+    "LIGHTLY": [{"fullPath": "another"}],
+}
+MOVED: dict[str, list[dict[str, Any]]] = {
+    "S3": [{"fullPath": "s3://bucket/path2/"}, {"fullPath": "s3://bucket2/path/"}, VALID["LOCAL"]],
+    "S3DelegatedAccess": [{"fullPath": "bucket/path2"}, {**VALID["S3"], "fullPath": "bucket/path"}],
+    "GCS": [{"fullPath": "gs://bucket/path2"}, {"fullPath": "gs://bucket2/path"}],
+    "AZURE": [{"fullPath": "container/path2"}, {"fullPath": "container2/path"}, {"accountName": "account2"}],
+    "OBS": [{"fullPath": "obs://bucket/path2"}, {"obsEndpoint": "https://obs2.example.com"}],
+    "LOCAL": [{"fullPath": "folder/below2"}, {"fullPath": ""}],
+    "LIGHTLY": [VALID["LOCAL"]],
+}
+
+
+def _before(live: Live, kind: str) -> tuple[str, str]:
+    """A dataset with a watermark and a live cursor."""
+    dataset = live.configured(VALID[kind])
+    body = {"processedUntilTimestamp": 9}
+    assert live.call("PUT", live.datasource(dataset, "processedUntilTimestamp"), body).status == 200
+    # A window without a second in it asks no store.
+    page = live.call("GET", live.datasource(dataset, "list"), query={"from": 2, "to": 1}).json
+    return dataset, page["cursor"]
+
+
+def _after(live: Live, dataset: str, config: dict[str, Any], cursor: str) -> tuple[int, int]:
+    """The watermark, and how the cursor is answered, once another config was put."""
+    assert live.call("PUT", live.datasource(dataset), config).status == 200
+    mark = live.call("GET", live.datasource(dataset, "processedUntilTimestamp")).json["processedUntilTimestamp"]
+    answer = live.call("GET", live.datasource(dataset, "list"), query={"cursor": cursor})
+    assert answer.status == 200 or "moved to other data" in answer.text
+    return mark, answer.status
+
+
+@pytest.mark.parametrize(("kind", "change"), [(kind, change) for kind in VALID for change in KEPT[kind]])
+def test_the_same_data_goes_on(live: Live, kind: str, change: dict[str, Any]) -> None:
+    dataset, cursor = _before(live, kind)
+    assert _after(live, dataset, {**VALID[kind], **change}, cursor) == (9, 200)
+
+
+@pytest.mark.parametrize(("kind", "change"), [(kind, change) for kind in VALID for change in MOVED[kind]])
+def test_other_data_begins_anew(live: Live, kind: str, change: dict[str, Any]) -> None:
+    dataset, cursor = _before(live, kind)
+    assert _after(live, dataset, {**VALID[kind], **change}, cursor) == (0, 400)
