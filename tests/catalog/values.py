@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -25,7 +26,12 @@ def put(dataset_id: str, new: DatasourceConfig) -> Callable[[Sequence[Datasource
     return lambda stored: reconfigure(dataset_id, stored, new)
 
 
+async def add_user(catalog: Catalog, name: str) -> None:
+    """Make a user by the smallest write that makes one: adding a token."""
+    await catalog.tokens.add(name, False, os.urandom(32))
+
+
 async def dataset_with_datasources(catalog: Catalog, dataset_id: str) -> Any:
     """All that the catalog says of a dataset, as (Dataset, [Datasource, …]); None if it is not there."""
-    dataset = await catalog.dataset(dataset_id)
-    return None if dataset is None else (dataset, await catalog.datasources(dataset_id))
+    dataset = await catalog.datasets.get(dataset_id)
+    return None if dataset is None else (dataset, await catalog.datasources.list(dataset_id))

@@ -100,7 +100,7 @@ def test_two_datasources(environ: dict[str, str]) -> None:
     done = command(environ, "datasource", "set", dataset, "--type", "LOCAL", "--path", "absent", "--purpose", "LIGHTLY")
     assert done.returncode == 0, done.stderr
     assert re.search(r"^configured LOCAL datasource \w+ for LIGHTLY$", done.stderr, re.MULTILINE)
-    assert re.search(r"^beside it there is LOCAL datasource \w+ for INPUT$", done.stderr, re.MULTILINE)
+    assert re.search(r"^the dataset also has LOCAL datasource \w+ for INPUT$", done.stderr, re.MULTILINE)
     source, lightly = (json.loads(_run(environ, *show, "--purpose", each, "--json")) for each in ("INPUT", "LIGHTLY"))
     assert (source["fullPath"], lightly["fullPath"]) == ("", "absent")
     assert _run(environ, *show, "--json") == "\n".join(
@@ -279,7 +279,7 @@ def test_list_new_leaves_a_watermark_of_the_future_where_it_is(environ: dict[str
     _run(environ, "watermark", "set", dataset, future)
     done = command(environ, "list", dataset, "--new")
     assert (done.returncode, done.stdout) == (0, "")
-    assert "lies in the future" in done.stderr
+    assert "is in the future" in done.stderr
     assert _run(environ, "watermark", "get", dataset) == future
 
 

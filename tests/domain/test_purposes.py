@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headwater.domain.datasource import MASK, Datasource, Purpose, parse_config
+from headwater.domain.datasource import SECRET_MASK, Datasource, Purpose, parse_config
 from headwater.domain.errors import MalformedRequestError
 from headwater.domain.purposes import (
     Reconfigured,
@@ -154,10 +154,10 @@ def test_no_move_brings_an_id_back() -> None:
 def test_a_masked_secret_comes_from_the_datasource_that_get_answers() -> None:
     stored = reconfigure(DATASET, (), parse_config(VALID["S3"])).datasources
     for purpose in Purpose:
-        again = parse_config({**stored[0].config.answer(), "purpose": purpose})
+        again = parse_config({**stored[0].config.to_wire(), "purpose": purpose})
         assert reconfigure(DATASET, stored, again).datasources[0].config.secret == "test-secret"
     with pytest.raises(MalformedRequestError):
-        reconfigure(DATASET, (), parse_config({**VALID["S3"], "s3SecretAccessKey": MASK}))
+        reconfigure(DATASET, (), parse_config({**VALID["S3"], "s3SecretAccessKey": SECRET_MASK}))
 
 
 @given(st.lists(st.tuples(st.sampled_from(list(Purpose)), st.sampled_from("abc")), max_size=8))

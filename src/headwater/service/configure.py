@@ -89,7 +89,7 @@ async def put_datasource(ctx: ServiceContext, dataset: DatasetContext, raw: obje
         MalformedRequestError: the config has not the documented form, or a mask stands where a secret is needed.
     """
     config = parse_config(raw)
-    after = await ctx.catalog.change_datasources(dataset.id, lambda stored: reconfigure(dataset.id, stored, config))
+    after = await ctx.catalog.datasources.change(dataset.id, lambda stored: reconfigure(dataset.id, stored, config))
     if after is None:
         raise unknown(dataset.id)
     return after

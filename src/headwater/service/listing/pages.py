@@ -178,7 +178,7 @@ async def _ended(ctx: ServiceContext, source: Datasource, state: Cursor) -> None
     if state.samples is None or state.window.end > ctx.now():
         return
     try:
-        await ctx.catalog.count_samples(state.dataset, source.id, *state.window, state.samples, state.size)
+        await ctx.catalog.datasets.count_samples(state.dataset, source.id, state.window, state.samples, state.size)
     except CatalogUnavailableError as error:
         log.warning("the samples of a listing were not counted", dataset=state.dataset, reason=error.message)
 
