@@ -1,4 +1,4 @@
-"""The catalog does what a few dictionaries do, whatever is asked of it in whatever order."""
+"""The catalog behaves like a few dictionaries under any sequence of calls."""
 
 import asyncio
 import shutil
