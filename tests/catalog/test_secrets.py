@@ -42,9 +42,9 @@ async def test_no_file_of_the_data_folder_contains_a_secret(tmp_path):
     dataset = await catalog.datasets.add("ann", NewDataset(name="cats"))
     clear = []
     for number in range(3):
-        for kind, member in SECRETS.items():
-            clear.append(f"clear-{kind}-{number}-secret")
-            new = config(kind, fullPath=f"place-{kind}-{number}/x", **{member: clear[-1]})
+        for type_name, member in SECRETS.items():
+            clear.append(f"clear-{type_name}-{number}-secret")
+            new = config(type_name, fullPath=f"place-{type_name}-{number}/x", **{member: clear[-1]})
             await catalog.datasources.change(dataset.id, put(dataset.id, new))
             (stored,) = await catalog.datasources.list(dataset.id)
             assert stored.config.secret == clear[-1]
@@ -64,18 +64,18 @@ async def test_no_file_of_the_data_folder_contains_a_secret(tmp_path):
     assert b"place-OBS-2" not in closed
 
 
-@pytest.mark.parametrize("kind", SECRETS)
-async def test_no_column_contains_a_secret(url, keyring, kind):
+@pytest.mark.parametrize("type_name", SECRETS)
+async def test_no_column_contains_a_secret(url, keyring, type_name):
     catalog = await Catalog.open(url, keyring)
     dataset = await catalog.datasets.add("ann", NewDataset(name="cats"))
     await catalog.datasources.change(
-        dataset.id, put(dataset.id, config(kind, fullPath="the-place/x", **{SECRETS[kind]: "clear-secret"}))
+        dataset.id, put(dataset.id, config(type_name, fullPath="the-place/x", **{SECRETS[type_name]: "clear-secret"}))
     )
     await catalog.close()
     text = await stored_text(url)
     assert "the-place" in text
     assert "clear-secret" not in text
-    assert SECRETS[kind] not in text
+    assert SECRETS[type_name] not in text
 
 
 async def test_rotated_key_decrypts_until_it_is_removed(url):

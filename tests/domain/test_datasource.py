@@ -26,9 +26,9 @@ def test_response_repeats_the_config_with_masked_secret_and_default_purpose(raw:
     assert parse_config(raw).to_wire() == expected
 
 
-@pytest.mark.parametrize(("alias", "kind"), ALIASES.items())
-def test_class_names_are_accepted_as_types_and_shown_as_names(alias: str, kind: str) -> None:
-    assert parse_config({**VALID[kind], "type": alias}).to_wire()["type"] == kind
+@pytest.mark.parametrize(("alias", "type_name"), ALIASES.items())
+def test_class_names_are_accepted_as_types_and_shown_as_names(alias: str, type_name: str) -> None:
+    assert parse_config({**VALID[type_name], "type": alias}).to_wire()["type"] == type_name
 
 
 @pytest.mark.parametrize("raw", VALID.values(), ids=VALID)
@@ -54,7 +54,7 @@ def test_optional_members_may_be_null_and_unknown_members_are_dropped() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "member", "value", "told"),
+    ("type_name", "member", "value", "expected"),
     [
         ("S3", "s3Region", "moon-1", "expected one of the regions us-east-1"),
         ("S3", "s3AccessKeyId", "", "must not be empty"),
@@ -87,11 +87,13 @@ def test_optional_members_may_be_null_and_unknown_members_are_dropped() -> None:
         ("LOCAL", "thumbSuffix", 3, "expected a string"),
     ],
 )
-def test_malformed_member_is_named_with_what_was_expected(kind: str, member: str, value: Any, told: str) -> None:
+def test_malformed_member_is_named_with_what_was_expected(
+    type_name: str, member: str, value: Any, expected: str
+) -> None:
     with pytest.raises(MalformedRequestError) as caught:
-        parse_config({**VALID[kind], member: value})
+        parse_config({**VALID[type_name], member: value})
     assert f"{member}: " in caught.value.message
-    assert told in caught.value.message
+    assert expected in caught.value.message
 
 
 @pytest.mark.parametrize("raw", [None, 1, "x", [], {}, {"type": None}, {"type": "S4"}, {"type": ["S3"]}, {"type": ""}])
@@ -101,13 +103,13 @@ def test_value_that_is_not_a_config_is_refused(raw: object) -> None:
 
 
 @given(st.sampled_from(sorted(SECRETS)), st.text(min_size=8, max_size=40).map(lambda text: f"~{text}~"))
-def test_secret_is_in_no_response_repr_or_error(kind: str, secret: str) -> None:
-    raw = {**VALID[kind], SECRETS[kind]: secret}
+def test_secret_is_in_no_response_repr_or_error(type_name: str, secret: str) -> None:
+    raw = {**VALID[type_name], SECRETS[type_name]: secret}
     config = parse_config(raw)
     assert config.secret == secret
     assert secret not in repr(config) + str(config) + repr(config.to_wire())
     with pytest.raises(MalformedRequestError) as caught:
-        parse_config({**raw, "fullPath": 5, SECRETS[kind]: [secret]})
+        parse_config({**raw, "fullPath": 5, SECRETS[type_name]: [secret]})
     assert secret not in caught.value.message
 
 
@@ -116,13 +118,13 @@ def test_every_region_of_both_generations_is_accepted(region: str) -> None:
     assert parse_config({**VALID["S3"], "s3Region": region}).to_wire()["s3Region"] == region
 
 
-@pytest.mark.parametrize("kind", SECRETS)
-def test_mask_keeps_the_secret_while_account_and_server_stay(kind: str) -> None:
-    stored = parse_config(VALID[kind])
+@pytest.mark.parametrize("type_name", SECRETS)
+def test_mask_keeps_the_secret_while_account_and_server_stay(type_name: str) -> None:
+    stored = parse_config(VALID[type_name])
     kept = parse_config({**stored.to_wire(), "fullPath": "elsewhere/path"}).with_secret_of(stored)
-    assert kept.secret == VALID[kind][SECRETS[kind]]
+    assert kept.secret == VALID[type_name][SECRETS[type_name]]
     for member in (each.wire_name for each in stored.TYPE.identity):
-        moved = parse_config({**stored.to_wire(), member: VALID[kind][member] + "x"})
+        moved = parse_config({**stored.to_wire(), member: VALID[type_name][member] + "x"})
         with pytest.raises(MalformedRequestError, match="send the secret itself"):
             moved.with_secret_of(stored)
     with pytest.raises(MalformedRequestError, match="send the secret itself"):

@@ -6,8 +6,8 @@ from headwater.domain.datasource import parse_config
 from tests.domain.configs import VALID
 
 
-def fingerprint(kind: str, **members: str) -> str:
-    return parse_config({**VALID[kind], **members}).location.fingerprint
+def fingerprint(type_name: str, **members: str) -> str:
+    return parse_config({**VALID[type_name], **members}).location.fingerprint
 
 
 def test_same_location_in_every_spelling() -> None:

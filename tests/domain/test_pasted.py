@@ -74,9 +74,9 @@ def test_long_text_is_checked_fast(text: str) -> None:
     assert time.perf_counter() - began < 1.0
 
 
-@pytest.mark.parametrize("kind", ["S3", "S3DelegatedAccess", "GCS", "AZURE", "OBS"])
-def test_put_of_an_address_says_what_was_most_likely_meant(kind: str) -> None:
-    config = {**VALID[kind], "fullPath": "https://eu-west-1.console.aws.amazon.com/s3/buckets/data?prefix=a/"}
+@pytest.mark.parametrize("type_name", ["S3", "S3DelegatedAccess", "GCS", "AZURE", "OBS"])
+def test_put_of_an_address_says_what_was_most_likely_meant(type_name: str) -> None:
+    config = {**VALID[type_name], "fullPath": "https://eu-west-1.console.aws.amazon.com/s3/buckets/data?prefix=a/"}
     with pytest.raises(
         MalformedRequestError, match=r"fullPath: .*page of the AWS console.*most likely means 'data/a/'"
     ):
