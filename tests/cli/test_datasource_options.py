@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer.main
 
+from headwater.cli.datasource import app
 from headwater.cli.datasource_options import config_from_options, member_options, secret_file_help
 from headwater.domain.datasource_members import DATASOURCE_TYPES
 from headwater.domain.errors import MalformedRequestError
@@ -15,7 +18,11 @@ from tests.domain.configs import SECRETS, VALID
 
 def test_options_are_pinned() -> None:
     """Scripts use these options: a change to the declared members must not change them unnoticed."""
-    assert [parameter.annotation.__metadata__[0].param_decls[0] for parameter in member_options()] == [
+    command: Any = typer.main.get_command(app)
+    options = [option for parameter in command.commands["set"].params for option in parameter.opts]
+    assert options == [
+        "ref",
+        "--type",
         "--path",
         "--purpose",
         "--region",
@@ -27,6 +34,10 @@ def test_options_are_pinned() -> None:
         "--account-name",
         "--endpoint",
         "--web-server",
+        "--secret-file",
+        "--config",
+        "--verify",
+        "--json",
     ]
 
 
