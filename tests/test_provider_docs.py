@@ -155,7 +155,7 @@ def test_the_policies_are_the_least() -> None:
 def test_the_configs_that_pages_show_are_taken(page: str, kind: str) -> None:
     config = parse_config(example(page))
     assert config.type == kind
-    assert set(example(page)) <= set(config.answer())
+    assert set(example(page)) <= set(config.to_wire())
     if isinstance(config, S3Config | S3DelegatedAccessConfig):
         assert config.location.prefix == "street/"
 
