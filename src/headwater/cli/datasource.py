@@ -192,7 +192,9 @@ def _verify(ref: str, json: bool) -> None:
             found = run(work)
     else:
         found = run(work)
-    answer = found.answer()
+    from headwater.web.api.bodies import verification_body
+
+    answer = verification_body(found)
     if json:
         print_json(answer)
     else:

@@ -12,17 +12,13 @@ import pytest
 from headwater.auth.permissions import DatasetContext, open_dataset
 from headwater.domain.cursor import Cursor
 from headwater.domain.dataset import NewDataset
-from headwater.domain.errors import LocationInvalidError, TooManyRequestsError
 from headwater.domain.objects import StoredObject, StorePage
 from headwater.domain.permissions import Permission
 from headwater.domain.users import Principal
 from headwater.domain.window import Window
-from headwater.service import limits
 from headwater.service.configure import put_datasource
 from headwater.service.context import ServiceContext, open_context
-from headwater.service.limits import RequestLimiter
 from headwater.service.listing.pages import ListingRequest, SamplesPage, _collect, list_samples
-from headwater.service.verify import Verification, _try_read
 from headwater.settings import Settings
 from headwater.stores.base import Method, Store
 from tests.fault_proxy import Delay, FaultProxy
@@ -222,34 +218,3 @@ class _FromTheFirst(_OrderedByUtf16):
         assert after is None or marker == after, "the listing begins anew"
         page = await super().list_page(prefix, after, limit)
         return page._replace(marker=page.resume_after)
-
-
-class _Archive(_OrderedByUtf16):
-    """A store whose first objects are archived."""
-
-    async def read(self, key: str, limit: int, start: int = 0) -> bytes:
-        if key.startswith("archived"):
-            raise LocationInvalidError("The object is archived: restore it first", "InvalidObjectState")
-        return b"x"
-
-
-async def test_an_archived_object_says_nothing_of_the_access() -> None:
-    """One archived object that came first made canRead false."""
-    result = Verification()
-    await _try_read(_Archive([]), ["archived 1", "archived 2", "a.png"], result)
-    assert (result.can_read, result.errors) == (True, {})
-    result = Verification()
-    await _try_read(_Archive([]), ["archived 1"], result)
-    assert not result.can_read
-    assert "archived" in result.errors["canRead"]
-
-
-def test_one_user_has_so_many_requests_under_way_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "MOST", 2)
-    limiter = RequestLimiter()
-    with limiter.of("ada"), limiter.of("ada"), limiter.of("bob"):
-        with pytest.raises(TooManyRequestsError) as caught, limiter.of("ada"):
-            pass
-        assert caught.value.retry_after is not None
-    with limiter.of("ada"), limiter.of("ada"):
-        pass

@@ -85,7 +85,7 @@ async def list_samples(ctx: ServiceContext, dataset: DatasetContext, asked: List
         state = ctx.cursors.open(asked.cursor, dataset.id, source.config.location.fingerprint, asked.folder)
     if state.done or state.window.empty:
         return SamplesPage([], ctx.cursors.seal(state._replace(done=True)), has_more=False)
-    with ctx.limiter.of(dataset.principal.user):
+    with ctx.limiter.hold(dataset.principal.user):
         return await _page(ctx, dataset, source, state, asked.redirected or source.config.ALWAYS_REDIRECTED)
 
 
@@ -101,7 +101,7 @@ async def divide(ctx: ServiceContext, dataset: DatasetContext, asked: ListingReq
     shards = min(shards, MOST_SHARDS)
     if shards == 1 or whole.window.empty:
         return [ctx.cursors.seal(whole)]
-    with ctx.limiter.of(dataset.principal.user):
+    with ctx.limiter.hold(dataset.principal.user):
         store = ctx.stores.open(source)
         if asked.relevant is None:
             bounds, order = await find_split_points(store, asked.folder, shards)
