@@ -1,4 +1,4 @@
-"""GET and PUT of a datasource over HTTP (contract.md#datasource-config)."""
+"""GET and PUT of datasources (contract.md#datasource-config)."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ def _get(live: Live, dataset: str, **query: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("raw", VALID.values(), ids=VALID)
-def test_every_type_can_be_put_and_is_answered_as_it_was_put(live: Live, raw: dict[str, Any]) -> None:
+def test_every_type_is_returned_as_it_was_put(live: Live, raw: dict[str, Any]) -> None:
     dataset = live.configured({**raw, "unknown": {"member": None}, "id": "0" * 24, "thumbSuffix": None})
     secret = {SECRETS[raw["type"]]: MASK} if raw["type"] in SECRETS else {}
     assert _get(live, dataset) == {**raw, "purpose": "INPUT_OUTPUT", **secret}
 
 
 @pytest.mark.parametrize(("alias", "kind"), ALIASES.items())
-def test_the_class_names_of_the_first_client_are_types_too(live: Live, alias: str, kind: str) -> None:
+def test_class_names_of_the_oldest_client_are_accepted_as_types(live: Live, alias: str, kind: str) -> None:
     assert _get(live, live.configured({**VALID[kind], "type": alias}))["type"] == kind
 
 
-def test_a_put_that_fails_changes_nothing(live: Live) -> None:
+def test_failed_put_changes_nothing(live: Live) -> None:
     dataset = live.configured(VALID["S3"])
     live.call("PUT", live.datasource(dataset, "processedUntilTimestamp"), {"processedUntilTimestamp": 5})
     before = _get(live, dataset)
@@ -46,14 +46,14 @@ def test_a_put_that_fails_changes_nothing(live: Live) -> None:
 
 
 @pytest.mark.parametrize("kind", SECRETS)
-def test_a_get_can_be_put_back(live: Live, kind: str) -> None:
+def test_response_of_get_can_be_put(live: Live, kind: str) -> None:
     dataset = live.configured(VALID[kind])
     answer = live.call("GET", live.datasource(dataset)).json
     assert live.call("PUT", live.datasource(dataset), answer).status == 200
     assert live.call("GET", live.datasource(dataset)).json == answer
 
 
-def test_purposes_over_http(live: Live) -> None:
+def test_purpose_selects_the_datasource(live: Live) -> None:
     dataset = live.configured({**VALID["LOCAL"], "fullPath": "whole"})
     live.call("PUT", live.datasource(dataset), {**VALID["LOCAL"], "fullPath": "input", "purpose": "INPUT"})
     assert _get(live, dataset)["fullPath"] == "input"
@@ -64,25 +64,25 @@ def test_purposes_over_http(live: Live) -> None:
     assert (wrong.status, wrong.code) == (400, "MALFORMED_REQUEST")
 
 
-def test_all_datasources_in_one_answer(live: Live) -> None:
+def test_all_datasources_are_listed(live: Live) -> None:
     dataset = live.dataset()
 
-    def all_of_it() -> list[dict[str, Any]]:
+    def all_datasources() -> list[dict[str, Any]]:
         answer = live.call("GET", live.datasource(dataset, "all"))
         assert answer.status == 200, answer.body
         found: list[dict[str, Any]] = answer.json
         return found
 
-    assert all_of_it() == []
+    assert all_datasources() == []
     live.call("PUT", live.datasource(dataset), {**VALID["LOCAL"], "purpose": "LIGHTLY"})
     live.call("PUT", live.datasource(dataset), {**VALID["S3"], "purpose": "INPUT"})
     source, lightly = (
         live.call("GET", live.datasource(dataset), query={"purpose": purpose}).json for purpose in ("INPUT", "LIGHTLY")
     )
-    assert all_of_it() == [source, lightly]
+    assert all_datasources() == [source, lightly]
     assert source["s3SecretAccessKey"] == MASK
     live.call("PUT", live.datasource(dataset), VALID["GCS"])
-    (whole,) = all_of_it()
+    (whole,) = all_datasources()
     assert (whole["type"], whole["purpose"], whole["gcsCredentials"]) == ("GCS", "INPUT_OUTPUT", MASK)
 
 
@@ -97,7 +97,7 @@ def test_all_datasources_in_one_answer(live: Live) -> None:
         ("LIGHTLY", "fileHEAD", {"fileName": "a.png"}, "INPUT"),
     ],
 )
-def test_what_the_other_side_would_serve(
+def test_missing_purpose_is_named_in_the_error(
     live: Live, purpose: str, operation: str, query: dict[str, str], missing: str
 ) -> None:
     dataset = live.configured({**VALID["LOCAL"], "purpose": purpose})
@@ -106,7 +106,7 @@ def test_what_the_other_side_would_serve(
     assert f"the purpose {missing}" in answer.text
 
 
-def test_an_id_ends_with_a_move(live: Live) -> None:
+def test_datasource_that_moves_gets_a_new_id(live: Live) -> None:
     dataset = live.configured(VALID["S3"])
 
     def put(**members: str) -> str:
@@ -117,11 +117,11 @@ def test_an_id_ends_with_a_move(live: Live) -> None:
     first = put()
     assert put(s3AccessKeyId="other", s3SecretAccessKey="other") == first
     assert put(fullPath="s3://elsewhere/x") != first
-    assert put() != first, "also after it moved back"
+    assert put() != first, "also after it has moved back"
 
 
 @pytest.mark.parametrize("operation", ["", "list", "verify"])
-def test_without_a_datasource(live: Live, operation: str) -> None:
+def test_dataset_without_a_datasource_is_404(live: Live, operation: str) -> None:
     answer = live.call("GET", live.datasource(live.dataset(), operation))
     assert (answer.status, answer.code) == (404, "DATASET_DATASOURCE_UNKNOWN")
 
@@ -131,18 +131,18 @@ def test_without_a_datasource(live: Live, operation: str) -> None:
     [b"", b"   ", b"{", b"{'type': 'S3'}", b"\xff\xfe", b'{"type": "\\ud800"}', b"[" * 100_000, b"null", b"NaN"],
     ids=["none", "blank", "cut", "quotes", "bytes", "surrogate", "deep", "null", "nan"],
 )
-def test_bodies_that_are_no_config(live: Live, body: bytes) -> None:
+def test_body_that_is_no_config_is_refused(live: Live, body: bytes) -> None:
     answer = live.call("PUT", live.datasource(live.dataset()), body)
     assert (answer.status, answer.code) == (400, "MALFORMED_REQUEST")
 
 
-def test_a_lone_surrogate_in_a_member_is_refused(live: Live) -> None:
+def test_lone_surrogate_in_a_member_is_refused(live: Live) -> None:
     body = b'{"type": "LOCAL", "fullPath": "a\\ud800b"}'
     answer = live.call("PUT", live.datasource(live.dataset()), body)
     assert (answer.status, answer.code) == (400, "MALFORMED_REQUEST")
 
 
-def test_a_body_that_is_too_large(live: Live) -> None:
+def test_too_large_body_is_413(live: Live) -> None:
     body = b'{"type": "LOCAL", "fullPath": "' + b"a" * (1 << 20) + b'"}'
     answer = live.call("PUT", live.datasource(live.dataset()), body)
     assert (answer.status, answer.code) == (413, "BAD_REQUEST")
