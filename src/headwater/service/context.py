@@ -15,6 +15,8 @@ from headwater.catalog.keyring import Keyring
 from headwater.domain.cursor import CursorSigner
 from headwater.domain.errors import KeyMissingError, StartupError
 from headwater.domain.redirected_url import RedirectedUrlSigner
+from headwater.net.egress import Egress
+from headwater.net.transport import Transport
 from headwater.service.background import BackgroundTasks
 from headwater.service.limits import RequestLimiter
 from headwater.service.selection_cache import SelectionCache
@@ -69,13 +71,15 @@ async def open_context(settings: Settings) -> AsyncIterator[ServiceContext]:
     """
     _check_separation(settings)
     async with AsyncExitStack() as opened:
-        verifier = _jwt_verifier(settings)
+        transport = Transport(Egress.parse(settings.allowed_endpoints))
+        opened.push_async_callback(transport.aclose)
+        verifier = _jwt_verifier(settings, transport)
         if verifier is not None:
             opened.push_async_callback(verifier.aclose)
         key_file = settings.folder / "secret.key"
         created_key = settings.secret_key is None and not key_file.exists()
         keyring = _keyring(settings, key_file)
-        stores = StoreRegistry(settings, keyring.derive("read urls"))
+        stores = StoreRegistry(settings, keyring.derive("read urls"), transport)
         opened.push_async_callback(stores.aclose)
         try:
             catalog = await Catalog.open(settings.catalog_url, keyring)
@@ -123,13 +127,13 @@ def _check_separation(settings: Settings) -> None:
         )
 
 
-def _jwt_verifier(settings: Settings) -> JwtVerifier | None:
+def _jwt_verifier(settings: Settings, transport: Transport) -> JwtVerifier | None:
     jwt_settings = (settings.jwt_issuer, settings.jwt_audience, settings.jwks_url)
     if not any(jwt_settings):
         return None
     from headwater.auth.jwt import jwt_verifier  # slow to import, and few installations need it
 
-    return jwt_verifier(*jwt_settings)
+    return jwt_verifier(*jwt_settings, transport)
 
 
 def _keyring(settings: Settings, key_file: Path) -> Keyring:
