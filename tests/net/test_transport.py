@@ -29,7 +29,7 @@ from headwater.net import connections as network
 from headwater.net import transport as transport_module
 from headwater.net.egress import Egress
 from headwater.net.transport import Origin, Response, Transport, parse_endpoint
-from tests.fault_proxy import CutShort, Delay, Drip, FaultProxy, Raw, Reset, Status
+from headwater.testing.fault_proxy import CutShort, Delay, Drip, FaultProxy, Raw, Reset, Status
 from tests.servers import free_port
 
 

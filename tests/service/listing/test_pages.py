@@ -25,7 +25,7 @@ from headwater.service.listing.pages import ListingRequest, SamplesPage, _collec
 from headwater.service.verify import Verification, _try_read
 from headwater.settings import Settings
 from headwater.stores.base import Method, Store
-from tests.fault_proxy import Delay, FaultProxy
+from headwater.testing.fault_proxy import Delay, FaultProxy
 from tests.servers import KEY_ID, SECRET, moto_server, s3_client
 
 ADA = Principal("ada")

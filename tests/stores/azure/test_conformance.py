@@ -13,7 +13,7 @@ from headwater.domain.objects import Key
 from headwater.net.transport import Transport
 from headwater.stores.base import Store
 from headwater.testing.conformance import Prepared, StoreConformance, fetch
-from tests.fault_proxy import FaultProxy
+from headwater.testing.fault_proxy import FaultProxy
 from tests.servers import AZURE_KEY, free_port
 from tests.stores.azure.server import Deaf, account_sas, container_sas, open_store, put
 

@@ -13,7 +13,7 @@ from headwater.stores.error_mapping import ConfigLabels
 from headwater.stores.s3.bucket import endpoint_place
 from headwater.stores.s3.sigv4 import Credentials
 from headwater.stores.s3.store import S3Store, static
-from tests.fault_proxy import Request, Status
+from headwater.testing.fault_proxy import Request, Status
 from tests.servers import KEY_ID, SECRET
 
 OBS = ConfigLabels("OBS", "obsAccessKeyId", "obsSecretAccessKey", "obsEndpoint")

@@ -14,7 +14,7 @@ from headwater.net.transport import Transport
 from headwater.stores.base import Store
 from headwater.stores.s3.store import open_obs, open_s3
 from headwater.testing.conformance import Prepared, StoreConformance
-from tests.fault_proxy import FaultProxy
+from headwater.testing.fault_proxy import FaultProxy
 from tests.servers import KEY_ID, SECRET, free_port, s3_client
 
 if TYPE_CHECKING:

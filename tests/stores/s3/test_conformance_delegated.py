@@ -14,7 +14,7 @@ from headwater.stores.base import Store
 from headwater.stores.s3.assumed_role import open_delegated
 from headwater.stores.s3.sigv4 import Credentials
 from headwater.testing.conformance import Prepared, StoreConformance
-from tests.fault_proxy import FaultProxy
+from headwater.testing.fault_proxy import FaultProxy
 from tests.servers import AwsUser, GuardedAws, s3_client, trust
 from tests.stores.s3.test_conformance import MotoBucket
 

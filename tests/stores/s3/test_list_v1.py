@@ -15,7 +15,7 @@ from headwater.domain.errors import CredentialsRefusedError, LocationInvalidErro
 from headwater.net.transport import Transport
 from headwater.stores.s3.store import open_s3
 from headwater.testing.conformance import Prepared, StoreConformance
-from tests.fault_proxy import Delay, Fault, FaultProxy, Request, Status
+from headwater.testing.fault_proxy import Delay, Fault, FaultProxy, Request, Status
 from tests.servers import KEY_ID, SECRET
 from tests.stores.s3.server import error_xml, list_all, list_xml, open_store
 from tests.stores.s3.test_conformance import MotoBucket, as_obs
