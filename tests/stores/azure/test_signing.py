@@ -24,7 +24,7 @@ from headwater.stores.azure.signing import (
     sign_headers,
 )
 from headwater.stores.s3.sigv4 import encode_path, encode_query
-from headwater.testing.conformance import ODD_KEYS
+from headwater.testing.prepared import ODD_KEYS
 from tests.servers import AZURE_ACCOUNT, AZURE_KEY
 
 KEY = SharedKey(AZURE_ACCOUNT, base64.b64decode(AZURE_KEY))

@@ -24,8 +24,8 @@ from headwater.domain.objects import StorePage
 from headwater.net.refreshing import RefreshingCache
 from headwater.net.transport import Transport
 from headwater.stores.gcs.store import GcsStore, gcs_bucket, open_gcs
-from headwater.testing.conformance import ODD_KEYS, list_all
 from headwater.testing.fault_proxy import Status
+from headwater.testing.prepared import ODD_KEYS, list_all
 from tests.stores.gcs.bucket import LOOPBACK, open_store
 from tests.stores.gcs.server import ALL, EMAIL, GcsServer, is_no_name
 
