@@ -20,6 +20,8 @@ from headwater.catalog.catalog import Catalog
 from headwater.catalog.keyring import Keyring
 from headwater.domain.errors import IssuerUnavailableError, JwtInvalidError, JwtMalformedError, UnauthorizedError
 from headwater.domain.users import ApiToken, Principal
+from headwater.net.egress import Egress
+from headwater.net.transport import Transport
 from tests.jwks import AUDIENCE, Issuer
 
 
@@ -53,9 +55,11 @@ def issuer() -> Iterator[Issuer]:
 
 @pytest.fixture
 async def access(tokens: Tokens, issuer: Issuer) -> AsyncIterator[Authenticator]:
-    verifier = JwtVerifier(issuer.url, AUDIENCE)
+    transport = Transport(Egress())
+    verifier = JwtVerifier(issuer.url, AUDIENCE, transport=transport)
     yield Authenticator(tokens, verifier)
     await verifier.aclose()
+    await transport.aclose()
 
 
 async def refused(access: Authenticator, query: list[str], header: list[str], error: type[UnauthorizedError]) -> str:
@@ -223,13 +227,15 @@ def test_random_credentials_are_unauthorized_and_never_repeated(
     with_issuer: bool, query: list[str], header: list[str]
 ) -> None:
     async def check() -> None:
-        verifier = JwtVerifier("http://127.0.0.1:9/", AUDIENCE) if with_issuer else None
+        transport = Transport(Egress())
+        verifier = JwtVerifier("http://127.0.0.1:9/", AUDIENCE, transport=transport) if with_issuer else None
         with pytest.raises(UnauthorizedError) as caught:
             await Authenticator(Tokens(), verifier).authenticate(query, [f"Bearer {value}" for value in header])
         assert _MARK not in caught.value.message
         assert caught.value.__cause__ is None
         if verifier:
             await verifier.aclose()
+        await transport.aclose()
 
     asyncio.run(check())
 

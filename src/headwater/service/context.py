@@ -15,6 +15,8 @@ from headwater.catalog.keyring import Keyring
 from headwater.domain.cursor import CursorSigner
 from headwater.domain.errors import KeyMissingError, StartupError
 from headwater.domain.redirected_url import RedirectedUrlSigner
+from headwater.net.egress import Egress
+from headwater.net.transport import Transport
 from headwater.service.limits import RequestLimiter
 from headwater.service.selection_cache import SelectionCache
 from headwater.settings import Settings
@@ -49,13 +51,15 @@ async def open_context(settings: Settings) -> AsyncIterator[ServiceContext]:
     """
     _check_apart(settings)
     async with AsyncExitStack() as opened:
-        verifier = _jwt_verifier(settings)
+        transport = Transport(Egress.parse(settings.allowed_endpoints))
+        opened.push_async_callback(transport.aclose)
+        verifier = _jwt_verifier(settings, transport)
         if verifier is not None:
             opened.push_async_callback(verifier.aclose)
         key_file = settings.folder / "secret.key"
         made_key = settings.secret_key is None and not key_file.exists()
         keyring = _keyring(settings, key_file)
-        stores = StoreRegistry(settings, keyring.derive("read urls"))
+        stores = StoreRegistry(settings, keyring.derive("read urls"), transport)
         opened.push_async_callback(stores.aclose)
         try:
             catalog = await Catalog.open(settings.catalog_url, keyring)
@@ -101,13 +105,13 @@ def _check_apart(settings: Settings) -> None:
         )
 
 
-def _jwt_verifier(settings: Settings) -> JwtVerifier | None:
+def _jwt_verifier(settings: Settings, transport: Transport) -> JwtVerifier | None:
     wanted = (settings.jwt_issuer, settings.jwt_audience, settings.jwks_url)
     if not any(wanted):
         return None
     from headwater.auth.jwt import jwt_verifier  # slow to import, and few installations need it
 
-    return jwt_verifier(*wanted)
+    return jwt_verifier(*wanted, transport)
 
 
 def _keyring(settings: Settings, key_file: Path) -> Keyring:

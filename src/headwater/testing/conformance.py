@@ -1,8 +1,8 @@
 """What every store must do, as tests to run against a real server: `class TestMyStore(StoreConformance)`.
 
-A subclass overrides one fixture, `prepared`. It yields a `Prepared`: an empty bucket, and access to it that does not use
-the store under test, such as the vendor's SDK. Tests that cannot pass with the server are skipped with the reason that
-`Prepared.skipped_tests` or `Prepared.why_not_storable` gives. The tests are coroutines: run them with pytest-asyncio.
+A subclass overrides one fixture, `prepared`. It yields a `Prepared`: an empty bucket, and access to it that does not
+use the store under test, such as the vendor's SDK. `Prepared.skipped_tests` and `Prepared.why_not_storable` name what
+the server cannot do; the suite skips that. The tests are coroutines: run them with pytest-asyncio.
 
     class TestMyStore(StoreConformance):
         @pytest.fixture

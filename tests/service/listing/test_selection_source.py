@@ -29,6 +29,8 @@ from headwater.domain.selection import (
     Selection,
     SelectionParser,
 )
+from headwater.net.egress import Egress
+from headwater.net.transport import Transport
 from headwater.service import selection_cache
 from headwater.service.listing.selection_source import collect, find_selection_split_points
 from headwater.service.selection_cache import RANGE, SelectionCache
@@ -239,7 +241,9 @@ async def test_a_folder_of_files_is_listed_alike(tmp_path: Path) -> None:
     plan = planned(*chosen.sample(keys, 40), "a/a/*", "ü/* *1.png !**/a1.png", "a-b/absent", "zz")
     expected = [key for key in keys if plan.selects(key)]
     stores = StoreRegistry(
-        Settings.load({"HEADWATER_LOCAL_ROOT": str(tmp_path), "HEADWATER_DATA_DIR": str(tmp_path / "d")}), [bytes(32)]
+        Settings.load({"HEADWATER_LOCAL_ROOT": str(tmp_path), "HEADWATER_DATA_DIR": str(tmp_path / "d")}),
+        [bytes(32)],
+        Transport(Egress()),
     )
     config = parse_config({"type": "LOCAL", "fullPath": ""})
     store = stores.open(Datasource("1" * 24, "d" * 24, config))

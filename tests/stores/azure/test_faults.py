@@ -167,7 +167,7 @@ async def test_entities_are_refused(transport: Transport) -> None:
 
 
 async def test_a_huge_page_is_refused(transport: Transport) -> None:
-    error = await refused(transport, answering(200, b" " * (azure_module.MAX_LIST_BODY + 1)))
+    error = await refused(transport, answering(200, b" " * (azure_module.MAX_LIST_BODY_BYTES + 1)))
     assert type(error) is LocationInvalidError
     assert "more than" in error.message
 

@@ -52,7 +52,7 @@ async def test_a_cursor_goes_on_in_another_process(transport: Transport) -> None
             found: list[str] = []
             after = marker = None
             while True:
-                other = Transport(transport._egress)
+                other = Transport(transport.egress)
                 page = await open_store(other, server.url).list_page("", after, 6, marker)
                 await other.aclose()
                 found += [item.key for item in page.objects]

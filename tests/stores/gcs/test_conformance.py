@@ -10,7 +10,6 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from headwater.domain.datasource import GcsConfig, parse_config
 from headwater.domain.objects import Key
-from headwater.net.egress import Egress
 from headwater.net.refreshing import RefreshingCache
 from headwater.net.transport import Transport
 from headwater.stores.base import Store
@@ -38,7 +37,7 @@ class GcsBucket(Prepared):
             }
         )
         assert isinstance(config, GcsConfig)
-        return open_gcs(config, self.transport, self.tokens, Egress.parse("127.0.0.1"), endpoint)
+        return open_gcs(config, self.transport, self.tokens, endpoint)
 
     def open(self, root: str = "") -> Store:
         return self.connect(f"gs://bucket/{root}", self.gcs.url)

@@ -172,7 +172,7 @@ async def test_amazon_is_not_asked_twice(transport: Transport) -> None:
     """It has ListObjectsV2: what it refuses, it refuses."""
     with FaultProxy(respond=Version1(NOT_OFFERED["InvalidArgument"])) as server:
         store = open_store(transport, server.url)
-        store._place = replace(store._place, any_server=False)
+        store._bucket = replace(store._bucket, is_custom_endpoint=False)
         with pytest.raises(LocationInvalidError, match="InvalidArgument"):
             await store.list_page("", None, 5)
         assert how(server) == ["2"]
