@@ -37,11 +37,11 @@ def parse_object_time(text: str, *, require_zone: bool = False) -> int:
         ValueError: the text is not a time.
     """
     if len(text) >= 20 and text[-1] == "Z" and text[16] == ":":
-        return _hour(text[:14]) + int(text[14:16]) * 60 + int(text[17:19])
+        return max(0, _hour(text[:14]) + int(text[14:16]) * 60 + int(text[17:19]))
     return max(0, parse_iso_seconds(text, require_zone=require_zone))
 
 
 @lru_cache(maxsize=4096)
 def _hour(text: str) -> int:
-    """Return the Unix seconds of `2024-01-02T03:`, never below zero."""
-    return max(0, parse_iso_seconds(f"{text}00:00Z"))
+    """Return the Unix seconds of `2024-01-02T03:`."""
+    return parse_iso_seconds(f"{text}00:00Z")

@@ -279,7 +279,7 @@ async def test_a_big_page_is_read_beside_the_event_loop(
         threads.append(threading.current_thread())
         return read(body)
 
-    monkeypatch.setattr(gcs_module, "read_list_page", noting)
+    monkeypatch.setattr(gcs_module, "parse_list_page", noting)
     await ask(page([f"{number:04}" for number in range(1000)]))
     await ask(page([f"{number:04}" + "k" * 1000 for number in range(1000)]))
     assert threads[0] is threading.main_thread()
