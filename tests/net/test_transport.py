@@ -30,7 +30,7 @@ from headwater.net import transport as transport_module
 from headwater.net.egress import Egress
 from headwater.net.transport import Request, Response, Transport
 from headwater.net.urls import Origin, parse_endpoint
-from tests.fault_proxy import CutShort, Delay, Drip, FaultProxy, Raw, Reset, Status
+from headwater.testing.fault_proxy import CutShort, Delay, Drip, FaultProxy, Raw, Reset, Status
 from tests.servers import free_port
 
 

@@ -18,7 +18,7 @@ from headwater.stores.azure.container import endpoint_container
 from headwater.stores.azure.signing import parse_credentials
 from headwater.stores.azure.store import OPERATOR_ENDPOINT, AzureStore, open_azure
 from headwater.stores.error_mapping import ConfigLabels
-from tests.fault_proxy import FaultProxy, Request, Status
+from headwater.testing.fault_proxy import FaultProxy, Request, Status
 from tests.servers import AZURE_ACCOUNT, AZURE_KEY
 from tests.stores.memory import by_path, by_utf_8
 

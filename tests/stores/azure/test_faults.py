@@ -16,7 +16,7 @@ from headwater.net.transport import Transport
 from headwater.stores.azure import store as azure_module
 from headwater.stores.azure.listing import Rows, read_rows
 from headwater.stores.azure.store import AzureStore, open_azure
-from tests.fault_proxy import CutShort, Delay, FaultProxy, Request, Reset, Status
+from headwater.testing.fault_proxy import CutShort, Delay, FaultProxy, Request, Reset, Status
 from tests.stores.azure.server import account_sas, config, error_xml, list_xml, names, open_store
 from tests.stores.s3.server import answering
 

@@ -13,7 +13,7 @@ from headwater.domain.errors import LocationInvalidError, StoreUnavailableError
 from headwater.domain.samples import AFTER_LIGHTLY_FOLDER
 from headwater.net.transport import Transport
 from headwater.stores.azure.listing import is_before
-from tests.fault_proxy import FaultProxy, Request, Status
+from headwater.testing.fault_proxy import FaultProxy, Request, Status
 from tests.stores.azure.server import (
     Listing,
     asked,

@@ -25,7 +25,7 @@ from headwater.stores.azure.signing import (
     parse_credentials,
     sign_headers,
 )
-from headwater.testing.conformance import ODD_KEYS
+from headwater.testing.prepared import ODD_KEYS
 from tests.servers import AZURE_ACCOUNT, AZURE_KEY
 
 KEY = SharedKey(AZURE_ACCOUNT, base64.b64decode(AZURE_KEY))

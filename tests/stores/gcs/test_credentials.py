@@ -25,7 +25,7 @@ from headwater.stores.gcs import credentials as gcs_credentials
 from headwater.stores.gcs.bucket import gcs_bucket
 from headwater.stores.gcs.credentials import AccessTokens, read_key_file
 from headwater.stores.gcs.store import CONFIGURED, GcsStore
-from tests.fault_proxy import Delay, FaultProxy, Reset, Status
+from headwater.testing.fault_proxy import Delay, FaultProxy, Reset, Status
 from tests.stores.gcs.bucket import LOOPBACK, open_store
 from tests.stores.gcs.server import AUDIENCE, EMAIL, KEY_ID, SCOPE, GcsServer, key_file, pem, private_key
 

@@ -18,8 +18,8 @@ from headwater.stores.gcs import listing as gcs_listing
 from headwater.stores.gcs import store as gcs_module
 from headwater.stores.gcs.listing import ListPage
 from headwater.stores.gcs.store import GcsStore
-from headwater.testing.conformance import list_all
-from tests.fault_proxy import CutShort, Delay, FaultProxy, Request, Reset, Status
+from headwater.testing.fault_proxy import CutShort, Delay, FaultProxy, Request, Reset, Status
+from headwater.testing.prepared import list_all
 from tests.stores.gcs.bucket import LOOPBACK, open_store
 from tests.stores.gcs.server import GcsServer
 from tests.stores.s3.server import answering

@@ -20,7 +20,7 @@ from headwater.net.transport import Transport
 from headwater.stores.gcs import signing as gcs_signing
 from headwater.stores.gcs.bucket import GcsBucket, gcs_bucket
 from headwater.stores.gcs.signing import UrlSigner
-from headwater.testing.conformance import fetch
+from headwater.testing.prepared import fetch
 from tests.stores.gcs.bucket import open_store
 from tests.stores.gcs.server import EMAIL, GcsServer, is_no_name, key_file, private_key
 from tests.stores.s3.test_sigv4 import keys

@@ -25,8 +25,8 @@ from headwater.net.refreshing import RefreshingCache
 from headwater.net.transport import Transport
 from headwater.stores.gcs.bucket import gcs_bucket
 from headwater.stores.gcs.store import GcsStore, open_gcs
-from headwater.testing.conformance import ODD_KEYS, list_all
-from tests.fault_proxy import Status
+from headwater.testing.fault_proxy import Status
+from headwater.testing.prepared import ODD_KEYS, list_all
 from tests.stores.gcs.bucket import LOOPBACK, open_store
 from tests.stores.gcs.server import ALL, EMAIL, GcsServer, is_no_name
 

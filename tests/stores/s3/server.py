@@ -15,7 +15,7 @@ from headwater.stores.s3.bucket import endpoint_bucket
 from headwater.stores.s3.error_codes import S3
 from headwater.stores.s3.sigv4 import Credentials
 from headwater.stores.s3.store import S3Store, StaticCredentials
-from tests.fault_proxy import Request, Status
+from headwater.testing.fault_proxy import Request, Status
 from tests.servers import KEY_ID, SECRET
 
 OBS = ConfigLabels("OBS", "obsAccessKeyId", "obsSecretAccessKey", "obsEndpoint")

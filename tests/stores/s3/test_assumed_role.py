@@ -29,7 +29,7 @@ from headwater.stores.s3.bucket import signed_region
 from headwater.stores.s3.error_codes import RULES, STS_RULES
 from headwater.stores.s3.sigv4 import Credentials
 from headwater.stores.s3.store import S3Store
-from tests.fault_proxy import Delay, FaultProxy, Raw, Request, Status
+from headwater.testing.fault_proxy import Delay, FaultProxy, Raw, Request, Status
 from tests.servers import AwsUser, GuardedAws, free_port, rclone_s3, trust
 from tests.stores.s3.server import answering, error_xml, fetch, list_xml
 

@@ -16,7 +16,7 @@ from headwater.net.transport import Transport
 from headwater.stores.s3 import store as s3
 from headwater.stores.s3.listing import ListRequest, read_page
 from headwater.stores.s3.store import S3Store
-from tests.fault_proxy import CutShort, Delay, FaultProxy, Request, Reset, Status
+from headwater.testing.fault_proxy import CutShort, Delay, FaultProxy, Request, Reset, Status
 from tests.stores.s3.server import answering, error_xml, list_all, list_xml, open_store
 
 if TYPE_CHECKING:

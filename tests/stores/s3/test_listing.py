@@ -12,7 +12,7 @@ from headwater.domain.errors import LocationInvalidError, ObjectNotFoundError
 from headwater.domain.objects import StorePage
 from headwater.net.transport import Transport
 from headwater.stores.s3.store import S3Store, open_obs, open_s3
-from tests.fault_proxy import FaultProxy
+from headwater.testing.fault_proxy import FaultProxy
 from tests.servers import KEY_ID, SECRET
 from tests.stores.s3.server import fetch, list_all, open_store
 
