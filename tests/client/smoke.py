@@ -12,17 +12,19 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import headwater_client
 import swagger_client
+from headwater_client import download, new_samples
 from swagger_client.api.datasets_api import DatasetsApi
 from swagger_client.api.datasources_api import DatasourcesApi
 from swagger_client.models import DatasetCreateRequest, DatasourceConfig, DatasourceConfigLOCAL
-from swagger_client.samples import download, new_samples
 
 
 def main(url: str, token: str, folder: str) -> None:
     """Print what was done."""
-    for module in pkgutil.walk_packages(swagger_client.__path__, "swagger_client."):
-        importlib.import_module(module.name)
+    for package in (swagger_client, headwater_client):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            importlib.import_module(module.name)
     configuration = swagger_client.Configuration(url, {"ApiKeyAuth": token})
     with swagger_client.ApiClient(configuration) as client:
         datasets, api = DatasetsApi(client), DatasourcesApi(client)

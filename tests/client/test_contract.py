@@ -52,7 +52,7 @@ def test_a_model_says_what_the_contract_says(name: str) -> None:
     model: type[OpenApiModel] = getattr(models, name)
     if issubclass(model, ModelSimple):
         line = model._members["value"]
-        assert line.kind is TYPES[WHOLE[name]["type"]]
+        assert line.value_type is TYPES[WHOLE[name]["type"]]
         # What came after the seed is left to the server, except where the seed has nothing of it.
         expected = _rules(SEED.get(name, WHOLE[name]))
         if name == "ApiErrorCode":
@@ -61,10 +61,10 @@ def test_a_model_says_what_the_contract_says(name: str) -> None:
         return
     properties, _ = _flat(name, WHOLE)
     constrained, required = _flat(name, SEED if name in SEED else WHOLE)
-    assert set(model._by_wire) == set(properties)
-    assert model._required_wires == required
-    for wire, line in model._by_wire.items():
-        assert line.kind == _kind(properties[wire]), wire
+    assert set(model._members_by_json_name) == set(properties)
+    assert model._required_json_names == required
+    for wire, line in model._members_by_json_name.items():
+        assert line.value_type == _kind(properties[wire]), wire
         assert line.nullable == properties[wire].get("nullable", False), wire
         rules = {**line.rules, **({"enum": list(line.rules["enum"])} if "enum" in line.rules else {})}
         assert rules == _rules(constrained.get(wire, properties[wire])), wire
@@ -87,5 +87,5 @@ def test_what_is_masked_in_answers_is_hidden_in_texts() -> None:
         for wire, schema in _flat(name, WHOLE)[0].items()
         if "Masked in answers" in schema.get("description", "")
     }
-    hidden = {line.wire for name in NAMES for line in getattr(models, name)._members.values() if line.secret}
+    hidden = {line.json_name for name in NAMES for line in getattr(models, name)._members.values() if line.secret}
     assert hidden == masked

@@ -70,16 +70,17 @@ def test_the_wheel_installs_alone(wheels: Path, tmp_path: Path, live: Live, buck
     where = Path(_run(python, "-I", "-c", "import swagger_client; print(swagger_client.__file__)").strip())
     assert where.is_relative_to(tmp_path)
     assert (where.parent / "py.typed").is_file()
+    assert (where.parent.parent / "headwater_client" / "py.typed").is_file()
     out = _run(python, "-I", "-W", "error", smoke.__file__, live.url, live.token, _filled(bucket).name)
     assert out.startswith("1 ['a.jpg'] DATASET_UNKNOWN")
 
 
-def test_the_wheel_holds_the_package_and_nothing_else(wheels: Path) -> None:
+def test_the_wheel_contains_the_packages_and_nothing_else(wheels: Path) -> None:
     (wheel,) = wheels.glob("headwater_client-*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
     sources = {str(file.relative_to(CLIENT / "src")) for file in (CLIENT / "src").rglob("*.py")}
-    package = {name for name in names if name.startswith("swagger_client/")}
-    assert package == {*sources, "swagger_client/py.typed"}
+    package = {name for name in names if name.startswith(("headwater_client/", "swagger_client/"))}
+    assert package == {*sources, "headwater_client/py.typed", "swagger_client/py.typed"}
     assert {name.split("/")[0].rsplit(".", 1)[1] for name in names - package} == {"dist-info"}
 
 

@@ -214,9 +214,9 @@ def test_the_page_of_a_model(name: str) -> None:
     assert undescribed == []
 
 
-def test_the_page_of_samples(place: Place, api: DatasourcesApi, tmp_path: Path) -> None:
-    (block,) = _blocks(REFERENCE / "samples.md")
-    place.run(block, REFERENCE / "samples.md", {"api": api, "dataset_id": place.connected()})
+def test_the_page_of_headwater_client(place: Place, api: DatasourcesApi, tmp_path: Path) -> None:
+    (block,) = _blocks(REFERENCE / "headwater_client.md")
+    place.run(block, REFERENCE / "headwater_client.md", {"api": api, "dataset_id": place.connected()})
     assert _downloaded(tmp_path / "images") == EXPECTED
 
 

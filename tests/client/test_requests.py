@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import threading
 from typing import Any
 
 import pytest
@@ -327,3 +328,15 @@ def test_a_call_an_operation_or_a_configuration_choose_among_servers(server: Scr
         with pytest.raises(ValueError, match="Invalid index 2"):
             call(DATASET, _host_index=2)
     assert [sent.path.partition("/v1")[0] for sent in server.requests] == ["", "/two", "/one"]
+
+
+def test_threads_of_calls_are_started_once() -> None:
+    client = swagger_client.ApiClient(swagger_client.Configuration(host="http://127.0.0.1:1"))
+    pools: list[object] = []
+    threads = [threading.Thread(target=lambda: pools.append(client.pool)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({id(pool) for pool in pools}) == 1
+    client.close()

@@ -22,7 +22,7 @@ MANY = failure(429, "BAD_REQUEST", "Too many requests.")
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rest, "BACKOFF", 0)
+    monkeypatch.setattr(rest, "BACKOFF_SECONDS", 0)
 
 
 @contextmanager
@@ -115,7 +115,7 @@ def test_no_server_can_make_a_program_wait_for_hours() -> None:
     rules = rest.retry_rules(None)
     assert isinstance(rules, urllib3.Retry)
     assert rules.get_retry_after(urllib3.HTTPResponse(headers={"Retry-After": "7"})) == 7
-    assert rules.get_retry_after(urllib3.HTTPResponse(headers={"Retry-After": "86400"})) == rest.LONGEST_WAIT
+    assert rules.get_retry_after(urllib3.HTTPResponse(headers={"Retry-After": "86400"})) == rest.MAX_RETRY_AFTER_SECONDS
     assert rules.get_retry_after(urllib3.HTTPResponse()) is None
 
 
@@ -124,7 +124,7 @@ def test_the_pauses_grow(monkeypatch: pytest.MonkeyPatch) -> None:
     rules = rest.retry_rules(None)
     assert isinstance(rules, urllib3.Retry)
     pauses = []
-    for _ in range(rest.RETRIES):
+    for _ in range(rest.DEFAULT_RETRIES):
         rules = rules.increment("GET", PATH, error=urllib3.exceptions.ProtocolError())
         pauses.append(rules.get_backoff_time())
     assert pauses == [0, 1, 2]
@@ -136,3 +136,11 @@ def test_a_connection_that_the_server_has_closed_meanwhile_is_replaced(server: S
         for _ in range(3):
             api.get_datasource_processed_until_timestamp_by_dataset_id(DATASET)
     assert len(server.requests) == 3
+
+
+def test_a_retry_after_that_is_no_time_is_passed_over(api: DatasourcesApi, server: Scripted) -> None:
+    """It became an error of its own, without the server's words and without another try."""
+    busy = failure(503, "MALFORMED_RESPONSE", "The store is busy.", Retry_After="0.5")
+    server.script(busy, Answer(json={"processedUntilTimestamp": 7}))
+    answer = api.get_datasource_processed_until_timestamp_by_dataset_id(DATASET)
+    assert answer.processed_until_timestamp.value == 7

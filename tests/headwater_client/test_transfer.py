@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
+from headwater_client import Downloaded, DownloadError, TransferError, download
+from headwater_client.file_names import temporary_name
 from swagger_client.model.datasource_raw_samples_data_row import DatasourceRawSamplesDataRow as Row
-from swagger_client.samples import Downloaded, DownloadError, TransferError, download
-from swagger_client.samples.names import temporary
-from tests.client.samples.stores import CONTENT, ETAG, after, ranges, raw_store, reason, row, serve, tree
 from tests.client.server import Answer, Request, Scripted
+from tests.headwater_client.stores import CONTENT, ETAG, after, ranges, raw_store, reason, row, serve, tree
 
 
 def test_a_body_cut_short_is_gone_on_with(store: Scripted, tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_a_later_run_goes_on(store: Scripted, tmp_path: Path) -> None:
     store.answer = after(Answer(cut=300_000), Answer(404))
     with pytest.raises(DownloadError):
         download([row(store)], tmp_path, pause=0)
-    begun = tmp_path / temporary("a.png", ETAG, len(CONTENT))
+    begun = tmp_path / temporary_name("a.png", ETAG, len(CONTENT))
     assert tree(tmp_path) == [begun.name]
     size = begun.stat().st_size
     assert begun.read_bytes() == CONTENT[:size]
@@ -97,7 +97,7 @@ def test_a_later_run_goes_on(store: Scripted, tmp_path: Path) -> None:
 def test_a_later_run_finds_it_whole(store: Scripted, tmp_path: Path) -> None:
     """The process died between the last byte and the renaming."""
     store.answer = serve()
-    (tmp_path / temporary("a.png", ETAG, len(CONTENT))).write_bytes(CONTENT)
+    (tmp_path / temporary_name("a.png", ETAG, len(CONTENT))).write_bytes(CONTENT)
     assert download([row(store)], tmp_path).files == 1
     assert (tmp_path / "a.png").read_bytes() == CONTENT
     assert tree(tmp_path) == ["a.png"]
@@ -106,15 +106,15 @@ def test_a_later_run_finds_it_whole(store: Scripted, tmp_path: Path) -> None:
 def test_after_a_loss_of_power_what_was_begun_is_not_trusted(store: Scripted, tmp_path: Path) -> None:
     """With fsync, a file of the right length may still have holes in it."""
     store.answer = serve()
-    (tmp_path / temporary("a.png", ETAG, len(CONTENT))).write_bytes(bytes(len(CONTENT)))
+    (tmp_path / temporary_name("a.png", ETAG, len(CONTENT))).write_bytes(bytes(len(CONTENT)))
     download([row(store)], tmp_path, fsync=True)
     assert (tmp_path / "a.png").read_bytes() == CONTENT
 
 
 def test_what_was_begun_of_another_version_is_not_gone_on_with(store: Scripted, tmp_path: Path) -> None:
     store.answer = serve()
-    (tmp_path / temporary("a.png", '"v0"', len(CONTENT))).write_bytes(b"0" * 1000)
-    (tmp_path / temporary("a.png", ETAG, len(CONTENT) - 1)).write_bytes(b"0" * 1000)
+    (tmp_path / temporary_name("a.png", '"v0"', len(CONTENT))).write_bytes(b"0" * 1000)
+    (tmp_path / temporary_name("a.png", ETAG, len(CONTENT) - 1)).write_bytes(b"0" * 1000)
     download([row(store)], tmp_path)
     assert (tmp_path / "a.png").read_bytes() == CONTENT
 
@@ -149,7 +149,7 @@ def test_what_stays_is_not(store: Scripted, tmp_path: Path, status: int) -> None
 
 
 def test_a_store_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(DownloadError, match=r"'a\.png' did not come") as caught:
+    with pytest.raises(DownloadError, match=r"'a\.png' was not received") as caught:
         download([Row("a.png", "http://127.0.0.1:9/a?signature=secret-of-a-url")], tmp_path, attempts=2, pause=0)
     assert "secret-of-a-url" not in str(caught.value) + repr(caught.value.errors)
 
@@ -164,7 +164,7 @@ def test_a_store_that_hangs(store: Scripted, tmp_path: Path) -> None:
 def test_a_body_without_a_length_is_refused(tmp_path: Path) -> None:
     """It would end early without anybody seeing it."""
     answer = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhalf of it"
-    with raw_store(answer) as url, pytest.raises(DownloadError, match="how long"):
+    with raw_store(answer) as url, pytest.raises(DownloadError, match="does not send the length"):
         download([Row("a.png", url)], tmp_path)
     assert tree(tmp_path) == []
 
@@ -248,7 +248,7 @@ def test_a_full_disk_stops_all(store: Scripted, tmp_path: Path, monkeypatch: pyt
         raise OSError(errno.ENOSPC, "No space left on device")
 
     store.answer = lambda _: Answer(body=b"x")
-    monkeypatch.setattr("swagger_client.samples.transfer._write", full)
+    monkeypatch.setattr("headwater_client.transfer._write_all", full)
     with pytest.raises(OSError, match="No space left"):
         download((row(store, f"{number}.png") for number in range(10_000)), tmp_path)
     assert len(store.requests) < 100

@@ -1,5 +1,8 @@
 """A real server with LOCAL datasources and pages of seven, a client of it, and a store that answers as a test says."""
 
+# Fixtures of another conftest are imported by name, and parameters then have these names.
+# ruff: noqa: F811
+
 from __future__ import annotations
 
 import os
@@ -12,6 +15,7 @@ import pytest
 
 import swagger_client
 from swagger_client.api.datasources_api import DatasourcesApi
+from tests.client.conftest import _loggers_as_before, _no_environment, api, configuration, server  # noqa: F401
 from tests.client.server import Scripted, running
 from tests.live import Live
 
@@ -32,6 +36,15 @@ def put(folder: Path, name: str, content: bytes = b"pixels", seconds: int = OLD)
 def real(live: Live) -> Iterator[DatasourcesApi]:
     """The API of the real server, without retries of the client's own."""
     configuration = swagger_client.Configuration(host=live.url, api_key={"ApiKeyAuth": live.token})
+    configuration.retries = 0
+    with swagger_client.ApiClient(configuration) as api_client:
+        yield DatasourcesApi(api_client)
+
+
+@pytest.fixture
+def plain_api(server: Scripted) -> Iterator[DatasourcesApi]:
+    """An API of the scripted server whose client does not retry."""
+    configuration = swagger_client.Configuration(host=server.url, api_key={"ApiKeyAuth": "token-of-a-test"})
     configuration.retries = 0
     with swagger_client.ApiClient(configuration) as api_client:
         yield DatasourcesApi(api_client)
@@ -64,6 +77,10 @@ def fill(bucket: Path) -> Callable[[int], list[str]]:
 def _no_thread_is_left() -> Iterator[None]:
     yield
     deadline = time.monotonic() + 5
-    while left := [thread.name for thread in threading.enumerate() if thread.name.startswith("swagger_client")]:
+    while left := [
+        thread.name
+        for thread in threading.enumerate()
+        if thread.name.startswith(("headwater_client", "swagger_client"))
+    ]:
         assert time.monotonic() < deadline, left
         time.sleep(0.01)

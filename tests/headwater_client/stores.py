@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from headwater_client import DownloadError
 from swagger_client.model.datasource_raw_samples_data_row import DatasourceRawSamplesDataRow as Row
-from swagger_client.samples import DownloadError
 from tests.client.server import Answer, Request, Scripted
 
 CONTENT = bytes(range(256)) * 4000
@@ -105,3 +105,9 @@ def raw_store(answer: bytes, rest: bytes = b"") -> Iterator[str]:
         ended.set()
         thread.join()
         listening.close()
+
+
+def listed_page(*rows: tuple[str, str], more: bool = False) -> Answer:
+    """A page of a listing with these names and URLs."""
+    data = [{"fileName": name, "readUrl": url} for name, url in rows]
+    return Answer(json={"hasMore": more, "cursor": "c", "data": data})

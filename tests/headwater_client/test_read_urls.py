@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 
 import swagger_client
+from headwater_client import DownloadError, ReadUrls, download, iter_samples
+from headwater_client.sample import PageRequest, sample_of
 from swagger_client.api.datasources_api import DatasourcesApi
 from swagger_client.model.datasource_raw_samples_data_row import DatasourceRawSamplesDataRow as Row
-from swagger_client.samples import DownloadError, download, iter_samples
-from tests.client.samples.conftest import put
-from tests.client.samples.stores import CONTENT, after, reason, row, tree
 from tests.client.server import DATASET, Answer, Request, Scripted, failure
+from tests.headwater_client.conftest import put
+from tests.headwater_client.stores import CONTENT, after, listed_page, reason, row, tree
 from tests.live import Live, fetch
 from tests.live import running as running_server
 
@@ -147,3 +148,17 @@ def test_a_server_that_does_not_list_is_the_files_error(
     with pytest.raises(DownloadError, match="There is no such dataset") as caught:
         download([row(store)], tmp_path, api=api, dataset_id=DATASET)
     assert isinstance(reason(caught), swagger_client.NotFoundException)
+
+
+def test_urls_that_were_kept_and_refused_are_not_given_out_again(plain_api: DatasourcesApi, server: Scripted) -> None:
+    """Old URLs of a page stayed in the way: the rest of it failed, though the listing had good ones."""
+    urls = ReadUrls(pause=0)
+    place = PageRequest(plain_api, DATASET, None, None, None)
+    first = sample_of(Row("a", "u0"), place)
+    last = "u0"
+    for number in range(1, 6):
+        server.script(listed_page(("a", f"u{number}"), ("b", f"v{number}")))
+        last = str(urls.fresh(first, last))
+        assert last == f"u{number}"
+        # The other file of the page was listed at the same time: its kept URL has expired with this one.
+        assert urls.fresh(sample_of(Row("b", f"v{number - 1}"), place), f"v{number - 1}") == f"v{number}"

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from swagger_client.samples import DownloadError, download
-from swagger_client.samples.progress import Progress
-from tests.client.samples.stores import row
+from headwater_client import DownloadError, download
+from headwater_client.progress import Progress
 from tests.client.server import Answer, Scripted
+from tests.headwater_client.stores import row
 
 pty = pytest.importorskip("pty")
 

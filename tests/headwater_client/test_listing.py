@@ -8,7 +8,7 @@ import pickle
 import threading
 import time
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,12 @@ import pytest
 import urllib3
 
 import swagger_client
+from headwater_client import Sample, iter_samples
 from swagger_client.api.datasources_api import DatasourcesApi
 from swagger_client.model.datasource_raw_samples_data_row import DatasourceRawSamplesDataRow
 from swagger_client.model.timestamp import Timestamp
-from swagger_client.samples import Sample, iter_samples
-from tests.client.samples.conftest import OLD, put
 from tests.client.server import DATASET, Answer, Request, Scripted, failure
+from tests.headwater_client.conftest import OLD, put
 from tests.live import Live, fetch
 
 
@@ -33,15 +33,6 @@ def page(cursor: str, *names: str, more: bool = True) -> Answer:
 
 def threads() -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.name.startswith("swagger_client")]
-
-
-@pytest.fixture
-def impatient(server: Scripted) -> Iterator[DatasourcesApi]:
-    """An API of the scripted server whose client retries nothing."""
-    configuration = swagger_client.Configuration(host=server.url, api_key={"ApiKeyAuth": "token-of-a-test"})
-    configuration.retries = 0
-    with swagger_client.ApiClient(configuration) as api_client:
-        yield DatasourcesApi(api_client)
 
 
 def test_every_row_of_every_page(
@@ -143,11 +134,11 @@ def test_the_next_page_comes_while_this_one_is_treated(api: DatasourcesApi, serv
 @pytest.mark.parametrize("trouble", [Answer(hang_up=True), Answer(503), Answer(429), Answer(502, body=b"<html>")])
 @pytest.mark.parametrize("place", [0, 1, 2])
 def test_it_goes_on_by_cursor_after_a_failure(
-    impatient: DatasourcesApi, server: Scripted, trouble: Answer, place: int
+    plain_api: DatasourcesApi, server: Scripted, trouble: Answer, place: int
 ) -> None:
     pages = [page("1", "a"), page("2", "b"), page("3", "c", more=False)]
     server.script(*pages[:place], trouble, trouble, *pages[place:])
-    rows = iter_samples(impatient, DATASET, pause=0.01)
+    rows = iter_samples(plain_api, DATASET, pause=0.01)
     assert [sample.file_name for sample in rows] == ["a", "b", "c"]
     cursors = [dict(request.query).get("cursor") for request in server.requests]
     expected: list[str | None] = [None, "1", "2"]
@@ -163,9 +154,9 @@ def test_the_clients_own_retries_come_first(
     assert len(server.requests) == 8
 
 
-def test_it_gives_up_after_the_last_attempt(impatient: DatasourcesApi, server: Scripted) -> None:
+def test_it_gives_up_after_the_last_attempt(plain_api: DatasourcesApi, server: Scripted) -> None:
     server.script(page("1", "a", "b"), failure(503, "MALFORMED_RESPONSE", "The store is down."))
-    rows = iter_samples(impatient, DATASET, attempts=3, pause=0)
+    rows = iter_samples(plain_api, DATASET, attempts=3, pause=0)
     assert next(rows).file_name == "a"
     assert next(rows).file_name == "b"
     with pytest.raises(swagger_client.ServiceException, match=r"The store is down\."):
@@ -175,21 +166,21 @@ def test_it_gives_up_after_the_last_attempt(impatient: DatasourcesApi, server: S
         next(rows)
 
 
-def test_the_pauses_grow_and_retry_after_is_followed(impatient: DatasourcesApi, server: Scripted) -> None:
+def test_the_pauses_grow_and_retry_after_is_followed(plain_api: DatasourcesApi, server: Scripted) -> None:
     server.script(Answer(503), Answer(503), page("1", more=False))
     start = time.monotonic()
-    list(iter_samples(impatient, DATASET, pause=0.1))
+    list(iter_samples(plain_api, DATASET, pause=0.1))
     assert 0.3 <= time.monotonic() - start < 3
     server.script(Answer(429, headers={"Retry-After": "1"}), page("1", more=False))
     start = time.monotonic()
-    list(iter_samples(impatient, DATASET, pause=0))
+    list(iter_samples(plain_api, DATASET, pause=0))
     assert 1 <= time.monotonic() - start < 3
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 500])
-def test_what_will_stay_the_same_is_not_asked_again(impatient: DatasourcesApi, server: Scripted, status: int) -> None:
+def test_what_will_stay_the_same_is_not_asked_again(plain_api: DatasourcesApi, server: Scripted, status: int) -> None:
     server.script(page("1", "a"), failure(status, "SOME_CODE", "No."))
-    rows = iter_samples(impatient, DATASET)
+    rows = iter_samples(plain_api, DATASET)
     next(rows)
     with pytest.raises(swagger_client.ApiException) as caught:
         next(rows)
@@ -198,18 +189,18 @@ def test_what_will_stay_the_same_is_not_asked_again(impatient: DatasourcesApi, s
 
 
 def test_what_the_log_says_has_no_token(
-    impatient: DatasourcesApi, server: Scripted, caplog: pytest.LogCaptureFixture
+    plain_api: DatasourcesApi, server: Scripted, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.script(Answer(hang_up=True), page("1", more=False))
-    list(iter_samples(impatient, DATASET, pause=0))
+    list(iter_samples(plain_api, DATASET, pause=0))
     assert "a page of the listing failed, trying again in 0 s" in caplog.text
     assert "token-of-a-test" not in caplog.text
 
 
-def test_leaving_the_loop_ends_the_fetching(impatient: DatasourcesApi, server: Scripted) -> None:
+def test_leaving_the_loop_ends_the_fetching(plain_api: DatasourcesApi, server: Scripted) -> None:
     """Also where the next page was about to be asked for again after a pause of many seconds."""
     server.script(page("1", "a", "b"), Answer(503))
-    rows = iter_samples(impatient, DATASET, pause=30)
+    rows = iter_samples(plain_api, DATASET, pause=30)
     start = time.monotonic()
     for _ in rows:
         _until(lambda: len(server.requests) == 2)
@@ -220,20 +211,20 @@ def test_leaving_the_loop_ends_the_fetching(impatient: DatasourcesApi, server: S
     assert len(server.requests) == 2
 
 
-def test_a_listing_that_is_dropped_ends_too(impatient: DatasourcesApi, server: Scripted) -> None:
+def test_a_listing_that_is_dropped_ends_too(plain_api: DatasourcesApi, server: Scripted) -> None:
     server.script(page("1", "a", "b"), Answer(503))
-    rows = iter_samples(impatient, DATASET, pause=30)
+    rows = iter_samples(plain_api, DATASET, pause=30)
     next(rows)
     del rows
     gc.collect()
     _until(lambda: threads() == [])
 
 
-def test_an_answer_that_does_not_come(impatient: DatasourcesApi, server: Scripted) -> None:
+def test_an_answer_that_does_not_come(plain_api: DatasourcesApi, server: Scripted) -> None:
     slow = page("1", "a", more=False)
     slow.delay = 1.0
     server.script(slow, page("2", "b", more=False))
-    rows = iter_samples(impatient, DATASET, request_timeout=0.2, pause=0)
+    rows = iter_samples(plain_api, DATASET, request_timeout=0.2, pause=0)
     assert [sample.file_name for sample in rows] == ["b"]
 
 

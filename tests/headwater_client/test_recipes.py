@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 import swagger_client
-from tests.client.samples import stand_in
-from tests.client.samples.conftest import put
-from tests.client.samples.stores import tree
+from tests.headwater_client import stand_in
+from tests.headwater_client.conftest import put
+from tests.headwater_client.stores import tree
 from tests.live import Live
 
 SOURCE = Path(swagger_client.__file__).parents[1]

@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 import swagger_client
+from headwater_client import new_samples
 from swagger_client.api.datasources_api import DatasourcesApi
-from swagger_client.samples import new_samples
-from tests.client.samples.conftest import OLD, put
 from tests.client.server import DATASET, PATH, Answer, Request, Scripted, failure
+from tests.headwater_client.conftest import OLD, put
+from tests.headwater_client.stores import listed_page
 from tests.live import Live
 
 
@@ -166,7 +167,7 @@ def test_a_datasource_that_moved_meanwhile_is_listed_from_its_beginning(
         assert live.call("PUT", live.datasource(dataset), config).status == 200
     assert not samples.moved
     assert watermark(live, dataset) == 0
-    assert "the watermark stays where it is" in caplog.text
+    assert "the watermark is not moved" in caplog.text
     with new_samples(real, dataset) as samples:
         assert [sample.file_name for sample in samples] == ["old.png"]
     assert samples.moved
@@ -318,3 +319,41 @@ def test_the_log_says_nothing_when_all_is_well(
     with caplog.at_level(logging.INFO, "swagger_client"), new_samples(real, dataset) as samples:
         list(samples)
     assert [record for record in caplog.records if record.name.startswith("swagger_client.samples")] == []
+
+
+def test_a_watermark_that_was_set_back_between_two_attempts_stays(plain_api: DatasourcesApi, server: Scripted) -> None:
+    """Only the PUT was tried again, minutes after the checks: files that somebody wanted again were lost."""
+    held = {"mark": 100, "puts": 0}
+
+    def answer(request: Request) -> Answer:
+        if request.path.endswith("/list"):
+            return listed_page()
+        if request.method == "GET":
+            return Answer(json={"processedUntilTimestamp": held["mark"]})
+        held["puts"] += 1
+        held["mark"] = 0  # somebody sets it back while the server is busy
+        return failure(503, "MALFORMED_RESPONSE", "Busy.")
+
+    server.answer = answer
+    with new_samples(plain_api, DATASET, pause=0) as samples:
+        assert list(samples) == []
+    assert (samples.moved, held) == (False, {"mark": 0, "puts": 1})
+
+
+def test_a_watermark_whose_answer_was_lost_counts_as_moved(plain_api: DatasourcesApi, server: Scripted) -> None:
+    held = {"mark": 100, "puts": 0}
+
+    def answer(request: Request) -> Answer:
+        if request.path.endswith("/list"):
+            return listed_page()
+        if request.method == "GET":
+            return Answer(json={"processedUntilTimestamp": held["mark"]})
+        held["puts"] += 1
+        held["mark"] = request.json["processedUntilTimestamp"]
+        return Answer(hang_up=True)
+
+    server.answer = answer
+    with new_samples(plain_api, DATASET, pause=0) as samples:
+        assert list(samples) == []
+    assert samples.moved
+    assert held == {"mark": samples.end, "puts": 1}

@@ -11,8 +11,8 @@ import os
 import sys
 
 import swagger_client
+from headwater_client import new_samples
 from swagger_client.api.datasources_api import DatasourcesApi
-from swagger_client.samples import new_samples
 
 
 def run(host: str, token: str, dataset: str, settle: str, notes: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -12,12 +13,13 @@ from typing import Any
 import pytest
 
 import swagger_client
+from headwater_client import Downloaded, DownloadError, download, iter_samples, new_samples
 from swagger_client.api.datasources_api import DatasourcesApi
+from swagger_client.exceptions import ApiTypeError
 from swagger_client.model.datasource_raw_samples_data_row import DatasourceRawSamplesDataRow as Row
-from swagger_client.samples import Downloaded, DownloadError, download, iter_samples, new_samples
-from tests.client.samples.conftest import put
-from tests.client.samples.stores import CONTENT, row, serve, tree
 from tests.client.server import Answer, Request, Scripted
+from tests.headwater_client.conftest import put
+from tests.headwater_client.stores import CONTENT, row, serve, tree
 from tests.live import Live
 
 
@@ -142,3 +144,38 @@ def test_what_is_no_row(tmp_path: Path) -> None:
 def test_fsync(store: Scripted, tmp_path: Path) -> None:
     store.answer = serve()
     assert download([row(store, "b/a.png")], tmp_path, fsync=True).files == 1
+
+
+def test_an_error_of_a_download_can_be_pickled() -> None:
+    """Pools of processes hung or broke on it."""
+    error = DownloadError({"a": ValueError("no")}, Downloaded(1, 2, 3))
+    again = pickle.loads(pickle.dumps(error))
+    assert (str(again), again.downloaded) == (str(error), error.downloaded)
+
+
+def test_threads_end_where_one_cannot_be_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that had been started asked ten times a second for work, for as long as the process lived."""
+    start = threading.Thread.start
+    started: list[threading.Thread] = []
+
+    def start_some(thread: threading.Thread) -> None:
+        if thread.name.startswith("headwater_client: download"):
+            if len(started) == 3:
+                raise RuntimeError("can't start new thread")
+            started.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_some)
+    with pytest.raises(RuntimeError, match="new thread"):
+        download([Row("a", "http://127.0.0.1:1/a")], tmp_path)
+    for thread in started:
+        thread.join(5)
+        assert not thread.is_alive()
+
+
+def test_a_row_without_its_name_is_no_success(tmp_path: Path) -> None:
+    """It ended the thread that had it, and the download said that all was well."""
+    nameless = Row("a", "http://127.0.0.1:1/a")
+    object.__delattr__(nameless, "file_name") if hasattr(type(nameless), "__slots__") else None
+    with pytest.raises(ApiTypeError, match="file_name"):
+        download([nameless], tmp_path)

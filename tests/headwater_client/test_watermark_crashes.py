@@ -24,11 +24,11 @@ import pytest
 import urllib3
 
 import swagger_client
+from headwater_client import new_samples
 from swagger_client.api.datasources_api import DatasourcesApi
-from swagger_client.samples import new_samples
-from tests.client.samples import consumer
-from tests.client.samples.conftest import OLD, put
 from tests.fault_proxy import CutShort, Fault, FaultProxy, Raw, Reset, Status
+from tests.headwater_client import consumer
+from tests.headwater_client.conftest import OLD, put
 from tests.live import Live
 
 SEEDS = range(32)

@@ -12,14 +12,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 import swagger_client
+from headwater_client import DownloadError, PathBlockedError, UnusableNameError, download, iter_samples
+from headwater_client.file_names import temporary_name
+from headwater_client.target_folder import SUPPORTS_DIR_FD, TargetFolder
 from swagger_client.api.datasources_api import DatasourcesApi
-from swagger_client.samples import DownloadError, InTheWay, UnusableName, download, iter_samples
-from swagger_client.samples.folder import CAN_OPEN_BELOW, Folder
-from swagger_client.samples.names import temporary
-from tests.client.samples.conftest import put
-from tests.client.samples.stores import CONTENT, ETAG, raw_store, reason, row, serve, tree
-from tests.client.samples.test_names import HOSTILE, hostile_text
 from tests.client.server import Answer, Scripted
+from tests.headwater_client.conftest import put
+from tests.headwater_client.stores import CONTENT, ETAG, raw_store, reason, row, serve, tree
+from tests.headwater_client.test_file_names import HOSTILE, hostile_text
 
 needs_links = pytest.mark.skipif(not hasattr(os, "symlink"), reason="no symbolic links here")
 
@@ -28,9 +28,9 @@ needs_links = pytest.mark.skipif(not hasattr(os, "symlink"), reason="no symbolic
 def target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Path:
     """A folder to download into, beside a file that nobody may touch; every way to write into it is tried."""
     below = getattr(request, "param", True)
-    if below and not CAN_OPEN_BELOW:
+    if below and not SUPPORTS_DIR_FD:
         pytest.skip("folders cannot be opened one below the other here")
-    monkeypatch.setattr("swagger_client.samples.downloading.Folder", lambda path: Folder(path, below=below))
+    monkeypatch.setattr("headwater_client.downloads.TargetFolder", lambda path: TargetFolder(path, use_dir_fd=below))
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "kept.png").write_bytes(b"kept")
     (tmp_path / "target").mkdir()
@@ -54,7 +54,7 @@ def test_hostile_names_are_errors_that_name_them(store: Scripted, target: Path) 
     with pytest.raises(DownloadError) as caught:
         download([*rows, row(store, "good.png")], target)
     assert sorted(caught.value.errors) == sorted(set(names))
-    assert all(isinstance(error, UnusableName) for error in caught.value.errors.values())
+    assert all(isinstance(error, UnusableNameError) for error in caught.value.errors.values())
     assert str(caught.value).replace("\n", "").isprintable()
     assert len(store.requests) == 1, "nobody was asked for them"
     assert tree(target) == ["good.png"]
@@ -83,9 +83,9 @@ def test_a_link_to_a_folder_is_not_followed(store: Scripted, target: Path, link:
     """Not even one that leads inside: what a name means must not hang on it."""
     store.answer = serve(b"x")
     (target / "link").symlink_to(link)
-    with pytest.raises(DownloadError, match="a symbolic link is there") as caught:
+    with pytest.raises(DownloadError, match="but it is a symbolic link") as caught:
         download([row(store, "link/kept.png")], target)
-    assert isinstance(reason(caught), InTheWay)
+    assert isinstance(reason(caught), PathBlockedError)
     assert (target / "link").is_symlink()
     untouched(target)
 
@@ -96,7 +96,7 @@ def test_a_link_to_a_folder_is_not_followed(store: Scripted, target: Path, link:
 def test_a_link_in_place_of_a_file_is_not_followed(store: Scripted, target: Path, link: str) -> None:
     store.answer = serve(b"x")
     (target / "a.png").symlink_to(link)
-    with pytest.raises(DownloadError, match="a symbolic link is there"):
+    with pytest.raises(DownloadError, match="but it is a symbolic link"):
         download([row(store)], target)
     assert (target / "a.png").is_symlink()
     untouched(target)
@@ -107,9 +107,9 @@ def test_a_link_in_place_of_a_file_is_not_followed(store: Scripted, target: Path
 @pytest.mark.parametrize("etag", [None, ETAG])
 def test_a_link_in_place_of_the_temporary_file_is_not_followed(store: Scripted, target: Path, etag: str | None) -> None:
     store.answer = serve(b"x", etag)
-    made = temporary("a.png", *((etag, 1) if etag else ("", 0)))
+    made = temporary_name("a.png", *((etag, 1) if etag else ("", 0)))
     (target / made).symlink_to("../outside/kept.png")
-    with pytest.raises(DownloadError, match="a symbolic link is there"):
+    with pytest.raises(DownloadError, match="but it is a symbolic link"):
         download([row(store)], target)
     untouched(target)
 
@@ -130,7 +130,7 @@ def test_a_file_and_a_folder_of_one_name(store: Scripted, target: Path, names: t
     with pytest.raises(DownloadError) as caught:
         download([row(store, name) for name in names], target, workers=1)
     assert list(caught.value.errors) == [names[1]]
-    assert isinstance(reason(caught), InTheWay)
+    assert isinstance(reason(caught), PathBlockedError)
     assert tree(target) == [names[0]]
 
 
@@ -139,7 +139,7 @@ def test_a_file_and_a_folder_of_one_name_at_the_same_time(store: Scripted, tmp_p
     rows = [row(store, "a", "/slow"), row(store, "a/b", "/fast")]
     with pytest.raises(DownloadError) as caught:
         download(rows, tmp_path, workers=2)
-    assert isinstance(reason(caught), InTheWay)
+    assert isinstance(reason(caught), PathBlockedError)
     assert len(tree(tmp_path)) == 1
 
 
@@ -148,8 +148,8 @@ def test_a_file_and_a_folder_of_one_name_at_the_same_time(store: Scripted, tmp_p
 def test_what_is_no_file_is_not_opened(store: Scripted, target: Path) -> None:
     store.answer = serve(b"x")
     os.mkfifo(target / "a.png")
-    os.mkfifo(target / temporary("b.png", ETAG, 1))
-    with pytest.raises(DownloadError, match="something that is no file is there") as caught:
+    os.mkfifo(target / temporary_name("b.png", ETAG, 1))
+    with pytest.raises(DownloadError, match="but it is a special file") as caught:
         download([row(store), row(store, "b.png")], target)
     assert len(caught.value.errors) == 2
 
@@ -169,7 +169,7 @@ def test_a_path_that_is_longer_than_paths_may_be(store: Scripted, target: Path, 
     untouched(target)
 
 
-@pytest.mark.skipif(not CAN_OPEN_BELOW, reason="needs folders that are opened one below the other")
+@pytest.mark.skipif(not SUPPORTS_DIR_FD, reason="needs folders that are opened one below the other")
 def test_a_folder_that_is_swapped_for_a_link_meanwhile(store: Scripted, target: Path) -> None:
     """The folder was looked at and is open; what its name leads to then is of no account."""
     (target / "a").mkdir()
@@ -189,7 +189,7 @@ def test_a_folder_that_is_swapped_for_a_link_meanwhile(store: Scripted, target: 
 def test_names_that_the_file_system_does_not_tell_apart(
     store: Scripted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("swagger_client.samples.downloading.Folder", lambda path: Folder(path, folds=True))
+    monkeypatch.setattr("headwater_client.downloads.TargetFolder", lambda path: TargetFolder(path, folds_names=True))
     store.answer = serve(b"x")
     with pytest.raises(DownloadError) as caught:
         download([row(store, "a.png"), row(store, "A.png"), row(store, "b/c.png")], tmp_path, workers=1)
@@ -204,7 +204,7 @@ def test_two_processes_do_not_write_one_file(store: Scripted, tmp_path: Path) ->
     other.write_text(
         "import sys\n"
         "from swagger_client.model.datasource_raw_samples_data_row import DatasourceRawSamplesDataRow as Row\n"
-        "from swagger_client.samples import download\n"
+        "from headwater_client import download\n"
         "download([Row('a.png', sys.argv[1])], sys.argv[2], timeout=30)\n"
     )
     head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(CONTENT)}\r\nETag: {ETAG}\r\n\r\n".encode()
@@ -214,7 +214,7 @@ def test_two_processes_do_not_write_one_file(store: Scripted, tmp_path: Path) ->
         environ = {**os.environ, "PYTHONPATH": str(Path(swagger_client.__file__).parents[1])}
         with subprocess.Popen([sys.executable, str(other), url, str(target)], env=environ) as process:
             try:
-                part = target / temporary("a.png", ETAG, len(CONTENT))
+                part = target / temporary_name("a.png", ETAG, len(CONTENT))
                 while not (part.exists() and part.stat().st_size):
                     assert process.poll() is None
                     time.sleep(0.005)

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from headwater_client.case_collisions import CaseCollisionError, CaseCollisionGuard
+from headwater_client.file_names import UnusableNameError, path_parts, printable, temporary_name
 from swagger_client.exceptions import ApiValueError
-from swagger_client.samples.names import UnusableName, parts_of, shown, temporary
-from swagger_client.samples.twins import SameToTheFileSystem, Twins
 
 HOSTILE = [
     "",
@@ -102,8 +102,8 @@ hostile_text = st.one_of(
 @pytest.mark.parametrize("name", HOSTILE)
 @pytest.mark.parametrize("windows", [False, True])
 def test_names_that_no_file_can_have(name: str, windows: bool) -> None:
-    with pytest.raises(UnusableName) as caught:
-        parts_of(name, windows)
+    with pytest.raises(UnusableNameError) as caught:
+        path_parts(name, windows)
     text = str(caught.value)
     assert text.isascii()
     assert text.isprintable()
@@ -112,15 +112,15 @@ def test_names_that_no_file_can_have(name: str, windows: bool) -> None:
 
 @pytest.mark.parametrize("name", ON_WINDOWS)
 def test_names_that_windows_takes_for_something_else(name: str) -> None:
-    with pytest.raises(UnusableName):
-        parts_of(name, windows=True)
+    with pytest.raises(UnusableNameError):
+        path_parts(name, windows=True)
     if name.strip(". ") or name == "... ":
-        assert "/".join(parts_of(name, windows=False)) == name
+        assert "/".join(path_parts(name, windows=False)) == name
 
 
 @pytest.mark.parametrize("name", FINE)
 def test_names_that_are_only_odd(name: str) -> None:
-    assert "/".join(parts_of(name, windows=False)) == name
+    assert "/".join(path_parts(name, windows=False)) == name
 
 
 @given(hostile_text)
@@ -129,8 +129,8 @@ def test_a_path_is_strictly_inside(name: str) -> None:
     """By the rules of the system's own path functions, whichever the system."""
     for windows, rules, folder in ((False, posixpath, "/folder"), (True, ntpath, "C:\\folder")):
         try:
-            parts = parts_of(name, windows)
-        except UnusableName:
+            parts = path_parts(name, windows)
+        except UnusableNameError:
             continue
         path = rules.normpath(rules.join(folder, *parts))
         assert path.startswith(folder + rules.sep)
@@ -142,30 +142,30 @@ def test_a_path_is_strictly_inside(name: str) -> None:
 def test_two_names_never_become_one_path(first: str, second: str) -> None:
     for windows in (False, True):
         try:
-            paths = parts_of(first, windows), parts_of(second, windows)
-        except UnusableName:
+            paths = path_parts(first, windows), path_parts(second, windows)
+        except UnusableNameError:
             continue
         assert (paths[0] == paths[1]) == (first == second)
 
 
 @given(st.text(), st.text(), st.integers(min_value=0))
 def test_temporary_names_are_no_samples_names(name: str, etag: str, size: int) -> None:
-    made = temporary(name, etag, size)
+    made = temporary_name(name, etag, size)
     assert len(made) < 64
-    with pytest.raises(UnusableName, match="not whole yet"):
-        parts_of(made)
+    with pytest.raises(UnusableNameError, match="temporary files"):
+        path_parts(made)
 
 
 def test_versions_and_names_have_temporary_names_of_their_own() -> None:
     versions = [("a", "", 0), ("a", '"1"', 5), ("a", '"1"', 6), ("a", '"2"', 5), ("b", '"1"', 5)]
-    assert len({temporary(*version) for version in versions}) == len(versions)
+    assert len({temporary_name(*version) for version in versions}) == len(versions)
 
 
 @given(st.text())
 def test_a_name_in_an_error_does_nothing_to_a_terminal(name: str) -> None:
-    assert shown(name).isascii()
-    assert shown(name).isprintable()
-    assert len(shown(name)) < 210
+    assert printable(name).isascii()
+    assert printable(name).isprintable()
+    assert len(printable(name)) < 210
 
 
 class TestTwins:
@@ -183,10 +183,10 @@ class TestTwins:
         ],
     )
     def test_the_second_is_refused(self, tmp_path: Path, first: str, second: str) -> None:
-        twins = Twins(tmp_path, folds=True)
+        twins = CaseCollisionGuard(tmp_path, folds_names=True)
         twins.claim(tuple(first.split("/")))
         twins.claim(tuple(first.split("/")))
-        with pytest.raises(SameToTheFileSystem) as caught:
+        with pytest.raises(CaseCollisionError) as caught:
             twins.claim(tuple(second.split("/")))
         assert str(caught.value).isascii()
         twins.claim(("other",))
@@ -195,26 +195,26 @@ class TestTwins:
         (tmp_path / "A").mkdir()
         (tmp_path / "A" / "b.png").touch()
         for parts in (("a", "b.png"), ("a", "c.png"), ("A", "B.png")):
-            with pytest.raises(SameToTheFileSystem):
-                Twins(tmp_path, folds=True).claim(parts)
-        Twins(tmp_path, folds=True).claim(("A", "b.png"))
-        Twins(tmp_path, folds=True).claim(("A", "c.png"))
+            with pytest.raises(CaseCollisionError):
+                CaseCollisionGuard(tmp_path, folds_names=True).claim(parts)
+        CaseCollisionGuard(tmp_path, folds_names=True).claim(("A", "b.png"))
+        CaseCollisionGuard(tmp_path, folds_names=True).claim(("A", "c.png"))
 
     def test_a_file_system_may_take_accents_apart(self, tmp_path: Path) -> None:
         """As the older one of macOS does: a name comes back other than it was given."""
         (tmp_path / unicodedata.normalize("NFD", "é")).touch()
-        twins = Twins(tmp_path, folds=True)
+        twins = CaseCollisionGuard(tmp_path, folds_names=True)
         twins.claim(("é",))
-        with pytest.raises(SameToTheFileSystem):
+        with pytest.raises(CaseCollisionError):
             twins.claim((unicodedata.normalize("NFD", "é"),))
 
     def test_whether_it_is_such_a_file_system_is_found_out(self, tmp_path: Path) -> None:
         (tmp_path / "x").touch()
         same = os.path.lexists(tmp_path / "X")
-        twins = Twins(tmp_path)
+        twins = CaseCollisionGuard(tmp_path)
         twins.claim(("a",))
         if same:
-            with pytest.raises(SameToTheFileSystem):
+            with pytest.raises(CaseCollisionError):
                 twins.claim(("A",))
         else:
             twins.claim(("A",))
