@@ -191,8 +191,8 @@ class RESTClientObject:
         logger.debug("%s %s -> %d in %.0f ms", method, redact(url), response.status, milliseconds)
         if 200 <= response.status <= 299:
             return RESTResponse(response) if _preload_content else response
-        kind = _EXCEPTIONS.get(response.status) or (ServiceException if response.status >= 500 else ApiException)
-        raise kind(http_resp=RESTResponse(response))
+        exception = _EXCEPTIONS.get(response.status) or (ServiceException if response.status >= 500 else ApiException)
+        raise exception(http_resp=RESTResponse(response))
 
     def GET(self, url: str, **options: Any) -> Any:
         """Send a request with this method, see `request`."""
