@@ -18,8 +18,8 @@ _WRONG = "`_request_timeout` or `_host_index` of a wrong type"
 
 EXPLAINED = {
     "client_of_the_user_agent": "`User-Agent` and version",
-    "deserialized_unchecked_as_text": "an answer with `_check_return_type=False`",
-    "call_with_a_dict_as_text": "an error that is no answer, in `call_api`",
+    "deserialized_unchecked_as_text": "a response with `_check_return_type=False`",
+    "call_with_a_dict_as_text": "an error without a response, in `call_api`",
     "call_with_credentials_but_no_query": "`call_api` with credentials and without a query",
     "option_spec_property_naming": _LATER,
     "option_content_type": _LATER,

@@ -21,7 +21,7 @@ EXPLAINED = {
     "hook_is_called": "`refresh_api_key_hook`",
     "no_proxy": "`no_proxy`, `_content_type`, `_spec_property_naming`",
     "unknown_keys_discarded_let_wrong_types_through": "`discard_unknown_keys`",
-    "loggers_of_a_new_configuration": "levels of loggers",
+    "loggers_of_a_new_configuration": "logger levels",
     "logger_file_holds_the_token": "secrets and tokens",
     "logger_file_of_a_copy_writes_each_line": "`logger_file` of a copied configuration",
     "report_of_the_version": "`User-Agent` and version",

@@ -20,8 +20,8 @@ from tests.live import Live
 CHECKED = "`MongoObjectID`"
 NAMED = "`DatasetName`"
 MISSING = "a member is missing"
-WRAPPED = "a name or kind in a request for a dataset"
-LEFT_OUT = "`page_size=None`, `force=None` and their like"
+WRAPPED = "a name or type in a dataset request"
+LEFT_OUT = "`page_size=None`, `force=None` and similar"
 NUMBER = "`page_size` or `page_offset` of a wrong type"
 
 EXPLAINED = {

@@ -14,8 +14,8 @@ from tests import generated
 from tests.client import model_calls, pair
 from tests.client.server import running
 
-_RULES = "rules that `DatasourceConfig` and its base list"
-_KEPT = "what models keep for themselves"
+_RULES = "rule tables of `DatasourceConfig` and `DatasourceConfigBase`"
+_KEPT = "private attributes of models"
 _KINDS = ("DatasourceConfig", *(f"DatasourceConfig{kind}" for kind in ("Azure", "GCS", "LIGHTLY", "LOCAL", "S3")))
 
 EXPLAINED = {

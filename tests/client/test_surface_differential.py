@@ -50,7 +50,7 @@ EXPLAINED = {
     "class Endpoint": _HELPERS,
     "DatasourceConfigBase by position": "`type` of `DatasourceConfigBase` by position",
     **{
-        f"RESTClientObject.{method} by position": "options of `RESTClientObject.GET` and its like"
+        f"RESTClientObject.{method} by position": "options of `RESTClientObject.GET` and similar"
         for method in ("GET", "HEAD", "OPTIONS", "DELETE", "POST", "PUT", "PATCH")
     },
 }
