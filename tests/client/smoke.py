@@ -1,6 +1,6 @@
-"""A program that uses every part of the client once: `python smoke.py URL`, with any Python that the client is for.
+"""Use every part of the client once, with any supported Python: `python smoke.py URL TOKEN FOLDER`.
 
-It stands alone, so that it runs where the tests' own dependencies are not installed.
+It is self-contained, so that it runs without the dependencies of the tests.
 """
 
 import copy
@@ -21,7 +21,7 @@ from swagger_client.models import DatasetCreateRequest, DatasourceConfig, Dataso
 
 
 def main(url: str, token: str, folder: str) -> None:
-    """Print what was done."""
+    """Print the results."""
     for package in (swagger_client, headwater_client):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             importlib.import_module(module.name)

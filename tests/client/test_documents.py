@@ -1,6 +1,6 @@
-"""Every Python block of the client's documents, run as it stands against a live server.
+"""Every Python block of the client's documentation runs unchanged against a live server.
 
-Only what stands for a reader's own is replaced: the server's URL, the token, ids, and the folder.
+Only placeholders are replaced: the server's URL, the token, ids, and the folder.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ NAMES = ["a.jpg", "below/b.png", "below/ü #%.mp4"]
 LONG_AGO = 1577836800
 
 LATER = {"purpose", "use_redirected_read_url", "relevant_filenames_file_name"}
-"""Parameters that came after the seed, and that our methods do not have."""
+"""Parameters that are newer than the seed, and that our methods do not have."""
 
 
 class Place:
-    """A server, a user of its own with a token, and a folder with three files that came long ago."""
+    """A server, its own user with a token, and a folder with three old files."""
 
     def __init__(self, live: Live, folder: Path, user: str) -> None:
         self.live, self.folder = live, folder
@@ -45,7 +45,7 @@ class Place:
         self.configuration = swagger_client.Configuration(live.url, {"ApiKeyAuth": self.token})
 
     def connected(self) -> str:
-        """A dataset of the user with the folder as its datasource; its id."""
+        """Return the id of a dataset of the user with the folder as its datasource."""
         made = self.live.call("POST", "/v1/datasets", {"name": "another dataset"}, token=self.token)
         path = self.live.datasource(made.json["id"])
         config = {"type": "LOCAL", "fullPath": self.folder.name}
@@ -53,7 +53,7 @@ class Place:
         return str(made.json["id"])
 
     def run(self, code: str, where: Path, names: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Run a block, with what stands for a reader's own replaced."""
+        """Run a block with its placeholders replaced."""
         own = {
             "http://localhost:8000": self.live.url,
             "YOUR_API_KEY": self.token,
@@ -73,7 +73,7 @@ def place(live: Live, bucket: Path, request: pytest.FixtureRequest) -> Place:
 
 @pytest.fixture(autouse=True)
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The examples write into the working directory."""
+    """The examples write to the working directory."""
     monkeypatch.chdir(tmp_path)
 
 
@@ -101,7 +101,7 @@ def _watermark(live: Live, token: str, dataset: str) -> int:
 EXPECTED = {name: name.encode() for name in NAMES}
 
 
-def test_the_readme_does_the_whole_job(place: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_program_of_the_readme_runs(place: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (block,) = _blocks(CLIENT / "README.md")
     names = place.run(block, CLIENT / "README.md")
     assert capsys.readouterr().out == "3 new files in images/\n"
@@ -110,12 +110,12 @@ def test_the_readme_does_the_whole_job(place: Place, tmp_path: Path, capsys: pyt
     assert abs(watermark - (time.time() - 60)) < 30, "the window ends a minute ago"
 
 
-def test_the_quickstart_is_one_program(place: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_quickstart_runs_as_one_program(place: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     names: dict[str, Any] = {}
     outputs = {}
     for block in _blocks(CLIENT / "docs/quickstart.md"):
         if "int(time.time()) - 60" in block:
-            # Go back, or the block before this one has left nothing to list.
+            # Reset the watermark: the block before this one left nothing to list.
             names["api"].update_datasource_processed_until_timestamp_by_dataset_id(
                 names["dataset_id"], {"processed_until_timestamp": 0}
             )
@@ -143,7 +143,7 @@ def test_coming_from_lightly_runs(place: Place, tmp_path: Path, monkeypatch: pyt
     assert _downloaded(tmp_path / "images") == EXPECTED
 
 
-def test_what_coming_from_lightly_names_is_there() -> None:
+def test_everything_that_coming_from_lightly_names_exists() -> None:
     text = (CLIENT / "docs/coming-from-lightly.md").read_text()
     for api, name in re.findall(r"`(datasets|datasources)\.(\w+)\(", text):
         assert hasattr(getattr(apis, f"{api.capitalize()}Api"), name), name
@@ -172,7 +172,7 @@ def test_every_operation_has_an_example() -> None:
 
 
 @pytest.mark.parametrize(("page", "operation", "block"), _examples_of_operations())
-def test_the_example_of_an_operation(
+def test_the_example_of_an_operation_runs(
     place: Place, page: Path, operation: str, block: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     dataset = place.connected()
@@ -199,8 +199,8 @@ def test_the_example_of_an_operation(
 
 
 @pytest.mark.parametrize("name", models.__all__)
-def test_the_page_of_a_model(name: str) -> None:
-    """Its example makes one, and each member has a description."""
+def test_the_page_of_a_model_describes_every_member(name: str) -> None:
+    """Its example creates one, and each member has a description."""
     page = REFERENCE / f"{name}.md"
     kind, text = getattr(models, name), page.read_text()
     for block in FENCE.findall(text):
@@ -214,18 +214,18 @@ def test_the_page_of_a_model(name: str) -> None:
     assert undescribed == []
 
 
-def test_the_page_of_headwater_client(place: Place, api: DatasourcesApi, tmp_path: Path) -> None:
+def test_the_example_of_headwater_client_runs(place: Place, api: DatasourcesApi, tmp_path: Path) -> None:
     (block,) = _blocks(REFERENCE / "headwater_client.md")
     place.run(block, REFERENCE / "headwater_client.md", {"api": api, "dataset_id": place.connected()})
     assert _downloaded(tmp_path / "images") == EXPECTED
 
 
-def test_the_reference_has_no_page_too_many() -> None:
+def test_the_reference_has_no_stale_page() -> None:
     pages = runpy.run_path(str(CLIENT / "docs/client_pages.py"))["pages"]()
     assert set(REFERENCE.iterdir()) == set(pages)
 
 
-def test_links_between_pages_lead_somewhere() -> None:
+def test_links_between_pages_have_targets() -> None:
     def anchors(page: Path) -> set[str]:
         headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
         return {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
@@ -239,7 +239,7 @@ def test_links_between_pages_lead_somewhere() -> None:
 
 
 def _layout(text: str) -> dict[str, tuple[list[str], list[str]]]:
-    """The operations of a page: their headings, and the names in their tables of parameters."""
+    """Return the operations of a page: their headings, and the names in their parameter tables."""
     found = {}
     for operation, section in re.findall(r"^# \*\*(\w+)\*\*$(.*?)(?=^# \*\*|\Z)", text, re.MULTILINE | re.DOTALL):
         headings = re.findall(r"^### (.*)$", section, re.MULTILINE)
@@ -248,9 +248,10 @@ def _layout(text: str) -> dict[str, tuple[list[str], list[str]]]:
     return found
 
 
+@pytest.mark.slow  # Java generates the reference pages
 @pytest.mark.parametrize("api", apis.__all__)
 def test_the_reference_has_the_layout_of_generated_pages(api: str, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Our operations in the same order, each with the same headings and parameters; exceptions come on top."""
+    """Our operations have the same order, headings and parameters; only the exceptions are extra."""
     page = (generated.whole_client(tmp_path_factory) / "docs" / f"{api}.md").read_text()
     theirs, ours = _layout(page), _layout((REFERENCE / f"{api}.md").read_text())
     assert len(ours) >= 5

@@ -19,20 +19,20 @@ from tests.client.server import DATASET, Answer, Scripted
         "/files/a.png?expires=1&signature=SECRET",
     ],
 )
-def test_signed_urls_are_no_text_for_logs(text: str) -> None:
+def test_redact_removes_the_signatures_of_urls(text: str) -> None:
     assert "SECRET" not in redact(text)
 
 
-def test_a_token_that_no_header_can_have_is_not_repeated(server: Scripted) -> None:
-    """Python's own error held it."""
+def test_the_error_for_a_token_with_invalid_characters_hides_it(server: Scripted) -> None:
+    """The error of Python itself contained it."""
     configuration = swagger_client.Configuration(host=server.url, access_token="part-’-of-a-token")
     with swagger_client.ApiClient(configuration) as client, pytest.raises(swagger_client.ApiValueError) as refusal:
         DatasourcesApi(client).get_datasource_by_dataset_id(DATASET)
     assert "part-" not in repr(refusal.value)
 
 
-def test_a_token_is_hidden_before_a_long_text_is_cut(server: Scripted) -> None:
-    """What was left of it at the cut was shown."""
+def test_a_token_is_hidden_before_a_long_body_is_cut(server: Scripted) -> None:
+    """The cut left a part of the token, which was shown."""
     token = "a-token-of-many-characters"
     configuration = swagger_client.Configuration(host=server.url, api_key={"ApiKeyAuth": token})
     configuration.retries = 0

@@ -1,4 +1,4 @@
-"""Samples into a folder: the whole job, against a real server and a scripted store."""
+"""Downloads into a folder, from a real server and a scripted store."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from tests.live import Live
 
 
 def then(rows: Iterable[Row], work: Callable[[], object]) -> Iterator[Row]:
-    """The rows, after something was done once the first of them was there."""
+    """Yield the rows; call `work` when the first one is read."""
     for number, each in enumerate(rows):
         if number == 0:
             work()
         yield each
 
 
-def test_a_listing_becomes_a_folder(
+def test_a_listing_is_downloaded(
     real: DatasourcesApi, dataset: str, bucket: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     names = [
@@ -47,7 +47,7 @@ def test_a_listing_becomes_a_folder(
     assert capsys.readouterr() == ("", ""), "no bar where there is no terminal"
 
 
-def test_what_is_there_is_not_downloaded_again(
+def test_existing_files_are_not_downloaded_again(
     real: DatasourcesApi, dataset: str, bucket: Path, tmp_path: Path
 ) -> None:
     for number in range(20):
@@ -64,7 +64,7 @@ def test_what_is_there_is_not_downloaded_again(
     assert len(tree(tmp_path)) == 20
 
 
-def test_in_the_block_of_what_is_new(
+def test_a_download_of_new_samples_moves_the_watermark(
     live: Live, real: DatasourcesApi, dataset: str, fill: Callable[[int], list[str]], tmp_path: Path
 ) -> None:
     fill(20)
@@ -74,7 +74,7 @@ def test_in_the_block_of_what_is_new(
     assert len(tree(tmp_path)) == 20
 
 
-def test_a_file_that_fails_keeps_the_watermark(
+def test_a_failed_file_leaves_the_watermark_unchanged(
     real: DatasourcesApi, dataset: str, bucket: Path, fill: Callable[[int], list[str]], tmp_path: Path
 ) -> None:
     fill(20)
@@ -87,7 +87,7 @@ def test_a_file_that_fails_keeps_the_watermark(
     assert len(tree(tmp_path)) == 19
 
 
-def test_a_list_of_rows_given_twice(store: Scripted, tmp_path: Path) -> None:
+def test_a_list_with_duplicate_rows(store: Scripted, tmp_path: Path) -> None:
     store.answer = serve()
     done = download([row(store)] * 20, tmp_path)
     assert (done.files, done.skipped) == (1, 19)
@@ -98,7 +98,7 @@ def test_no_samples(tmp_path: Path) -> None:
     assert download([], tmp_path) == Downloaded(0, 0, 0)
 
 
-def test_several_at_a_time_and_no_more(store: Scripted, tmp_path: Path) -> None:
+def test_no_more_downloads_than_workers(store: Scripted, tmp_path: Path) -> None:
     present, most, lock = 0, 0, threading.Lock()
 
     def answer(request: Request) -> Answer:
@@ -116,7 +116,7 @@ def test_several_at_a_time_and_no_more(store: Scripted, tmp_path: Path) -> None:
     assert most == 4
 
 
-def test_the_samples_are_read_a_few_ahead(store: Scripted, tmp_path: Path) -> None:
+def test_only_a_few_samples_are_read_ahead(store: Scripted, tmp_path: Path) -> None:
     store.answer = lambda _: Answer(body=b"x", delay=0.02)
     read = 0
 
@@ -131,30 +131,30 @@ def test_the_samples_are_read_a_few_ahead(store: Scripted, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("wrong", [{"workers": 0}, {"attempts": 0}, {"pause": -1}, {"timeout": 0}])
-def test_wrong_parameters(tmp_path: Path, wrong: Any) -> None:
+def test_invalid_parameters_are_refused(tmp_path: Path, wrong: Any) -> None:
     with pytest.raises(swagger_client.ApiValueError, match=next(iter(wrong))):
         download([], tmp_path, **wrong)
 
 
-def test_what_is_no_row(tmp_path: Path) -> None:
+def test_a_sample_that_is_not_a_row_is_refused(tmp_path: Path) -> None:
     with pytest.raises(swagger_client.ApiTypeError, match="samples"):
         download(["a.png"], tmp_path)  # type: ignore[list-item]
 
 
-def test_fsync(store: Scripted, tmp_path: Path) -> None:
+def test_fsync_flushes_files_and_folders(store: Scripted, tmp_path: Path) -> None:
     store.answer = serve()
     assert download([row(store, "b/a.png")], tmp_path, fsync=True).files == 1
 
 
-def test_an_error_of_a_download_can_be_pickled() -> None:
-    """Pools of processes hung or broke on it."""
+def test_a_download_error_can_be_pickled() -> None:
+    """Process pools hung or failed because of it."""
     error = DownloadError({"a": ValueError("no")}, Downloaded(1, 2, 3))
     again = pickle.loads(pickle.dumps(error))
     assert (str(again), again.downloaded) == (str(error), error.downloaded)
 
 
-def test_threads_end_where_one_cannot_be_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those that had been started asked ten times a second for work, for as long as the process lived."""
+def test_threads_end_if_one_cannot_be_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Started threads polled for work ten times a second until the process ended."""
     start = threading.Thread.start
     started: list[threading.Thread] = []
 
@@ -173,8 +173,8 @@ def test_threads_end_where_one_cannot_be_started(tmp_path: Path, monkeypatch: py
         assert not thread.is_alive()
 
 
-def test_a_row_without_its_name_is_no_success(tmp_path: Path) -> None:
-    """It ended the thread that had it, and the download said that all was well."""
+def test_a_row_without_a_name_is_refused(tmp_path: Path) -> None:
+    """It ended its thread, and the download reported success."""
     nameless = Row("a", "http://127.0.0.1:1/a")
     object.__delattr__(nameless, "file_name") if hasattr(type(nameless), "__slots__") else None
     with pytest.raises(ApiTypeError, match="file_name"):

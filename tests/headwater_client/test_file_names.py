@@ -1,4 +1,4 @@
-"""From a sample's name to a path: exactly the name, strictly inside the folder, or not at all."""
+"""The path for a sample: exactly its name, strictly inside the folder, or an error."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ hostile_text = st.one_of(
 
 @pytest.mark.parametrize("name", HOSTILE)
 @pytest.mark.parametrize("windows", [False, True])
-def test_names_that_no_file_can_have(name: str, windows: bool) -> None:
+def test_names_that_no_file_can_have_are_refused(name: str, windows: bool) -> None:
     with pytest.raises(UnusableNameError) as caught:
         path_parts(name, windows)
     text = str(caught.value)
@@ -111,7 +111,7 @@ def test_names_that_no_file_can_have(name: str, windows: bool) -> None:
 
 
 @pytest.mark.parametrize("name", ON_WINDOWS)
-def test_names_that_windows_takes_for_something_else(name: str) -> None:
+def test_names_with_a_special_meaning_on_windows_are_refused(name: str) -> None:
     with pytest.raises(UnusableNameError):
         path_parts(name, windows=True)
     if name.strip(". ") or name == "... ":
@@ -119,14 +119,14 @@ def test_names_that_windows_takes_for_something_else(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FINE)
-def test_names_that_are_only_odd(name: str) -> None:
+def test_unusual_names_are_accepted(name: str) -> None:
     assert "/".join(path_parts(name, windows=False)) == name
 
 
 @given(hostile_text)
 @example("a/b")
-def test_a_path_is_strictly_inside(name: str) -> None:
-    """By the rules of the system's own path functions, whichever the system."""
+def test_every_path_is_inside_the_folder(name: str) -> None:
+    """Checked with the path functions of the system."""
     for windows, rules, folder in ((False, posixpath, "/folder"), (True, ntpath, "C:\\folder")):
         try:
             parts = path_parts(name, windows)
@@ -139,7 +139,7 @@ def test_a_path_is_strictly_inside(name: str) -> None:
 
 
 @given(hostile_text, hostile_text)
-def test_two_names_never_become_one_path(first: str, second: str) -> None:
+def test_different_names_have_different_paths(first: str, second: str) -> None:
     for windows in (False, True):
         try:
             paths = path_parts(first, windows), path_parts(second, windows)
@@ -149,27 +149,27 @@ def test_two_names_never_become_one_path(first: str, second: str) -> None:
 
 
 @given(st.text(), st.text(), st.integers(min_value=0))
-def test_temporary_names_are_no_samples_names(name: str, etag: str, size: int) -> None:
+def test_temporary_names_are_refused_for_samples(name: str, etag: str, size: int) -> None:
     made = temporary_name(name, etag, size)
     assert len(made) < 64
     with pytest.raises(UnusableNameError, match="temporary files"):
         path_parts(made)
 
 
-def test_versions_and_names_have_temporary_names_of_their_own() -> None:
+def test_each_name_and_version_has_its_own_temporary_name() -> None:
     versions = [("a", "", 0), ("a", '"1"', 5), ("a", '"1"', 6), ("a", '"2"', 5), ("b", '"1"', 5)]
     assert len({temporary_name(*version) for version in versions}) == len(versions)
 
 
 @given(st.text())
-def test_a_name_in_an_error_does_nothing_to_a_terminal(name: str) -> None:
+def test_names_in_errors_have_no_control_characters(name: str) -> None:
     assert printable(name).isascii()
     assert printable(name).isprintable()
     assert len(printable(name)) < 210
 
 
 class TestTwins:
-    """Names that the file system does not tell apart. Linux has none at hand that is so, so it is said to be."""
+    """Names that the file system treats as equal. Linux file systems have none, so the tests set `folds_names`."""
 
     @pytest.mark.parametrize(
         ("first", "second"),
@@ -182,7 +182,7 @@ class TestTwins:
             ("a/B", "a/b"),
         ],
     )
-    def test_the_second_is_refused(self, tmp_path: Path, first: str, second: str) -> None:
+    def test_a_colliding_name_is_refused(self, tmp_path: Path, first: str, second: str) -> None:
         twins = CaseCollisionGuard(tmp_path, folds_names=True)
         twins.claim(tuple(first.split("/")))
         twins.claim(tuple(first.split("/")))
@@ -191,7 +191,7 @@ class TestTwins:
         assert str(caught.value).isascii()
         twins.claim(("other",))
 
-    def test_the_second_is_refused_by_a_later_run(self, tmp_path: Path) -> None:
+    def test_a_colliding_name_is_refused_by_a_later_run(self, tmp_path: Path) -> None:
         (tmp_path / "A").mkdir()
         (tmp_path / "A" / "b.png").touch()
         for parts in (("a", "b.png"), ("a", "c.png"), ("A", "B.png")):
@@ -200,15 +200,15 @@ class TestTwins:
         CaseCollisionGuard(tmp_path, folds_names=True).claim(("A", "b.png"))
         CaseCollisionGuard(tmp_path, folds_names=True).claim(("A", "c.png"))
 
-    def test_a_file_system_may_take_accents_apart(self, tmp_path: Path) -> None:
-        """As the older one of macOS does: a name comes back other than it was given."""
+    def test_a_file_system_can_decompose_accents(self, tmp_path: Path) -> None:
+        """As the older file system of macOS does: it returns a name in another form than it was given."""
         (tmp_path / unicodedata.normalize("NFD", "é")).touch()
         twins = CaseCollisionGuard(tmp_path, folds_names=True)
         twins.claim(("é",))
         with pytest.raises(CaseCollisionError):
             twins.claim((unicodedata.normalize("NFD", "é"),))
 
-    def test_whether_it_is_such_a_file_system_is_found_out(self, tmp_path: Path) -> None:
+    def test_folding_of_the_file_system_is_detected(self, tmp_path: Path) -> None:
         (tmp_path / "x").touch()
         same = os.path.lexists(tmp_path / "X")
         twins = CaseCollisionGuard(tmp_path)

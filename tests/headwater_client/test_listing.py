@@ -1,4 +1,4 @@
-"""A listing as a stream: every row once, one page ahead, through failures, without a thread left behind."""
+"""A listing as a stream: every row once, one page ahead, despite failures, and without leftover threads."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_every_row_of_every_page(
     assert fetch(samples[49].read_url).body == b"49"
 
 
-def test_the_window(real: DatasourcesApi, dataset: str, bucket: Path) -> None:
+def test_the_window_is_sent(real: DatasourcesApi, dataset: str, bucket: Path) -> None:
     for number in range(5):
         put(bucket, f"{number}.png", seconds=OLD + number)
     begin = datetime.fromtimestamp(OLD + 1, UTC)
@@ -56,7 +56,7 @@ def test_the_window(real: DatasourcesApi, dataset: str, bucket: Path) -> None:
     assert names(from_=begin, to=begin.astimezone(timezone(timedelta(hours=5)))) == ["1.png"]
     assert names(from_=Timestamp(OLD + 4)) == ["4.png"]
     assert names(from_=OLD + 4, to=OLD) == []
-    # A file of second 1 may be of any part of it.
+    # The time of a file in second 1 can have any fraction.
     assert names(from_=begin + timedelta(milliseconds=900), to=begin + timedelta(milliseconds=999)) == ["1.png"]
 
 
@@ -72,23 +72,23 @@ def test_the_window(real: DatasourcesApi, dataset: str, bucket: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("name", ["from_", "to"])
-def test_a_wrong_time_is_said_at_once(api: DatasourcesApi, name: str, time: Any, error: type[Exception]) -> None:
+def test_an_invalid_time_is_refused_at_once(api: DatasourcesApi, name: str, time: Any, error: type[Exception]) -> None:
     with pytest.raises(error, match=name):
         iter_samples(api, DATASET, **{name: time})
 
 
 @pytest.mark.parametrize("wrong", [{"attempts": 0}, {"pause": -1.0}, {"pause": float("nan")}])
-def test_wrong_patience_is_said_at_once(api: DatasourcesApi, wrong: Any) -> None:
+def test_an_invalid_retry_policy_is_refused_at_once(api: DatasourcesApi, wrong: Any) -> None:
     with pytest.raises(swagger_client.ApiValueError, match=next(iter(wrong))):
         iter_samples(api, DATASET, **wrong)
 
 
-def test_empty_pages_go_on(api: DatasourcesApi, server: Scripted) -> None:
+def test_an_empty_page_does_not_end_the_listing(api: DatasourcesApi, server: Scripted) -> None:
     server.script(page("1"), page("2"), page("3", "a.png"), page("4"), page("5", "b.png", more=False))
     assert [sample.file_name for sample in iter_samples(api, DATASET)] == ["a.png", "b.png"]
 
 
-def test_the_window_is_that_of_the_first_request(api: DatasourcesApi, server: Scripted) -> None:
+def test_the_first_request_fixes_the_window(api: DatasourcesApi, server: Scripted) -> None:
     server.script(page("c 1", "a.png"), page("c2", "b.png", more=False))
     list(iter_samples(api, DATASET, from_=5, to=9))
     first, second = server.requests
@@ -96,7 +96,7 @@ def test_the_window_is_that_of_the_first_request(api: DatasourcesApi, server: Sc
     assert dict(second.query) == {"cursor": "c 1", "token": "token-of-a-test"}
 
 
-def test_nothing_is_asked_before_the_first_row_is_wanted(api: DatasourcesApi, server: Scripted) -> None:
+def test_no_request_before_the_first_row_is_read(api: DatasourcesApi, server: Scripted) -> None:
     server.script(page("1", more=False))
     rows = iter_samples(api, DATASET)
     assert server.requests == []
@@ -104,7 +104,7 @@ def test_nothing_is_asked_before_the_first_row_is_wanted(api: DatasourcesApi, se
     assert len(server.requests) == 1
 
 
-def test_one_page_ahead_and_no_more(api: DatasourcesApi, server: Scripted) -> None:
+def test_only_one_page_is_fetched_ahead(api: DatasourcesApi, server: Scripted) -> None:
     server.script(page("1", "a", "b"), page("2", "c"), page("3", "d"), page("4", "e"))
     rows = iter_samples(api, DATASET)
     assert next(rows).file_name == "a"
@@ -120,7 +120,7 @@ def test_one_page_ahead_and_no_more(api: DatasourcesApi, server: Scripted) -> No
     rows.close()  # type: ignore[attr-defined]
 
 
-def test_the_next_page_comes_while_this_one_is_treated(api: DatasourcesApi, server: Scripted) -> None:
+def test_the_next_page_is_fetched_during_processing(api: DatasourcesApi, server: Scripted) -> None:
     answers = [page(str(number), "a", more=number < 4) for number in range(5)]
     for answer in answers:
         answer.delay = 0.3
@@ -133,7 +133,7 @@ def test_the_next_page_comes_while_this_one_is_treated(api: DatasourcesApi, serv
 
 @pytest.mark.parametrize("trouble", [Answer(hang_up=True), Answer(503), Answer(429), Answer(502, body=b"<html>")])
 @pytest.mark.parametrize("place", [0, 1, 2])
-def test_it_goes_on_by_cursor_after_a_failure(
+def test_after_a_failure_it_continues_by_cursor(
     plain_api: DatasourcesApi, server: Scripted, trouble: Answer, place: int
 ) -> None:
     pages = [page("1", "a"), page("2", "b"), page("3", "c", more=False)]
@@ -166,7 +166,7 @@ def test_it_gives_up_after_the_last_attempt(plain_api: DatasourcesApi, server: S
         next(rows)
 
 
-def test_the_pauses_grow_and_retry_after_is_followed(plain_api: DatasourcesApi, server: Scripted) -> None:
+def test_the_delays_grow_and_retry_after_is_used(plain_api: DatasourcesApi, server: Scripted) -> None:
     server.script(Answer(503), Answer(503), page("1", more=False))
     start = time.monotonic()
     list(iter_samples(plain_api, DATASET, pause=0.1))
@@ -178,7 +178,7 @@ def test_the_pauses_grow_and_retry_after_is_followed(plain_api: DatasourcesApi, 
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 500])
-def test_what_will_stay_the_same_is_not_asked_again(plain_api: DatasourcesApi, server: Scripted, status: int) -> None:
+def test_permanent_errors_are_not_retried(plain_api: DatasourcesApi, server: Scripted, status: int) -> None:
     server.script(page("1", "a"), failure(status, "SOME_CODE", "No."))
     rows = iter_samples(plain_api, DATASET)
     next(rows)
@@ -188,7 +188,7 @@ def test_what_will_stay_the_same_is_not_asked_again(plain_api: DatasourcesApi, s
     assert len(server.requests) == 2
 
 
-def test_what_the_log_says_has_no_token(
+def test_log_lines_hide_the_token(
     plain_api: DatasourcesApi, server: Scripted, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.script(Answer(hang_up=True), page("1", more=False))
@@ -197,8 +197,8 @@ def test_what_the_log_says_has_no_token(
     assert "token-of-a-test" not in caplog.text
 
 
-def test_leaving_the_loop_ends_the_fetching(plain_api: DatasourcesApi, server: Scripted) -> None:
-    """Also where the next page was about to be asked for again after a pause of many seconds."""
+def test_leaving_the_loop_stops_the_requests(plain_api: DatasourcesApi, server: Scripted) -> None:
+    """Even during a long delay before a retry of the next page."""
     server.script(page("1", "a", "b"), Answer(503))
     rows = iter_samples(plain_api, DATASET, pause=30)
     start = time.monotonic()
@@ -211,7 +211,7 @@ def test_leaving_the_loop_ends_the_fetching(plain_api: DatasourcesApi, server: S
     assert len(server.requests) == 2
 
 
-def test_a_listing_that_is_dropped_ends_too(plain_api: DatasourcesApi, server: Scripted) -> None:
+def test_deleting_the_iterator_stops_the_requests(plain_api: DatasourcesApi, server: Scripted) -> None:
     server.script(page("1", "a", "b"), Answer(503))
     rows = iter_samples(plain_api, DATASET, pause=30)
     next(rows)
@@ -220,7 +220,7 @@ def test_a_listing_that_is_dropped_ends_too(plain_api: DatasourcesApi, server: S
     _until(lambda: threads() == [])
 
 
-def test_an_answer_that_does_not_come(plain_api: DatasourcesApi, server: Scripted) -> None:
+def test_a_response_that_exceeds_the_time_limit(plain_api: DatasourcesApi, server: Scripted) -> None:
     slow = page("1", "a", more=False)
     slow.delay = 1.0
     server.script(slow, page("2", "b", more=False))
@@ -228,7 +228,7 @@ def test_an_answer_that_does_not_come(plain_api: DatasourcesApi, server: Scripte
     assert [sample.file_name for sample in rows] == ["b"]
 
 
-def test_memory_is_flat_in_the_number_of_pages(api: DatasourcesApi, server: Scripted) -> None:
+def test_the_number_of_pages_does_not_affect_memory(api: DatasourcesApi, server: Scripted) -> None:
     names = [f"{number:04}-{'x' * 100}.png" for number in range(500)]
 
     def peak(pages: int) -> int:

@@ -1,4 +1,4 @@
-"""Hostile names and folders: nothing is ever written outside the folder, and nothing of somebody else's replaced."""
+"""Hostile names and folders: nothing is written outside the folder, and no foreign file is replaced."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ needs_links = pytest.mark.skipif(not hasattr(os, "symlink"), reason="no symbolic
 
 @pytest.fixture
 def target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Path:
-    """A folder to download into, beside a file that nobody may touch; every way to write into it is tried."""
+    """A target folder next to a file that must not change; parametrized by the two ways to write."""
     below = getattr(request, "param", True)
     if below and not SUPPORTS_DIR_FD:
         pytest.skip("folders cannot be opened one below the other here")
@@ -47,7 +47,7 @@ def untouched(target: Path) -> None:
 
 
 @both_ways
-def test_hostile_names_are_errors_that_name_them(store: Scripted, target: Path) -> None:
+def test_hostile_names_cause_errors(store: Scripted, target: Path) -> None:
     store.answer = serve(b"x")
     names = [*HOSTILE, "../outside/kept.png", str(target.parent / "outside" / "kept.png")]
     rows = [row(store, name) for name in names]
@@ -63,7 +63,7 @@ def test_hostile_names_are_errors_that_name_them(store: Scripted, target: Path) 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(hostile_text)
-def test_whatever_the_name_nothing_is_written_outside(store: Scripted, tmp_path: Path, name: str) -> None:
+def test_nothing_is_written_outside_the_folder(store: Scripted, tmp_path: Path, name: str) -> None:
     store.answer = serve(b"x")
     target = tmp_path / "a" / "b" / "target"
     before = {path for path in tmp_path.rglob("*") if target not in (path, *path.parents)}
@@ -80,7 +80,7 @@ def test_whatever_the_name_nothing_is_written_outside(store: Scripted, tmp_path:
 @needs_links
 @pytest.mark.parametrize("link", ["../outside", "/", ".", "nowhere"])
 def test_a_link_to_a_folder_is_not_followed(store: Scripted, target: Path, link: str) -> None:
-    """Not even one that leads inside: what a name means must not hang on it."""
+    """Not even a link to a folder inside: a link must not change the meaning of a name."""
     store.answer = serve(b"x")
     (target / "link").symlink_to(link)
     with pytest.raises(DownloadError, match="but it is a symbolic link") as caught:
@@ -115,7 +115,7 @@ def test_a_link_in_place_of_the_temporary_file_is_not_followed(store: Scripted, 
 
 
 @needs_links
-def test_the_folder_itself_may_be_a_link(store: Scripted, tmp_path: Path) -> None:
+def test_the_target_folder_can_be_a_link(store: Scripted, tmp_path: Path) -> None:
     store.answer = serve(b"x")
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
@@ -125,7 +125,7 @@ def test_the_folder_itself_may_be_a_link(store: Scripted, tmp_path: Path) -> Non
 
 @both_ways
 @pytest.mark.parametrize("names", [("a", "a/b"), ("a/b", "a"), ("a/b/c", "a/b"), ("a/b", "a/b/c/d")])
-def test_a_file_and_a_folder_of_one_name(store: Scripted, target: Path, names: tuple[str, str]) -> None:
+def test_a_file_and_a_folder_with_the_same_name(store: Scripted, target: Path, names: tuple[str, str]) -> None:
     store.answer = serve(b"x")
     with pytest.raises(DownloadError) as caught:
         download([row(store, name) for name in names], target, workers=1)
@@ -134,7 +134,7 @@ def test_a_file_and_a_folder_of_one_name(store: Scripted, target: Path, names: t
     assert tree(target) == [names[0]]
 
 
-def test_a_file_and_a_folder_of_one_name_at_the_same_time(store: Scripted, tmp_path: Path) -> None:
+def test_a_file_and_a_folder_with_the_same_name_concurrently(store: Scripted, tmp_path: Path) -> None:
     store.answer = lambda request: Answer(body=b"x", delay=0.1 if request.path == "/slow" else 0)
     rows = [row(store, "a", "/slow"), row(store, "a/b", "/fast")]
     with pytest.raises(DownloadError) as caught:
@@ -145,7 +145,7 @@ def test_a_file_and_a_folder_of_one_name_at_the_same_time(store: Scripted, tmp_p
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
 @both_ways
-def test_what_is_no_file_is_not_opened(store: Scripted, target: Path) -> None:
+def test_special_files_are_not_opened(store: Scripted, target: Path) -> None:
     store.answer = serve(b"x")
     os.mkfifo(target / "a.png")
     os.mkfifo(target / temporary_name("b.png", ETAG, 1))
@@ -155,13 +155,15 @@ def test_what_is_no_file_is_not_opened(store: Scripted, target: Path) -> None:
 
 
 @both_ways
-def test_a_path_that_is_longer_than_paths_may_be(store: Scripted, target: Path, request: pytest.FixtureRequest) -> None:
-    """Opened below each other, folders may lie as deep as they like; else it is an error, and nothing is left half."""
+def test_a_path_that_exceeds_the_limit_of_the_system(
+    store: Scripted, target: Path, request: pytest.FixtureRequest
+) -> None:
+    """With open parent folders, the depth has no limit; without, it is an error that leaves nothing partial."""
     store.answer = serve(b"x")
     name = "deep/" * 1500 + "b.png"
     if request.node.callspec.params["target"]:
         assert download([row(store, name)], target).files == 1
-        subprocess.run(["rm", "-r", str(target / "deep")], check=True)  # shutil cannot, as deep as that
+        subprocess.run(["rm", "-r", str(target / "deep")], check=True)  # shutil cannot remove folders this deep
     else:
         with pytest.raises(DownloadError) as caught:
             download([row(store, name)], target)
@@ -170,8 +172,8 @@ def test_a_path_that_is_longer_than_paths_may_be(store: Scripted, target: Path, 
 
 
 @pytest.mark.skipif(not SUPPORTS_DIR_FD, reason="needs folders that are opened one below the other")
-def test_a_folder_that_is_swapped_for_a_link_meanwhile(store: Scripted, target: Path) -> None:
-    """The folder was looked at and is open; what its name leads to then is of no account."""
+def test_a_folder_that_is_replaced_by_a_link(store: Scripted, target: Path) -> None:
+    """The folder is checked and open; it does not matter what its name leads to afterwards."""
     (target / "a").mkdir()
     moved = target / "moved"
 
@@ -186,7 +188,7 @@ def test_a_folder_that_is_swapped_for_a_link_meanwhile(store: Scripted, target: 
     untouched(target)
 
 
-def test_names_that_the_file_system_does_not_tell_apart(
+def test_names_that_the_file_system_treats_as_equal(
     store: Scripted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("headwater_client.downloads.TargetFolder", lambda path: TargetFolder(path, folds_names=True))
@@ -198,8 +200,8 @@ def test_names_that_the_file_system_does_not_tell_apart(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no locks of files here")
-def test_two_processes_do_not_write_one_file(store: Scripted, tmp_path: Path) -> None:
-    """The second one goes on where the first one ended, or says that it is at it."""
+def test_two_processes_do_not_write_the_same_file(store: Scripted, tmp_path: Path) -> None:
+    """The second process resumes after the first, or reports that the first is writing."""
     other = tmp_path / "other.py"
     other.write_text(
         "import sys\n"
@@ -228,7 +230,7 @@ def test_two_processes_do_not_write_one_file(store: Scripted, tmp_path: Path) ->
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such names")
-def test_odd_names_of_a_real_bucket(real: DatasourcesApi, dataset: str, bucket: Path, tmp_path: Path) -> None:
+def test_unusual_names_of_a_real_bucket(real: DatasourcesApi, dataset: str, bucket: Path, tmp_path: Path) -> None:
     names = [
         "a\nb.png",
         "con.png",
