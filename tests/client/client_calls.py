@@ -281,7 +281,7 @@ def credentials_of_other_schemes() -> Any:
     class Other(Configuration):
         def auth_settings(self) -> Any:
             common = {"type": "api_key", "key": "X-More", "value": "value"}
-            return {place: {**common, "in": place} for place in ("cookie", "header", "query", "body")}
+            return {location: {**common, "in": location} for location in ("cookie", "header", "query", "body")}
 
     made, headers, queries = swagger_client.ApiClient(Other(URL)), {}, []
     made.update_params_for_auth(headers, queries, ["cookie", "header", "query"], "/path", "GET", None)

@@ -80,7 +80,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def between(live: Live) -> Iterator[Scripted]:
+def forwarding_server(live: Live) -> Iterator[Scripted]:
     """A server that forwards every request to the live server and returns its response."""
 
     def handed_on(arrived: Request) -> Answer:

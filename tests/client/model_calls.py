@@ -132,8 +132,8 @@ EXPRESSIONS = [
     "[render_path(['a', 1, 'b']), render_path([])]",
     "[ApiException(5, 'reason').status, ApiException(5, 'reason').reason, ApiException().body, ApiException().headers]",
     "[str(ApiException(status=5, reason='reason')), str(NotFoundException())]",
-    "[kind.__mro__ for kind in (NotFoundException, UnauthorizedException, ForbiddenException, ServiceException)]",
-    "[kind.__mro__ for kind in (ApiTypeError, ApiValueError, ApiAttributeError, ApiKeyError)]",
+    "[cls.__mro__ for cls in (NotFoundException, UnauthorizedException, ForbiddenException, ServiceException)]",
+    "[cls.__mro__ for cls in (ApiTypeError, ApiValueError, ApiAttributeError, ApiKeyError)]",
     "public(ServiceException(http_resp=response))",
     "str(ServiceException(http_resp=response))",
 ]
@@ -183,10 +183,10 @@ def deleted(model: Any) -> Any:
 
 def main() -> None:
     names = {name: getattr(models, name) for name in MODELS}
-    names.update({name: kind for name, kind in vars(exceptions).items() if inspect.isclass(kind)})
+    names.update({name: cls for name, cls in vars(exceptions).items() if inspect.isclass(cls)})
     bases = inspect.getmro(models.DatasourceConfigLOCAL) + inspect.getmro(models.Timestamp)
     bases += inspect.getmro(models.DatasourceRawSamplesDataRow)
-    names.update({kind.__name__: kind for kind in bases})
+    names.update({cls.__name__: cls for cls in bases})
     given = {"config": Configuration(), "response": Response(), "render_path": exceptions.render_path}
     names.update(given, caught=caught, public=public, text_of=text_of, changed=changed, copied=copied, deleted=deleted)
     # One dict as globals, because lambdas see no other names.

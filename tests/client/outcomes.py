@@ -67,7 +67,7 @@ def outcome(step: Callable[[], Any]) -> dict[str, Any]:
     except exceptions.ApiException as error:
         return {"error": type(error).__name__, "status": error.status, "reason": error.reason, "body": error.body}
     except Exception as error:
-        names = [kind.__name__ for kind in type(error).__mro__]
-        documented = {kind.__name__ for kind in _DOCUMENTED}
+        names = [cls.__name__ for cls in type(error).__mro__]
+        documented = {cls.__name__ for cls in _DOCUMENTED}
         of_urllib3 = type(error).__module__.startswith("urllib3")
         return {"error": names[0] if of_urllib3 else next(name for name in names if name in documented)}

@@ -469,9 +469,9 @@ def logger_file_of_a_copy_writes_each_line() -> Any:
     with tempfile.TemporaryDirectory() as folder:
         made = Configuration(URL)
         made.logger_file = f"{folder}/log"
-        twin = copy.deepcopy(made)
+        copied = copy.deepcopy(made)
         logging.getLogger("swagger_client").warning("text")
-        for each in (made, twin):
+        for each in (made, copied):
             for logger in each.logger.values():
                 logger.removeHandler(each.logger_file_handler)
             each.logger_file_handler.close()

@@ -32,15 +32,15 @@ def main(url: str, token: str, folder: str) -> None:
         dataset = datasets.create_dataset(request).id
         api.update_datasource_by_dataset_id(dataset, DatasourceConfig(type="LOCAL", full_path=folder))
         config = api.get_datasource_by_dataset_id(dataset)
-        for twin in (copy.deepcopy(config), pickle.loads(pickle.dumps(config))):
-            assert isinstance(twin, DatasourceConfigLOCAL)
-            assert twin == config
+        for copied in (copy.deepcopy(config), pickle.loads(pickle.dumps(config))):
+            assert isinstance(copied, DatasourceConfigLOCAL)
+            assert copied == config
         later: Any = api.verify_datasource_by_dataset_id(dataset, async_req=True)
         assert later.get().can_list
-        with tempfile.TemporaryDirectory() as place:
+        with tempfile.TemporaryDirectory() as target:
             with new_samples(api, dataset) as samples:
-                done = download(samples, place)
-            names = sorted(file.name for file in Path(place).iterdir())
+                done = download(samples, target)
+            names = sorted(file.name for file in Path(target).iterdir())
         datasets.delete_dataset_by_id(dataset)
         try:
             datasets.get_dataset_by_id(dataset)

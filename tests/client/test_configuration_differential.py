@@ -58,5 +58,5 @@ def test_the_program_covers_successes_and_errors(both: Both) -> None:
     """Two clients that fail everywhere in the same way would be equal too."""
     reference, _ = both
     assert sum(bool(result["requests"]) for result in reference.values()) > 20
-    kinds = {result["outcome"].get("error") for result in reference.values()}
-    assert kinds >= {"ApiValueError", "TypeError", "ValueError", "MaxRetryError", "NewConnectionError"}
+    errors = {result["outcome"].get("error") for result in reference.values()}
+    assert errors >= {"ApiValueError", "TypeError", "ValueError", "MaxRetryError", "NewConnectionError"}

@@ -76,8 +76,8 @@ def test_every_model_of_the_seed_exists() -> None:
 
 def test_every_type_in_the_contract_has_its_class() -> None:
     for value, reference in WHOLE["DatasourceConfig"]["discriminator"]["mapping"].items():
-        kind = getattr(models, reference.rsplit("/", 1)[1])
-        assert kind._members["type"].rules["enum"][0] == value
+        model = getattr(models, reference.rsplit("/", 1)[1])
+        assert model._members["type"].rules["enum"][0] == value
 
 
 def test_members_masked_in_responses_are_hidden_in_texts() -> None:

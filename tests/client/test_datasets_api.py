@@ -155,9 +155,9 @@ def test_a_dataset_from_a_newer_server_can_be_read(server: Scripted, datasets: D
     assert (found.type.value, found.access_type.value, found["colour"]) == ("Sounds", "READ", "red")
     assert "access_type" not in plain
     assert plain.to_dict()["last_modified_at"] == 1577836800001
-    for twin in (copy.deepcopy(found), pickle.loads(pickle.dumps(found))):
-        assert twin == found
-        assert isinstance(twin, DatasetData)
+    for copied in (copy.deepcopy(found), pickle.loads(pickle.dumps(found))):
+        assert copied == found
+        assert isinstance(copied, DatasetData)
 
 
 @pytest.mark.parametrize(

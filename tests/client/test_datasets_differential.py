@@ -50,19 +50,19 @@ def _settled(text: str, user: str, token: str) -> str:
     return re.sub(r"\b1[6-9]\d{11}\b", "1577836800000", text)
 
 
-def _run(live: Live, between: Scripted, client: Path, user: str, foreign: str) -> pair.Outcomes:
+def _run(live: Live, forwarding_server: Scripted, client: Path, user: str, foreign: str) -> pair.Outcomes:
     token = live.headwater("token", "create", "--user", user)
-    outcomes = pair.run("dataset_calls", between, client, token, foreign)
+    outcomes = pair.run("dataset_calls", forwarding_server, client, token, foreign)
     settled: pair.Outcomes = json.loads(_settled(json.dumps(outcomes), user, token))
     return {name.partition(" ")[2] if name.partition(" ")[2] in EXPLAINED else name: it for name, it in settled.items()}
 
 
 @pytest.fixture(scope="module")
-def both(live: Live, between: Scripted, tmp_path_factory: pytest.TempPathFactory) -> Both:
+def both(live: Live, forwarding_server: Scripted, tmp_path_factory: pytest.TempPathFactory) -> Both:
     reference, foreign = generated.whole_client(tmp_path_factory), live.dataset()
     return (
-        _run(live, between, reference, "user-reference", foreign),
-        _run(live, between, pair.OURS, "user-ours", foreign),
+        _run(live, forwarding_server, reference, "user-reference", foreign),
+        _run(live, forwarding_server, pair.OURS, "user-ours", foreign),
     )
 
 
@@ -76,7 +76,7 @@ def test_the_program_covers_successes_and_errors(both: Both) -> None:
     reference = both[0].values()
     assert sum("value" in result["outcome"] for result in reference if result["requests"]) > 30
     assert {result["outcome"].get("status") for result in reference} >= {400, 403, 404}
-    kinds = {result["outcome"].get("error") for result in reference}
-    assert kinds >= {"ApiTypeError", "ApiValueError", "ApiAttributeError", "NotFoundException", "ForbiddenException"}
+    errors = {result["outcome"].get("error") for result in reference}
+    assert errors >= {"ApiTypeError", "ApiValueError", "ApiAttributeError", "NotFoundException", "ForbiddenException"}
     methods = {sent["method"] for result in reference for sent in result["requests"]}
     assert methods == {"GET", "POST", "PUT", "DELETE"}

@@ -69,5 +69,5 @@ def test_the_program_covers_successes_and_errors(both: Both) -> None:
     ]
     assert len(calls_that_work) > 20
     assert {result["outcome"].get("status") for result in reference.values()} >= {400, 401, 403, 404, 500}
-    kinds = {result["outcome"].get("error") for result in reference.values()}
-    assert kinds >= {"ApiTypeError", "ApiValueError", "ApiAttributeError", "NotFoundException", "TypeError"}
+    errors = {result["outcome"].get("error") for result in reference.values()}
+    assert errors >= {"ApiTypeError", "ApiValueError", "ApiAttributeError", "NotFoundException", "TypeError"}

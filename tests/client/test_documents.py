@@ -31,7 +31,7 @@ LATER = {"purpose", "use_redirected_read_url", "relevant_filenames_file_name"}
 """Parameters that are newer than the seed, and that our methods do not have."""
 
 
-class Place:
+class Reader:
     """A server, its own user with a token, and a folder with three old files."""
 
     def __init__(self, live: Live, folder: Path, user: str) -> None:
@@ -67,8 +67,8 @@ class Place:
 
 
 @pytest.fixture
-def place(live: Live, bucket: Path, request: pytest.FixtureRequest) -> Place:
-    return Place(live, bucket, f"reader of {request.node.name}")
+def reader(live: Live, bucket: Path, request: pytest.FixtureRequest) -> Reader:
+    return Reader(live, bucket, f"reader of {request.node.name}")
 
 
 @pytest.fixture(autouse=True)
@@ -78,8 +78,8 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def api(place: Place) -> Iterator[DatasourcesApi]:
-    with swagger_client.ApiClient(place.configuration) as api_client:
+def api(reader: Reader) -> Iterator[DatasourcesApi]:
+    with swagger_client.ApiClient(reader.configuration) as api_client:
         yield DatasourcesApi(api_client)
 
 
@@ -101,16 +101,16 @@ def _watermark(live: Live, token: str, dataset: str) -> int:
 EXPECTED = {name: name.encode() for name in NAMES}
 
 
-def test_the_program_of_the_readme_runs(place: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_program_of_the_readme_runs(reader: Reader, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (block,) = _blocks(CLIENT / "README.md")
-    names = place.run(block, CLIENT / "README.md")
+    names = reader.run(block, CLIENT / "README.md")
     assert capsys.readouterr().out == "3 new files in images/\n"
     assert _downloaded(tmp_path / "images") == EXPECTED
-    watermark = _watermark(place.live, place.token, names["dataset_id"].value)
+    watermark = _watermark(reader.live, reader.token, names["dataset_id"].value)
     assert abs(watermark - (time.time() - 60)) < 30, "the window ends a minute ago"
 
 
-def test_the_quickstart_runs_as_one_program(place: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_quickstart_runs_as_one_program(reader: Reader, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     names: dict[str, Any] = {}
     outputs = {}
     for block in _blocks(CLIENT / "docs/quickstart.md"):
@@ -119,7 +119,7 @@ def test_the_quickstart_runs_as_one_program(place: Place, tmp_path: Path, capsys
             names["api"].update_datasource_processed_until_timestamp_by_dataset_id(
                 names["dataset_id"], {"processed_until_timestamp": 0}
             )
-        place.run(block, CLIENT / "docs/quickstart.md", names)
+        reader.run(block, CLIENT / "docs/quickstart.md", names)
         outputs[block] = capsys.readouterr().out
 
     def output(part: str) -> str:
@@ -131,15 +131,15 @@ def test_the_quickstart_runs_as_one_program(place: Place, tmp_path: Path, capsys
     assert [line.split(" http")[0] for line in output("for row in page.data").splitlines()] == NAMES
     assert output("NotFoundException") == "DATASET_UNKNOWN\n"
     assert _downloaded(tmp_path / "images") == EXPECTED
-    assert abs(_watermark(place.live, place.token, names["dataset_id"].value) - (time.time() - 60)) < 30
+    assert abs(_watermark(reader.live, reader.token, names["dataset_id"].value) - (time.time() - 60)) < 30
 
 
-def test_coming_from_lightly_runs(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LIGHTLY_SERVER_LOCATION", place.live.url)
-    monkeypatch.setenv("LIGHTLY_TOKEN", place.token)
+def test_coming_from_lightly_runs(reader: Reader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIGHTLY_SERVER_LOCATION", reader.live.url)
+    monkeypatch.setenv("LIGHTLY_TOKEN", reader.token)
     names: dict[str, Any] = {}
     for block in _blocks(CLIENT / "docs/coming-from-lightly.md"):
-        place.run(block, CLIENT / "docs/coming-from-lightly.md", names)
+        reader.run(block, CLIENT / "docs/coming-from-lightly.md", names)
     assert _downloaded(tmp_path / "images") == EXPECTED
 
 
@@ -150,10 +150,10 @@ def test_everything_that_coming_from_lightly_names_exists() -> None:
     rows = re.findall(r"\[`(\w+)`\]\([^)]*\) `\(type=\"(\w+)\", ([^)]+)\)`", text)
     assert len(rows) == 6
     for name, value, members in rows:
-        kind = getattr(models, name)
-        assert value in kind._members["type"].rules["enum"]
+        model = getattr(models, name)
+        assert value in model._members["type"].rules["enum"]
         given = {"type", *members.split(", ")}
-        assert set(kind._required) <= given <= set(kind._members)
+        assert set(model._required) <= given <= set(model._members)
 
 
 def _examples_of_operations() -> list[Any]:
@@ -173,17 +173,17 @@ def test_every_operation_has_an_example() -> None:
 
 @pytest.mark.parametrize(("page", "operation", "block"), _examples_of_operations())
 def test_the_example_of_an_operation_runs(
-    place: Place, page: Path, operation: str, block: str, capsys: pytest.CaptureFixture[str]
+    reader: Reader, page: Path, operation: str, block: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    dataset = place.connected()
-    names = place.run(block.replace("50000000abcdef1234566789", dataset), page)
+    dataset = reader.connected()
+    names = reader.run(block.replace("50000000abcdef1234566789", dataset), page)
     out = capsys.readouterr().out
     assert "Exception when calling" not in out
     shown = {
         "create_dataset": "'id'",
         "get_dataset_by_id": "another dataset",
         "get_datasets": "another dataset",
-        "get_datasource_by_dataset_id": place.folder.name,
+        "get_datasource_by_dataset_id": reader.folder.name,
         "get_datasource_processed_until_timestamp_by_dataset_id": "'processed_until_timestamp': 0",
         "get_list_of_raw_samples_from_datasource_by_dataset_id": "'has_more': False",
         "verify_datasource_by_dataset_id": "'can_read': True",
@@ -191,32 +191,32 @@ def test_the_example_of_an_operation_runs(
     assert shown.get(operation, "") in out
     assert ("api_response" in names) == (operation in shown), "what has no answer assigns none"
     if operation == "update_datasource_processed_until_timestamp_by_dataset_id":
-        assert _watermark(place.live, place.token, dataset) == LONG_AGO
+        assert _watermark(reader.live, reader.token, dataset) == LONG_AGO
     if operation == "delete_dataset_by_id":
-        assert place.live.call("GET", f"/v1/datasets/{dataset}", token=place.token).code == "DATASET_UNKNOWN"
+        assert reader.live.call("GET", f"/v1/datasets/{dataset}", token=reader.token).code == "DATASET_UNKNOWN"
     if operation == "update_dataset_by_id":
-        assert place.live.call("GET", f"/v1/datasets/{dataset}", token=place.token).json["name"] == "front camera 2"
+        assert reader.live.call("GET", f"/v1/datasets/{dataset}", token=reader.token).json["name"] == "front camera 2"
 
 
 @pytest.mark.parametrize("name", models.__all__)
 def test_the_page_of_a_model_describes_every_member(name: str) -> None:
     """Its example creates one, and each member has a description."""
     page = REFERENCE / f"{name}.md"
-    kind, text = getattr(models, name), page.read_text()
+    model, text = getattr(models, name), page.read_text()
     for block in FENCE.findall(text):
         names: dict[str, Any] = {}
         exec(re.sub(rf"^{name}\(", f"made = {name}(", block, flags=re.MULTILINE), names)
-        assert isinstance(names["made"], kind)
+        assert isinstance(names["made"], model)
     table = text.split("## Properties")[1]
     rows = dict(re.findall(r"^\*\*(\w+)\*\* \| (.*)$", table, re.MULTILINE))
-    assert set(rows) == set(kind._members)
+    assert set(rows) == set(model._members)
     undescribed = [member for member, row in rows.items() if member != "value" and not row.split(" | ")[1].strip()]
     assert undescribed == []
 
 
-def test_the_example_of_headwater_client_runs(place: Place, api: DatasourcesApi, tmp_path: Path) -> None:
+def test_the_example_of_headwater_client_runs(reader: Reader, api: DatasourcesApi, tmp_path: Path) -> None:
     (block,) = _blocks(REFERENCE / "headwater_client.md")
-    place.run(block, REFERENCE / "headwater_client.md", {"api": api, "dataset_id": place.connected()})
+    reader.run(block, REFERENCE / "headwater_client.md", {"api": api, "dataset_id": reader.connected()})
     assert _downloaded(tmp_path / "images") == EXPECTED
 
 

@@ -22,7 +22,7 @@ from tests.client.server import DATASET, Answer, Scripted, failure, running
 
 
 @pytest.mark.parametrize(
-    ("status", "kind"),
+    ("status", "exception"),
     [
         (400, swagger_client.ApiException),
         (401, swagger_client.UnauthorizedException),
@@ -35,13 +35,13 @@ from tests.client.server import DATASET, Answer, Scripted, failure, running
     ],
 )
 def test_each_status_raises_its_class(
-    api: DatasourcesApi, server: Scripted, status: int, kind: type[swagger_client.ApiException]
+    api: DatasourcesApi, server: Scripted, status: int, exception: type[swagger_client.ApiException]
 ) -> None:
     server.script(failure(status, "SOME_CODE", "what was wrong", X_Request_Id="request-1"))
     with pytest.raises(swagger_client.ApiException) as caught:
         api.get_datasource_by_dataset_id(DATASET)
     error = caught.value
-    assert type(error) is kind
+    assert type(error) is exception
     assert error.status == status
     assert error.reason
     assert isinstance(error.body, str)
@@ -295,15 +295,15 @@ def test_the_client_sends_its_certificate(certificate: Path) -> None:
 
 def test_the_tree_of_exceptions() -> None:
     assert issubclass(exceptions.ApiTypeError, (swagger_client.OpenApiException, TypeError))
-    for kind, builtin in (
+    for exception, builtin in (
         (swagger_client.ApiTypeError, TypeError),
         (swagger_client.ApiValueError, ValueError),
         (swagger_client.ApiAttributeError, AttributeError),
         (swagger_client.ApiKeyError, KeyError),
     ):
-        assert issubclass(kind, builtin)
-        assert issubclass(kind, swagger_client.OpenApiException)
-        assert str(kind("wrong", ["data", 3])).strip('"') == "wrong at ['data'][3]"
+        assert issubclass(exception, builtin)
+        assert issubclass(exception, swagger_client.OpenApiException)
+        assert str(exception("wrong", ["data", 3])).strip('"') == "wrong at ['data'][3]"
     for answered in ("NotFound", "Unauthorized", "Forbidden", "Service"):
         assert issubclass(getattr(exceptions, f"{answered}Exception"), swagger_client.ApiException)
     assert not issubclass(swagger_client.ApiException, (TypeError, ValueError))

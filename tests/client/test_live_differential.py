@@ -34,16 +34,16 @@ def _settled(outcomes: pair.Outcomes, *replaced: str) -> pair.Outcomes:
     return settled
 
 
-def _run(live: Live, between: Scripted, client: Path, user: str, folder: Path) -> pair.Outcomes:
+def _run(live: Live, forwarding_server: Scripted, client: Path, user: str, folder: Path) -> pair.Outcomes:
     token = live.headwater("token", "create", "--user", user)
     made = live.call("POST", "/v1/datasets", {"name": "cameras"}, token=token)
     dataset, foreign = made.json["id"], live.dataset()
-    outcomes = pair.run("live_calls", between, client, token, dataset, foreign, folder.name)
+    outcomes = pair.run("live_calls", forwarding_server, client, token, dataset, foreign, folder.name)
     return _settled(outcomes, token, dataset, foreign)
 
 
 @pytest.fixture(scope="module")
-def both(live: Live, between: Scripted, tmp_path_factory: pytest.TempPathFactory) -> Both:
+def both(live: Live, forwarding_server: Scripted, tmp_path_factory: pytest.TempPathFactory) -> Both:
     folder = Path(live.environ["HEADWATER_LOCAL_ROOT"], "of-both-clients")
     folder.mkdir()
     for index in range(10):
@@ -51,8 +51,8 @@ def both(live: Live, between: Scripted, tmp_path_factory: pytest.TempPathFactory
         os.utime(folder / f"{index} ü.png", (1577836800 + index, 1577836800 + index))
     reference = generated.seed_client(tmp_path_factory)
     return (
-        _run(live, between, reference, "user-of-the-reference", folder),
-        _run(live, between, pair.OURS, "user-of-ours", folder),
+        _run(live, forwarding_server, reference, "user-of-the-reference", folder),
+        _run(live, forwarding_server, pair.OURS, "user-of-ours", folder),
     )
 
 

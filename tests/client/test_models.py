@@ -93,14 +93,14 @@ def test_members_without_a_declaration() -> None:
         swagger_client.ApiClient.sanitize_for_serialization({"wrong": object()})
 
 
-@pytest.mark.parametrize("kind", ["S3", "DatasourceConfigS3"])
+@pytest.mark.parametrize("type_name", ["S3", "DatasourceConfigS3"])
 @pytest.mark.parametrize("make", [DatasourceConfig, DatasourceConfigBase, DatasourceConfigS3])
-def test_both_spellings_of_a_type_select_the_class(make: Any, kind: str) -> None:
-    config = make(type=kind, **S3)
+def test_both_spellings_of_a_type_select_the_class(make: Any, type_name: str) -> None:
+    config = make(type=type_name, **S3)
     assert type(config) is DatasourceConfigS3
     assert isinstance(config, DatasourceConfig)
-    assert config.type == kind
-    assert config == DatasourceConfigS3(type=kind, **S3)
+    assert config.type == type_name
+    assert config == DatasourceConfigS3(type=type_name, **S3)
 
 
 @pytest.mark.parametrize("name", [name for name in models.__all__ if name.startswith("DatasourceConfig")])
@@ -234,9 +234,9 @@ def test_error_texts_hide_secrets() -> None:
     "model", [Timestamp(5), ROW, DatasourceRawSamplesData(True, "c", [ROW]), *CONFIGS, DatasourceConfig(None)], ids=repr
 )
 def test_models_can_be_copied_and_pickled(again: Any, model: Any) -> None:
-    twin = again(model)
-    assert twin == model
-    assert type(twin) is type(model)
+    copied = again(model)
+    assert copied == model
+    assert type(copied) is type(model)
 
 
 def test_an_undeclared_member_can_have_the_python_name_of_another() -> None:
@@ -250,8 +250,8 @@ def test_an_undeclared_member_can_have_the_python_name_of_another() -> None:
 
 def test_a_deep_copy_shares_nothing() -> None:
     page = DatasourceRawSamplesData(True, "c", [copy.copy(ROW)])
-    twin = copy.deepcopy(page)
-    twin.data[0].file_name = "other"
+    copied = copy.deepcopy(page)
+    copied.data[0].file_name = "other"
     assert page.data[0].file_name == "a.jpg"
 
 
@@ -319,11 +319,11 @@ def test_the_tables_and_the_signature_of_a_model() -> None:
     assert names == ["can_read", "can_write", "can_list", "can_overwrite", "errors", "further_members"]
 
 
-@pytest.mark.parametrize("kind", ["Azure", "GCS", "LIGHTLY", "LOCAL", "S3"])
-def test_the_all_of_models(kind: str) -> None:
-    name = f"DatasourceConfig{kind}AllOf"
+@pytest.mark.parametrize("type_name", ["Azure", "GCS", "LIGHTLY", "LOCAL", "S3"])
+def test_the_all_of_models(type_name: str) -> None:
+    name = f"DatasourceConfig{type_name}AllOf"
     part = getattr(models, name)
-    assert part is getattr(import_module(f"swagger_client.model.datasource_config_{kind.lower()}_all_of"), name)
+    assert part is getattr(import_module(f"swagger_client.model.datasource_config_{type_name.lower()}_all_of"), name)
     assert "id" not in part.attribute_map
     assert part("a", **dict.fromkeys(list(part._required)[1:], "us-east-1")).full_path == "a"
     with pytest.raises(AttributeError, match="Nothing"):

@@ -19,13 +19,13 @@ pytestmark = pytest.mark.slow  # Java generates the reference client
 
 _RULES = "rule tables of `DatasourceConfig` and `DatasourceConfigBase`"
 _KEPT = "private attributes of models"
-_KINDS = ("DatasourceConfig", *(f"DatasourceConfig{kind}" for kind in ("Azure", "GCS", "LIGHTLY", "LOCAL", "S3")))
+_MODELS = ("DatasourceConfig", *(f"DatasourceConfig{name}" for name in ("Azure", "GCS", "LIGHTLY", "LOCAL", "S3")))
 
 EXPLAINED = {
     "MongoObjectID.validations": "`MongoObjectID`",
     "DatasourceConfig.allowed_values": _RULES,
     "DatasourceConfig.validations": _RULES,
-    **{f"{kind}.required_properties": _KEPT for kind in _KINDS},
+    **{f"{model}.required_properties": _KEPT for model in _MODELS},
     "DatasourceRawSamplesDataRow(fileName='a', readUrl='b')": "a member is missing",
     f"copied(DatasourceConfigLOCAL({model_calls.LOCAL}))": "`copy` and `pickle` of models, `del` of a member",
     "deleted(DatasourceRawSamplesDataRow('a', 'b'))": "`copy` and `pickle` of models, `del` of a member",

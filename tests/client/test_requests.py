@@ -264,11 +264,11 @@ def test_a_client_without_a_configuration_uses_the_default_one(
 def test_a_copy_of_a_configuration_has_its_own_credentials() -> None:
     configuration = swagger_client.Configuration(api_key={"ApiKeyAuth": TOKEN}, username="u", password="p")
     configuration.retries = 7
-    for twin in (copy.deepcopy(configuration), configuration.copy()):
-        twin.api_key["ApiKeyAuth"] = "other"
+    for copied in (copy.deepcopy(configuration), configuration.copy()):
+        copied.api_key["ApiKeyAuth"] = "other"
         assert configuration.api_key == {"ApiKeyAuth": TOKEN}
-        assert (twin.retries, twin.host) == (7, configuration.host)
-        assert twin.get_basic_auth_token() == "Basic dTpw"
+        assert (copied.retries, copied.host) == (7, configuration.host)
+        assert copied.get_basic_auth_token() == "Basic dTpw"
 
 
 def test_a_config_from_a_response_can_be_sent_back(api: DatasourcesApi, server: Scripted) -> None:

@@ -67,20 +67,20 @@ def test_a_pickled_model_has_no_configuration() -> None:
     converted = make(5, _configuration=configuration)
     pickled = pickle.dumps(converted)
     assert TOKEN.encode() not in pickled
-    twin = pickle.loads(pickled)
-    assert twin == converted
-    twin.processed_until_timestamp = 7
-    assert twin.processed_until_timestamp == Timestamp(7)
+    copied = pickle.loads(pickled)
+    assert copied == converted
+    copied.processed_until_timestamp = 7
+    assert copied.processed_until_timestamp == Timestamp(7)
 
 
 def test_copies_of_a_client(api: DatasourcesApi, server: Scripted) -> None:
     server.script(PAGE)
     _list(api)
-    for twin in (copy.copy(api.api_client), pickle.loads(pickle.dumps(api.api_client))):
-        assert twin.rest_client is not api.api_client.rest_client
-        assert twin.last_response is None
-        assert _list(DatasourcesApi(twin)).data[0].file_name == "a.jpg"
-        twin.close()
+    for copied in (copy.copy(api.api_client), pickle.loads(pickle.dumps(api.api_client))):
+        assert copied.rest_client is not api.api_client.rest_client
+        assert copied.last_response is None
+        assert _list(DatasourcesApi(copied)).data[0].file_name == "a.jpg"
+        copied.close()
 
 
 @pytest.mark.parametrize(

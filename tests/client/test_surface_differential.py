@@ -33,7 +33,7 @@ OF_MODEL_UTILS = [
     "validate_get_composed_info",
 ]
 IMPORTING_LATE = ["api_error_response", "datasource_config", "datasource_config_base", "datasource_raw_samples_data"]
-IMPORTING_LATE += [f"datasource_config_{kind}" for kind in ("azure", "gcs", "lightly", "local", "s3")]
+IMPORTING_LATE += [f"datasource_config_{name}" for name in ("azure", "gcs", "lightly", "local", "s3")]
 IMPORTING_LATE += [f"datasource_processed_until_timestamp_{end}" for end in ("request", "response")]
 OPERATIONS = [
     "get_datasource_by_dataset_id",

@@ -33,7 +33,7 @@ def put(folder: Path, name: str, content: bytes = b"pixels", seconds: int = OLD)
 
 
 @pytest.fixture
-def real(live: Live) -> Iterator[DatasourcesApi]:
+def live_api(live: Live) -> Iterator[DatasourcesApi]:
     """The API of the real server; the client does not retry."""
     configuration = swagger_client.Configuration(host=live.url, api_key={"ApiKeyAuth": live.token})
     configuration.retries = 0

@@ -25,7 +25,7 @@ def run(host: str, token: str, dataset: str, settle: str, notes: str) -> None:
             os.write(1, b"began\n")
             for sample in samples:
                 os.write(file, f"{sample.file_name}\n".encode())  # a kill cannot undo it
-                os.write(1, b"treated\n")
+                os.write(1, b"processed\n")
             os.write(1, b"read\n")
         os.write(1, b"moved\n")
 

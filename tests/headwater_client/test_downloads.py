@@ -32,32 +32,32 @@ def then(rows: Iterable[Row], work: Callable[[], object]) -> Iterator[Row]:
 
 
 def test_a_listing_is_downloaded(
-    real: DatasourcesApi, dataset: str, bucket: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    live_api: DatasourcesApi, dataset: str, bucket: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     names = [
         put(bucket, f"{folder}/{number}.png", os.urandom(number * 1000)) for folder in "ab" for number in range(15)
     ]
     names.append(put(bucket, "ä b/%2e +#?.png", b"odd"))
     names.append(put(bucket, "large.mp4", CONTENT * 5))
-    done = download(iter_samples(real, dataset), tmp_path / "new" / "folder")
+    done = download(iter_samples(live_api, dataset), tmp_path / "new" / "folder")
     assert tree(tmp_path / "new" / "folder") == sorted(names)
     for name in names:
         assert (tmp_path / "new" / "folder" / name).read_bytes() == (bucket / name).read_bytes()
     assert done == Downloaded(files=32, bytes=sum((bucket / name).stat().st_size for name in names), skipped=0)
-    assert capsys.readouterr() == ("", ""), "no bar where there is no terminal"
+    assert capsys.readouterr() == ("", ""), "no progress line without a terminal"
 
 
 def test_existing_files_are_not_downloaded_again(
-    real: DatasourcesApi, dataset: str, bucket: Path, tmp_path: Path
+    live_api: DatasourcesApi, dataset: str, bucket: Path, tmp_path: Path
 ) -> None:
     for number in range(20):
         put(bucket, f"{number}.png", os.urandom(number * 500))
-    download(iter_samples(real, dataset), tmp_path)
+    download(iter_samples(live_api, dataset), tmp_path)
     (tmp_path / "7.png").unlink()
     (tmp_path / "8.png").write_bytes(b"short")
     put(bucket, "9.png", b"has become shorter")
     put(bucket, "10.png", os.urandom(100_000))
-    done = download(iter_samples(real, dataset), tmp_path)
+    done = download(iter_samples(live_api, dataset), tmp_path)
     assert (done.files, done.skipped) == (4, 16)
     for number in range(20):
         assert (tmp_path / f"{number}.png").read_bytes() == (bucket / f"{number}.png").read_bytes()
@@ -65,20 +65,20 @@ def test_existing_files_are_not_downloaded_again(
 
 
 def test_a_download_of_new_samples_moves_the_watermark(
-    live: Live, real: DatasourcesApi, dataset: str, fill: Callable[[int], list[str]], tmp_path: Path
+    live: Live, live_api: DatasourcesApi, dataset: str, fill: Callable[[int], list[str]], tmp_path: Path
 ) -> None:
     fill(20)
-    with new_samples(real, dataset) as samples:
+    with new_samples(live_api, dataset) as samples:
         download(samples, tmp_path)
     assert samples.moved
     assert len(tree(tmp_path)) == 20
 
 
 def test_a_failed_file_leaves_the_watermark_unchanged(
-    real: DatasourcesApi, dataset: str, bucket: Path, fill: Callable[[int], list[str]], tmp_path: Path
+    live_api: DatasourcesApi, dataset: str, bucket: Path, fill: Callable[[int], list[str]], tmp_path: Path
 ) -> None:
     fill(20)
-    with pytest.raises(DownloadError) as caught, new_samples(real, dataset) as samples:
+    with pytest.raises(DownloadError) as caught, new_samples(live_api, dataset) as samples:
         download(then(samples, (bucket / "0003.png").unlink), tmp_path)
     assert not samples.moved
     assert list(caught.value.errors) == ["0003.png"]

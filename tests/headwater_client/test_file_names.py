@@ -183,13 +183,13 @@ class TestTwins:
         ],
     )
     def test_a_colliding_name_is_refused(self, tmp_path: Path, first: str, second: str) -> None:
-        twins = CaseCollisionGuard(tmp_path, folds_names=True)
-        twins.claim(tuple(first.split("/")))
-        twins.claim(tuple(first.split("/")))
+        guard = CaseCollisionGuard(tmp_path, folds_names=True)
+        guard.claim(tuple(first.split("/")))
+        guard.claim(tuple(first.split("/")))
         with pytest.raises(CaseCollisionError) as caught:
-            twins.claim(tuple(second.split("/")))
+            guard.claim(tuple(second.split("/")))
         assert str(caught.value).isascii()
-        twins.claim(("other",))
+        guard.claim(("other",))
 
     def test_a_colliding_name_is_refused_by_a_later_run(self, tmp_path: Path) -> None:
         (tmp_path / "A").mkdir()
@@ -203,19 +203,19 @@ class TestTwins:
     def test_a_file_system_can_decompose_accents(self, tmp_path: Path) -> None:
         """As the older file system of macOS does: it returns a name in another form than it was given."""
         (tmp_path / unicodedata.normalize("NFD", "é")).touch()
-        twins = CaseCollisionGuard(tmp_path, folds_names=True)
-        twins.claim(("é",))
+        guard = CaseCollisionGuard(tmp_path, folds_names=True)
+        guard.claim(("é",))
         with pytest.raises(CaseCollisionError):
-            twins.claim((unicodedata.normalize("NFD", "é"),))
+            guard.claim((unicodedata.normalize("NFD", "é"),))
 
     def test_folding_of_the_file_system_is_detected(self, tmp_path: Path) -> None:
         (tmp_path / "x").touch()
         same = os.path.lexists(tmp_path / "X")
-        twins = CaseCollisionGuard(tmp_path)
-        twins.claim(("a",))
+        guard = CaseCollisionGuard(tmp_path)
+        guard.claim(("a",))
         if same:
             with pytest.raises(CaseCollisionError):
-                twins.claim(("A",))
+                guard.claim(("A",))
         else:
-            twins.claim(("A",))
+            guard.claim(("A",))
         assert [entry.name for entry in tmp_path.iterdir()] == ["x"]

@@ -36,21 +36,21 @@ def threads() -> list[str]:
 
 
 def test_every_row_of_every_page(
-    live: Live, real: DatasourcesApi, dataset: str, fill: Callable[[int], list[str]]
+    live: Live, live_api: DatasourcesApi, dataset: str, fill: Callable[[int], list[str]]
 ) -> None:
     names = fill(50)
-    samples = list(iter_samples(real, dataset))
+    samples = list(iter_samples(live_api, dataset))
     assert [sample.file_name for sample in samples] == names
     assert fetch(samples[49].read_url).body == b"49"
 
 
-def test_the_window_is_sent(real: DatasourcesApi, dataset: str, bucket: Path) -> None:
+def test_the_window_is_sent(live_api: DatasourcesApi, dataset: str, bucket: Path) -> None:
     for number in range(5):
         put(bucket, f"{number}.png", seconds=OLD + number)
     begin = datetime.fromtimestamp(OLD + 1, UTC)
 
     def names(**window: Any) -> list[str]:
-        return [sample.file_name for sample in iter_samples(real, dataset, **window)]
+        return [sample.file_name for sample in iter_samples(live_api, dataset, **window)]
 
     assert names(from_=OLD + 1, to=OLD + 3) == ["1.png", "2.png", "3.png"]
     assert names(from_=begin, to=begin.astimezone(timezone(timedelta(hours=5)))) == ["1.png"]
@@ -128,21 +128,21 @@ def test_the_next_page_is_fetched_during_processing(api: DatasourcesApi, server:
     start = time.monotonic()
     for _ in iter_samples(api, DATASET):
         time.sleep(0.3)
-    assert time.monotonic() - start < 2.7, "not 5 times fetching plus 5 times treating"
+    assert time.monotonic() - start < 2.7, "not 5 times fetching plus 5 times processing"
 
 
 @pytest.mark.parametrize("trouble", [Answer(hang_up=True), Answer(503), Answer(429), Answer(502, body=b"<html>")])
-@pytest.mark.parametrize("place", [0, 1, 2])
+@pytest.mark.parametrize("position", [0, 1, 2])
 def test_after_a_failure_it_continues_by_cursor(
-    plain_api: DatasourcesApi, server: Scripted, trouble: Answer, place: int
+    plain_api: DatasourcesApi, server: Scripted, trouble: Answer, position: int
 ) -> None:
     pages = [page("1", "a"), page("2", "b"), page("3", "c", more=False)]
-    server.script(*pages[:place], trouble, trouble, *pages[place:])
+    server.script(*pages[:position], trouble, trouble, *pages[position:])
     rows = iter_samples(plain_api, DATASET, pause=0.01)
     assert [sample.file_name for sample in rows] == ["a", "b", "c"]
     cursors = [dict(request.query).get("cursor") for request in server.requests]
     expected: list[str | None] = [None, "1", "2"]
-    assert cursors == expected[:place] + [expected[place]] * 3 + expected[place + 1 :]
+    assert cursors == expected[:position] + [expected[position]] * 3 + expected[position + 1 :]
 
 
 def test_the_clients_own_retries_come_first(
@@ -260,9 +260,9 @@ def test_a_sample_is_a_row(api: DatasourcesApi, server: Scripted) -> None:
     assert sample != DatasourceRawSamplesDataRow("a", "http://x/a")
     assert sample.to_dict() == {"file_name": "a", "read_url": "http://x/a", "size": 5}
     assert repr(sample) == repr(plain)
-    for twin in (copy.copy(sample), copy.deepcopy(sample), pickle.loads(pickle.dumps(sample))):
-        assert type(twin) is Sample
-        assert twin == sample
+    for copied in (copy.copy(sample), copy.deepcopy(sample), pickle.loads(pickle.dumps(sample))):
+        assert type(copied) is Sample
+        assert copied == sample
     with pytest.raises(AttributeError):
         _ = sample["other"]
     with pytest.raises(TypeError):

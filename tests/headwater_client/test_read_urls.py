@@ -31,17 +31,17 @@ def client_of(live: Live) -> Iterator[DatasourcesApi]:
 
 
 @pytest.fixture
-def short(live: Live, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+def live_with_short_ttl(live: Live, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     """A server for the same folder whose read URLs expire after one second."""
     settings = {"local_root": live.environ["HEADWATER_LOCAL_ROOT"], "read_url_ttl": "1", "page_size": "7"}
     with running_server(tmp_path_factory.mktemp("short"), **settings) as server:
         yield server
 
 
-def test_samples_get_fresh_urls_from_their_page(short: Live, bucket: Path, tmp_path: Path) -> None:
+def test_samples_get_fresh_urls_from_their_page(live_with_short_ttl: Live, bucket: Path, tmp_path: Path) -> None:
     names = [put(bucket, f"{number:02}.png", b"%d" % number) for number in range(40)]
-    dataset = short.configured({"type": "LOCAL", "fullPath": bucket.name})
-    with client_of(short) as api:
+    dataset = live_with_short_ttl.configured({"type": "LOCAL", "fullPath": bucket.name})
+    with client_of(live_with_short_ttl) as api:
         rows = list(iter_samples(api, dataset))
         put(bucket, "00a.png")  # the files after it move to later positions
         time.sleep(1.1)
@@ -53,10 +53,10 @@ def test_samples_get_fresh_urls_from_their_page(short: Live, bucket: Path, tmp_p
         assert (tmp_path / name).read_bytes() == b"%d" % number
 
 
-def test_other_rows_need_api_and_dataset_id(short: Live, bucket: Path, tmp_path: Path) -> None:
+def test_other_rows_need_api_and_dataset_id(live_with_short_ttl: Live, bucket: Path, tmp_path: Path) -> None:
     names = [put(bucket, f"{number:02}.png") for number in range(20)]
-    dataset = short.configured({"type": "LOCAL", "fullPath": bucket.name})
-    with client_of(short) as api:
+    dataset = live_with_short_ttl.configured({"type": "LOCAL", "fullPath": bucket.name})
+    with client_of(live_with_short_ttl) as api:
         kept = pickle.loads(pickle.dumps(list(iter_samples(api, dataset))))
         time.sleep(1.1)
         with pytest.raises(DownloadError, match="api and dataset_id"):
@@ -74,15 +74,15 @@ def test_api_and_dataset_id_belong_together(tmp_path: Path, given: Any) -> None:
 
 @pytest.mark.parametrize("status", [400, 401, 403])
 def test_a_custom_renew_function(store: Scripted, tmp_path: Path, status: int) -> None:
-    asked = []
+    calls = []
 
     def renew(which: Row, refused: str) -> str:
-        asked.append((which.file_name, refused))
+        calls.append((which.file_name, refused))
         return f"{store.url}/new"
 
     store.answer = lambda request: Answer(body=b"x") if request.path == "/new" else Answer(status)
     assert download([row(store)], tmp_path, renew=renew).files == 1
-    assert asked == [("a.png", row(store).read_url)]
+    assert calls == [("a.png", row(store).read_url)]
 
 
 def test_a_url_that_expires_during_the_download(store: Scripted, tmp_path: Path) -> None:
@@ -153,12 +153,12 @@ def test_an_error_of_the_listing_is_the_error_of_the_file(
 def test_refused_urls_are_removed_from_the_cache(plain_api: DatasourcesApi, server: Scripted) -> None:
     """Old URLs of a page stayed in the cache, so the rest of the page failed although the listing had valid ones."""
     urls = ReadUrls(pause=0)
-    place = PageRequest(plain_api, DATASET, None, None, None)
-    first = sample_of(Row("a", "u0"), place)
+    request = PageRequest(plain_api, DATASET, None, None, None)
+    first = sample_of(Row("a", "u0"), request)
     last = "u0"
     for number in range(1, 6):
         server.script(listed_page(("a", f"u{number}"), ("b", f"v{number}")))
         last = str(urls.fresh(first, last))
         assert last == f"u{number}"
         # The other file of the page was listed at the same time: its cached URL has expired too.
-        assert urls.fresh(sample_of(Row("b", f"v{number - 1}"), place), f"v{number - 1}") == f"v{number}"
+        assert urls.fresh(sample_of(Row("b", f"v{number - 1}"), request), f"v{number - 1}") == f"v{number}"

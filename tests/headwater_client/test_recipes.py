@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import swagger_client
-from tests.headwater_client import stand_in
+from tests.headwater_client import stubs
 from tests.headwater_client.conftest import put
 from tests.headwater_client.stores import tree
 from tests.live import Live
@@ -41,7 +41,7 @@ def run(live: Live, dataset: str, tmp_path: Path) -> Run:
             code = code.replace(old, new)
         done = subprocess.run(
             [sys.executable, "-W", "error", "-c", code],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join((str(Path(stand_in.__file__).parent), str(SOURCE)))},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join((str(Path(stubs.__file__).parent), str(SOURCE)))},
             cwd=tmp_path,
             capture_output=True,
             text=True,

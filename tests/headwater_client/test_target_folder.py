@@ -27,17 +27,21 @@ needs_links = pytest.mark.skipif(not hasattr(os, "symlink"), reason="no symbolic
 @pytest.fixture
 def target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Path:
     """A target folder next to a file that must not change; parametrized by the two ways to write."""
-    below = getattr(request, "param", True)
-    if below and not SUPPORTS_DIR_FD:
-        pytest.skip("folders cannot be opened one below the other here")
-    monkeypatch.setattr("headwater_client.downloads.TargetFolder", lambda path: TargetFolder(path, use_dir_fd=below))
+    use_dir_fd = getattr(request, "param", True)
+    if use_dir_fd and not SUPPORTS_DIR_FD:
+        pytest.skip("this system cannot open files relative to a folder")
+    monkeypatch.setattr(
+        "headwater_client.downloads.TargetFolder", lambda path: TargetFolder(path, use_dir_fd=use_dir_fd)
+    )
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "kept.png").write_bytes(b"kept")
     (tmp_path / "target").mkdir()
     return tmp_path / "target"
 
 
-both_ways = pytest.mark.parametrize("target", [True, False], ids=["opened below", "looked at first"], indirect=True)
+both_ways = pytest.mark.parametrize(
+    "target", [True, False], ids=["relative to open folders", "by whole paths"], indirect=True
+)
 
 
 def untouched(target: Path) -> None:
@@ -56,7 +60,7 @@ def test_hostile_names_cause_errors(store: Scripted, target: Path) -> None:
     assert sorted(caught.value.errors) == sorted(set(names))
     assert all(isinstance(error, UnusableNameError) for error in caught.value.errors.values())
     assert str(caught.value).replace("\n", "").isprintable()
-    assert len(store.requests) == 1, "nobody was asked for them"
+    assert len(store.requests) == 1, "only one request"
     assert tree(target) == ["good.png"]
     untouched(target)
 
@@ -171,7 +175,7 @@ def test_a_path_that_exceeds_the_limit_of_the_system(
     untouched(target)
 
 
-@pytest.mark.skipif(not SUPPORTS_DIR_FD, reason="needs folders that are opened one below the other")
+@pytest.mark.skipif(not SUPPORTS_DIR_FD, reason="the system must open files relative to a folder")
 def test_a_folder_that_is_replaced_by_a_link(store: Scripted, target: Path) -> None:
     """The folder is checked and open; it does not matter what its name leads to afterwards."""
     (target / "a").mkdir()
@@ -230,7 +234,7 @@ def test_two_processes_do_not_write_the_same_file(store: Scripted, tmp_path: Pat
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such names")
-def test_unusual_names_of_a_real_bucket(real: DatasourcesApi, dataset: str, bucket: Path, tmp_path: Path) -> None:
+def test_unusual_names_of_a_real_bucket(live_api: DatasourcesApi, dataset: str, bucket: Path, tmp_path: Path) -> None:
     names = [
         "a\nb.png",
         "con.png",
@@ -245,6 +249,6 @@ def test_unusual_names_of_a_real_bucket(real: DatasourcesApi, dataset: str, buck
     ]
     for name in names:
         put(bucket, name, name.encode())
-    assert download(iter_samples(real, dataset), tmp_path).files == len(names)
+    assert download(iter_samples(live_api, dataset), tmp_path).files == len(names)
     assert tree(tmp_path) == sorted(names)
     assert all((tmp_path / name).read_bytes() == name.encode() for name in names)

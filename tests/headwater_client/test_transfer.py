@@ -82,10 +82,10 @@ def test_a_later_run_resumes(store: Scripted, tmp_path: Path) -> None:
     store.answer = after(Answer(cut=300_000), Answer(404))
     with pytest.raises(DownloadError):
         download([row(store)], tmp_path, pause=0)
-    begun = tmp_path / temporary_name("a.png", ETAG, len(CONTENT))
-    assert tree(tmp_path) == [begun.name]
-    size = begun.stat().st_size
-    assert begun.read_bytes() == CONTENT[:size]
+    partial = tmp_path / temporary_name("a.png", ETAG, len(CONTENT))
+    assert tree(tmp_path) == [partial.name]
+    size = partial.stat().st_size
+    assert partial.read_bytes() == CONTENT[:size]
     store.requests.clear()
     done = download([row(store)], tmp_path)
     assert ranges(store) == [None, f"bytes={size}-"]
@@ -191,7 +191,7 @@ def test_an_empty_file(store: Scripted, tmp_path: Path) -> None:
     assert download([row(store)], tmp_path) == Downloaded(1, 0, 0)
     assert (tmp_path / "a.png").read_bytes() == b""
     assert download([row(store)], tmp_path) == Downloaded(0, 0, 1)
-    (tmp_path / "a.png").write_bytes(b"no longer empty")
+    (tmp_path / "a.png").write_bytes(b"not empty")
     assert download([row(store)], tmp_path) == Downloaded(1, 0, 0)
 
 
@@ -237,10 +237,10 @@ def test_an_interrupt_leaves_temporary_files(tmp_path: Path) -> None:
 
         with pytest.raises(KeyboardInterrupt):
             download(rows(), tmp_path)
-    (begun,) = tree(tmp_path)
-    size = (tmp_path / begun).stat().st_size
+    (partial,) = tree(tmp_path)
+    size = (tmp_path / partial).stat().st_size
     assert 0 < size < len(CONTENT)
-    assert (tmp_path / begun).read_bytes() == CONTENT[:size]
+    assert (tmp_path / partial).read_bytes() == CONTENT[:size]
 
 
 def test_a_full_disk_stops_the_download(store: Scripted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

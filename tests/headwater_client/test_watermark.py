@@ -36,10 +36,10 @@ def settle_until(seconds: int) -> float:
 
 
 def test_new_samples_are_listed_and_the_watermark_moves(
-    live: Live, real: DatasourcesApi, dataset: str, fill: Callable[[int], list[str]]
+    live: Live, live_api: DatasourcesApi, dataset: str, fill: Callable[[int], list[str]]
 ) -> None:
     names = fill(20)
-    with new_samples(real, dataset) as samples:
+    with new_samples(live_api, dataset) as samples:
         assert samples.begin == 1
         assert abs(samples.end - (time.time() - 60)) < 5
         assert [sample.file_name for sample in samples] == names
@@ -47,31 +47,31 @@ def test_new_samples_are_listed_and_the_watermark_moves(
     assert samples.consumed
     assert samples.moved
     assert watermark(live, dataset) == samples.end
-    with new_samples(real, dataset) as samples:
+    with new_samples(live_api, dataset) as samples:
         assert list(samples) == []
 
 
 def test_files_that_arrive_during_the_block_are_new_next_time(
-    live: Live, real: DatasourcesApi, dataset: str, bucket: Path, fill: Callable[[int], list[str]]
+    live: Live, live_api: DatasourcesApi, dataset: str, bucket: Path, fill: Callable[[int], list[str]]
 ) -> None:
     fill(20)
-    with new_samples(real, dataset, settle=settle_until(OLD + 10)) as samples:
+    with new_samples(live_api, dataset, settle=settle_until(OLD + 10)) as samples:
         put(bucket, "edge.png", seconds=samples.end)
         late = put(bucket, "late.png", seconds=samples.end + 1)
         names = [sample.file_name for sample in samples]
     assert "edge.png" in names
     assert late not in names
-    with new_samples(real, dataset, settle=settle_until(OLD + 20)) as samples:
+    with new_samples(live_api, dataset, settle=settle_until(OLD + 20)) as samples:
         assert [sample.file_name for sample in samples] == [late]
 
 
 def test_a_file_in_the_second_of_the_watermark_is_not_new(
-    live: Live, real: DatasourcesApi, dataset: str, bucket: Path
+    live: Live, live_api: DatasourcesApi, dataset: str, bucket: Path
 ) -> None:
     put(bucket, "at.png", seconds=OLD)
     put(bucket, "after.png", seconds=OLD + 1)
     move(live, dataset, OLD)
-    with new_samples(real, dataset) as samples:
+    with new_samples(live_api, dataset) as samples:
         assert [sample.file_name for sample in samples] == ["after.png"]
 
 
@@ -79,7 +79,7 @@ def test_a_file_in_the_second_of_the_watermark_is_not_new(
 @pytest.mark.parametrize("read", [0, 3, 20])
 def test_an_exception_leaves_the_watermark_unchanged(
     live: Live,
-    real: DatasourcesApi,
+    live_api: DatasourcesApi,
     dataset: str,
     fill: Callable[[int], list[str]],
     error: type[BaseException],
@@ -87,7 +87,7 @@ def test_an_exception_leaves_the_watermark_unchanged(
 ) -> None:
     """Even an exception after the last sample."""
     fill(20)
-    with pytest.raises(error), new_samples(real, dataset) as samples:  # noqa: PT012
+    with pytest.raises(error), new_samples(live_api, dataset) as samples:  # noqa: PT012
         for _ in range(read):
             next(samples)
         if read == 20:
@@ -98,11 +98,11 @@ def test_an_exception_leaves_the_watermark_unchanged(
 
 
 def test_break_leaves_the_watermark_unchanged(
-    live: Live, real: DatasourcesApi, dataset: str, fill: Callable[[int], list[str]]
+    live: Live, live_api: DatasourcesApi, dataset: str, fill: Callable[[int], list[str]]
 ) -> None:
     """Even a break at the last sample: only another read shows that there are no more."""
     names = fill(20)
-    with new_samples(real, dataset) as samples:
+    with new_samples(live_api, dataset) as samples:
         for sample in samples:
             if sample.file_name == names[-1]:
                 break
@@ -112,26 +112,26 @@ def test_break_leaves_the_watermark_unchanged(
     assert not samples.consumed, "the end of a block is not the end of a listing"
 
 
-def test_unread_samples_leave_the_watermark_unchanged(live: Live, real: DatasourcesApi, dataset: str) -> None:
-    with new_samples(real, dataset):
+def test_unread_samples_leave_the_watermark_unchanged(live: Live, live_api: DatasourcesApi, dataset: str) -> None:
+    with new_samples(live_api, dataset):
         pass
     assert watermark(live, dataset) == 0
 
 
-def test_the_watermark_moves_without_new_samples(live: Live, real: DatasourcesApi, dataset: str) -> None:
-    with new_samples(real, dataset) as samples:
+def test_the_watermark_moves_without_new_samples(live: Live, live_api: DatasourcesApi, dataset: str) -> None:
+    with new_samples(live_api, dataset) as samples:
         assert list(samples) == []
     assert samples.moved
     assert watermark(live, dataset) == samples.end
 
 
 def test_a_watermark_past_the_window_is_not_moved(
-    live: Live, real: DatasourcesApi, dataset: str, fill: Callable[[int], list[str]]
+    live: Live, live_api: DatasourcesApi, dataset: str, fill: Callable[[int], list[str]]
 ) -> None:
     fill(3)
     ahead = int(time.time()) - 30
     move(live, dataset, ahead)
-    with new_samples(real, dataset) as samples:
+    with new_samples(live_api, dataset) as samples:
         assert samples.end < samples.begin
         assert list(samples) == []
     assert not samples.moved
@@ -139,11 +139,15 @@ def test_a_watermark_past_the_window_is_not_moved(
 
 
 def test_a_watermark_lowered_during_the_block_is_not_overwritten(
-    live: Live, real: DatasourcesApi, dataset: str, fill: Callable[[int], list[str]], caplog: pytest.LogCaptureFixture
+    live: Live,
+    live_api: DatasourcesApi,
+    dataset: str,
+    fill: Callable[[int], list[str]],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     fill(3)
     move(live, dataset, OLD)
-    with new_samples(real, dataset) as samples:
+    with new_samples(live_api, dataset) as samples:
         move(live, dataset, OLD - 100)
         assert list(samples) == []
     assert not samples.moved
@@ -154,7 +158,7 @@ def test_a_watermark_lowered_during_the_block_is_not_overwritten(
 @pytest.mark.parametrize("start", [0, OLD - 100])
 def test_a_datasource_that_moved_during_the_block_is_listed_again(
     live: Live,
-    real: DatasourcesApi,
+    live_api: DatasourcesApi,
     dataset: str,
     bucket: Path,
     fill: Callable[[int], list[str]],
@@ -165,24 +169,24 @@ def test_a_datasource_that_moved_during_the_block_is_listed_again(
     fill(3)
     put(bucket, "below/old.png", seconds=OLD)
     move(live, dataset, start)
-    with new_samples(real, dataset) as samples:
+    with new_samples(live_api, dataset) as samples:
         assert len(list(samples)) == 4
         config = {"type": "LOCAL", "fullPath": f"{bucket.name}/below"}
         assert live.call("PUT", live.datasource(dataset), config).status == 200
     assert not samples.moved
     assert watermark(live, dataset) == 0
     assert "the watermark is not moved" in caplog.text
-    with new_samples(real, dataset) as samples:
+    with new_samples(live_api, dataset) as samples:
         assert [sample.file_name for sample in samples] == ["old.png"]
     assert samples.moved
 
 
 def test_a_datasource_that_moves_during_the_listing_is_an_error(
-    live: Live, real: DatasourcesApi, dataset: str, bucket: Path, fill: Callable[[int], list[str]]
+    live: Live, live_api: DatasourcesApi, dataset: str, bucket: Path, fill: Callable[[int], list[str]]
 ) -> None:
     fill(40)
     put(bucket, "below/old.png")
-    with pytest.raises(swagger_client.ApiException, match="moved"), new_samples(real, dataset) as samples:  # noqa: PT012
+    with pytest.raises(swagger_client.ApiException, match="moved"), new_samples(live_api, dataset) as samples:  # noqa: PT012
         next(samples)
         config = {"type": "LOCAL", "fullPath": f"{bucket.name}/below"}
         assert live.call("PUT", live.datasource(dataset), config).status == 200
@@ -192,10 +196,10 @@ def test_a_datasource_that_moves_during_the_listing_is_an_error(
 
 @pytest.mark.parametrize(("other", "stays"), [(-100, False), (0, True), (100, True)])
 def test_a_watermark_raised_during_the_block_is_never_lowered(
-    live: Live, real: DatasourcesApi, dataset: str, fill: Callable[[int], list[str]], other: int, stays: bool
+    live: Live, live_api: DatasourcesApi, dataset: str, fill: Callable[[int], list[str]], other: int, stays: bool
 ) -> None:
     fill(3)
-    with new_samples(real, dataset, settle=3600) as samples:
+    with new_samples(live_api, dataset, settle=3600) as samples:
         assert len(list(samples)) == 3
         move(live, dataset, samples.end + other)
     assert samples.moved is not stays
@@ -203,12 +207,12 @@ def test_a_watermark_raised_during_the_block_is_never_lowered(
 
 
 def test_a_suppressed_error_is_not_the_end_of_the_listing(
-    live: Live, real: DatasourcesApi, dataset: str, bucket: Path, fill: Callable[[int], list[str]]
+    live: Live, live_api: DatasourcesApi, dataset: str, bucket: Path, fill: Callable[[int], list[str]]
 ) -> None:
     """An iterator ends after an error, but the listing does not."""
     fill(40)
     config = live.call("GET", live.datasource(dataset)).json
-    with new_samples(real, dataset) as samples:
+    with new_samples(live_api, dataset) as samples:
         next(samples)
         live.call("PUT", live.datasource(dataset), {**config, "fullPath": f"{bucket.name}-none"})
         with pytest.raises(swagger_client.ApiException):
@@ -219,8 +223,8 @@ def test_a_suppressed_error_is_not_the_end_of_the_listing(
     assert watermark(live, dataset) == 0
 
 
-def test_each_block_needs_its_own_call(real: DatasourcesApi, dataset: str) -> None:
-    block = new_samples(real, dataset)
+def test_each_block_needs_its_own_call(live_api: DatasourcesApi, dataset: str) -> None:
+    block = new_samples(live_api, dataset)
     with block as samples:
         list(samples)
     with pytest.raises(swagger_client.ApiValueError, match="call new_samples again"):
@@ -315,8 +319,10 @@ def test_a_last_cursor_that_is_refused_for_another_reason_is_an_error(api: Datas
     assert fake.mark == 0
 
 
-def test_a_successful_block_logs_nothing(real: DatasourcesApi, dataset: str, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO, "swagger_client"), new_samples(real, dataset) as samples:
+def test_a_successful_block_logs_nothing(
+    live_api: DatasourcesApi, dataset: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "swagger_client"), new_samples(live_api, dataset) as samples:
         list(samples)
     assert [record for record in caplog.records if record.name.startswith("swagger_client.samples")] == []
 

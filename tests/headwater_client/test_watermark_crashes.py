@@ -1,9 +1,9 @@
 """1,000 interruptions of `new_samples` at random points while files arrive: none is lost.
 
 Most are exceptions and broken connections in this process; some dozens are SIGKILLs of a consumer process. The server
-is a real one, behind a proxy that breaks connections. Time is simulated by the modification times of files: a window ends
-`settle` seconds before now, and each run's window ends ten seconds after that of the previous run, so nothing has to
-wait.
+is a real one, behind a proxy that breaks connections. Time is simulated by the modification times of files: a window
+ends `settle` seconds before now, and each run's window ends ten seconds after that of the previous run, so nothing has
+to wait.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class World:
 
     def check(self) -> None:
         lost = sorted(set(self.arrived) - set(self.noted))
-        assert lost == [], f"{len(lost)} of {len(self.arrived)} were never treated"
+        assert lost == [], f"{len(lost)} of {len(self.arrived)} were never processed"
         assert sorted(self.noted) == sorted(self.arrived)
 
 
@@ -204,4 +204,4 @@ def finish(world: World, api: DatasourcesApi, dataset: str) -> None:
 
 def report(world: World, what: str) -> None:
     repeated = sum(world.noted.values()) - len(world.noted)
-    print(f"{what}: {dict(world.interruptions)}; {len(world.arrived)} files, {repeated} treated again")
+    print(f"{what}: {dict(world.interruptions)}; {len(world.arrived)} files, {repeated} processed again")
