@@ -1,9 +1,9 @@
-"""1,000 interruptions of `new_samples`, at random points, while files arrive: none is lost.
+"""1,000 interruptions of `new_samples` at random points while files arrive: none is lost.
 
-Most are exceptions and broken connections in this process; some dozens are SIGKILLs of a consumer of its own. The
-server is a real one; between it and the client stands a proxy that breaks connections. Time is in the files'
-modification times: a window ends `settle` seconds before now, so that one run's window ends ten seconds after the
-run's before, and nothing has to wait.
+Most are exceptions and broken connections in this process; some dozens are SIGKILLs of a consumer process. The server
+is a real one, behind a proxy that breaks connections. Time is simulated by the modification times of files: a window
+ends `settle` seconds before now, and each run's window ends ten seconds after that of the previous run, so nothing has
+to wait.
 """
 
 from __future__ import annotations
@@ -24,12 +24,14 @@ import pytest
 import urllib3
 
 import swagger_client
-from headwater.testing.fault_proxy import CutShort, Fault, FaultProxy, Raw, Reset, Status
+from headwater_client import new_samples
 from swagger_client.api.datasources_api import DatasourcesApi
-from swagger_client.samples import new_samples
-from tests.client.samples import consumer
-from tests.client.samples.conftest import OLD, put
+from headwater.testing.fault_proxy import CutShort, Fault, FaultProxy, Raw, Reset, Status
+from tests.headwater_client import consumer
+from tests.headwater_client.conftest import OLD, put
 from tests.live import Live
+
+pytestmark = pytest.mark.slow  # 1,000 interruptions
 
 SEEDS = range(32)
 EXCEPTIONS = 30
@@ -37,46 +39,46 @@ EXCEPTIONS = 30
 
 KILLS = 40
 STEP = 10
-"""Seconds from the end of one window to that of the next."""
+"""Seconds between the ends of two windows."""
 
 assert len(SEEDS) * EXCEPTIONS + KILLS == 1000
 
 
 class Crash(Exception):
-    """What a consumer dies of."""
+    """What interrupts a consumer."""
 
 
 @dataclass
 class World:
-    """A folder that files arrive in, and what consumers have noted."""
+    """A folder that files arrive in, and the names that consumers have processed."""
 
     folder: Path
     random: random.Random
     end: int = OLD
-    """The last second of the window of the run that is going on, or one or two seconds less."""
+    """Return the last second of the current window, or one or two seconds less."""
     arrived: list[str] = field(default_factory=list)
     noted: Counter[str] = field(default_factory=Counter)
     interruptions: Counter[str] = field(default_factory=Counter)
 
     def arrive(self, seconds: int) -> None:
-        """A file arrives, anywhere in the order of names."""
+        """Add a file, at any position in the order of names."""
         name = f"{self.random.choice('abc')}/{self.random.getrandbits(40):010x}.png"
         self.arrived.append(put(self.folder, name, seconds=seconds))
 
     def tidy(self) -> None:
-        """Take away most of what was treated: a folder of old files only makes the server slow."""
+        """Remove most processed files: many old files only make the server slow."""
         for name in self.noted:
             if self.random.random() < 0.8 and (self.folder / name).exists():
                 (self.folder / name).unlink()
 
     @property
     def settle(self) -> float:
-        """The lag with which the window ends where it shall. By the server's clock it may be a second less."""
+        """Return the settle seconds of the current window. By the server's clock it can be one second less."""
         return time.time() - self.end
 
     def check(self) -> None:
         lost = sorted(set(self.arrived) - set(self.noted))
-        assert lost == [], f"{len(lost)} of {len(self.arrived)} were never treated"
+        assert lost == [], f"{len(lost)} of {len(self.arrived)} were never processed"
         assert sorted(self.noted) == sorted(self.arrived)
 
 
@@ -95,7 +97,7 @@ def client(host: str, token: str) -> Iterator[DatasourcesApi]:
 
 
 def break_a_connection(proxy: FaultProxy, chance: random.Random) -> None:
-    """Have the proxy break off one of the next requests, before or after the server has treated it."""
+    """Make the proxy break one of the next requests, before or after the server handles it."""
     broken: list[Fault] = [Reset(chance.randrange(200)), CutShort(chance.randrange(100)), Raw(b""), Status(503)]
     proxy.faults.clear()
     proxy.faults.extend(None for _ in range(chance.randrange(7)))
@@ -103,7 +105,7 @@ def break_a_connection(proxy: FaultProxy, chance: random.Random) -> None:
 
 
 def consume(world: World, api: DatasourcesApi, dataset: str, way: str) -> bool:
-    """One run, interrupted in this way; whether it came to its end all the same."""
+    """Run once with this interruption; return whether the run succeeded anyway."""
     chance = world.random
     rows = chance.randrange(25) if way in ("row", "break") else -1
     with new_samples(api, dataset, settle=world.settle, attempts=1) as samples:
@@ -111,7 +113,7 @@ def consume(world: World, api: DatasourcesApi, dataset: str, way: str) -> bool:
         for number, sample in enumerate(samples):
             if (
                 way != "none" and chance.random() < 0.1
-            ):  # while it lists, files come whose time is not in the window, by a second
+            ):  # during the listing, files arrive whose time is one second after the window
                 world.arrive(samples.end + 1 + chance.choice((0, 0, 1, 5)))
             if number == rows:
                 if way == "break":
@@ -142,7 +144,7 @@ def test_exceptions_and_broken_connections_lose_nothing(
                 try:
                     if consume(world, by_proxy if way == "connection" else direct, dataset, way):
                         world.tidy()
-                        break  # it ended before its interruption came
+                        break  # it ended before the interruption
                     world.interruptions["break"] += 1
                 except Crash:
                     world.interruptions[way] += 1
@@ -169,7 +171,7 @@ def test_kills_lose_nothing(live: Live, bucket: Path, dataset: str, tmp_path: Pa
 
 
 def kill_one(world: World, live: Live, dataset: str, notes: Path) -> bool:
-    """Run a consumer and kill it; False where it came to its end before."""
+    """Run a consumer and kill it; return False if it ended before."""
     command = [sys.executable, consumer.__file__, live.url, live.token, dataset, str(world.settle), str(notes)]
     path = os.pathsep.join(
         str(Path(module).parents[1]) for module in (swagger_client.__file__, live.__module__) if "/" in module
@@ -194,7 +196,7 @@ def kill_one(world: World, live: Live, dataset: str, notes: Path) -> bool:
 
 
 def finish(world: World, api: DatasourcesApi, dataset: str) -> None:
-    """One last window over all that has arrived, without an interruption."""
+    """Run once over everything that has arrived, without an interruption."""
     world.end += 3 * STEP
     assert consume(world, api, dataset, "none")
     world.check()
@@ -202,4 +204,4 @@ def finish(world: World, api: DatasourcesApi, dataset: str) -> None:
 
 def report(world: World, what: str) -> None:
     repeated = sum(world.noted.values()) - len(world.noted)
-    print(f"{what}: {dict(world.interruptions)}; {len(world.arrived)} files, {repeated} treated again")
+    print(f"{what}: {dict(world.interruptions)}; {len(world.arrived)} files, {repeated} processed again")

@@ -1,4 +1,4 @@
-"""The recipes' code as it stands in the documents, against a real server, with stand-ins for torch and pandas."""
+"""The code of the recipes runs unchanged against a real server, with stubs for torch and pandas."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 import swagger_client
-from tests.client.samples import stand_in
-from tests.client.samples.conftest import put
-from tests.client.samples.stores import tree
+from tests.headwater_client import stubs
+from tests.headwater_client.conftest import put
+from tests.headwater_client.stores import tree
 from tests.live import Live
 
 SOURCE = Path(swagger_client.__file__).parents[1]
@@ -25,7 +25,7 @@ Run = Callable[..., str]
 
 @pytest.fixture
 def run(live: Live, dataset: str, tmp_path: Path) -> Run:
-    """Run a document's blocks as one program, with these changes; its output."""
+    """Run the blocks of a document as one program, with these replacements, and return its output."""
 
     def running(document: str, **changes: str) -> str:
         blocks = re.findall(r"^```python\n(.*?)^```$", (DOCS / document).read_text(), re.MULTILINE | re.DOTALL)
@@ -41,7 +41,7 @@ def run(live: Live, dataset: str, tmp_path: Path) -> Run:
             code = code.replace(old, new)
         done = subprocess.run(
             [sys.executable, "-W", "error", "-c", code],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join((str(Path(stand_in.__file__).parent), str(SOURCE)))},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join((str(Path(stubs.__file__).parent), str(SOURCE)))},
             cwd=tmp_path,
             capture_output=True,
             text=True,
@@ -55,7 +55,7 @@ def run(live: Live, dataset: str, tmp_path: Path) -> Run:
 
 
 @pytest.mark.parametrize("workers", [0, 1, 3, 4])
-def test_the_workers_together_have_every_file_once(
+def test_the_pytorch_workers_read_every_file_once(
     run: Run, fill: Callable[[int], list[str]], bucket: Path, workers: int
 ) -> None:
     names = fill(60)
@@ -64,7 +64,7 @@ def test_the_workers_together_have_every_file_once(
     assert sorted(printed) == sorted([*(f"{name} {len(str(int(name[:4])))}" for name in names), "ü (1).png 5"])
 
 
-def test_pandas(run: Run, bucket: Path, tmp_path: Path) -> None:
+def test_the_pandas_recipe_runs(run: Run, bucket: Path, tmp_path: Path) -> None:
     names = [put(bucket, f"{folder}/{number}.png") for folder in ("back", "front") for number in range(10)]
     assert run("recipes-pandas.md") == "20 files\n10 downloaded, 0 were there\n"
     assert (tmp_path / "files.csv").read_text().splitlines() == ["file_name", *names]

@@ -1,4 +1,4 @@
-"""Stores as good ones are, and stores that send what no good one does; what came of it in a folder."""
+"""Correct and faulty stores, and helpers to inspect what a download left in a folder."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from headwater_client import DownloadError
 from swagger_client.model.datasource_raw_samples_data_row import DatasourceRawSamplesDataRow as Row
-from swagger_client.samples import DownloadError
 from tests.client.server import Answer, Request, Scripted
 
 CONTENT = bytes(range(256)) * 4000
-"""Some chunks of it."""
+"""Content of several chunks."""
 
 ETAG = '"v1"'
 
@@ -26,7 +26,7 @@ def row(store: Scripted, name: str = "a.png", path: str = "/a.png?signature=secr
 
 
 def serve(content: bytes = CONTENT, etag: str | None = ETAG) -> Callable[[Request], Answer]:
-    """A store that knows ranges, as S3 does."""
+    """Return the responses of a store that supports ranges, as S3 does."""
 
     def answer(request: Request) -> Answer:
         headers = {} if etag is None else {"ETag": etag}
@@ -43,7 +43,7 @@ def serve(content: bytes = CONTENT, etag: str | None = ETAG) -> Callable[[Reques
 
 
 def after(*troubles: Answer, content: bytes = CONTENT, etag: str | None = ETAG) -> Callable[[Request], Answer]:
-    """A store that answers so first, and well then. A `cut` is of the answer that would have been right."""
+    """Return responses of a store: these first, then correct ones. A `cut` truncates a correct response."""
     waiting, good = list(troubles), serve(content, etag)
 
     def answer(request: Request) -> Answer:
@@ -74,11 +74,11 @@ def reason(caught: pytest.ExceptionInfo[DownloadError]) -> Exception:
 
 @contextlib.contextmanager
 def raw_store(answer: bytes, rest: bytes = b"") -> Iterator[str]:
-    """A server that answers every request with these bytes, and closes; its URL.
+    """A server that sends these bytes for every request, and closes; yields its URL.
 
     Args:
         answer: sent at once.
-        rest: sent a thousand bytes at a time, slowly.
+        rest: sent slowly, a thousand bytes at a time.
     """
     ended = threading.Event()
     listening = socket.create_server(("127.0.0.1", 0))
@@ -105,3 +105,9 @@ def raw_store(answer: bytes, rest: bytes = b"") -> Iterator[str]:
         ended.set()
         thread.join()
         listening.close()
+
+
+def listed_page(*rows: tuple[str, str], more: bool = False) -> Answer:
+    """Return a page of a listing with these names and URLs."""
+    data = [{"fileName": name, "readUrl": url} for name, url in rows]
+    return Answer(json={"hasMore": more, "cursor": "c", "data": data})

@@ -1,4 +1,4 @@
-"""Read URLs that have expired are listed again, and their downloads go on."""
+"""Fresh URLs for expired ones, and downloads that use them."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 
 import swagger_client
+from headwater_client import DownloadError, ReadUrls, download, iter_samples
+from headwater_client.sample import PageRequest, sample_of
 from swagger_client.api.datasources_api import DatasourcesApi
 from swagger_client.model.datasource_raw_samples_data_row import DatasourceRawSamplesDataRow as Row
-from swagger_client.samples import DownloadError, download, iter_samples
-from tests.client.samples.conftest import put
-from tests.client.samples.stores import CONTENT, after, reason, row, tree
 from tests.client.server import DATASET, Answer, Request, Scripted, failure
+from tests.headwater_client.conftest import put
+from tests.headwater_client.stores import CONTENT, after, listed_page, reason, row, tree
 from tests.live import Live, fetch
 from tests.live import running as running_server
 
@@ -30,19 +31,19 @@ def client_of(live: Live) -> Iterator[DatasourcesApi]:
 
 
 @pytest.fixture
-def short(live: Live, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    """A server of the same folder whose read URLs live for a second."""
+def live_with_short_ttl(live: Live, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """A server for the same folder whose read URLs expire after one second."""
     settings = {"local_root": live.environ["HEADWATER_LOCAL_ROOT"], "read_url_ttl": "1", "page_size": "7"}
     with running_server(tmp_path_factory.mktemp("short"), **settings) as server:
         yield server
 
 
-def test_samples_are_listed_again_by_their_page(short: Live, bucket: Path, tmp_path: Path) -> None:
+def test_samples_get_fresh_urls_from_their_page(live_with_short_ttl: Live, bucket: Path, tmp_path: Path) -> None:
     names = [put(bucket, f"{number:02}.png", b"%d" % number) for number in range(40)]
-    dataset = short.configured({"type": "LOCAL", "fullPath": bucket.name})
-    with client_of(short) as api:
+    dataset = live_with_short_ttl.configured({"type": "LOCAL", "fullPath": bucket.name})
+    with client_of(live_with_short_ttl) as api:
         rows = list(iter_samples(api, dataset))
-        put(bucket, "00a.png")  # what stands behind it is pushed on
+        put(bucket, "00a.png")  # the files after it move to later positions
         time.sleep(1.1)
         assert fetch(rows[0].read_url).status == 403
         done = download(rows, tmp_path, workers=2)
@@ -52,10 +53,10 @@ def test_samples_are_listed_again_by_their_page(short: Live, bucket: Path, tmp_p
         assert (tmp_path / name).read_bytes() == b"%d" % number
 
 
-def test_rows_of_elsewhere_need_to_know_the_dataset(short: Live, bucket: Path, tmp_path: Path) -> None:
+def test_other_rows_need_api_and_dataset_id(live_with_short_ttl: Live, bucket: Path, tmp_path: Path) -> None:
     names = [put(bucket, f"{number:02}.png") for number in range(20)]
-    dataset = short.configured({"type": "LOCAL", "fullPath": bucket.name})
-    with client_of(short) as api:
+    dataset = live_with_short_ttl.configured({"type": "LOCAL", "fullPath": bucket.name})
+    with client_of(live_with_short_ttl) as api:
         kept = pickle.loads(pickle.dumps(list(iter_samples(api, dataset))))
         time.sleep(1.1)
         with pytest.raises(DownloadError, match="api and dataset_id"):
@@ -66,25 +67,25 @@ def test_rows_of_elsewhere_need_to_know_the_dataset(short: Live, bucket: Path, t
 
 
 @pytest.mark.parametrize("given", [{"api": object()}, {"dataset_id": DATASET}])
-def test_one_without_the_other(tmp_path: Path, given: Any) -> None:
+def test_api_and_dataset_id_belong_together(tmp_path: Path, given: Any) -> None:
     with pytest.raises(swagger_client.ApiTypeError, match="belong together"):
         download([], tmp_path, **given)
 
 
 @pytest.mark.parametrize("status", [400, 401, 403])
-def test_a_function_of_ones_own(store: Scripted, tmp_path: Path, status: int) -> None:
-    asked = []
+def test_a_custom_renew_function(store: Scripted, tmp_path: Path, status: int) -> None:
+    calls = []
 
     def renew(which: Row, refused: str) -> str:
-        asked.append((which.file_name, refused))
+        calls.append((which.file_name, refused))
         return f"{store.url}/new"
 
     store.answer = lambda request: Answer(body=b"x") if request.path == "/new" else Answer(status)
     assert download([row(store)], tmp_path, renew=renew).files == 1
-    assert asked == [("a.png", row(store).read_url)]
+    assert calls == [("a.png", row(store).read_url)]
 
 
-def test_one_that_expires_on_the_way(store: Scripted, tmp_path: Path) -> None:
+def test_a_url_that_expires_during_the_download(store: Scripted, tmp_path: Path) -> None:
     good = after(Answer(cut=300_000))
 
     def answer(request: Request) -> Answer:
@@ -97,7 +98,7 @@ def test_one_that_expires_on_the_way(store: Scripted, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("fresh", [None, "same", "new"])
-def test_one_that_stays_refused(store: Scripted, tmp_path: Path, fresh: str | None) -> None:
+def test_a_url_that_is_refused_every_time(store: Scripted, tmp_path: Path, fresh: str | None) -> None:
     store.script(Answer(403))
     urls = {None: lambda *_: None, "same": lambda _, url: url, "new": lambda _, url: url + "0"}
     with pytest.raises(DownloadError, match=r"refuses the URL of 'a\.png' with 403") as caught:
@@ -106,7 +107,7 @@ def test_one_that_stays_refused(store: Scripted, tmp_path: Path, fresh: str | No
     assert "secret-of-a-url" not in str(caught.value)
 
 
-def test_one_that_is_no_longer_listed_costs_two_listings(
+def test_a_row_that_is_not_listed_costs_two_listings(
     api: DatasourcesApi, server: Scripted, store: Scripted, tmp_path: Path
 ) -> None:
     def listing(request: Request) -> Answer:
@@ -120,7 +121,7 @@ def test_one_that_is_no_longer_listed_costs_two_listings(
     assert len(server.requests) <= 10
 
 
-def test_samples_that_are_no_longer_where_they_were_cost_some_pages(
+def test_the_search_for_a_moved_sample_is_limited(
     api: DatasourcesApi, server: Scripted, store: Scripted, tmp_path: Path
 ) -> None:
     def listing(request: Request) -> Answer:
@@ -139,7 +140,7 @@ def test_samples_that_are_no_longer_where_they_were_cost_some_pages(
     assert len(server.requests) - before == 10
 
 
-def test_a_server_that_does_not_list_is_the_files_error(
+def test_an_error_of_the_listing_is_the_error_of_the_file(
     api: DatasourcesApi, server: Scripted, store: Scripted, tmp_path: Path
 ) -> None:
     server.script(failure(404, "DATASET_UNKNOWN", "There is no such dataset."))
@@ -147,3 +148,17 @@ def test_a_server_that_does_not_list_is_the_files_error(
     with pytest.raises(DownloadError, match="There is no such dataset") as caught:
         download([row(store)], tmp_path, api=api, dataset_id=DATASET)
     assert isinstance(reason(caught), swagger_client.NotFoundException)
+
+
+def test_refused_urls_are_removed_from_the_cache(plain_api: DatasourcesApi, server: Scripted) -> None:
+    """Old URLs of a page stayed in the cache, so the rest of the page failed although the listing had valid ones."""
+    urls = ReadUrls(pause=0)
+    request = PageRequest(plain_api, DATASET, None, None, None)
+    first = sample_of(Row("a", "u0"), request)
+    last = "u0"
+    for number in range(1, 6):
+        server.script(listed_page(("a", f"u{number}"), ("b", f"v{number}")))
+        last = str(urls.fresh(first, last))
+        assert last == f"u{number}"
+        # The other file of the page was listed at the same time: its cached URL has expired too.
+        assert urls.fresh(sample_of(Row("b", f"v{number - 1}"), request), f"v{number - 1}") == f"v{number}"

@@ -1,4 +1,4 @@
-"""From a sample's name to a path: exactly the name, strictly inside the folder, or not at all."""
+"""The path for a sample: exactly its name, strictly inside the folder, or an error."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from headwater_client.case_collisions import CaseCollisionError, CaseCollisionGuard
+from headwater_client.file_names import UnusableNameError, path_parts, printable, temporary_name
 from swagger_client.exceptions import ApiValueError
-from swagger_client.samples.names import UnusableName, parts_of, shown, temporary
-from swagger_client.samples.twins import SameToTheFileSystem, Twins
 
 HOSTILE = [
     "",
@@ -101,9 +101,9 @@ hostile_text = st.one_of(
 
 @pytest.mark.parametrize("name", HOSTILE)
 @pytest.mark.parametrize("windows", [False, True])
-def test_names_that_no_file_can_have(name: str, windows: bool) -> None:
-    with pytest.raises(UnusableName) as caught:
-        parts_of(name, windows)
+def test_names_that_no_file_can_have_are_refused(name: str, windows: bool) -> None:
+    with pytest.raises(UnusableNameError) as caught:
+        path_parts(name, windows)
     text = str(caught.value)
     assert text.isascii()
     assert text.isprintable()
@@ -111,26 +111,26 @@ def test_names_that_no_file_can_have(name: str, windows: bool) -> None:
 
 
 @pytest.mark.parametrize("name", ON_WINDOWS)
-def test_names_that_windows_takes_for_something_else(name: str) -> None:
-    with pytest.raises(UnusableName):
-        parts_of(name, windows=True)
+def test_names_with_a_special_meaning_on_windows_are_refused(name: str) -> None:
+    with pytest.raises(UnusableNameError):
+        path_parts(name, windows=True)
     if name.strip(". ") or name == "... ":
-        assert "/".join(parts_of(name, windows=False)) == name
+        assert "/".join(path_parts(name, windows=False)) == name
 
 
 @pytest.mark.parametrize("name", FINE)
-def test_names_that_are_only_odd(name: str) -> None:
-    assert "/".join(parts_of(name, windows=False)) == name
+def test_unusual_names_are_accepted(name: str) -> None:
+    assert "/".join(path_parts(name, windows=False)) == name
 
 
 @given(hostile_text)
 @example("a/b")
-def test_a_path_is_strictly_inside(name: str) -> None:
-    """By the rules of the system's own path functions, whichever the system."""
+def test_every_path_is_inside_the_folder(name: str) -> None:
+    """Checked with the path functions of the system."""
     for windows, rules, folder in ((False, posixpath, "/folder"), (True, ntpath, "C:\\folder")):
         try:
-            parts = parts_of(name, windows)
-        except UnusableName:
+            parts = path_parts(name, windows)
+        except UnusableNameError:
             continue
         path = rules.normpath(rules.join(folder, *parts))
         assert path.startswith(folder + rules.sep)
@@ -139,37 +139,37 @@ def test_a_path_is_strictly_inside(name: str) -> None:
 
 
 @given(hostile_text, hostile_text)
-def test_two_names_never_become_one_path(first: str, second: str) -> None:
+def test_different_names_have_different_paths(first: str, second: str) -> None:
     for windows in (False, True):
         try:
-            paths = parts_of(first, windows), parts_of(second, windows)
-        except UnusableName:
+            paths = path_parts(first, windows), path_parts(second, windows)
+        except UnusableNameError:
             continue
         assert (paths[0] == paths[1]) == (first == second)
 
 
 @given(st.text(), st.text(), st.integers(min_value=0))
-def test_temporary_names_are_no_samples_names(name: str, etag: str, size: int) -> None:
-    made = temporary(name, etag, size)
+def test_temporary_names_are_refused_for_samples(name: str, etag: str, size: int) -> None:
+    made = temporary_name(name, etag, size)
     assert len(made) < 64
-    with pytest.raises(UnusableName, match="not whole yet"):
-        parts_of(made)
+    with pytest.raises(UnusableNameError, match="temporary files"):
+        path_parts(made)
 
 
-def test_versions_and_names_have_temporary_names_of_their_own() -> None:
+def test_each_name_and_version_has_its_own_temporary_name() -> None:
     versions = [("a", "", 0), ("a", '"1"', 5), ("a", '"1"', 6), ("a", '"2"', 5), ("b", '"1"', 5)]
-    assert len({temporary(*version) for version in versions}) == len(versions)
+    assert len({temporary_name(*version) for version in versions}) == len(versions)
 
 
 @given(st.text())
-def test_a_name_in_an_error_does_nothing_to_a_terminal(name: str) -> None:
-    assert shown(name).isascii()
-    assert shown(name).isprintable()
-    assert len(shown(name)) < 210
+def test_names_in_errors_have_no_control_characters(name: str) -> None:
+    assert printable(name).isascii()
+    assert printable(name).isprintable()
+    assert len(printable(name)) < 210
 
 
 class TestTwins:
-    """Names that the file system does not tell apart. Linux has none at hand that is so, so it is said to be."""
+    """Names that the file system treats as equal. Linux file systems have none, so the tests set `folds_names`."""
 
     @pytest.mark.parametrize(
         ("first", "second"),
@@ -182,40 +182,40 @@ class TestTwins:
             ("a/B", "a/b"),
         ],
     )
-    def test_the_second_is_refused(self, tmp_path: Path, first: str, second: str) -> None:
-        twins = Twins(tmp_path, folds=True)
-        twins.claim(tuple(first.split("/")))
-        twins.claim(tuple(first.split("/")))
-        with pytest.raises(SameToTheFileSystem) as caught:
-            twins.claim(tuple(second.split("/")))
+    def test_a_colliding_name_is_refused(self, tmp_path: Path, first: str, second: str) -> None:
+        guard = CaseCollisionGuard(tmp_path, folds_names=True)
+        guard.claim(tuple(first.split("/")))
+        guard.claim(tuple(first.split("/")))
+        with pytest.raises(CaseCollisionError) as caught:
+            guard.claim(tuple(second.split("/")))
         assert str(caught.value).isascii()
-        twins.claim(("other",))
+        guard.claim(("other",))
 
-    def test_the_second_is_refused_by_a_later_run(self, tmp_path: Path) -> None:
+    def test_a_colliding_name_is_refused_by_a_later_run(self, tmp_path: Path) -> None:
         (tmp_path / "A").mkdir()
         (tmp_path / "A" / "b.png").touch()
         for parts in (("a", "b.png"), ("a", "c.png"), ("A", "B.png")):
-            with pytest.raises(SameToTheFileSystem):
-                Twins(tmp_path, folds=True).claim(parts)
-        Twins(tmp_path, folds=True).claim(("A", "b.png"))
-        Twins(tmp_path, folds=True).claim(("A", "c.png"))
+            with pytest.raises(CaseCollisionError):
+                CaseCollisionGuard(tmp_path, folds_names=True).claim(parts)
+        CaseCollisionGuard(tmp_path, folds_names=True).claim(("A", "b.png"))
+        CaseCollisionGuard(tmp_path, folds_names=True).claim(("A", "c.png"))
 
-    def test_a_file_system_may_take_accents_apart(self, tmp_path: Path) -> None:
-        """As the older one of macOS does: a name comes back other than it was given."""
+    def test_a_file_system_can_decompose_accents(self, tmp_path: Path) -> None:
+        """As the older file system of macOS does: it returns a name in another form than it was given."""
         (tmp_path / unicodedata.normalize("NFD", "é")).touch()
-        twins = Twins(tmp_path, folds=True)
-        twins.claim(("é",))
-        with pytest.raises(SameToTheFileSystem):
-            twins.claim((unicodedata.normalize("NFD", "é"),))
+        guard = CaseCollisionGuard(tmp_path, folds_names=True)
+        guard.claim(("é",))
+        with pytest.raises(CaseCollisionError):
+            guard.claim((unicodedata.normalize("NFD", "é"),))
 
-    def test_whether_it_is_such_a_file_system_is_found_out(self, tmp_path: Path) -> None:
+    def test_folding_of_the_file_system_is_detected(self, tmp_path: Path) -> None:
         (tmp_path / "x").touch()
         same = os.path.lexists(tmp_path / "X")
-        twins = Twins(tmp_path)
-        twins.claim(("a",))
+        guard = CaseCollisionGuard(tmp_path)
+        guard.claim(("a",))
         if same:
-            with pytest.raises(SameToTheFileSystem):
-                twins.claim(("A",))
+            with pytest.raises(CaseCollisionError):
+                guard.claim(("A",))
         else:
-            twins.claim(("A",))
+            guard.claim(("A",))
         assert [entry.name for entry in tmp_path.iterdir()] == ["x"]
