@@ -47,9 +47,9 @@ class Layout(Sequence[Key]):
             return [self._key(number) for number in range(*index.indices(self._count))]
         return self._key(index)
 
-    def sizes(self, bounds: Sequence[Key]) -> list[int]:
-        """How many keys each of the shards between these bounds has."""
-        ends = [bisect_right(self, bound) for bound in bounds]
+    def sizes(self, points: Sequence[Key]) -> list[int]:
+        """How many keys each of the shards between these points has."""
+        ends = [bisect_right(self, point) for point in points]
         return [end - begin for begin, end in itertools.pairwise([0, *ends, self._count])]
 
 
@@ -104,9 +104,9 @@ def rows() -> list[str]:
     for (name, layout), shards in itertools.product(LAYOUTS.items(), SHARDS):
         store = MemoryStore(layout)
         began = time.process_time()
-        bounds, _ = asyncio.run(find_split_points(store, "", shards))
+        points, _ = asyncio.run(find_split_points(store, "", shards))
         seconds = time.process_time() - began
-        sizes, mean = layout.sizes(bounds), len(layout) / shards
+        sizes, mean = layout.sizes(points), len(layout) / shards
         found.append(
             f"| {name} | {shards} | {store.requests} | {store.read_keys:,} ({store.read_keys / len(layout):.1%}) "
             f"| {max(sizes) / mean:.2f} | {min(sizes) / mean:.2f} |"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from headwater.auth.permissions import DatasetContext
 from headwater.domain.errors import ForbiddenError, MalformedRequestError, UnauthorizedError
 from headwater.domain.ids import check_id
-from headwater.domain.lightly_folder import RAW, file_in
+from headwater.domain.lightly_folder import RAW, key_in_folder
 from headwater.domain.samples import LIGHTLY_FOLDER
 from headwater.service.configure import require_input_datasource, require_lightly_datasource
 from headwater.service.context import ServiceContext
@@ -30,7 +30,7 @@ async def file_url(ctx: ServiceContext, dataset: DatasetContext, folder: str, na
         DatasourceUnknownError: no datasource holds such files.
         StoreError: no URL can be made with what is configured.
     """
-    key = file_in(folder, name)
+    key = key_in_folder(folder, name)
     lightly = folder != RAW or key.startswith(LIGHTLY_FOLDER)
     source = (require_lightly_datasource if lightly else require_input_datasource)(dataset)
     return (await ctx.stores.open(source).sign([key], ctx.settings.read_url_ttl, method))[0]

@@ -9,12 +9,11 @@ from headwater.auth.permissions import DatasetContext
 from headwater.domain.datasource import check_purpose
 from headwater.domain.errors import MalformedRequestError, RunUnknownError
 from headwater.domain.ids import check_id
-from headwater.domain.lightly_folder import EMBEDDINGS, METADATA, PREDICTIONS, RAW, predictions_of
+from headwater.domain.lightly_folder import EMBEDDINGS, METADATA, PREDICTIONS, RAW, predictions_folder
 from headwater.domain.window import parse_seconds
 from headwater.service import configure, files, verify, watermark
 from headwater.service.context import ServiceContext
-from headwater.service.listing.pages import ListingRequest
-from headwater.service.listing.pages import divide as split_listing
+from headwater.service.listing.pages import ListingRequest, split_listing
 from headwater.service.listing.pages import list_samples as list_samples_page
 from headwater.stores.base import Method
 from headwater.web.requests import (
@@ -104,13 +103,13 @@ async def divide_samples(request: Request, ctx: Context, dataset: AuthorizedData
 @router.get("/predictions/list")
 async def list_predictions(request: Request, ctx: Context, dataset: AuthorizedDataset) -> Response:
     """List a page of a task's predictions."""
-    return await _list(request, ctx, dataset, predictions_of(_required(request, "taskName")))
+    return await _list(request, ctx, dataset, predictions_folder(_required(request, "taskName")))
 
 
 @router.get("/predictions/list/dnc")
 async def divide_predictions(request: Request, ctx: Context, dataset: AuthorizedDataset) -> Response:
     """Cut the listing of a task's predictions into shards."""
-    return await _divide(request, ctx, dataset, predictions_of(_required(request, "taskName")))
+    return await _divide(request, ctx, dataset, predictions_folder(_required(request, "taskName")))
 
 
 @router.get("/metadata/list")

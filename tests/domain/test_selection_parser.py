@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from pathspec import GitIgnoreSpec
 
 from headwater.domain.errors import RelevantFilenamesInvalidError
-from headwater.domain.selection import MOST_BYTES, MOST_PATTERNS, MOST_PREFIXES, Selection, SelectionParser
+from headwater.domain.selection import Selection
+from headwater.domain.selection_parser import MAX_FILE_BYTES, MAX_PATTERNS, MAX_PREFIXES, SelectionParser
 
 
 def parse(text: str | bytes, chunk: int = 1 << 20) -> Selection:
@@ -25,20 +26,20 @@ def parse(text: str | bytes, chunk: int = 1 << 20) -> Selection:
 
 
 def selected(text: str, *keys: str) -> list[str]:
-    plan = parse(text)
-    return [key for key in keys if plan.selects(key)]
+    selection = parse(text)
+    return [key for key in keys if selection.selects(key)]
 
 
-def names(plan: Selection) -> list[str]:
-    return plan.names.part(0, len(plan.names))
+def names(selection: Selection) -> list[str]:
+    return selection.names.part(0, len(selection.names))
 
 
 def test_names_are_taken_byte_by_byte_and_once() -> None:
-    plan = parse("b.png\na b.png \n#c.png\nb.png\n\n   \nü/🙂%20+.png\na b.png \n")
-    assert names(plan) == ["#c.png", "a b.png ", "b.png", "ü/🙂%20+.png"]
-    assert plan.selects("a b.png ")
-    assert not plan.selects("a b.png")
-    assert plan.prefixes == []
+    selection = parse("b.png\na b.png \n#c.png\nb.png\n\n   \nü/🙂%20+.png\na b.png \n")
+    assert names(selection) == ["#c.png", "a b.png ", "b.png", "ü/🙂%20+.png"]
+    assert selection.selects("a b.png ")
+    assert not selection.selects("a b.png")
+    assert selection.prefixes == []
 
 
 @pytest.mark.parametrize("text", ["a.png\r\nb.png\r\n", "a.png\nb.png", "\ufeffa.png\nb.png\n", "b.png\na.png\n\n"])
@@ -62,8 +63,8 @@ def test_a_key_that_any_line_selects_is_selected() -> None:
     assert selected("a/* *.png\na/x.png", *keys) == ["a/x.png"]
     assert selected("a/* x.png\na/* y.png", *keys) == ["a/x.png", "a/y.png", "a/b/x.png", "a/b/y.png"]
     assert selected("a/* *.png\na/b/*", *keys) == ["a/b/x.png", "a/b/y.png"]
-    plan = parse("a/*\na/b/*\na/x.png\nb/x.png")
-    assert (plan.prefixes, names(plan)) == (["a/"], ["b/x.png"])
+    selection = parse("a/*\na/b/*\na/x.png\nb/x.png")
+    assert (selection.prefixes, names(selection)) == (["a/"], ["b/x.png"])
 
 
 @pytest.mark.parametrize(
@@ -125,8 +126,8 @@ def test_the_page_says_what_the_server_does() -> None:
         assert refusal.value.message.endswith(f"write '{advised}'")
     (example,) = re.findall(r"```text\n(.+?)```", page, re.DOTALL)
     assert parse(example).prefixes == ["other/", "subdir/"]
-    assert f"{MOST_BYTES // 2**20} MiB" in page
-    assert f"{MOST_PREFIXES:,} prefixes or {MOST_PATTERNS:,} patterns" in page
+    assert f"{MAX_FILE_BYTES // 2**20} MiB" in page
+    assert f"{MAX_PREFIXES:,} prefixes or {MAX_PATTERNS:,} patterns" in page
 
 
 def test_a_backslash_keeps_what_stands_for_itself() -> None:
@@ -160,19 +161,19 @@ def test_no_pattern_takes_forever(pattern: str) -> None:
 )
 def test_patterns_mean_what_pathspec_says(pattern: str, keys: list[str]) -> None:
     try:
-        plan = parse(f"* {pattern}")
+        selection = parse(f"* {pattern}")
     except RelevantFilenamesInvalidError:
         return
     spec = GitIgnoreSpec.from_lines([pattern], backend="simple")
     for key in keys:
-        assert plan.selects(key) == (not spec.match_file(key))
+        assert selection.selects(key) == (not spec.match_file(key))
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("".join(f"f{index}/*\n" for index in range(MOST_PREFIXES + 1)), f"line {MOST_PREFIXES + 1}: more than"),
-        ("a\n* " + "a " * (MOST_PATTERNS + 1), "line 2: more than 10000 patterns"),
+        ("".join(f"f{index}/*\n" for index in range(MAX_PREFIXES + 1)), f"line {MAX_PREFIXES + 1}: more than"),
+        ("a\n* " + "a " * (MAX_PATTERNS + 1), "line 2: more than 10000 patterns"),
         ("a\n" + "x" * 4097, "line 2: too long"),
         ("a\n\n* " + "x" * 70_000, "line 3: too long"),
         ("a/* /**/b/**/c/**/d", "more than 2 parts"),
@@ -201,28 +202,28 @@ def test_names_that_look_odd_are_fine() -> None:
 def test_it_selects_what_each_line_says(lines: list[str], starts: list[str], keys: list[str], chunk: int) -> None:
     text = "\n".join([*lines, *(f"{start}*" for start in starts)])
     try:
-        plan = parse(text, chunk)
+        selection = parse(text, chunk)
     except RelevantFilenamesInvalidError:
         lines = [*lines, *starts]
         assert any(line.startswith("/") or {".", ".."} & set(line.split("/")) for line in lines)
         return
     kept = {line for line in lines if not line.isspace()}
     for key in [*keys, *lines]:
-        assert plan.selects(key) == (key in kept or any(key.startswith(start) for start in starts))
-    assert plan.prefixes == sorted(plan.prefixes)
-    assert names(plan) == sorted(key for key in kept if not any(key.startswith(start) for start in starts))
+        assert selection.selects(key) == (key in kept or any(key.startswith(start) for start in starts))
+    assert selection.prefixes == sorted(selection.prefixes)
+    assert names(selection) == sorted(key for key in kept if not any(key.startswith(start) for start in starts))
 
 
 def test_it_is_bounded() -> None:
     with pytest.raises(RelevantFilenamesInvalidError, match="16 MiB"):
-        parse((b"x" * 1023 + b"\n") * (MOST_BYTES // 1024) + b"x")
+        parse((b"x" * 1023 + b"\n") * (MAX_FILE_BYTES // 1024) + b"x")
     lines = "".join(f"folder/image_{index:09}.png\n" for index in range(200_000)).encode()
     tracemalloc.start()
     try:
-        plan = parse(lines)
+        selection = parse(lines)
         kept, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert len(plan.names) == 200_000
+    assert len(selection.names) == 200_000
     assert kept < 2 * len(lines)
     assert peak < 6 * len(lines)

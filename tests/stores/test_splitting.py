@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from headwater.domain.key_order import Order, past
+from headwater.domain.key_order import Order
+from headwater.domain.key_range import KeyRange
 from headwater.domain.objects import Key
 from headwater.domain.read_url import ReadUrlSigner
 from headwater.net.transport import Transport
@@ -38,17 +39,21 @@ KEYS = sorted(
 async def _shards(store: Store, shards: int) -> list[list[Key]]:
     """Cut a listing, and read each shard as a listing does, by short pages."""
     store.list_limit = 5  # so that there is more than can be read at once
-    bounds, order = await find_split_points(store, "", shards)
+    points, order = await find_split_points(store, "", shards)
     parts: list[list[Key]] = []
-    for after, until in itertools.pairwise([None, *bounds, None]):
+    for after, last_key in itertools.pairwise([None, *points, None]):
         part: list[Key] = []
         at, marker = after, None
         while True:
             page = await store.list_page("", at, 4, marker)
             keys = [found.key for found in page.objects]
-            part += [key for key in keys if until is None or not past(key, until, order)]
+            part += [
+                key for key in keys if last_key is None or not KeyRange(last_key=last_key, order=order).is_past_end(key)
+            ]
             at, marker = page.resume_after, page.marker
-            if at is None or (until is not None and any(past(key, until, order) for key in keys)):
+            if at is None or (
+                last_key is not None and any(KeyRange(last_key=last_key, order=order).is_past_end(key) for key in keys)
+            ):
                 break
         parts.append(part)
     return parts
@@ -72,7 +77,7 @@ async def test_a_bucket(moto_client: S3Client, moto: str, bucket: str, transport
 
 
 async def test_a_container(azure: BlobServiceClient, azurite_url: str, transport: Transport) -> None:
-    """Azurite lists by UTF-16: bounds have no characters that this moves."""
+    """Azurite lists by UTF-16: points have no characters that this moves."""
     container = azure.create_container(f"cut-{uuid.uuid4().hex[:12]}")
     for key in KEYS:
         container.upload_blob(key, b"x")
@@ -101,7 +106,7 @@ async def test_a_small_container_is_cut_exactly(
 @pytest.mark.parametrize("by", [by_utf_8, by_utf_16, by_path])
 @pytest.mark.parametrize("tells", [True, False])
 async def test_a_container_in_the_order_of_its_account(transport: Transport, by: object, tells: bool) -> None:
-    """By path where the account has a hierarchical namespace; where it does not say, by bounds that fit all orders."""
+    """By path where the account has a hierarchical namespace; where it does not say, by points that fit all orders."""
     assert callable(by)
     listing = as_azure.Listing(set(KEYS), order=by)
     hierarchical = "true" if by is by_path else "false"
