@@ -70,12 +70,6 @@ def test_every_setting_is_documented() -> None:
     assert all(f"`{spec.env}`" in page for spec in SPECS)
 
 
-def test_links_between_documents_lead_somewhere() -> None:
-    for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("client/*.md")]:
-        for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text()):
-            assert (page.parent / target).exists(), f"{page.name} links to {target}"
-
-
 def test_versions_agree() -> None:
     assert headwater.__version__ == swagger_client.__version__
     assert re.search(r"^## (Unreleased|\d)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
@@ -84,7 +78,7 @@ def test_versions_agree() -> None:
 @pytest.mark.parametrize(
     ("folder", "expected"),
     [
-        (".", {"headwater/openapi/datasources.yaml", "headwater/py.typed", "headwater/web/docs.html"}),
+        (".", {"headwater/openapi/datasources.yaml", "headwater/py.typed", "headwater/web/pages/docs.html"}),
         ("client", {"swagger_client/__init__.py", "swagger_client/py.typed"}),
     ],
 )
