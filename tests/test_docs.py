@@ -214,7 +214,10 @@ def _log_events() -> dict[str, _LogEvent]:
             known = events.get(event.value, _LogEvent(set(), set(), False))
             named = {keyword.arg for keyword in node.keywords if keyword.arg is not None}
             spread = any(keyword.arg is None for keyword in node.keywords)
-            level = "error" if node.func.attr == "exception" else node.func.attr
+            level = node.func.attr
+            if level == "exception":
+                level = "error"
+                named.add("exception")  # the traceback
             events[event.value] = _LogEvent(
                 known.levels | {level}, known.fields | named, known.has_more_fields or spread
             )
