@@ -24,7 +24,7 @@ from headwater.domain.lightly_folder import EMBEDDINGS, METADATA, PREDICTIONS, R
         (RAW, "a//b", "a//b"),
     ],
 )
-def test_names_of_files(folder: str, name: str, key: str) -> None:
+def test_a_name_is_relative_to_its_folder_or_a_full_key(folder: str, name: str, key: str) -> None:
     assert key_in_folder(folder, name) == key
 
 
@@ -43,12 +43,12 @@ def test_names_of_files(folder: str, name: str, key: str) -> None:
         "..",
     ],
 )
-def test_names_that_lead_elsewhere_are_refused(folder: str, name: str) -> None:
+def test_names_that_lead_out_of_the_folder_are_refused(folder: str, name: str) -> None:
     with pytest.raises(MalformedRequestError, match="fileName: expected"):
         key_in_folder(folder, name)
 
 
-def test_a_folder_is_no_file_and_short_names_are_refused_as_published() -> None:
+def test_folders_and_short_names_are_refused() -> None:
     for folder, short in ((PREDICTIONS, "a.b"), (METADATA, "a.js"), (EMBEDDINGS, "abc"), (RAW, "")):
         with pytest.raises(MalformedRequestError, match=f"at least {len(short) + 1} characters"):
             key_in_folder(folder, short)
@@ -57,7 +57,7 @@ def test_a_folder_is_no_file_and_short_names_are_refused_as_published() -> None:
 
 
 @given(st.sampled_from([PREDICTIONS, METADATA, EMBEDDINGS]), st.text(st.sampled_from("./a"), min_size=5, max_size=30))
-def test_no_name_leads_out_of_its_folder(folder: str, name: str) -> None:
+def test_no_accepted_name_leads_out_of_its_folder(folder: str, name: str) -> None:
     try:
         key = key_in_folder(folder, name)
     except MalformedRequestError:
@@ -67,7 +67,7 @@ def test_no_name_leads_out_of_its_folder(folder: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("task", ["", "a/b", ".", "..", "a\0", "\ud800", "../metadata"])
-def test_tasks_are_names_of_folders(task: str) -> None:
+def test_a_task_must_be_the_name_of_a_folder(task: str) -> None:
     assert predictions_folder("my task") == ".lightly/predictions/my task/"
     with pytest.raises(MalformedRequestError, match="taskName: expected"):
         predictions_folder(task)

@@ -34,7 +34,7 @@ def names(selection: Selection) -> list[str]:
     return selection.names.part(0, len(selection.names))
 
 
-def test_names_are_taken_byte_by_byte_and_once() -> None:
+def test_names_are_exact_and_listed_once() -> None:
     selection = parse("b.png\na b.png \n#c.png\nb.png\n\n   \nü/🙂%20+.png\na b.png \n")
     assert names(selection) == ["#c.png", "a b.png ", "b.png", "ü/🙂%20+.png"]
     assert selection.selects("a b.png ")
@@ -44,11 +44,11 @@ def test_names_are_taken_byte_by_byte_and_once() -> None:
 
 @pytest.mark.parametrize("text", ["a.png\r\nb.png\r\n", "a.png\nb.png", "\ufeffa.png\nb.png\n", "b.png\na.png\n\n"])
 @pytest.mark.parametrize("chunk", [1, 2, 3, 100])
-def test_line_ends_marks_and_chunks_change_nothing(text: str, chunk: int) -> None:
+def test_line_ends_byte_order_marks_and_chunk_sizes_do_not_matter(text: str, chunk: int) -> None:
     assert names(parse(text, chunk)) == ["a.png", "b.png"]
 
 
-def test_the_example_of_the_contract() -> None:
+def test_the_example_in_the_contract() -> None:
     keys = [f"subdir/image_{index}.png" for index in range(39, 51)] + ["subdir", "subdir2/image_1.png", "image_41.png"]
     assert selected("subdir/* subdir/image_4* !subdir/image_41.png", *keys) == [
         "subdir/image_39.png",
@@ -57,7 +57,7 @@ def test_the_example_of_the_contract() -> None:
     ]
 
 
-def test_a_key_that_any_line_selects_is_selected() -> None:
+def test_a_key_is_selected_if_any_line_selects_it() -> None:
     keys = ["a/x.png", "a/y.png", "a/b/x.png", "a/b/y.png", "b/x.png"]
     assert selected("a/* *.png", *keys) == []
     assert selected("a/* *.png\na/x.png", *keys) == ["a/x.png"]
@@ -85,21 +85,21 @@ def test_a_key_that_any_line_selects_is_selected() -> None:
     ],
 )
 @pytest.mark.parametrize("chunk", [1, 1000])
-def test_what_cannot_be_used_is_refused_with_its_line(lines: str, line: int, said: str, chunk: int) -> None:
+def test_an_invalid_line_is_refused_with_its_number(lines: str, line: int, said: str, chunk: int) -> None:
     with pytest.raises(RelevantFilenamesInvalidError) as refused:
         parse(lines, chunk)
     assert refused.value.message.startswith(f".lightly/relevant.txt, line {line}: ")
     assert said in refused.value.message
 
 
-def test_what_is_not_utf_8_is_refused_with_its_line() -> None:
+def test_a_line_that_is_not_utf_8_is_refused_with_its_number() -> None:
     with pytest.raises(RelevantFilenamesInvalidError, match="line 3: not UTF-8"):
         parse(b"a\nb\n\xff\xfe\n")
 
 
 @pytest.mark.parametrize("prefix", ["a/", "a/im[g", "a b/", "a\\", ""])
 @pytest.mark.parametrize("rest", [".jpg", "1.jpg", "_*.jpg", "*", "**.jpg", "b/*.jpg", "/1.jpg"])
-def test_the_advice_does_what_was_meant(prefix: str, rest: str) -> None:
+def test_the_advised_line_selects_what_was_meant(prefix: str, rest: str) -> None:
     with pytest.raises(RelevantFilenamesInvalidError) as refused:
         parse(f"{prefix}*{rest}")
     advised = refused.value.message.rpartition(" write ")[2][1:-1]
@@ -116,7 +116,7 @@ def test_the_advice_does_what_was_meant(prefix: str, rest: str) -> None:
     assert selected(advised, *keys) == expected
 
 
-def test_the_page_says_what_the_server_does() -> None:
+def test_the_documentation_matches_the_parser() -> None:
     page = (Path(__file__).parents[2] / "docs/listing.md").read_text().partition("## Relevant filenames")[2]
     rows = re.findall(r"^\| `(.+?)` \| `(.+?)`", page, re.MULTILINE)
     assert len(rows) == 3
@@ -130,13 +130,13 @@ def test_the_page_says_what_the_server_does() -> None:
     assert f"{MAX_PREFIXES:,} prefixes or {MAX_PATTERNS:,} patterns" in page
 
 
-def test_a_backslash_keeps_what_stands_for_itself() -> None:
+def test_a_backslash_escapes_the_next_character() -> None:
     keys = ["a/b c.png", "a/bc.png", "a/#x", "a/!x", "a/[x]", "a/\\x"]
     assert selected("a/* b\\ c.png", *keys) == keys[1:]
     assert selected("a/* \\#x \\!x \\[x] \\\\x", *keys) == keys[:2]
 
 
-def test_a_class_matches_no_slash() -> None:
+def test_a_character_class_matches_no_slash() -> None:
     """pathspec's `[!x]` and `[+-9]` match a slash, which git's do not."""
     assert selected("* /a[!x]b /c[+-9]d", "a/b", "ayb", "axb", "c/d", "c-d", "c1d", "cxd") == [
         "a/b",
@@ -149,7 +149,7 @@ def test_a_class_matches_no_slash() -> None:
 @pytest.mark.parametrize(
     "pattern", ["*a*a*a*a*a*a*b", "*a" * 40 + "b", "*a*[ab]*?*a*b", "a***a***a***b", "**/a/**/a/b"]
 )
-def test_no_pattern_takes_forever(pattern: str) -> None:
+def test_no_pattern_takes_exponential_time(pattern: str) -> None:
     """A star for every place where the one before could have ended would take longer than the age of the universe."""
     assert selected(f"* {pattern}", "a" * 1000, "a/" * 400 + "a") == ["a" * 1000, "a/" * 400 + "a"]
 
@@ -159,7 +159,7 @@ def test_no_pattern_takes_forever(pattern: str) -> None:
     st.lists(st.sampled_from(["*", "a", "b", "?", "[ab]", "/", ".", r"\*"]), min_size=1, max_size=8).map("".join),
     st.lists(st.text("ab/.*", max_size=8)),
 )
-def test_patterns_mean_what_pathspec_says(pattern: str, keys: list[str]) -> None:
+def test_patterns_match_like_pathspec(pattern: str, keys: list[str]) -> None:
     try:
         selection = parse(f"* {pattern}")
     except RelevantFilenamesInvalidError:
@@ -181,14 +181,14 @@ def test_patterns_mean_what_pathspec_says(pattern: str, keys: list[str]) -> None
         ("a/* #b", "no gitignore pattern"),
     ],
 )
-def test_what_would_cost_too_much_or_mean_nothing_is_refused(text: str, said: str) -> None:
+def test_limits_and_meaningless_patterns_are_refused(text: str, said: str) -> None:
     with pytest.raises(RelevantFilenamesInvalidError) as refused:
         parse(text)
     assert said in refused.value.message
     assert len(refused.value.message) < 500
 
 
-def test_names_that_look_odd_are_fine() -> None:
+def test_unusual_names_are_accepted() -> None:
     odd = ["...", "a..b", ".a", "a.", "..a/b..", "#a", "!a", "a\\b", "[a]", "~", "a?b"]
     assert names(parse("\n".join(odd))) == sorted(odd)
 
@@ -199,7 +199,9 @@ def test_names_that_look_odd_are_fine() -> None:
     st.lists(st.text("ab/.é🙂 ", max_size=8), max_size=30),
     st.integers(1, 50),
 )
-def test_it_selects_what_each_line_says(lines: list[str], starts: list[str], keys: list[str], chunk: int) -> None:
+def test_a_selection_is_the_union_of_its_lines(
+    lines: list[str], starts: list[str], keys: list[str], chunk: int
+) -> None:
     text = "\n".join([*lines, *(f"{start}*" for start in starts)])
     try:
         selection = parse(text, chunk)
@@ -214,7 +216,7 @@ def test_it_selects_what_each_line_says(lines: list[str], starts: list[str], key
     assert names(selection) == sorted(key for key in kept if not any(key.startswith(start) for start in starts))
 
 
-def test_it_is_bounded() -> None:
+def test_file_size_and_memory_are_bounded() -> None:
     with pytest.raises(RelevantFilenamesInvalidError, match="16 MiB"):
         parse((b"x" * 1023 + b"\n") * (MAX_FILE_BYTES // 1024) + b"x")
     lines = "".join(f"folder/image_{index:09}.png\n" for index in range(200_000)).encode()

@@ -37,7 +37,7 @@ KEYS = sorted(
 
 
 async def _shards(store: Store, shards: int) -> list[list[Key]]:
-    """Cut a listing, and read each shard as a listing does, by short pages."""
+    """Split a listing, and return the keys of each shard, read in short pages."""
     store.list_limit = 5  # so that there is more than can be read at once
     points, order = await find_split_points(store, "", shards)
     parts: list[list[Key]] = []
@@ -59,7 +59,7 @@ async def _shards(store: Store, shards: int) -> list[list[Key]]:
     return parts
 
 
-async def test_a_folder_on_disk(tmp_path: Path) -> None:
+async def test_a_local_folder_is_split(tmp_path: Path) -> None:
     for key in KEYS:
         (tmp_path / key).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / key).write_bytes(b"x")
@@ -68,7 +68,7 @@ async def test_a_folder_on_disk(tmp_path: Path) -> None:
     assert len(parts) > 3
 
 
-async def test_a_bucket(moto_client: S3Client, moto: str, bucket: str, transport: Transport) -> None:
+async def test_an_s3_bucket_is_split(moto_client: S3Client, moto: str, bucket: str, transport: Transport) -> None:
     for key in KEYS:
         moto_client.put_object(Bucket=bucket, Key=key, Body=b"x")
     parts = await _shards(as_s3.open_store(transport, moto, bucket), 6)
@@ -76,8 +76,8 @@ async def test_a_bucket(moto_client: S3Client, moto: str, bucket: str, transport
     assert len(parts) > 3
 
 
-async def test_a_container(azure: BlobServiceClient, azurite_url: str, transport: Transport) -> None:
-    """Azurite lists by UTF-16: points have no characters that this moves."""
+async def test_an_azure_container_is_split(azure: BlobServiceClient, azurite_url: str, transport: Transport) -> None:
+    """Azurite lists in the order of UTF-16, so split points have no characters that it orders differently."""
     container = azure.create_container(f"cut-{uuid.uuid4().hex[:12]}")
     for key in KEYS:
         container.upload_blob(key, b"x")
@@ -92,7 +92,7 @@ async def test_a_container(azure: BlobServiceClient, azurite_url: str, transport
         assert await _shards(deaf, 6) == [listed]
 
 
-async def test_a_small_container_is_cut_exactly(
+async def test_a_small_container_is_split_exactly(
     azure: BlobServiceClient, azurite_url: str, transport: Transport
 ) -> None:
     container = azure.create_container(f"cut-{uuid.uuid4().hex[:12]}")
@@ -105,8 +105,8 @@ async def test_a_small_container_is_cut_exactly(
 
 @pytest.mark.parametrize("by", [by_utf_8, by_utf_16, by_path])
 @pytest.mark.parametrize("tells", [True, False])
-async def test_a_container_in_the_order_of_its_account(transport: Transport, by: object, tells: bool) -> None:
-    """By path where the account has a hierarchical namespace; where it does not say, by points that fit all orders."""
+async def test_the_order_of_an_azure_account_is_used(transport: Transport, by: object, tells: bool) -> None:
+    """Accounts with a hierarchical namespace list by path. If the account does not say, the points fit every order."""
     assert callable(by)
     listing = as_azure.Listing(set(KEYS), order=by)
     hierarchical = "true" if by is by_path else "false"
@@ -128,7 +128,7 @@ async def test_a_container_in_the_order_of_its_account(transport: Transport, by:
 
 
 @pytest.mark.parametrize("key", ["account key", "account SAS", "container SAS"])
-async def test_azurite_tells_its_order_once(
+async def test_the_order_of_azurite_is_requested_once(
     azure: BlobServiceClient, azurite_url: str, transport: Transport, key: str
 ) -> None:
     container = azure.create_container(f"cut-{uuid.uuid4().hex[:12]}").container_name

@@ -12,7 +12,6 @@ import httpx
 import pytest
 
 from headwater.auth.permissions import DatasetContext, open_dataset
-from headwater.catalog.engine import Database
 from headwater.domain.cursor import Cursor, ListingSpec, Progress
 from headwater.domain.dataset import NewDataset
 from headwater.domain.key_range import KeyRange
@@ -249,14 +248,15 @@ async def test_a_page_costs_one_catalog_query(
         dataset = await create_dataset(ctx, "ada", NewDataset(name="queries"))
         await put_datasource(ctx, await find_dataset(ctx, dataset.id), {"type": "LOCAL", "fullPath": ""})
         reads = 0
-        read = Database.read
+        database = ctx.catalog._database
+        read = database.read
 
-        async def count_read(database: Database, work: Any) -> Any:
+        async def count_read(work: Any) -> Any:
             nonlocal reads
             reads += 1
-            return await read(database, work)
+            return await read(work)
 
-        monkeypatch.setattr(Database, "read", count_read)
+        monkeypatch.setattr(database, "read", count_read)
         transport = httpx.ASGITransport(app=create_app(ctx))
         async with httpx.AsyncClient(transport=transport, base_url="http://headwater.test") as client:
             query = {"token": token} | ({"relevantFilenamesFileName": selection_file} if selection_file else {})

@@ -1,4 +1,4 @@
-"""Cutting a listing: the shards are the whole of it and share nothing, are similar in size, and cost few requests."""
+"""Shards together are the whole listing, do not overlap, are similar in size, and need few requests to find."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from benchmarks.shards import LAYOUTS
 from headwater.domain.errors import LocationInvalidError
 from headwater.domain.key_order import Order
 from headwater.domain.key_range import KeyRange
@@ -22,11 +21,12 @@ from headwater.service.listing.pages import MAX_SHARDS
 from headwater.service.listing.splitting import NOT_SPLIT, find_split_points
 from headwater.service.listing.survey import MAX_REQUESTS
 from headwater.stores.base import Store
+from tests.stores.layouts import LAYOUTS
 from tests.stores.memory import MemoryStore, by_path, by_utf_8, by_utf_16
 
 
 async def _read(store: Store, prefix: str, after: Key | None, last_key: Key | None, order: Order) -> list[Key]:
-    """Read one shard as a listing does."""
+    """Return the keys of one shard, read in short pages."""
     keys: list[Key] = []
     marker = None
     while True:
@@ -48,7 +48,7 @@ async def _shards(store: Store, prefix: str, shards: int) -> list[list[Key]]:
 
 
 def _sizes(keys: Sequence[Key], points: list[Key]) -> list[int]:
-    """How many keys each shard has; both in the order of code points."""
+    """Return how many keys each shard has. Keys and points are in the order of code points."""
     ends = [sum(key <= point for key in keys) for point in points]
     return [end - begin for begin, end in itertools.pairwise([0, *ends, len(keys)])]
 
@@ -67,7 +67,7 @@ _templates = st.sampled_from(
 
 @st.composite
 def _layouts(draw: st.DrawFn) -> set[Key]:
-    """Keys made of templates and numbers, of random characters, or of both."""
+    """Draw keys made of templates and numbers, of random characters, or of both."""
     keys = draw(st.sets(st.text(_chars, min_size=1, max_size=8), max_size=40))
     for template in draw(st.lists(_templates, max_size=3)):
         keys |= {template.format(number, number % 31) for number in draw(_numbers)}
@@ -91,7 +91,7 @@ ORDERS: list[tuple[Order | None, Callable[[str], Any]]] = [
     list_limit=st.sampled_from([2, 5, 20, 1000]),
 )
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_shards_are_the_whole_listing_and_share_nothing(
+def test_shards_together_are_the_whole_listing_without_overlap(
     order: Order | None, by: Callable[[str], Any], keys: set[Key], prefix: str, shards: int, list_limit: int
 ) -> None:
     listing = sorted(keys, key=by)
@@ -103,7 +103,7 @@ def test_shards_are_the_whole_listing_and_share_nothing(
 
 
 def _run(coroutine: Any) -> Any:
-    """Run what needs no event loop but for its syntax and its tasks."""
+    """Run a coroutine to its end, in a test that is not a coroutine because of Hypothesis."""
     return asyncio.run(coroutine)
 
 
@@ -113,7 +113,7 @@ def _run(coroutine: Any) -> Any:
 @pytest.mark.parametrize(
     ("count", "shards", "sizes"), [(0, 4, [0]), (1, 4, [1]), (3, 8, [1, 1, 1]), (10, 3, [3, 4, 3])]
 )
-async def test_few_keys_are_cut_exactly_by_one_request(count: int, shards: int, sizes: list[int]) -> None:
+async def test_few_keys_are_split_exactly_with_one_request(count: int, shards: int, sizes: list[int]) -> None:
     store = MemoryStore([f"{number:02}" for number in range(count)])
     points, _ = await find_split_points(store, "", shards)
     assert store.requests == 1
@@ -121,7 +121,7 @@ async def test_few_keys_are_cut_exactly_by_one_request(count: int, shards: int, 
     assert len(points) == len(sizes) - 1
 
 
-async def test_a_listing_of_two_pages_is_cut_exactly() -> None:
+async def test_a_listing_of_two_pages_is_split_exactly() -> None:
     keys = [f"{number:05}" for number in range(1900)]
     store = MemoryStore(keys)
     points, _ = await find_split_points(store, "", 10)
@@ -148,7 +148,7 @@ REGULAR = {
 
 
 @pytest.mark.parametrize("name", REGULAR)
-async def test_regular_layouts_are_cut_into_similar_shards(name: str) -> None:
+async def test_regular_layouts_are_split_into_similar_shards(name: str) -> None:
     keys = sorted(REGULAR[name])
     store = MemoryStore(keys)
     points, _ = await find_split_points(store, "", 8)
@@ -160,7 +160,7 @@ async def test_regular_layouts_are_cut_into_similar_shards(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
-async def test_millions_of_keys_are_cut_into_similar_shards_without_reading_them(name: str) -> None:
+async def test_millions_of_keys_are_split_into_similar_shards_without_reading_them(name: str) -> None:
     keys = LAYOUTS[name]
     store = MemoryStore(keys)
     points, _ = await find_split_points(store, "", 16)
@@ -171,7 +171,7 @@ async def test_millions_of_keys_are_cut_into_similar_shards_without_reading_them
     assert max(sizes) <= (5 if name == "folders in words" else 2) * len(keys) / 16, sizes
 
 
-async def test_many_shards_cost_no_more() -> None:
+async def test_many_shards_need_no_more_requests() -> None:
     keys = LAYOUTS["hashes"]
     store = MemoryStore(keys)
     points, _ = await find_split_points(store, "", MAX_SHARDS)
@@ -183,23 +183,23 @@ async def test_many_shards_cost_no_more() -> None:
 # --- stores as they are ---
 
 
-async def test_what_cannot_begin_after_a_key_is_not_cut() -> None:
-    """Each shard would be read with all that is before it. The store finds that out with the first probe."""
+async def test_a_store_that_cannot_begin_after_a_key_is_not_split() -> None:
+    """Reading a shard would mean reading everything before it. The first probe shows that the store cannot do it."""
     store = MemoryStore([f"{number:05}" for number in range(9000)], starts_after=False)
     assert (await find_split_points(store, "", 8))[0] == []
     assert store.requests <= 20
     assert (await find_split_points(store, "", 8))[0] == []
 
 
-async def test_in_an_unknown_order_bounds_are_those_of_all() -> None:
-    """Without `/` and what is less, but for what all keys begin with."""
+async def test_in_an_unknown_order_split_points_fit_every_order() -> None:
+    """They contain neither `/` nor characters before it, except in what all keys begin with."""
     keys = [f"train/class-{folder}/{number:04}.jpg" for folder in "abc" for number in range(2000)]
     points, _ = await find_split_points(MemoryStore(keys, order=None), "", 8)
     assert points
     assert all(min(point.removeprefix("train/class-")) >= "0" for point in points)
 
 
-async def test_time_is_bounded_and_what_is_known_by_then_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_survey_ends_in_time_and_uses_what_it_knows(monkeypatch: pytest.MonkeyPatch) -> None:
     class Hanging(MemoryStore):
         async def list_page(self, prefix: str, after: Key | None, limit: int, marker: str | None = None) -> StorePage:
             if self.requests >= 40:
@@ -211,7 +211,7 @@ async def test_time_is_bounded_and_what_is_known_by_then_is_used(monkeypatch: py
     assert points
 
 
-async def test_an_error_of_a_probe_is_told() -> None:
+async def test_an_error_of_a_probe_is_raised() -> None:
     class Refusing(MemoryStore):
         async def list_page(self, prefix: str, after: Key | None, limit: int, marker: str | None = None) -> StorePage:
             if self.requests >= 5:

@@ -27,6 +27,7 @@ from headwater.service.listing.selection_source import SelectionSource
 from headwater.service.listing.source import ObjectPage, ObjectSource
 from headwater.service.listing.splitting import NOT_SPLIT, find_selection_split_points, find_split_points
 from headwater.service.listing.store_source import StoreSource
+from headwater.stores.base import Store
 
 PAGE_SECONDS = 3.0
 """Seconds after which a request sends the store no further request and returns a cursor."""
@@ -89,14 +90,21 @@ async def list_samples(ctx: ServiceContext, dataset: DatasetContext, request: Li
     if progress.done or spec.window.is_empty:
         return SamplesPage([], ctx.cursors.seal(Cursor(spec, progress._replace(done=True))), has_more=False)
     with ctx.limiter.of(dataset.principal.user):
-        source = await _open_source(ctx, dataset, datasource, spec)
+        store = ctx.stores.open(datasource)
+        source = await _source_of(ctx, dataset, store, spec)
         include_all_files = dataset.dataset.include_all_files
         page = await read_page(source, cursor, ctx.settings.page_size, include_all_files=include_all_files)
-        samples = await _sign(ctx, datasource, page.objects, request)
+        keys = [found.key for found in page.objects]
+        if request.redirected or datasource.config.ALWAYS_REDIRECTED:
+            urls = ctx.redirected_urls.sign(datasource, keys)
+        else:
+            urls = await store.sign(keys, ctx.settings.read_url_ttl)
         progress = _advance(progress, page)
         if progress.done:
             await _finish(ctx, datasource, spec, progress)
-    return SamplesPage(samples, ctx.cursors.seal(Cursor(spec, progress)), has_more=not progress.done)
+    return SamplesPage(
+        list(map(Sample, keys, urls)), ctx.cursors.seal(Cursor(spec, progress)), has_more=not progress.done
+    )
 
 
 async def split_listing(
@@ -177,10 +185,7 @@ def _begin(ctx: ServiceContext, dataset: DatasetContext, datasource: Datasource,
     return Cursor(spec, Progress(counts=Counts() if counts_samples else None))
 
 
-async def _open_source(
-    ctx: ServiceContext, dataset: DatasetContext, datasource: Datasource, spec: ListingSpec
-) -> ObjectSource:
-    store = ctx.stores.open(datasource)
+async def _source_of(ctx: ServiceContext, dataset: DatasetContext, store: Store, spec: ListingSpec) -> ObjectSource:
     if spec.selection_file is None:
         return StoreSource(store, spec.key_range)
     return SelectionSource(store, await _load_selection(ctx, dataset, spec.selection_file), spec.key_range)
@@ -189,17 +194,6 @@ async def _open_source(
 async def _load_selection(ctx: ServiceContext, dataset: DatasetContext, file: str) -> Selection:
     datasource = require_lightly_datasource(dataset)
     return await ctx.selections.load(ctx.stores.open(datasource), datasource, file)
-
-
-async def _sign(
-    ctx: ServiceContext, datasource: Datasource, objects: list[StoredObject], request: ListingRequest
-) -> list[Sample]:
-    keys = [found.key for found in objects]
-    if request.redirected or datasource.config.ALWAYS_REDIRECTED:
-        urls = ctx.redirected_urls.sign(datasource, keys)
-    else:
-        urls = await ctx.stores.open(datasource).sign(keys, ctx.settings.read_url_ttl)
-    return list(map(Sample, keys, urls))
 
 
 def _advance(progress: Progress, page: ObjectPage) -> Progress:
