@@ -168,7 +168,7 @@ def test_the_policies_have_least_privilege() -> None:
 def test_configs_on_pages_are_accepted(page: str, type_name: str) -> None:
     config = parse_config(example(page))
     assert config.type == type_name
-    assert set(example(page)) <= set(config.answer())
+    assert set(example(page)) <= set(config.to_wire())
     if isinstance(config, S3Config | S3DelegatedAccessConfig):
         assert config.location.prefix == "street/"
 

@@ -35,7 +35,7 @@ class Tokens:
         self.known[digest(token)] = ApiToken(id="0" * 24, user=user, admin=admin, created_at=0, revoked_at=None)
         return token
 
-    async def token(self, digest: bytes) -> ApiToken | None:
+    async def find(self, digest: bytes) -> ApiToken | None:
         self.lookups += 1
         return self.known.get(digest)
 
@@ -197,11 +197,11 @@ async def test_an_unreachable_issuer_does_not_hide_a_bad_credential(
 async def test_with_the_catalog_a_revoked_token_is_bad_at_once(tmp_path: Path) -> None:
     catalog = await Catalog.open(f"sqlite:///{tmp_path / 'catalog.db'}", Keyring([("test", bytes(32))]))
     try:
-        access, token = Authenticator(catalog, None), new_token()
+        access, token = Authenticator(catalog.tokens, None), new_token()
         await refused(access, [token], [], UnauthorizedError)
-        made = await catalog.add_token("ann", True, digest(token))
+        made = await catalog.tokens.add("ann", True, digest(token))
         assert await access.authenticate([token], []) == Principal("ann", admin=True)
-        assert await catalog.revoke_token(made.id)
+        assert await catalog.tokens.revoke(made.id)
         await refused(access, [token], [], UnauthorizedError)
     finally:
         await catalog.close()

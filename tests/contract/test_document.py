@@ -15,7 +15,7 @@ from openapi_spec_validator import OpenAPIV30SpecValidator
 from referencing import Registry, Resource
 
 from headwater import contract
-from headwater.domain import dataset, datasource, errors, window
+from headwater.domain import dataset, datasource, datasource_checks, datasource_members, errors, window
 
 DOCUMENTS = {"document": contract.document(), "seed": contract.seed()}
 METHODS = {"get", "put", "post", "delete"}
@@ -141,12 +141,12 @@ def test_what_is_no_folder_of_a_local_datasource(path: str) -> None:
 
 def test_the_domain_agrees() -> None:
     schemas = contract.document()["components"]["schemas"]
-    assert set(schemas["DatasourceConfig"]["discriminator"]["mapping"]) == set(datasource.TYPES)
+    assert set(schemas["DatasourceConfig"]["discriminator"]["mapping"]) == set(datasource_members.TYPE_NAMES)
     assert schemas["DatasourcePurpose"]["enum"] == list(datasource.Purpose)
     assert schemas["DatasourceConfigBase"]["properties"]["purpose"]["enum"] == list(datasource.Purpose)
     for kind in ("DatasourceConfigS3", "DatasourceConfigS3DelegatedAccess"):
         regions = schemas[kind]["allOf"][1]["properties"]["s3Region"]["enum"]
-        assert sorted(regions) == sorted(datasource.S3_REGIONS)
+        assert sorted(regions) == sorted(datasource_checks.S3_REGIONS)
     assert schemas["DatasetType"]["enum"] == list(dataset.DatasetType)
     assert schemas["ImageType"]["enum"] == list(dataset.ImageType)
     assert schemas["DatasetCreator"]["enum"] == list(dataset.DatasetCreator)
@@ -159,13 +159,13 @@ def test_the_domain_takes_the_types_and_members_of_the_document() -> None:
     base = schemas["DatasourceConfigBase"]
     for short_name, reference in schemas["DatasourceConfig"]["discriminator"]["mapping"].items():
         own = schemas[reference.rpartition("/")[2]]["allOf"][1]
-        fields = datasource.kind_of(short_name).model_fields
+        fields = datasource.find_config_class(short_name).model_fields
         members = {field.alias or name: field.is_required() for name, field in fields.items()}
         assert own["properties"]["type"]["enum"] == [short_name, reference.rpartition("/")[2]]
         assert set(members) == (set(base["properties"]) | set(own["properties"])) - {"id"}
         assert {name for name, required in members.items() if required} == {*base["required"], *own["required"]}
         for alias in own["properties"]["type"]["enum"]:
-            assert datasource.kind_of(alias) is datasource.kind_of(short_name)
+            assert datasource.find_config_class(alias) is datasource.find_config_class(short_name)
 
 
 def test_the_seed_holds_the_older_generation_alone() -> None:

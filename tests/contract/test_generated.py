@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from headwater import contract
-from headwater.domain.datasource import TYPES, kind_of
+from headwater.domain.datasource import find_config_class
+from headwater.domain.datasource_members import TYPE_NAMES
 from tests.generated import seed_examples
 
 SEED_SHA256 = "15a6b09ac24d22dc4d374ac9651c6c167ce1718d81f5377b08bcaaa90a1f62e6"
@@ -89,7 +90,7 @@ def test_the_whole_document_becomes_a_client(whole_client: Path) -> None:
     run(whole_client, "import swagger_client.apis, swagger_client.models")
 
 
-@pytest.mark.parametrize("type_name", TYPES)
+@pytest.mark.parametrize("type_name", TYPE_NAMES)
 def test_a_generated_client_reads_every_member_of_an_answer(whole_client: Path, type_name: str) -> None:
     """A reference to a schema of a string inside an allOf makes a client that cannot read that member."""
     answers = json.loads(run(whole_client, READ_ANSWERS, json.dumps([answer(type_name)])))
@@ -98,14 +99,14 @@ def test_a_generated_client_reads_every_member_of_an_answer(whole_client: Path, 
 
 def test_a_client_of_the_seed_reads_every_member_of_an_answer(seed_client: Path) -> None:
     """As with the whole document; members that came later arrive as they are."""
-    wanted = [answer(name) for name in TYPES if name not in ("S3DelegatedAccess", "OBS")]
+    wanted = [answer(name) for name in TYPE_NAMES if name not in ("S3DelegatedAccess", "OBS")]
     assert json.loads(run(seed_client, READ_ANSWERS, json.dumps(wanted))) == wanted
 
 
 def test_a_client_of_the_seed_makes_configs_with_class_names(seed_client: Path) -> None:
     """Clients in the field cannot say S3; the server must know the class names that they send."""
     made = json.loads(run(seed_client, MAKE_REQUESTS))
-    assert [kind_of(config["type"]).__name__ for config in made] == [
+    assert [find_config_class(config["type"]).__name__ for config in made] == [
         "S3Config",
         "GcsConfig",
         "AzureConfig",

@@ -25,7 +25,7 @@ _JWT_SHAPE = re.compile(r"[^.]*\.[^.]*\.[^.]*")  # no API token has a dot
 class TokenLookup(Protocol):
     """What `Access` needs of the catalog."""
 
-    async def token(self, digest: bytes) -> ApiToken | None:
+    async def find(self, digest: bytes) -> ApiToken | None:
         """Return the API token that has this digest; None where there is none, or it was revoked."""
 
 
@@ -101,7 +101,7 @@ class Authenticator:
             return Principal(user=await self._jwt.verify(token))
         if not token:
             raise UnauthorizedError("an empty credential was sent: expected an API token or a JWT")
-        known = await self._catalog.token(digest(token))
+        known = await self._catalog.find(digest(token))
         if known is None:
             raise UnauthorizedError(
                 "a credential was sent that is neither a JWT nor an API token in force here; `headwater token create`, "

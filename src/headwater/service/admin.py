@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from headwater.auth.authenticate import digest, new_token
 from headwater.auth.permissions import DatasetContext, open_dataset
 from headwater.domain.dataset import Dataset, NewDataset, check_name
@@ -24,12 +26,12 @@ async def create_token(ctx: ServiceContext, user: str, admin: bool) -> tuple[str
     """
     check_user_name(user)
     token = new_token()
-    return token, await ctx.catalog.add_token(user, admin, digest(token))
+    return token, await ctx.catalog.tokens.add(user, admin, digest(token))
 
 
-async def list_tokens(ctx: ServiceContext) -> list[ApiToken]:
+async def list_tokens(ctx: ServiceContext) -> Sequence[ApiToken]:
     """All tokens, revoked ones too; never the tokens themselves."""
-    return await ctx.catalog.tokens()
+    return await ctx.catalog.tokens.list()
 
 
 async def revoke_token(ctx: ServiceContext, token_id: str) -> None:
@@ -40,7 +42,7 @@ async def revoke_token(ctx: ServiceContext, token_id: str) -> None:
     """
     if not is_id(token_id):
         raise MalformedRequestError("ID: expected the id of a token, as `headwater token list` shows it, not the token")
-    if not await ctx.catalog.revoke_token(token_id):
+    if not await ctx.catalog.tokens.revoke(token_id):
         raise NotFoundError(f"there is no token with the id {token_id}; `headwater token list` shows them")
 
 
@@ -57,14 +59,14 @@ async def create_dataset(ctx: ServiceContext, user: str | None, new: NewDataset)
         NameTakenError: the user has a dataset of this name.
     """
     if user is None:
-        known = await ctx.catalog.users()
+        known = await ctx.catalog.users.list()
         if len(known) > 1:
             raise MalformedRequestError(f"--user: needed to tell whose dataset it is: {', '.join(known)}")
         user = known[0] if known else "operator"
-    elif not await ctx.catalog.has_user(user):
+    elif not await ctx.catalog.users.exists(user):
         check_user_name(user)
     check_name(new.name)
-    return await ctx.catalog.add_dataset(user, new)
+    return await ctx.catalog.datasets.add(user, new)
 
 
 async def find_dataset(ctx: ServiceContext, reference: str) -> DatasetContext:
@@ -74,11 +76,11 @@ async def find_dataset(ctx: ServiceContext, reference: str) -> DatasetContext:
         DatasetUnknownError: there is no such dataset.
         MalformedRequestError: several users have a dataset of this name.
     """
-    if is_id(reference) and (await ctx.catalog.dataset(reference)) is not None:
-        return await open_dataset(ctx.catalog, OPERATOR, reference, Permission.WRITE)
-    match await ctx.catalog.datasets(None, name=reference) if is_unicode(reference) else []:
+    if is_id(reference) and (await ctx.catalog.datasets.get(reference)) is not None:
+        return await open_dataset(ctx.catalog.datasets, OPERATOR, reference, Permission.WRITE)
+    match await ctx.catalog.datasets.list(None, name=reference) if is_unicode(reference) else []:
         case [dataset]:
-            return await open_dataset(ctx.catalog, OPERATOR, dataset.id, Permission.WRITE)
+            return await open_dataset(ctx.catalog.datasets, OPERATOR, dataset.id, Permission.WRITE)
         case []:
             raise DatasetUnknownError(
                 f"there is no dataset with the id or name {reference!r}; `headwater dataset list` shows all"

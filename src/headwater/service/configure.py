@@ -7,11 +7,11 @@ from headwater.domain.datasource import Datasource, Purpose, parse_config
 from headwater.domain.errors import DatasourceUnknownError
 from headwater.domain.purposes import (
     Reconfigured,
-    answered,
-    in_order,
+    find_datasource,
     input_datasource,
     lightly_datasource,
     reconfigure,
+    sort_datasources,
 )
 from headwater.service.context import ServiceContext
 from headwater.service.datasets import unknown
@@ -26,7 +26,7 @@ def get_datasource(dataset: DatasetContext, purpose: Purpose | None = None) -> D
     Raises:
         DatasourceUnknownError: none is configured.
     """
-    found = answered(dataset.datasources, purpose)
+    found = find_datasource(dataset.datasources, purpose)
     if found is None:
         raise DatasourceUnknownError(
             NO_DATASOURCE if purpose is None else f"this dataset has no datasource with the purpose {purpose}"
@@ -36,7 +36,7 @@ def get_datasource(dataset: DatasetContext, purpose: Purpose | None = None) -> D
 
 def get_datasources(dataset: DatasetContext) -> list[Datasource]:
     """Return all datasources of a dataset, in the order in which `get_datasource` looks for them."""
-    return in_order(dataset.datasources)
+    return sort_datasources(dataset.datasources)
 
 
 def require_input_datasource(dataset: DatasetContext) -> Datasource:
@@ -89,7 +89,7 @@ async def put_datasource(ctx: ServiceContext, dataset: DatasetContext, raw: obje
         MalformedRequestError: the config has not the documented form, or a mask stands where a secret is needed.
     """
     config = parse_config(raw)
-    after = await ctx.catalog.change_datasources(dataset.id, lambda stored: reconfigure(dataset.id, stored, config))
+    after = await ctx.catalog.datasources.change(dataset.id, lambda stored: reconfigure(dataset.id, stored, config))
     if after is None:
         raise unknown(dataset.id)
     return after

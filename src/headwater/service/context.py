@@ -68,7 +68,7 @@ async def open_context(settings: Settings) -> AsyncIterator[ServiceContext]:
             settings=settings,
             catalog=catalog,
             stores=stores,
-            access=Authenticator(catalog, verifier),
+            access=Authenticator(catalog.tokens, verifier),
             cursors=CursorSigner(keyring.derive("cursors")),
             redirected_urls=RedirectedUrlSigner(keyring.derive("redirected read urls"), settings.base_url),
         )

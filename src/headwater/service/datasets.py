@@ -50,13 +50,13 @@ async def create(ctx: ServiceContext, who: Principal, new: NewDataset) -> Datase
     check_name(new.name)
     if new.parent_id is not None:
         check_id("parentDatasetId", new.parent_id)
-        await open_dataset(ctx.catalog, who, new.parent_id, Permission.READ)
-    return await ctx.catalog.add_dataset(who.user, new)
+        await open_dataset(ctx.catalog.datasets, who, new.parent_id, Permission.READ)
+    return await ctx.catalog.datasets.add(who.user, new)
 
 
 async def describe(ctx: ServiceContext, dataset: DatasetContext) -> DatasetSummary:
     """Return the dataset with the ids of its datasources."""
-    ids = await ctx.catalog.datasource_ids([dataset.id])
+    ids = await ctx.catalog.datasources.ids([dataset.id])
     return DatasetSummary(dataset.dataset, ids[dataset.id])
 
 
@@ -64,7 +64,7 @@ async def describe_all(ctx: ServiceContext, who: Principal, wanted: DatasetFilte
     """Find the asking user's datasets, the oldest first. An operator's token asks for its user's too."""
     if wanted.others:
         return []
-    found = await ctx.catalog.datasets(who.user, wanted.limit, wanted.offset, newest=wanted.newest)
+    found = await ctx.catalog.datasets.list(who.user, wanted.limit, wanted.offset, newest=wanted.newest)
     return await _described(ctx, found)
 
 
@@ -82,7 +82,7 @@ async def describe_named(
     """
     if wanted.others or not may_begin_name(name):
         return []
-    found = await ctx.catalog.datasets(
+    found = await ctx.catalog.datasets.list(
         who.user,
         wanted.limit,
         wanted.offset,
@@ -101,7 +101,7 @@ async def describe_ids(
     Raises:
         MalformedRequestError: one has not the form of an id.
     """
-    found = await ctx.catalog.datasets_of_ids([check_id("datasetIds", each) for each in ids])
+    found = await ctx.catalog.datasets.list_by_ids([check_id("datasetIds", each) for each in ids])
     usable = [dataset for dataset in found if who.may_use(dataset.owner) and not wanted.others]
     if wanted.newest is not None:
         usable = usable[max(0, len(usable) - wanted.newest) :]
@@ -111,12 +111,12 @@ async def describe_ids(
 
 async def describe_children(ctx: ServiceContext, dataset: DatasetContext) -> list[DatasetSummary]:
     """Find the datasets made as children of this one that its principal may use, the oldest first."""
-    found = await ctx.catalog.children(dataset.id)
+    found = await ctx.catalog.datasets.list_children(dataset.id)
     return await _described(ctx, [child for child in found if dataset.principal.may_use(child.owner)])
 
 
 async def _described(ctx: ServiceContext, datasets: Sequence[Dataset]) -> list[DatasetSummary]:
-    ids = await ctx.catalog.datasource_ids([dataset.id for dataset in datasets])
+    ids = await ctx.catalog.datasources.ids([dataset.id for dataset in datasets])
     return [DatasetSummary(dataset, ids[dataset.id]) for dataset in datasets]
 
 
@@ -127,16 +127,16 @@ async def rename(ctx: ServiceContext, dataset: DatasetContext, name: str) -> Non
         MalformedRequestError: the name has not the contract's form.
         NameTakenError: its owner has another one of this name.
     """
-    if not await ctx.catalog.rename_dataset(dataset.id, check_name(name)):
+    if not await ctx.catalog.datasets.rename(dataset.id, check_name(name)):
         raise unknown(dataset.id)
 
 
 async def note_upload(ctx: ServiceContext, dataset: DatasetContext) -> None:
     """Take note that a client uploads to a dataset: it counts as modified now. Nothing else of it is kept."""
-    if not await ctx.catalog.touch_dataset(dataset.id):
+    if not await ctx.catalog.datasets.touch(dataset.id):
         raise unknown(dataset.id)
 
 
 async def delete(ctx: ServiceContext, dataset: DatasetContext) -> None:
     """Delete a dataset with its datasources, their secrets and its watermark. Nothing in the bucket is touched."""
-    await ctx.catalog.delete_dataset(dataset.id)
+    await ctx.catalog.datasets.delete(dataset.id)

@@ -60,7 +60,7 @@ async def redirect(ctx: ServiceContext, dataset_id: str, key: str | None, token:
         raise MalformedRequestError("path: required; use a redirected read URL as it was listed")
     if not token:
         raise UnauthorizedError("publicToken: required; use a redirected read URL as it was listed")
-    source = ctx.redirected_urls.find(await ctx.catalog.datasources(dataset_id), key, token)
+    source = ctx.redirected_urls.find(await ctx.catalog.datasources.list(dataset_id), key, token)
     if source is None:
         raise ForbiddenError(
             "this redirected read URL is not good, or not any more: use it exactly as it was listed, and list again "

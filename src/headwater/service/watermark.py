@@ -15,5 +15,5 @@ async def set_watermark(ctx: ServiceContext, dataset: DatasetContext, seconds: o
         MalformedRequestError: not whole seconds between 0 and the year 9999.
         DatasourceUnknownError: nothing is configured from which files could have been processed.
     """
-    if not await ctx.catalog.set_watermark(dataset.id, check_seconds("processedUntilTimestamp", seconds)):
+    if not await ctx.catalog.datasets.set_watermark(dataset.id, check_seconds("processedUntilTimestamp", seconds)):
         raise DatasourceUnknownError("this dataset has no datasource to process; configure one first")

@@ -39,7 +39,7 @@ CurrentPrincipal = Annotated[Principal, Depends(_authenticated)]
 
 def _opened_for(permission: Permission) -> Any:
     async def opened(request: Request, ctx: Context, principal: CurrentPrincipal) -> DatasetContext:
-        return await open_dataset(ctx.catalog, principal, request.path_params["dataset_id"], permission)
+        return await open_dataset(ctx.catalog.datasets, principal, request.path_params["dataset_id"], permission)
 
     return Depends(opened)
 

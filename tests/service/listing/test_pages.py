@@ -67,7 +67,7 @@ async def _service(
         }
     )
     async with open_context(settings) as ctx:
-        dataset = await ctx.catalog.add_dataset("ada", NewDataset(name="costs"))
+        dataset = await ctx.catalog.datasets.add("ada", NewDataset(name="costs"))
         config = {
             "type": "OBS",
             "fullPath": f"{BUCKET}/{path}",
@@ -75,8 +75,8 @@ async def _service(
             "obsAccessKeyId": KEY_ID,
             "obsSecretAccessKey": SECRET,
         }
-        await put_datasource(ctx, await open_dataset(ctx.catalog, ADA, dataset.id, Permission.WRITE), config)
-        yield ctx, await open_dataset(ctx.catalog, ADA, dataset.id, Permission.READ)
+        await put_datasource(ctx, await open_dataset(ctx.catalog.datasets, ADA, dataset.id, Permission.WRITE), config)
+        yield ctx, await open_dataset(ctx.catalog.datasets, ADA, dataset.id, Permission.READ)
 
 
 async def _pages(

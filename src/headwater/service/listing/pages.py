@@ -213,6 +213,6 @@ async def _finish(ctx: ServiceContext, datasource: Datasource, spec: ListingSpec
     if counts is None or spec.window.end > ctx.now():
         return
     try:
-        await ctx.catalog.count_samples(spec.dataset, datasource.id, *spec.window, *counts)
+        await ctx.catalog.datasets.count_samples(spec.dataset, datasource.id, spec.window, *counts)
     except CatalogUnavailableError as error:
         log.warning("samples_not_counted", dataset=spec.dataset, reason=error.message)

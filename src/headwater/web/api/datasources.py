@@ -52,13 +52,13 @@ async def get_datasource(request: Request, ctx: Context, dataset: AuthorizedData
     """Answer the configured datasource, its secrets masked."""
     wanted = query_value(request, "purpose")
     purpose = None if wanted is None else check_purpose("purpose", wanted)
-    return json_response(configure.get_datasource(dataset, purpose).answer())
+    return json_response(configure.get_datasource(dataset, purpose).to_wire())
 
 
 @router.get("/all")
 async def get_datasources(ctx: Context, dataset: AuthorizedDataset) -> Response:
     """Answer all configured datasources, their secrets masked."""
-    return json_response([each.answer() for each in configure.get_datasources(dataset)])
+    return json_response([each.to_wire() for each in configure.get_datasources(dataset)])
 
 
 @router.put("")
