@@ -5,6 +5,7 @@ The policies are put into moto, which enforces them, and tried.
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from collections.abc import Iterator
@@ -191,3 +192,30 @@ def test_commands_on_pages_are_accepted(live: Live, page: str) -> None:
         type_name = words[words.index("--type") + 1]
         secret = [] if type_name in ("S3DelegatedAccess", "LOCAL", "LIGHTLY") else ["--secret-file", "-"]
         live.headwater(*words, *secret, stdin="test-secret")
+
+
+def _server_texts() -> str:
+    """Return the string literals of the server, in lower case, one a line; `\0` for what is filled in."""
+    texts = []
+    for file in (PAGES.parents[1] / "src/headwater").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.JoinedStr):
+                parts = [part.value if isinstance(part, ast.Constant) else "\0" for part in node.values]
+                texts.append("".join(map(str, parts)))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                texts.append(re.sub(r"{\w+}", "\0", node.value))
+    return "\n".join(texts).lower()
+
+
+def test_errors_on_pages_are_those_of_the_server() -> None:
+    """The pages quote error texts so that readers find them; a renamed text would no longer be found."""
+    known = _server_texts()
+    quoted = set()
+    for page in PAGES.glob("*.md"):
+        _, _, table = page.read_text().partition("| the error contains |")
+        for cell in re.findall(r"^\| (.+?) \| ", table, re.MULTILINE):
+            phrases = re.split(r", |…|: |\(.*?\)", re.sub(r"`[^`]*`", "…", cell))
+            quoted |= {phrase.strip().lower() for phrase in phrases if len(phrase.split()) > 2}
+    missing = {phrase for phrase in quoted if phrase not in known and f"{phrase.rpartition(' ')[0]} \0" not in known}
+    assert missing == set()
+    assert len(quoted) >= 8
