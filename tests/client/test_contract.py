@@ -85,7 +85,7 @@ def test_members_masked_in_responses_are_hidden_in_texts() -> None:
         wire
         for name in NAMES
         for wire, schema in _flat(name, WHOLE)[0].items()
-        if "Masked in answers" in schema.get("description", "")
+        if "Masked in responses" in schema.get("description", "")
     }
     hidden = {line.json_name for name in NAMES for line in getattr(models, name)._members.values() if line.secret}
     assert hidden == masked

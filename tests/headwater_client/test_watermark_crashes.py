@@ -24,9 +24,9 @@ import pytest
 import urllib3
 
 import swagger_client
+from headwater.testing.fault_proxy import CutShort, Fault, FaultProxy, Raw, Reset, Status
 from headwater_client import new_samples
 from swagger_client.api.datasources_api import DatasourcesApi
-from headwater.testing.fault_proxy import CutShort, Fault, FaultProxy, Raw, Reset, Status
 from tests.headwater_client import consumer
 from tests.headwater_client.conftest import OLD, put
 from tests.live import Live
