@@ -1,8 +1,7 @@
-"""How evenly, and in how many requests, a listing is cut into shards: a part of `make bench`.
+"""How evenly, and with how many requests, a listing is split into shards: a part of `make bench`.
 
-`python -m benchmarks.shards` runs it alone.
-
-The buckets are computed: the key of an index, ascending, for millions of objects that take no memory.
+`python -m benchmarks.shards` runs only this. Each key is computed from its index, so that a bucket of millions of
+objects needs no memory.
 """
 
 from __future__ import annotations
@@ -22,12 +21,12 @@ from tests.stores.memory import MemoryStore
 OBJECTS = 3_000_000
 SHARDS = (8, 32)
 
-_MIXED = 2**61 - 1
+_HASH_MODULUS = 2**61 - 1
 _WORDS = ("animals", "birds", "cars", "dogs", "fish", "people", "signs", "trains")
 
 
 class Layout(Sequence[Key]):
-    """Keys in order, each computed from its index."""
+    """Keys in ascending order, each computed from its index."""
 
     def __init__(self, key: Callable[[int], Key], count: int = OBJECTS) -> None:
         self._key = key
@@ -47,9 +46,9 @@ class Layout(Sequence[Key]):
             return [self._key(number) for number in range(*index.indices(self._count))]
         return self._key(index)
 
-    def sizes(self, bounds: Sequence[Key]) -> list[int]:
-        """How many keys each of the shards between these bounds has."""
-        ends = [bisect_right(self, bound) for bound in bounds]
+    def sizes(self, split_points: Sequence[Key]) -> list[int]:
+        """Return how many keys each shard between these split points has."""
+        ends = [bisect_right(self, point) for point in split_points]
         return [end - begin for begin, end in itertools.pairwise([0, *ends, self._count])]
 
 
@@ -67,11 +66,11 @@ def _date(index: int) -> Key:
 
 
 def _hash(index: int) -> Key:
-    return f"{((index << 64) + index * 0x9E3779B97F4A7C15 % _MIXED * 8) * 2**64 // OBJECTS:032x}.jpg"
+    return f"{((index << 64) + index * 0x9E3779B97F4A7C15 % _HASH_MODULUS * 8) * 2**64 // OBJECTS:032x}.jpg"
 
 
 def _uneven(index: int) -> Key:
-    """Three hundred folders of ten, and among them one that has nearly all."""
+    """Three hundred folders of ten keys, and one folder that contains almost all keys."""
     small, huge = 1490, OBJECTS - 3000
     if index < small:
         return f"{index // 10:03}/{index % 10}.jpg"
@@ -81,9 +80,9 @@ def _uneven(index: int) -> Key:
 
 
 def _words(index: int) -> Key:
-    """Eight folders with names in words, each twice as large as the one before it."""
-    place = (index + OBJECTS // 255) * 255 // OBJECTS
-    number = min(place.bit_length() - 1, 7)
+    """Eight folders with words as names, each twice as large as the previous one."""
+    position = (index + OBJECTS // 255) * 255 // OBJECTS
+    number = min(position.bit_length() - 1, 7)
     return f"{_WORDS[number]}/{index:07} – é🦊.jpg"
 
 
@@ -95,18 +94,18 @@ LAYOUTS = {
     "one huge folder": Layout(_uneven),
     "folders in words": Layout(_words),
 }
-"""What buckets look like, by name."""
+"""Layouts of buckets, by name."""
 
 
 def rows() -> list[str]:
-    """Cut each bucket; the rows of a table."""
+    """Split the listing of each bucket; return rows of a table."""
     found = []
     for (name, layout), shards in itertools.product(LAYOUTS.items(), SHARDS):
         store = MemoryStore(layout)
         began = time.process_time()
-        bounds, _ = asyncio.run(find_split_points(store, "", shards))
+        split_points, _ = asyncio.run(find_split_points(store, "", shards))
         seconds = time.process_time() - began
-        sizes, mean = layout.sizes(bounds), len(layout) / shards
+        sizes, mean = layout.sizes(split_points), len(layout) / shards
         found.append(
             f"| {name} | {shards} | {store.requests} | {store.read_keys:,} ({store.read_keys / len(layout):.1%}) "
             f"| {max(sizes) / mean:.2f} | {min(sizes) / mean:.2f} |"
@@ -116,14 +115,14 @@ def rows() -> list[str]:
 
 
 def table() -> str:
-    """The table of `docs/listing.md`."""
+    """Return the table in `docs/listing.md`."""
     head = "| layout | shards | requests | keys read | largest / mean | smallest / mean |\n|---|---|---|---|---|---|"
     return "\n".join([head, *rows()])
 
 
 def main() -> None:
-    """Measure, and print the table."""
-    print(f"Cutting the listings of {OBJECTS:,} keys:", flush=True)
+    """Measure and print the table."""
+    print(f"Splitting the listings of {OBJECTS:,} keys:", flush=True)
     print(f"\n{table()}")
 
 

@@ -14,6 +14,8 @@ import pytest
 
 from tests.live import Live, environ_for, start
 
+pytestmark = pytest.mark.slow
+
 
 class Writer(threading.Thread):
     """Writes to one dataset until the server is killed; records what was acknowledged and what was in flight."""
