@@ -30,7 +30,7 @@ class Writer(threading.Thread):
         self.in_flight: dict[str, Any] = {}
 
     def run(self) -> None:
-        """Write until the server does not answer."""
+        """Write until the server no longer answers."""
         path = self.live.datasource(self.dataset)
         for step in range(1, 10_000):
             try:
