@@ -12,13 +12,16 @@ import pytest
 
 from tests import checked
 from tests import live as live_module
+from tests.generated import seed_client, whole_client
+from tests.published.environments import installed
+from tests.servers import azurite, guarded_aws, moto_server, rclone_s3
 
 EXTERNAL_SERVERS = frozenset(
     {
-        *("moto_server", "guarded_aws", "rclone_s3", "azurite"),  # tests.servers
+        *(start.__name__ for start in (moto_server, guarded_aws, rclone_s3, azurite)),
+        *(generate.__name__ for generate in (seed_client, whole_client)),  # needs Java
+        installed.__name__,  # a published client
         "get_server",  # PostgreSQL, by pgserver
-        *("seed_client", "whole_client"),  # Java, by tests.generated
-        *("installed", "chromium"),  # published clients, by tests.published.environments; a browser
     }
 )
 """Functions that start software which is not part of this project. Every test that calls one is slow."""

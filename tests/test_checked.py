@@ -145,6 +145,7 @@ async def test_response_in_pieces_is_checked_at_its_end() -> None:
     assert "the response[0].id is null" in reported[0]
 
 
+@pytest.mark.slow
 def test_servers_of_tests_check_their_responses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If a member is removed from the table, responses of the same server become invalid."""
     table = json.loads(checked.MEMBERS.read_text())
@@ -161,6 +162,7 @@ def test_servers_of_tests_check_their_responses(tmp_path: Path, monkeypatch: pyt
     assert (tmp_path / "report").read_text() == answer.body.decode() + "\n"
 
 
+@pytest.mark.slow
 def test_invalid_response_fails_a_run_in_which_all_tests_pass(tmp_path: Path) -> None:
     test = tmp_path / "test_it.py"
     test.write_text("from tests import checked\n\ndef test_it():\n    checked.report('GET /v1/x: bad')\n")

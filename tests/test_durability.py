@@ -14,6 +14,8 @@ import pytest
 
 from tests.live import Live, environ_for, start
 
+pytestmark = pytest.mark.slow
+
 
 class Writer(threading.Thread):
     """Writes to one dataset until the server is killed; records what was acknowledged and what was in flight."""
@@ -28,7 +30,7 @@ class Writer(threading.Thread):
         self.in_flight: dict[str, Any] = {}
 
     def run(self) -> None:
-        """Write until the server does not answer."""
+        """Write until the server no longer answers."""
         path = self.live.datasource(self.dataset)
         for step in range(1, 10_000):
             try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import runpy
 import subprocess
@@ -18,6 +19,14 @@ import swagger_client
 from headwater.settings import SPECS
 
 ROOT = Path(__file__).parent.parent
+
+MAX_FILE_LINES = 400
+MAX_FUNCTION_LINES = 60
+ALLOWED_LONG_FILES: frozenset[str] = frozenset()
+"""Files that may be longer: only those that keep the public signatures of the generated client."""
+
+ALLOWED_LONG_FUNCTIONS: frozenset[str] = frozenset()
+"""Functions that may be longer, as `path:name`: only those that keep the signatures of the generated client."""
 
 
 def _project(folder: str = "") -> dict[str, Any]:
@@ -109,3 +118,29 @@ def test_a_wheel_contains_what_it_needs(tmp_path: Path, folder: str, expected: s
     assert {name for name in names if name.startswith("tests")} == set()
     if folder == ".":
         assert any(re.search(r"migrations/versions/0001.*\.py", name) for name in names)
+
+
+def _source_files() -> list[Path]:
+    return sorted(path for folder in ("src", "client/src") for path in (ROOT / folder).rglob("*.py"))
+
+
+def test_no_source_file_is_too_long() -> None:
+    too_long = {
+        str(path.relative_to(ROOT)) for path in _source_files() if len(path.read_text().splitlines()) > MAX_FILE_LINES
+    }
+    assert too_long == ALLOWED_LONG_FILES
+
+
+def test_no_function_is_too_long() -> None:
+    too_long = {
+        f"{path.relative_to(ROOT)}:{node.name}"
+        for path in _source_files()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (node.end_lineno or 0) - node.lineno + 1 > MAX_FUNCTION_LINES
+    }
+    assert too_long == ALLOWED_LONG_FUNCTIONS
+
+
+def test_exceptions_to_the_limits_are_in_the_client_only() -> None:
+    assert all(name.startswith("client/src/swagger_client/") for name in ALLOWED_LONG_FILES | ALLOWED_LONG_FUNCTIONS)

@@ -86,6 +86,7 @@ def test_two_valid_credentials_use_the_one_in_the_query(live: Live, bob: str) ->
     )
 
 
+@pytest.mark.slow
 def test_token_is_valid_at_once_and_until_it_is_revoked(live: Live) -> None:
     made = json.loads(live.headwater("token", "create", "--user", "cleo", "--json"))
     token, token_id = made["token"], made["id"]
@@ -127,6 +128,7 @@ def test_tokens_and_secrets_appear_in_no_error_and_no_log(live: Live) -> None:
     assert all(secret.encode() not in file.read_bytes() for file in data.iterdir())
 
 
+@pytest.mark.slow
 def test_jwt_authenticates_a_user_of_its_own(tmp_path: Path) -> None:
     key = signing_key("RS256", "one")
     with (

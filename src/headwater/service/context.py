@@ -115,14 +115,14 @@ def _check_separation(settings: Settings) -> None:
     database = settings.sqlite_file.resolve() if settings.sqlite_file else folder
     if root == folder or (database.is_relative_to(root) and not database.is_relative_to(folder)):
         raise StartupError(
-            f"datasources below the mount root {settings.mount_root} could read this server's own data in "
+            f"datasources under the mount root {settings.mount_root} could read this server's own data in "
             f"{database if root != folder else folder}; set HEADWATER_DATA_DIR, HEADWATER_DATABASE_URL or "
             f"HEADWATER_LOCAL_ROOT so that they cannot"
         )
     managed = ManagedLocation.parse(settings.managed_store).folder if settings.managed_store else None
     if managed is not None and root.is_relative_to(managed.resolve()):
         raise StartupError(
-            f"datasources below the mount root {settings.mount_root} could reach the areas that "
+            f"datasources under the mount root {settings.mount_root} could reach the areas that "
             f"HEADWATER_MANAGED_STORE gives other datasets; set one of the two elsewhere"
         )
 

@@ -183,6 +183,7 @@ def test_absent_folder_is_refused_and_outside_links_are_skipped(live: Live, buck
     assert live.names(_connect(live, bucket)) == ["own.png"]
 
 
+@pytest.mark.slow
 def test_cursor_survives_a_restart(tmp_path: Path) -> None:
     files = tmp_path / "files"
     for index in range(10):
@@ -198,6 +199,7 @@ def test_cursor_survives_a_restart(tmp_path: Path) -> None:
         assert (answer.status, answer.body) == (200, b"pixels")
 
 
+@pytest.mark.slow
 def test_local_datasource_without_a_mount_root_is_refused(tmp_path: Path) -> None:
     with running(tmp_path) as live:
         dataset = live.configured({"type": "LOCAL", "fullPath": ""})
@@ -210,6 +212,7 @@ def test_local_datasource_without_a_mount_root_is_refused(tmp_path: Path) -> Non
         assert len(verified["errors"]) == 4
 
 
+@pytest.mark.slow
 def test_data_folder_is_hidden_from_datasources(tmp_path: Path) -> None:
     """A dataset that lists every file, on a mount root above the data folder, listed the key file with a read URL."""
     _file(tmp_path, "own.txt")

@@ -84,6 +84,7 @@ def test_full_path_does_not_change_the_location(live: Live) -> None:
     assert live.call("GET", live.datasource(dataset, "list"), query={"cursor": cursor}).status == 200
 
 
+@pytest.mark.slow
 def test_server_without_managed_storage_names_the_setting(tmp_path: Path) -> None:
     with running(tmp_path) as live:
         dataset = live.configured(LIGHTLY)
@@ -95,6 +96,7 @@ def test_server_without_managed_storage_names_the_setting(tmp_path: Path) -> Non
         assert "HEADWATER_MANAGED_STORE" in found["errors"]["canList"]
 
 
+@pytest.mark.slow
 def test_absent_managed_folder_is_reported(tmp_path: Path) -> None:
     with running(tmp_path, managed_store=f"file://{tmp_path}/unmounted") as live:
         found = live.call("GET", live.datasource(live.configured(LIGHTLY), "verify")).json
@@ -103,6 +105,7 @@ def test_absent_managed_folder_is_reported(tmp_path: Path) -> None:
         assert not (tmp_path / "unmounted").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("managed", "local_root"),
     [
@@ -155,6 +158,7 @@ def test_areas_in_s3_with_the_servers_own_identity(tmp_path: Path, monkeypatch: 
         assert fetch(page["data"][0]["readUrl"]).body == b"pixels"
 
 
+@pytest.mark.slow
 def test_server_without_aws_credentials_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
@@ -166,6 +170,7 @@ def test_server_without_aws_credentials_is_reported(tmp_path: Path, monkeypatch:
         assert "has no AWS credentials of its own" in found["errors"]["canList"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "given",
     [{"AWS_PROFILE": "absent"}, {"AWS_ROLE_ARN": "arn:aws:iam::1:role/x", "AWS_WEB_IDENTITY_TOKEN_FILE": "/no"}],
@@ -184,6 +189,7 @@ def test_unusable_aws_credentials_are_reported(
         assert "This server's own AWS credentials are not to be had" in found["errors"]["canList"]
 
 
+@pytest.mark.slow
 def test_areas_in_cloud_storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with GcsServer() as gcs:
         (tmp_path / "key.json").write_text(json.dumps(gcs.key_file()))

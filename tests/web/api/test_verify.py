@@ -137,6 +137,7 @@ def test_single_lightly_datasource_is_checked_completely(live: Live, bucket: Pat
     assert not any("LIGHTLY: " in text for text in errors.values()), "a single datasource is not named"
 
 
+@pytest.mark.slow
 def test_read_only_folder_fails_the_write_checks(tmp_path: Path) -> None:
     """File modes do not restrict root, and tests may run as root: the server runs without that capability."""
     drop = [

@@ -205,6 +205,7 @@ def test_truncated_file_ends_the_response_early(server: Server, film: Path) -> N
     wait_until_closed(film)
 
 
+@pytest.mark.slow
 def test_hung_folder_does_not_block_others(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sixteen requests for files of a dead mount once blocked all threads and so every other datasource."""
     monkeypatch.setattr(local_threads, "LIMIT", 4.0)
