@@ -6,6 +6,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
@@ -215,4 +216,4 @@ class CatalogAgainstDictionaries(RuleBasedStateMachine):
 
 
 CatalogAgainstDictionaries.TestCase.settings = settings(max_examples=10, stateful_step_count=25, deadline=None)
-TestCatalogAgainstDictionaries = CatalogAgainstDictionaries.TestCase
+TestCatalogAgainstDictionaries = pytest.mark.slow(CatalogAgainstDictionaries.TestCase)
