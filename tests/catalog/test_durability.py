@@ -3,6 +3,8 @@
 import asyncio
 import random
 
+import pytest
+
 from headwater.catalog.catalog import Catalog
 from headwater.domain.dataset import NewDataset
 from headwater.domain.errors import NameTakenError
@@ -78,6 +80,7 @@ async def test_two_processes_create_and_write_one_catalog_concurrently(url):
     await catalog.close()
 
 
+@pytest.mark.slow
 async def test_killed_process_loses_no_acknowledged_write(url):
     dice = random.Random()
     output: list[str] = []
