@@ -78,7 +78,7 @@ def names_in(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def refused(said: object, *parts: str, kind: str = "CredentialsRefused") -> None:
+def refused(said: object, *parts: str, kind: str = "CredentialsRefusedError") -> None:
     assert isinstance(said, list), said
     assert said[0] == kind
     for part in parts:
@@ -154,6 +154,6 @@ def test_a_folder_that_may_be_written_and_not_read(folder: Path) -> None:
 
 
 def test_a_write_that_the_system_breaks_off(folder: Path) -> None:
-    refused(run(folder, "write too much", "z.png"), "EFBIG", kind="StoreUnavailable")
+    refused(run(folder, "write too much", "z.png"), "EFBIG", kind="StoreUnavailableError")
     assert (folder / "z.png").read_bytes() == b"content"
     assert names_in(folder) == ["closed", "open", "z.png"]
