@@ -1,1 +1,1 @@
-"""What the README's figures come from: `make bench`. Ratios against a named alternative in the same run."""
+"""The benchmarks behind the figures of the README: `make bench`. Each figure is a ratio measured in the same run."""

@@ -1,4 +1,4 @@
-"""`make bench`: every figure of the README, each a ratio against a named alternative in the same run."""
+"""`make bench`: every figure of the README, as a ratio to a named alternative measured in the same run."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ROUNDS = 3
 
 @contextmanager
 def synthetic_bucket(count: int) -> Iterator[str]:
-    """A bucket of `count` objects in a process of its own; its endpoint."""
+    """Serve a bucket of `count` objects in another process; yield its endpoint."""
     process = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.bucket", str(count)], stdout=subprocess.PIPE, text=True
     )
@@ -43,7 +43,7 @@ def synthetic_bucket(count: int) -> Iterator[str]:
 
 
 def list_through_headwater(live: Live, dataset: str) -> tuple[int, float]:
-    """List a dataset to its end over HTTP, decoding every page; the number of rows and the seconds."""
+    """List a whole dataset over HTTP and decode every page; return the number of rows and the seconds."""
     pool = urllib3.PoolManager()
     url = live.url + live.datasource(dataset, "list")
     fields: dict[str, Any] = {"token": live.token}
@@ -57,7 +57,7 @@ def list_through_headwater(live: Live, dataset: str) -> tuple[int, float]:
 
 
 def list_with_boto3(endpoint: str) -> tuple[int, float]:
-    """List and sign with the boto3 script; the number of URLs and the seconds."""
+    """List and sign with the boto3 script; return the number of URLs and the seconds."""
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.boto3_script", endpoint, BUCKET], capture_output=True, text=True, check=True
     )
@@ -66,13 +66,13 @@ def list_with_boto3(endpoint: str) -> tuple[int, float]:
 
 
 def peak_memory(live: Live) -> float:
-    """The most memory that the server has held so far, in MiB (Linux)."""
+    """Return the peak memory of the server so far, in MiB (Linux)."""
     status = Path(f"/proc/{live.process.pid}/status").read_text()
     return int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) / 1024
 
 
 def connect(live: Live, endpoint: str) -> str:
-    """A dataset on the synthetic bucket."""
+    """Return a dataset on the synthetic bucket."""
     return live.configured(
         {
             "type": "OBS",
@@ -86,17 +86,19 @@ def connect(live: Live, endpoint: str) -> str:
 
 
 def connect_s3(live: Live, role: bool) -> str:
-    """A dataset on the bucket at the server's own S3 endpoint: with static keys, or by a role that is assumed."""
-    place = {"fullPath": BUCKET, "s3Region": "us-east-1", "purpose": "INPUT"}
+    """Return a dataset on the bucket at the S3 endpoint of the server, with static keys or an assumed role."""
+    common = {"fullPath": BUCKET, "s3Region": "us-east-1", "purpose": "INPUT"}
     if role:
         arn = "arn:aws:iam::123456789012:role/benchmark"
-        return live.configured({**place, "type": "S3DelegatedAccess", "s3ARN": arn, "s3ExternalId": "test-external-id"})
+        return live.configured(
+            {**common, "type": "S3DelegatedAccess", "s3ARN": arn, "s3ExternalId": "test-external-id"}
+        )
     keys = {"s3AccessKeyId": "test-key-id", "s3SecretAccessKey": "test-secret"}
-    return live.configured({**place, **keys, "type": "S3"})
+    return live.configured({**common, **keys, "type": "S3"})
 
 
 def seconds_of(*arguments: str) -> float:
-    """How long a program takes, the middle of several runs."""
+    """Return how long a program takes, the median of several runs."""
     times = []
     for _ in range(5):
         began = time.perf_counter()
@@ -106,7 +108,7 @@ def seconds_of(*arguments: str) -> float:
 
 
 def take_turns(*works: tuple[str, Callable[[], tuple[int, float]]]) -> list[list[float]]:
-    """Do each work several times, in turn; the seconds of each."""
+    """Run each work several times, alternating; return the seconds of each."""
     seconds_of_each: list[list[float]] = [[] for _ in works]
     for turn in range(ROUNDS):
         for (name, work), rounds in zip(works, seconds_of_each, strict=True):
@@ -118,12 +120,12 @@ def take_turns(*works: tuple[str, Callable[[], tuple[int, float]]]) -> list[list
 
 
 def main() -> None:
-    """Measure, and print a table."""
+    """Measure and print a table."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="headwater-bench-")))
         many = stack.enter_context(synthetic_bucket(OBJECTS))
         few = stack.enter_context(synthetic_bucket(FEW))
-        # The server's own credentials, with which it assumes the role.
+        # The credentials of the server, with which it assumes the role.
         own = {"AWS_ACCESS_KEY_ID": "test-key-id", "AWS_SECRET_ACCESS_KEY": "test-secret"}
         stack.enter_context(patch.dict(os.environ, own))
         settings = {"allowed_endpoints": "127.0.0.1", "s3_endpoint": many, "sts_endpoint": many}
@@ -139,27 +141,27 @@ def main() -> None:
             ("boto3 paginator + generate_presigned_url", lambda: list_with_boto3(many)),
         )
         memory_many = peak_memory(live)
-        list_through_headwater(live, by_role)  # assumes the role, which the others then need not
+        list_through_headwater(live, by_role)  # assumes the role, so that the measured runs need not
         delegated, static = take_turns(
             ("S3DelegatedAccess", lambda: list_through_headwater(live, by_role)),
             ("S3 with static keys", lambda: list_through_headwater(live, by_key)),
         )
 
-    of_redirected = redirected.rows()
-    of_the_client = client.table_rows()
+    redirected_rows = redirected.rows()
+    client_rows = client.table_rows()
     ratio = median(theirs) / median(ours)
     bare, shown = seconds_of("-c", "import typer"), seconds_of("-m", "headwater", "--help")
     print(
         f"\n| what | Headwater | the alternative | ratio |\n|---|---|---|---|\n"
         f"| list {OBJECTS:,} objects with read URLs | {OBJECTS / median(ours):,.0f}/s over HTTP "
         f"| boto3 paginator + `generate_presigned_url`: {OBJECTS / median(theirs):,.0f}/s | **{ratio:.1f} times** |\n"
-        f"{of_redirected}"
+        f"{redirected_rows}"
         f"| S3DelegatedAccess (redirected read URLs) | {OBJECTS / median(delegated):,.0f}/s over HTTP "
         f"| S3 with static keys: {OBJECTS / median(static):,.0f}/s | {median(static) / median(delegated):.2f} |\n"
         f"| peak memory of the server | {memory_many:.0f} MiB after {ROUNDS * OBJECTS:,} rows "
         f"| itself after {FEW:,} rows: {memory_few:.0f} MiB | {memory_many / memory_few:.2f} |\n"
         f"| `headwater --help` | {shown * 1000:.0f} ms | `import typer`: {bare * 1000:.0f} ms | {shown / bare:.1f} |\n"
-        f"{of_the_client}"
+        f"{client_rows}"
     )
     print(f"\n{shards.table()}")
 

@@ -1,6 +1,6 @@
-"""The script that people write without a datasource service: list a bucket with boto3's paginator, sign each key.
+"""The script that people write without a datasource service: list a bucket with boto3's paginator and sign each key.
 
-`python -m benchmarks.boto3_script ENDPOINT BUCKET` prints the number of URLs and the seconds they took.
+`python -m benchmarks.boto3_script ENDPOINT BUCKET` prints the number of URLs and the seconds.
 """
 
 from __future__ import annotations

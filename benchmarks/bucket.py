@@ -1,8 +1,8 @@
-"""A synthetic bucket: a small S3 server whose listing costs next to nothing, so that what lists it is measured.
+"""A synthetic bucket: an S3 server with very cheap listings, so that a benchmark measures the client.
 
-`python -m benchmarks.bucket COUNT` prints its port and serves until it is ended. It answers ListObjectsV2 alone, by
-`start-after` or `continuation-token` (which is the last key), from pages made once, and checks no signature. To a POST
-it answers with a session, as STS does to AssumeRole.
+`python -m benchmarks.bucket COUNT` prints its port and serves until it is terminated. It answers only ListObjectsV2,
+with `start-after` or `continuation-token` (the last key), from precomputed pages, and checks no signatures. A POST is
+answered with a session, as STS answers AssumeRole.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ BUCKET = "synthetic"
 SESSION = (
     '<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials>'
     "<AccessKeyId>test-session-id</AccessKeyId><SecretAccessKey>test-session-secret</SecretAccessKey>"
-    # As long as those of AWS, for it is part of every URL.
+    # As long as a token of AWS, because it is part of every URL.
     f"<SessionToken>{'test-session-token/' * 40}</SessionToken><Expiration>{{}}</Expiration></Credentials>"
     "</AssumeRoleResult></AssumeRoleResponse>"
 )
 
 
 def key(index: int) -> str:
-    """The key of an object: folders of a thousand images, in order."""
+    """Return the key of an object, in folders of a thousand images."""
     return f"train/class_{index // 1000:04}/img_{index:08}.jpg"
 
 
@@ -39,7 +39,7 @@ class Bucket:
 
     @cache  # noqa: B019  one bucket lives as long as the process
     def page(self, start: int, limit: int) -> bytes:
-        """The XML of a page, as AWS writes it."""
+        """Return the XML of a page as AWS writes it."""
         chosen = self.keys[start : start + limit]
         contents = "".join(
             f"<Contents><Key>{name}</Key><LastModified>2026-01-{1 + index % 28:02}T12:00:00.000Z</LastModified>"
@@ -57,7 +57,7 @@ class Bucket:
         ).encode()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer one connection's requests."""
+        """Answer the requests of one connection."""
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
@@ -79,7 +79,7 @@ class Bucket:
 
 
 async def session(head: bytes, reader: asyncio.StreamReader) -> bytes:
-    """The XML of a session of an hour, once the request's body is read."""
+    """Read the body of the request; return the XML of a session of one hour."""
     await reader.readexactly(int(re.findall(rb"(?i)\ncontent-length: *(\d+)", head)[0]))
     return SESSION.format(time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3600))).encode()
 

@@ -1,7 +1,7 @@
-"""List a dataset to its end with the `swagger_client` that is on the path, as a program of its users does.
+"""List a whole dataset with the `swagger_client` on the path, as a user's program does.
 
-`python listing_script.py URL DATASET` prints the number of rows, the seconds, and the most memory held, in bytes. It
-is run with the generated client and with ours, so it stands alone.
+`python listing_script.py URL DATASET` prints the number of rows, the seconds, and the peak memory in bytes. It runs
+with the generated client and with ours, so it imports nothing else of this project.
 """
 
 import resource

@@ -1,7 +1,7 @@
-"""Pages of raw samples from a server that costs next to nothing, so that the client that lists them is measured.
+"""A server with very cheap pages of raw samples, so that a benchmark measures the client.
 
-`python -m benchmarks.pages` prints its port and serves until it is ended. It answers every GET with the page that the
-query's `cursor` names, of as many as the dataset's id ends with: made once, sent as they are.
+`python -m benchmarks.pages` prints its port and serves until it is terminated. It answers every GET with the page whose
+number is the `cursor`. The number of pages is the id of the dataset. The rows are encoded once.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ SIGNED = (
     "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=test-key-id%2F20250601%2Feu-central-1%2Fs3%2Faws4_request"
     f"&X-Amz-Date=20250601T000000Z&X-Amz-Expires=86400&X-Amz-SignedHeaders=host&X-Amz-Signature={'0f' * 32}"
 )
-"""What makes a presigned URL as long as it is."""
+"""The query of a presigned URL, in its usual length."""
 
 
 def dataset(pages: int) -> str:
-    """The id of a dataset of so many pages."""
+    """Return the id of a dataset with this number of pages."""
     return f"{pages:024d}"
 
 
 def rows() -> bytes:
-    """The files of a page, as JSON."""
+    """Return the rows of a page as JSON."""
     names = [f"folder-0001/image-{index:06d}.jpg" for index in range(ROWS)]
     bucket = "https://bucket.s3.eu-central-1.amazonaws.com"
     return json.dumps([{"fileName": name, "readUrl": f"{bucket}/{name}?{SIGNED}"} for name in names]).encode()

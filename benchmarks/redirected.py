@@ -1,7 +1,7 @@
 """How fast listings are with redirected read URLs instead of signed ones: a part of `make bench`.
 
-`python -m benchmarks.redirected` runs it alone. Cloud Storage is the server of the tests, which is listed alike in both
-cases; what differs is an RSA signature for each object.
+`python -m benchmarks.redirected` runs only this. Cloud Storage is the server of the tests. Its listing costs the same
+in both cases; the difference is one RSA signature per object.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ OBJECTS = 10_000
 ROUNDS = 3
 
 
-def listed(live: Live, dataset: str, redirected: bool) -> tuple[float, int]:
-    """List a dataset to its end over HTTP: the seconds, and the length of a URL."""
+def list_dataset(live: Live, dataset: str, redirected: bool) -> tuple[float, int]:
+    """List a whole dataset over HTTP; return the seconds and the length of a URL."""
     pool = urllib3.PoolManager()
     url = live.url + live.datasource(dataset, "list")
     fields: dict[str, Any] = {"token": live.token, "useRedirectedReadUrl": str(redirected)}
@@ -38,7 +38,7 @@ def listed(live: Live, dataset: str, redirected: bool) -> tuple[float, int]:
 
 
 def rows() -> str:
-    """Measure; the rows of the README's table."""
+    """Measure; return rows of the table in the README."""
     with tempfile.TemporaryDirectory(prefix="headwater-bench-") as folder, GcsServer() as gcs:
         for index in range(OBJECTS):
             gcs.put("bucket", f"cameras/front/{index:08}.jpg")
@@ -57,7 +57,7 @@ def rows() -> str:
             length = dict.fromkeys(seconds, 0)
             for turn in range(ROUNDS):
                 for redirected, found in seconds.items():
-                    took, length[redirected] = listed(live, dataset, redirected)
+                    took, length[redirected] = list_dataset(live, dataset, redirected)
                     found.append(took)
                     name = "redirected" if redirected else "signed"
                     print(

@@ -1,7 +1,11 @@
-"""The policies that the pages about AWS show give what the pages say: put into moto, which holds to them, and tried."""
+"""The provider pages are true: their policies give the access that they promise, their configs and commands work.
+
+The policies are put into moto, which enforces them, and tried.
+"""
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from collections.abc import Iterator
@@ -20,21 +24,23 @@ ALL = dict.fromkeys(READ, True)
 
 
 def blocks(page: str) -> list[dict[str, Any]]:
-    """The JSON that a page shows."""
+    """Return the JSON blocks of a page."""
     return [json.loads(text) for text in re.findall(r"```json\n(.*?)```", (PAGES / page).read_text(), re.DOTALL)]
 
 
 def policies(page: str) -> list[dict[str, Any]]:
+    """Return the IAM policies of a page."""
     return [block for block in blocks(page) if "Statement" in block]
 
 
 def example(page: str) -> dict[str, Any]:
+    """Return the datasource config of a page."""
     (config,) = [block for block in blocks(page) if "type" in block]
     return config
 
 
-def filled_in(policy: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
-    """A policy with a reader's own names in place of the page's."""
+def with_names(policy: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
+    """Return a policy with other names instead of those on the page."""
     text = json.dumps(policy)
     for shown, own in names.items():
         text = text.replace(shown, own)
@@ -50,7 +56,7 @@ def aws() -> Iterator[GuardedAws]:
 
 @pytest.fixture(scope="module")
 def own_user(aws: GuardedAws) -> AwsUser:
-    """The server's identity, with the policy that the page gives it."""
+    """The server's identity, with the policy from the page."""
     (server_policy, _) = policies("s3-delegated-access.md")
     return aws.user(server_policy)
 
@@ -73,24 +79,27 @@ def bucket(aws: GuardedAws) -> str:
 
 
 def verify(live: Live, config: dict[str, Any]) -> dict[str, Any]:
+    """Return the response of verify for a new dataset with this datasource."""
     answer = live.call("GET", live.datasource(live.configured(config), "verify"))
     assert answer.status == 200, answer.body
     found: dict[str, Any] = answer.json
     return found
 
 
-def keyed(aws: GuardedAws, bucket: str, policy: dict[str, Any], **more: str) -> dict[str, Any]:
-    """The page's config, of a user with this policy."""
-    user = aws.user(filled_in(policy, {"my-bucket": bucket}))
+def config_with_key(aws: GuardedAws, bucket: str, policy: dict[str, Any], **more: str) -> dict[str, Any]:
+    """Return the config from the page, with the key of a user who has this policy."""
+    user = aws.user(with_names(policy, {"my-bucket": bucket}))
     shown = {**example("s3.md"), "s3AccessKeyId": user.key_id, "s3SecretAccessKey": user.secret}
     return {**shown, "fullPath": shown["fullPath"].replace("my-bucket", bucket), **more}
 
 
-def by_role(aws: GuardedAws, own_user: AwsUser, bucket: str, policy: dict[str, Any], **more: str) -> dict[str, Any]:
-    """The page's config, of a role with this policy and the page's trust policy."""
+def config_with_role(
+    aws: GuardedAws, own_user: AwsUser, bucket: str, policy: dict[str, Any], **more: str
+) -> dict[str, Any]:
+    """Return the config from the page, with a role that has this policy and the trust policy from the page."""
     (_, trust) = policies("s3-delegated-access.md")
-    trusting = filled_in(trust, {"arn:aws:iam::111122223333:role/headwater": own_user.arn})
-    role = aws.role(filled_in(policy, {"my-bucket": bucket}), trusting)
+    trusting = with_names(trust, {"arn:aws:iam::111122223333:role/headwater": own_user.arn})
+    role = aws.role(with_names(policy, {"my-bucket": bucket}), trusting)
     shown = {**example("s3-delegated-access.md"), "s3ARN": role}
     return {**shown, "fullPath": shown["fullPath"].replace("my-bucket", bucket), **more}
 
@@ -98,22 +107,24 @@ def by_role(aws: GuardedAws, own_user: AwsUser, bucket: str, policy: dict[str, A
 @pytest.fixture(params=["key", "role"])
 def connect(request: pytest.FixtureRequest, aws: GuardedAws, own_user: AwsUser, bucket: str) -> Any:
     if request.param == "key":
-        return lambda policy, **more: keyed(aws, bucket, policy, **more)
-    return lambda policy, **more: by_role(aws, own_user, bucket, policy, **more)
+        return lambda policy, **more: config_with_key(aws, bucket, policy, **more)
+    return lambda policy, **more: config_with_role(aws, own_user, bucket, policy, **more)
 
 
-def test_the_policy_to_read_gives_list_and_read_alone(live: Live, aws: GuardedAws, connect: Any, bucket: str) -> None:
+@pytest.mark.slow
+def test_the_read_policy_allows_only_list_and_read(live: Live, aws: GuardedAws, connect: Any, bucket: str) -> None:
     (read_only, _) = policies("s3.md")
     found = verify(live, connect(read_only, purpose="INPUT_OUTPUT"))
     errors = found.pop("errors")
     assert found == READ
     assert set(errors) == {"canWrite", "canOverwrite"}
     assert "Allow s3:PutObject" in errors["canWrite"]
-    assert verify(live, connect(read_only)) == READ, "as the page connects it, for INPUT, without an error"
+    assert verify(live, connect(read_only)) == READ, "with the purpose on the page, INPUT, there is no error"
     assert aws.keys(bucket) == ["street/a.jpg"]
 
 
-def test_the_policy_to_write_gives_everything_and_nothing_is_left(
+@pytest.mark.slow
+def test_the_write_policy_allows_everything_and_leaves_no_test_file(
     live: Live, aws: GuardedAws, connect: Any, bucket: str
 ) -> None:
     (_, read_write) = policies("s3.md")
@@ -122,16 +133,19 @@ def test_the_policy_to_write_gives_everything_and_nothing_is_left(
     assert live.names(live.configured(connect(read_write))) == ["a.jpg"]
 
 
-def test_the_trust_policy_asks_for_the_external_id(live: Live, aws: GuardedAws, own_user: AwsUser, bucket: str) -> None:
-    found = verify(live, by_role(aws, own_user, bucket, policies("s3.md")[1], s3ExternalId="another-external-id"))
+@pytest.mark.slow
+def test_the_trust_policy_requires_the_external_id(live: Live, aws: GuardedAws, own_user: AwsUser, bucket: str) -> None:
+    found = verify(
+        live, config_with_role(aws, own_user, bucket, policies("s3.md")[1], s3ExternalId="another-external-id")
+    )
     errors = found.pop("errors")
     assert not any(found.values())
     assert "s3ExternalId" in errors["canList"]
     assert own_user.arn in errors["canList"], "the identity that the trust policy must name"
 
 
-def test_the_policies_are_the_least() -> None:
-    """Each action is needed, and on the folder alone."""
+def test_the_policies_have_least_privilege() -> None:
+    """Each action is needed, and is allowed only on the folder."""
     read_only, read_write = policies("s3.md")
     for policy, actions in (
         (read_only, {"s3:ListBucket", "s3:GetObject"}),
@@ -146,22 +160,23 @@ def test_the_policies_are_the_least() -> None:
 
 
 @pytest.mark.parametrize(
-    ("page", "kind"),
+    ("page", "type_name"),
     [
         *(("s3.md", "S3"), ("s3-delegated-access.md", "S3DelegatedAccess"), ("obs.md", "OBS")),
         *(("gcs.md", "GCS"), ("azure.md", "AZURE"), ("local.md", "LOCAL")),
     ],
 )
-def test_the_configs_that_pages_show_are_taken(page: str, kind: str) -> None:
+def test_configs_on_pages_are_accepted(page: str, type_name: str) -> None:
     config = parse_config(example(page))
-    assert config.type == kind
-    assert set(example(page)) <= set(config.answer())
+    assert config.type == type_name
+    assert set(example(page)) <= set(config.to_wire())
     if isinstance(config, S3Config | S3DelegatedAccessConfig):
         assert config.location.prefix == "street/"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", sorted(page.name for page in PAGES.glob("*.md")))
-def test_the_commands_that_pages_show_are_taken(live: Live, page: str) -> None:
+def test_commands_on_pages_are_accepted(live: Live, page: str) -> None:
     commands = re.findall(r"^headwater (datasource set (?:.*\\\n)*.*)$", (PAGES / page).read_text(), re.MULTILINE)
     assert commands
     dataset = live.dataset()
@@ -174,6 +189,33 @@ def test_the_commands_that_pages_show_are_taken(live: Live, page: str) -> None:
             del words[words.index("--secret-file") : words.index("--secret-file") + 2]
         if '""' in words:
             words[words.index('""')] = ""
-        kind = words[words.index("--type") + 1]
-        secret = [] if kind in ("S3DelegatedAccess", "LOCAL", "LIGHTLY") else ["--secret-file", "-"]
+        type_name = words[words.index("--type") + 1]
+        secret = [] if type_name in ("S3DelegatedAccess", "LOCAL", "LIGHTLY") else ["--secret-file", "-"]
         live.headwater(*words, *secret, stdin="test-secret")
+
+
+def _server_texts() -> str:
+    """Return the string literals of the server, in lower case, one a line; `\0` for what is filled in."""
+    texts = []
+    for file in (PAGES.parents[1] / "src/headwater").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.JoinedStr):
+                parts = [part.value if isinstance(part, ast.Constant) else "\0" for part in node.values]
+                texts.append("".join(map(str, parts)))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                texts.append(re.sub(r"{\w+}", "\0", node.value))
+    return "\n".join(texts).lower()
+
+
+def test_errors_on_pages_are_those_of_the_server() -> None:
+    """The pages quote error texts so that readers find them; a renamed text would no longer be found."""
+    known = _server_texts()
+    quoted = set()
+    for page in PAGES.glob("*.md"):
+        _, _, table = page.read_text().partition("| the error contains |")
+        for cell in re.findall(r"^\| (.+?) \| ", table, re.MULTILINE):
+            phrases = re.split(r", |…|: |\(.*?\)", re.sub(r"`[^`]*`", "…", cell))
+            quoted |= {phrase.strip().lower() for phrase in phrases if len(phrase.split()) > 2}
+    missing = {phrase for phrase in quoted if phrase not in known and f"{phrase.rpartition(' ')[0]} \0" not in known}
+    assert missing == set()
+    assert len(quoted) >= 8

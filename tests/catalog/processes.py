@@ -71,13 +71,13 @@ def count_on(dataset_id: str) -> Callable[[Sequence[Datasource]], Reconfigured]:
 async def count(catalog: Catalog, times: int) -> None:
     """Count on in one dataset, which whoever comes first makes, in several tasks."""
     try:
-        dataset = await catalog.add_dataset("ann", NewDataset(name="count"))
+        dataset = await catalog.datasets.add("ann", NewDataset(name="count"))
     except NameTakenError:
-        (dataset,) = await catalog.datasets("ann", name="count")
+        (dataset,) = await catalog.datasets.list("ann", name="count")
 
     async def repeat() -> None:
         for _ in range(times // 4):
-            assert await catalog.change_datasources(dataset.id, count_on(dataset.id))
+            assert await catalog.datasources.change(dataset.id, count_on(dataset.id))
 
     await asyncio.gather(*(repeat() for _ in range(4)))
     say("counted")
@@ -92,21 +92,21 @@ async def acknowledge(catalog: Catalog, owner: str) -> None:
     number = 0
     while True:
         number += 1
-        token = await catalog.add_token(owner, False, f"{owner} {number}".encode())
+        token = await catalog.tokens.add(owner, False, f"{owner} {number}".encode())
         say("token", token.id, owner, number)
-        dataset = await catalog.add_dataset(owner, NewDataset(name=f"set {number}"))
+        dataset = await catalog.datasets.add(owner, NewDataset(name=f"set {number}"))
         say("dataset", dataset.id, owner, number)
         source = next_number(dataset.id, number)
-        await catalog.change_datasources(dataset.id, partial(_only, source))
+        await catalog.datasources.change(dataset.id, partial(_only, source))
         say("datasource", dataset.id, source.id, number)
-        await catalog.set_watermark(dataset.id, number)
+        await catalog.datasets.set_watermark(dataset.id, number)
         say("watermark", dataset.id, number)
-        await catalog.rename_dataset(dataset.id, f"renamed {number}")
+        await catalog.datasets.rename(dataset.id, f"renamed {number}")
         say("rename", dataset.id, number)
-        await catalog.revoke_token(token.id)
+        await catalog.tokens.revoke(token.id)
         say("revoke", token.id)
-        gone = await catalog.add_dataset(owner, NewDataset(name="gone"))
-        await catalog.delete_dataset(gone.id)
+        gone = await catalog.datasets.add(owner, NewDataset(name="gone"))
+        await catalog.datasets.delete(gone.id)
         say("delete", gone.id)
 
 
@@ -117,7 +117,7 @@ async def fill(catalog: Catalog) -> None:
     refused = 0
     for number in range(200):
         try:
-            dataset = await catalog.add_dataset("ann", NewDataset(name=f"{number} " + "x" * 2000))
+            dataset = await catalog.datasets.add("ann", NewDataset(name=f"{number} " + "x" * 2000))
             say("dataset", dataset.id)
         except CatalogUnavailableError:
             refused += 1

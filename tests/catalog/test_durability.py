@@ -13,7 +13,7 @@ from tests.catalog.values import config, dataset_with_datasources, put
 
 async def test_concurrent_changes_lose_no_update(catalog):
     """A read-then-write that was not one transaction lost the change made in between."""
-    dataset = await catalog.add_dataset("ann", NewDataset(name="cats"))
+    dataset = await catalog.datasets.add("ann", NewDataset(name="cats"))
     decide = count_on(dataset.id)
 
     async def reader():
@@ -21,46 +21,48 @@ async def test_concurrent_changes_lose_no_update(catalog):
             _, held = await dataset_with_datasources(catalog, dataset.id)
             assert len(held) <= 1
 
-    await asyncio.gather(*(catalog.change_datasources(dataset.id, decide) for _ in range(60)), reader())
-    assert (await catalog.datasources(dataset.id))[0].config.full_path == "bucket/60"
+    await asyncio.gather(*(catalog.datasources.change(dataset.id, decide) for _ in range(60)), reader())
+    assert (await catalog.datasources.list(dataset.id))[0].config.full_path == "bucket/60"
 
 
 async def test_concurrent_writers_of_all_kinds(catalog):
     made = await asyncio.gather(
-        *(catalog.add_dataset(f"user {number % 3}", NewDataset(name=f"set {number}")) for number in range(30)),
+        *(catalog.datasets.add(f"user {number % 3}", NewDataset(name=f"set {number}")) for number in range(30)),
     )
     await asyncio.gather(
-        *(catalog.change_datasources(dataset.id, put(dataset.id, config("S3"))) for dataset in made),
-        *(catalog.add_token(f"user {number % 3}", False, bytes([number])) for number in range(30)),
+        *(catalog.datasources.change(dataset.id, put(dataset.id, config("S3"))) for dataset in made),
+        *(catalog.tokens.add(f"user {number % 3}", False, bytes([number])) for number in range(30)),
     )
-    marked = await asyncio.gather(*(catalog.set_watermark(dataset.id, n + 1) for n, dataset in enumerate(made)))
+    marked = await asyncio.gather(
+        *(catalog.datasets.set_watermark(dataset.id, n + 1) for n, dataset in enumerate(made))
+    )
     assert all(marked)
-    assert {dataset.watermark for dataset in await catalog.datasets(None)} == set(range(1, 31))
-    assert len(await catalog.tokens()) == 30
+    assert {dataset.watermark for dataset in await catalog.datasets.list(None)} == set(range(1, 31))
+    assert len(await catalog.tokens.list()) == 30
 
 
 async def test_one_name_goes_to_one_of_those_who_ask_at_once(catalog):
     results = await asyncio.gather(
-        *(catalog.add_dataset("ann", NewDataset(name="cats")) for _ in range(8)), return_exceptions=True
+        *(catalog.datasets.add("ann", NewDataset(name="cats")) for _ in range(8)), return_exceptions=True
     )
-    assert sorted(type(result).__name__ for result in results) == ["Dataset"] + ["NameTaken"] * 7
+    assert sorted(type(result).__name__ for result in results) == ["Dataset"] + ["NameTakenError"] * 7
     assert all(isinstance(result, NameTakenError) for result in results if isinstance(result, Exception))
-    assert len(await catalog.datasets("ann")) == 1
+    assert len(await catalog.datasets.list("ann")) == 1
 
 
 async def test_cancelled_writes_happen_wholly_or_not_at_all(catalog):
-    dataset = await catalog.add_dataset("ann", NewDataset(name="cats"))
+    dataset = await catalog.datasets.add("ann", NewDataset(name="cats"))
     dice = random.Random(5)
     for number in range(1, 40):
         both = (next_number(dataset.id, number), *put(dataset.id, config("LOCAL", purpose="LIGHTLY"))(()).datasources)
         task = asyncio.create_task(
-            catalog.change_datasources(dataset.id, lambda _, both=both: Reconfigured(both, False))
+            catalog.datasources.change(dataset.id, lambda _, both=both: Reconfigured(both, False))
         )
         await asyncio.sleep(dice.random() * 0.004)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-    assert await catalog.change_datasources(dataset.id, lambda stored: Reconfigured(tuple(stored), False))
-    held = await catalog.datasources(dataset.id)
+    assert await catalog.datasources.change(dataset.id, lambda stored: Reconfigured(tuple(stored), False))
+    held = await catalog.datasources.list(dataset.id)
     assert [source.config.purpose.value for source in held] in ([], ["INPUT_OUTPUT", "LIGHTLY"])
 
 
@@ -71,8 +73,8 @@ async def test_two_processes_that_open_an_empty_folder_at_once_and_write_to_it(u
     assert [each[0] for each in said] == ["counted\n"] * 2
     assert [process.returncode for process in processes] == [0, 0]
     catalog = await Catalog.open(url, KEYRING)
-    (dataset,) = await catalog.datasets(None)
-    assert (await catalog.datasources(dataset.id))[0].config.full_path == "bucket/80"
+    (dataset,) = await catalog.datasets.list(None)
+    assert (await catalog.datasources.list(dataset.id))[0].config.full_path == "bucket/80"
     await catalog.close()
 
 
@@ -94,14 +96,14 @@ async def test_killed_process_loses_nothing_that_it_acknowledged(url):
 
 async def _check_acknowledged(url: str, said: list[list[str]]) -> None:
     catalog = await Catalog.open(url, KEYRING)
-    tokens = {token.id: token for token in await catalog.tokens()}
+    tokens = {token.id: token for token in await catalog.tokens.list()}
     for what, identity, *rest in said:
         if what == "token":
             assert tokens[identity].user == f"user {rest[1]}"
         elif what == "revoke":
             assert tokens[identity].revoked_at is not None
         elif what == "delete":
-            assert await catalog.dataset(identity) is None
+            assert await catalog.datasets.get(identity) is None
         else:
             found = await dataset_with_datasources(catalog, identity)
             assert found is not None, (what, identity)

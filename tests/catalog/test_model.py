@@ -17,7 +17,7 @@ from headwater.domain.datasource import Purpose
 from headwater.domain.errors import MalformedRequestError, NameTakenError
 from headwater.domain.ids import new_id
 from headwater.domain.purposes import input_datasource, reconfigure
-from headwater.domain.window import LAST_SECOND
+from headwater.domain.window import LAST_SECOND, Window
 from tests.catalog.values import KEY, config, dataset_with_datasources
 from tests.domain.configs import VALID
 
@@ -65,15 +65,10 @@ class CatalogAgainstDictionaries(RuleBasedStateMachine):
         self.run(self.catalog.close())
         self.reopen()
 
-    @rule(name=OWNERS)
-    def ensure_user(self, name):
-        self.run(self.catalog.ensure_user(name))
-        self.users.add(name)
-
     @rule(target=token_ids, user=OWNERS, admin=st.booleans())
     def add_token(self, user, admin):
         digest = len(self.tokens).to_bytes(32, "big")
-        token = self.run(self.catalog.add_token(user, admin, digest))
+        token = self.run(self.catalog.tokens.add(user, admin, digest))
         self.tokens[digest] = token
         self.users.add(user)
         return token.id
@@ -81,9 +76,9 @@ class CatalogAgainstDictionaries(RuleBasedStateMachine):
     @rule(token_id=token_ids)
     def revoke_token(self, token_id):
         held = {token.id: digest for digest, token in self.tokens.items()}
-        assert self.run(self.catalog.revoke_token(token_id)) is (token_id in held)
+        assert self.run(self.catalog.tokens.revoke(token_id)) is (token_id in held)
         if token_id in held and self.tokens[held[token_id]].revoked_at is None:
-            (revoked,) = [token for token in self.run(self.catalog.tokens()) if token.id == token_id]
+            (revoked,) = [token for token in self.run(self.catalog.tokens.list()) if token.id == token_id]
             assert revoked.revoked_at is not None
             self.tokens[held[token_id]] = revoked
 
@@ -101,7 +96,7 @@ class CatalogAgainstDictionaries(RuleBasedStateMachine):
     def add_dataset(self, owner, new):
         taken = any((each.owner, each.name) == (owner, new.name) for each in self.datasets.values())
         try:
-            dataset = self.run(self.catalog.add_dataset(owner, new))
+            dataset = self.run(self.catalog.datasets.add(owner, new))
         except NameTakenError:
             assert taken
             return new_id()
@@ -116,7 +111,7 @@ class CatalogAgainstDictionaries(RuleBasedStateMachine):
         before = self.datasets.get(dataset_id)
         others = {(each.owner, each.name) for each in self.datasets.values() if each.id != dataset_id}
         try:
-            assert self.run(self.catalog.rename_dataset(dataset_id, name)) is (before is not None)
+            assert self.run(self.catalog.datasets.rename(dataset_id, name)) is (before is not None)
         except NameTakenError:
             assert before is not None
             assert (before.owner, name) in others
@@ -127,7 +122,7 @@ class CatalogAgainstDictionaries(RuleBasedStateMachine):
 
     @rule(dataset_id=consumes(ids))
     def delete_dataset(self, dataset_id):
-        assert self.run(self.catalog.delete_dataset(dataset_id)) is (dataset_id in self.datasets)
+        assert self.run(self.catalog.datasets.delete(dataset_id)) is (dataset_id in self.datasets)
         self.datasets.pop(dataset_id, None)
         self.sources.pop(dataset_id, None)
 
@@ -146,7 +141,7 @@ class CatalogAgainstDictionaries(RuleBasedStateMachine):
             decided.append(reconfigure(dataset_id, stored, new))
             return decided[0]
 
-        after = self.run(self.catalog.change_datasources(dataset_id, decide))
+        after = self.run(self.catalog.datasources.change(dataset_id, decide))
         assert after == (decided[0] if dataset_id in self.datasets else None)
         if decided:
             self.sources[dataset_id] = list(decided[0].datasources)
@@ -162,7 +157,7 @@ class CatalogAgainstDictionaries(RuleBasedStateMachine):
             raise MalformedRequestError("no")
 
         try:
-            assert self.run(self.catalog.change_datasources(dataset_id, decide)) is None
+            assert self.run(self.catalog.datasources.change(dataset_id, decide)) is None
         except MalformedRequestError:
             assert dataset_id in self.datasets
         else:
@@ -171,7 +166,7 @@ class CatalogAgainstDictionaries(RuleBasedStateMachine):
     @rule(dataset_id=ids, seconds=st.integers(0, LAST_SECOND))
     def set_watermark(self, dataset_id, seconds):
         possible = input_datasource(self.sources.get(dataset_id, [])) is not None
-        assert self.run(self.catalog.set_watermark(dataset_id, seconds)) is possible
+        assert self.run(self.catalog.datasets.set_watermark(dataset_id, seconds)) is possible
         if possible:
             self.datasets[dataset_id] = replace(self.datasets[dataset_id], watermark=seconds)
 
@@ -179,7 +174,7 @@ class CatalogAgainstDictionaries(RuleBasedStateMachine):
     def count_samples(self, dataset_id, start, length, samples):
         source, end = input_datasource(self.sources.get(dataset_id, [])), start + length - 1
         source_id = source.id if source is not None else new_id()
-        self.run(self.catalog.count_samples(dataset_id, source_id, start, end, samples, samples * 10))
+        self.run(self.catalog.datasets.count_samples(dataset_id, source_id, Window(start, end), samples, samples * 10))
         until = self.counted_until.get(dataset_id, -1)
         if source is None or end < start or (end < until if start == 0 else start != until + 1 or until == -1):
             return
@@ -189,21 +184,23 @@ class CatalogAgainstDictionaries(RuleBasedStateMachine):
         self.datasets[dataset_id] = replace(before, n_samples=had + samples, size_in_bytes=size + samples * 10)
 
     def _changed(self, expected):
-        stored = self.run(self.catalog.dataset(expected.id))
+        stored = self.run(self.catalog.datasets.get(expected.id))
         assert stored.modified_at >= expected.modified_at
         self.datasets[expected.id] = replace(expected, modified_at=stored.modified_at)
 
     @invariant()
     def holds_what_the_dictionaries_hold(self):
         ordered = sorted(self.datasets.values(), key=lambda dataset: (dataset.created_at, dataset.id))
-        assert self.run(self.catalog.datasets(None)) == ordered
+        assert self.run(self.catalog.datasets.list(None)) == ordered
         for owner in ("ann", "bob"):
-            assert self.run(self.catalog.datasets(owner)) == [each for each in ordered if each.owner == owner]
-            assert self.run(self.catalog.has_user(owner)) is (owner in self.users)
-        assert self.run(self.catalog.users()) == sorted(self.users)
-        assert self.run(self.catalog.datasets(None, name="cats")) == [each for each in ordered if each.name == "cats"]
+            assert self.run(self.catalog.datasets.list(owner)) == [each for each in ordered if each.owner == owner]
+            assert self.run(self.catalog.users.exists(owner)) is (owner in self.users)
+        assert self.run(self.catalog.users.list()) == sorted(self.users)
+        assert self.run(self.catalog.datasets.list(None, name="cats")) == [
+            each for each in ordered if each.name == "cats"
+        ]
         dogs = [each for each in ordered if each.name.startswith("do")]
-        assert self.run(self.catalog.datasets(None, prefix="do")) == dogs
+        assert self.run(self.catalog.datasets.list(None, prefix="do")) == dogs
         sources = {
             dataset_id: sorted(held, key=lambda source: source.config.purpose)
             for dataset_id, held in self.sources.items()
@@ -211,10 +208,10 @@ class CatalogAgainstDictionaries(RuleBasedStateMachine):
         for dataset_id, held in sources.items():
             assert self.run(dataset_with_datasources(self.catalog, dataset_id)) == (self.datasets[dataset_id], held)
         ids = {dataset_id: [source.id for source in held] for dataset_id, held in sources.items()}
-        assert self.run(self.catalog.datasource_ids(list(ids))) == ids
-        assert sorted(self.run(self.catalog.tokens()), key=str) == sorted(self.tokens.values(), key=str)
+        assert self.run(self.catalog.datasources.ids(list(ids))) == ids
+        assert sorted(self.run(self.catalog.tokens.list()), key=str) == sorted(self.tokens.values(), key=str)
         for digest, token in self.tokens.items():
-            assert self.run(self.catalog.token(digest)) == (token if token.revoked_at is None else None)
+            assert self.run(self.catalog.tokens.find(digest)) == (token if token.revoked_at is None else None)
 
 
 CatalogAgainstDictionaries.TestCase.settings = settings(max_examples=10, stateful_step_count=25, deadline=None)

@@ -16,14 +16,16 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from headwater.catalog.catalog import Catalog
-from headwater.catalog.engine import database_of
+from headwater.catalog.engine import parse_database_url
 from headwater.catalog.schema import HEAD, MIGRATIONS
 from headwater.catalog.tables import metadata
 from headwater.domain.errors import StartupError
+from headwater.domain.window import Window
+from tests.catalog.values import add_user
 
 
 async def with_database(url, work):
-    database = database_of(url)
+    database = parse_database_url(url)
     try:
         return await database.write(work)
     finally:
@@ -90,7 +92,7 @@ async def test_catalog_of_the_first_version_is_brought_up_with_all_it_holds(url,
         await execute(url, statement)
 
     catalog = await Catalog.open(url, keyring)
-    first, second = await catalog.datasets(None)
+    first, second = await catalog.datasets.list(None)
     assert (first.id, first.name, first.include_all_files, first.watermark, first.modified_at) == (
         "a",
         "Cats",
@@ -100,11 +102,11 @@ async def test_catalog_of_the_first_version_is_brought_up_with_all_it_holds(url,
     )
     assert (first.n_samples, first.size_in_bytes) == (0, 0)
     assert (second.id, second.img_type, second.parent_id) == ("b", "full", "a")
-    assert await catalog.children("a") == [second]
-    assert [source.id for source in await catalog.datasources("a")] == ["c"]
-    assert await catalog.datasets("ann", prefix="c") == [second]
-    await catalog.count_samples("a", "c", 0, 9, 2, 20)
-    counted, _ = await catalog.datasets(None)
+    assert await catalog.datasets.list_children("a") == [second]
+    assert [source.id for source in await catalog.datasources.list("a")] == ["c"]
+    assert await catalog.datasets.list("ann", prefix="c") == [second]
+    await catalog.datasets.count_samples("a", "c", Window(0, 9), 2, 20)
+    counted, _ = await catalog.datasets.list(None)
     assert (counted.n_samples, counted.size_in_bytes) == (2, 20)
     await catalog.close()
 
@@ -154,8 +156,8 @@ async def test_tables_of_another_program_are_a_clear_error(url, keyring, tmp_pat
 
 async def test_many_who_open_an_empty_database_at_once(url, keyring):
     catalogs = await asyncio.gather(*(Catalog.open(url, keyring) for _ in range(4)))
-    await asyncio.gather(*(catalog.ensure_user(f"user {number}") for number, catalog in enumerate(catalogs)))
-    assert all([await catalogs[0].has_user(f"user {number}") for number in range(4)])
+    await asyncio.gather(*(add_user(catalog, f"user {number}") for number, catalog in enumerate(catalogs)))
+    assert all([await catalogs[0].users.exists(f"user {number}") for number in range(4)])
     for catalog in catalogs:
         await catalog.close()
 

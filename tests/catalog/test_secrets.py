@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from headwater.catalog.catalog import Catalog
-from headwater.catalog.engine import database_of
+from headwater.catalog.engine import parse_database_url
 from headwater.catalog.keyring import Keyring
 from headwater.catalog.tables import datasources
 from headwater.domain.dataset import NewDataset
@@ -16,14 +16,14 @@ from tests.domain.configs import SECRETS
 
 
 async def stored_secrets(url: str) -> list[str]:
-    database = database_of(url)
+    database = parse_database_url(url)
     rows = await database.read(lambda connection: connection.execute(datasources.select()).all())
     await database.close()
     return [row.secret for row in rows]
 
 
 async def stored_text(url: str) -> str:
-    database = database_of(url)
+    database = parse_database_url(url)
     rows = await database.read(lambda connection: connection.execute(datasources.select()).all())
     await database.close()
     return repr(rows)
@@ -39,19 +39,19 @@ async def test_no_byte_of_the_data_folder_shows_a_secret(tmp_path):
     folder = tmp_path / "data"
     keyring = Keyring.load_or_create(folder / "secret.key")
     catalog = await Catalog.open(f"sqlite:///{folder}/catalog.sqlite3", keyring)
-    dataset = await catalog.add_dataset("ann", NewDataset(name="cats"))
+    dataset = await catalog.datasets.add("ann", NewDataset(name="cats"))
     clear = []
     for number in range(3):
         for kind, member in SECRETS.items():
             clear.append(f"clear-{kind}-{number}-secret")
             new = config(kind, fullPath=f"place-{kind}-{number}/x", **{member: clear[-1]})
-            await catalog.change_datasources(dataset.id, put(dataset.id, new))
-            (stored,) = await catalog.datasources(dataset.id)
+            await catalog.datasources.change(dataset.id, put(dataset.id, new))
+            (stored,) = await catalog.datasources.list(dataset.id)
             assert stored.config.secret == clear[-1]
     while_open = bytes_of(folder)
     assert (folder / "catalog.sqlite3-wal").stat().st_size > 0
     encrypted = await stored_secrets(f"sqlite:///{folder}/catalog.sqlite3")
-    await catalog.delete_dataset(dataset.id)
+    await catalog.datasets.delete(dataset.id)
     after_delete = bytes_of(folder)
     await catalog.close()
     closed = bytes_of(folder)
@@ -67,8 +67,8 @@ async def test_no_byte_of_the_data_folder_shows_a_secret(tmp_path):
 @pytest.mark.parametrize("kind", SECRETS)
 async def test_no_column_shows_a_secret(url, keyring, kind):
     catalog = await Catalog.open(url, keyring)
-    dataset = await catalog.add_dataset("ann", NewDataset(name="cats"))
-    await catalog.change_datasources(
+    dataset = await catalog.datasets.add("ann", NewDataset(name="cats"))
+    await catalog.datasources.change(
         dataset.id, put(dataset.id, config(kind, fullPath="the-place/x", **{SECRETS[kind]: "clear-secret"}))
     )
     await catalog.close()
@@ -82,36 +82,36 @@ async def test_rotation(url):
     """The old key decrypts as long as it is there, and every write goes to the new one."""
     old, new = ("old", os.urandom(32)), ("new", os.urandom(32))
     catalog = await Catalog.open(url, Keyring([old]))
-    one, two = [await catalog.add_dataset("ann", NewDataset(name=name)) for name in ("one", "two")]
+    one, two = [await catalog.datasets.add("ann", NewDataset(name=name)) for name in ("one", "two")]
     for dataset in (one, two):
-        await catalog.change_datasources(dataset.id, put(dataset.id, config("S3", s3SecretAccessKey=dataset.name)))
+        await catalog.datasources.change(dataset.id, put(dataset.id, config("S3", s3SecretAccessKey=dataset.name)))
     await catalog.close()
 
     catalog = await Catalog.open(url, Keyring([new, old]))
     for dataset in (one, two):
-        assert (await catalog.datasources(dataset.id))[0].config.secret == dataset.name
+        assert (await catalog.datasources.list(dataset.id))[0].config.secret == dataset.name
     # a PUT with the mask keeps the secret, and is a write
-    await catalog.change_datasources(
+    await catalog.datasources.change(
         one.id, put(one.id, config("S3", s3SecretAccessKey="********", thumbSuffix="thumbs"))
     )
     assert sorted(secret.partition(":")[0] for secret in await stored_secrets(url)) == ["new", "old"]
-    await catalog.change_datasources(two.id, put(two.id, config("S3", s3SecretAccessKey="********")))
+    await catalog.datasources.change(two.id, put(two.id, config("S3", s3SecretAccessKey="********")))
     await catalog.close()
 
     catalog = await Catalog.open(url, Keyring([new]))
     for dataset in (one, two):
-        assert (await catalog.datasources(dataset.id))[0].config.secret == dataset.name
+        assert (await catalog.datasources.list(dataset.id))[0].config.secret == dataset.name
     await catalog.close()
 
 
 async def test_secret_moved_to_another_dataset_is_refused(url, keyring):
     """Whoever may write to the database could otherwise aim one user's secret at another user's server."""
     catalog = await Catalog.open(url, keyring)
-    one, two = [await catalog.add_dataset("ann", NewDataset(name=name)) for name in ("one", "two")]
+    one, two = [await catalog.datasets.add("ann", NewDataset(name=name)) for name in ("one", "two")]
     for dataset in (one, two):
-        await catalog.change_datasources(dataset.id, put(dataset.id, config("S3")))
+        await catalog.datasources.change(dataset.id, put(dataset.id, config("S3")))
     await catalog.close()
-    database = database_of(url)
+    database = parse_database_url(url)
     await database.write(
         lambda connection: connection.exec_driver_sql(
             f"UPDATE datasources SET dataset_id = '{one.id}', purpose = 'LIGHTLY' WHERE dataset_id = '{two.id}'"
@@ -128,14 +128,14 @@ async def test_secret_moved_to_another_dataset_is_refused(url, keyring):
 async def test_stored_config_of_an_unknown_form_is_not_the_fault_of_the_request(url, keyring):
     """It came out as a 400 that told the client of a GET to mend its body."""
     catalog = await Catalog.open(url, keyring)
-    dataset = await catalog.add_dataset("ann", NewDataset(name="cats"))
-    await catalog.change_datasources(dataset.id, put(dataset.id, config("LOCAL")))
-    database = database_of(url)
+    dataset = await catalog.datasets.add("ann", NewDataset(name="cats"))
+    await catalog.datasources.change(dataset.id, put(dataset.id, config("LOCAL")))
+    database = parse_database_url(url)
     await database.write(
         lambda connection: connection.exec_driver_sql('UPDATE datasources SET config = \'{"type": "TAPE"}\'')
     )
     await database.close()
     with pytest.raises(HeadwaterError, match="configure it again") as caught:
-        await catalog.datasources(dataset.id)
+        await catalog.datasources.list(dataset.id)
     assert caught.value.status == 500
     await catalog.close()

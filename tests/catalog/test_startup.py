@@ -12,12 +12,12 @@ import pytest
 
 from headwater.catalog import engine
 from headwater.catalog.catalog import Catalog
-from headwater.catalog.engine import database_of
+from headwater.catalog.engine import parse_database_url
 from headwater.catalog.keyring import Keyring
 from headwater.domain.dataset import NewDataset
 from headwater.domain.errors import StartupError
 from tests.catalog.processes import start
-from tests.catalog.values import config, put
+from tests.catalog.values import add_user, config, put
 from tests.need import need
 from tests.servers import free_port
 
@@ -53,8 +53,8 @@ async def test_url_that_names_no_database(url, keyring):
 async def test_postgresql_url_with_driver_is_the_same(postgres_url, keyring):
     first = await Catalog.open(postgres_url, keyring)
     second = await Catalog.open(postgres_url.replace("postgresql://", "postgresql+psycopg://"), keyring)
-    await first.ensure_user("ann")
-    assert await second.has_user("ann")
+    await add_user(first, "ann")
+    assert await second.users.exists("ann")
     await first.close()
     await second.close()
 
@@ -105,7 +105,7 @@ async def test_postgresql_that_is_not_there(keyring):
 
 
 async def test_postgresql_that_never_answers(keyring, monkeypatch):
-    monkeypatch.setitem(engine._POSTGRES_PATIENCE, "connect_timeout", "2")
+    monkeypatch.setitem(engine._POSTGRES_TIMEOUTS, "connect_timeout", "2")
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"postgresql://user:{PASSWORD}@127.0.0.1:{silent.getsockname()[1]}/name"
         assert "timeout" in await refusal(url, keyring)
@@ -126,7 +126,7 @@ async def test_new_database_is_for_its_owner_alone(tmp_path, keyring):
     mask = os.umask(0)
     try:
         catalog = await Catalog.open(f"sqlite:///{path}", keyring)
-        await catalog.ensure_user("ann")
+        await add_user(catalog, "ann")
         modes = {child.name: stat.S_IMODE(child.stat().st_mode) for child in path.parent.iterdir()}
         await catalog.close()
     finally:
@@ -137,7 +137,7 @@ async def test_new_database_is_for_its_owner_alone(tmp_path, keyring):
 
 async def test_sqlite_is_set_up_to_lose_nothing(sqlite_url, keyring):
     await (await Catalog.open(sqlite_url, keyring)).close()
-    database = database_of(sqlite_url)
+    database = parse_database_url(sqlite_url)
     expected = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "secure_delete": 1, "busy_timeout": 10_000}
 
     def settings(connection):
@@ -151,7 +151,7 @@ async def test_sqlite_is_set_up_to_lose_nothing(sqlite_url, keyring):
 async def test_path_with_odd_characters(tmp_path, keyring):
     path = tmp_path / "50% off? #1 é" / "catalog.sqlite3"
     catalog = await Catalog.open(f"sqlite:///{path}", keyring)
-    await catalog.ensure_user("ann")
+    await add_user(catalog, "ann")
     await catalog.close()
     with sqlite3.connect(path) as connection:
         assert connection.execute("SELECT name FROM users").fetchall() == [("ann",)]
@@ -162,8 +162,8 @@ async def test_path_with_odd_characters(tmp_path, keyring):
 async def with_secret(url, keyring) -> str:
     """The URL of a catalog that holds one secret, encrypted with the key `test`."""
     catalog = await Catalog.open(url, keyring)
-    dataset = await catalog.add_dataset("ann", NewDataset(name="cats"))
-    await catalog.change_datasources(dataset.id, put(dataset.id, config("S3")))
+    dataset = await catalog.datasets.add("ann", NewDataset(name="cats"))
+    await catalog.datasources.change(dataset.id, put(dataset.id, config("S3")))
     await catalog.close()
     return url
 
@@ -187,7 +187,7 @@ async def test_key_whose_id_differs_in_case_only(with_secret):
 
 async def test_any_keys_open_a_catalog_without_secrets(url, keyring):
     catalog = await Catalog.open(url, keyring)
-    dataset = await catalog.add_dataset("ann", NewDataset(name="cats"))
-    await catalog.change_datasources(dataset.id, put(dataset.id, config("LOCAL")))
+    dataset = await catalog.datasets.add("ann", NewDataset(name="cats"))
+    await catalog.datasources.change(dataset.id, put(dataset.id, config("LOCAL")))
     await catalog.close()
     await (await Catalog.open(url, Keyring([("other", os.urandom(32))]))).close()

@@ -11,6 +11,7 @@ from headwater.catalog.catalog import Catalog
 from headwater.domain.dataset import NewDataset
 from headwater.domain.errors import CatalogUnavailableError
 from tests.catalog.processes import KEYRING, start
+from tests.catalog.values import add_user
 
 
 def test_the_error_is_a_503_with_a_time_to_come_back():
@@ -19,19 +20,19 @@ def test_the_error_is_a_503_with_a_time_to_come_back():
 
 
 async def test_sqlite_that_another_process_keeps_locked(tmp_path, sqlite_url, keyring, monkeypatch):
-    monkeypatch.setattr(engine, "BUSY_SECONDS", 0.2)
+    monkeypatch.setattr(engine, "BUSY_TIMEOUT_SECONDS", 0.2)
     catalog = await Catalog.open(sqlite_url, keyring)
-    await catalog.ensure_user("ann")
+    await add_user(catalog, "ann")
     other = sqlite3.connect(tmp_path / "data" / "catalog.sqlite3", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(CatalogUnavailableError, match="try again") as caught:
-        await catalog.ensure_user("bob")
+        await add_user(catalog, "bob")
     assert "locked" not in caught.value.message
-    assert await catalog.has_user("ann"), "readers do not wait for writers"
+    assert await catalog.users.exists("ann"), "readers do not wait for writers"
     other.execute("ROLLBACK")
     other.close()
-    await catalog.ensure_user("bob")
-    assert await catalog.has_user("bob")
+    await add_user(catalog, "bob")
+    assert await catalog.users.exists("bob")
     await catalog.close()
 
 
@@ -39,7 +40,7 @@ async def test_sqlite_waits_for_a_writer_in_another_process(tmp_path, sqlite_url
     catalog = await Catalog.open(sqlite_url, keyring)
     other = sqlite3.connect(tmp_path / "data" / "catalog.sqlite3", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    writing = asyncio.create_task(catalog.ensure_user("ann"))
+    writing = asyncio.create_task(add_user(catalog, "ann"))
     await asyncio.sleep(0.4)
     assert not writing.done()
     other.execute("COMMIT")
@@ -69,7 +70,7 @@ async def test_full_disk_refuses_writes_and_keeps_what_was_acknowledged(sqlite_u
     assert refused >= 3
     assert len(acknowledged) == 200 - refused
     catalog = await Catalog.open(sqlite_url, KEYRING)
-    assert sorted(dataset.id for dataset in await catalog.datasets("ann")) == sorted(acknowledged)
+    assert sorted(dataset.id for dataset in await catalog.datasets.list("ann")) == sorted(acknowledged)
     await catalog.close()
 
 
@@ -88,31 +89,31 @@ def disconnect(operator):
 
 async def test_postgresql_that_was_restarted_is_not_noticed(postgres_url, keyring, operator):
     catalog = await Catalog.open(postgres_url, keyring)
-    await asyncio.gather(*(catalog.ensure_user(f"user {number}") for number in range(3)))
+    await asyncio.gather(*(add_user(catalog, f"user {number}") for number in range(3)))
     for _ in range(3):
-        assert all(await asyncio.gather(*(catalog.has_user(f"user {number}") for number in range(3))))
+        assert all(await asyncio.gather(*(catalog.users.exists(f"user {number}") for number in range(3))))
         assert disconnect(operator) > 0
-    await catalog.ensure_user("ann")
-    assert await catalog.has_user("ann")
+    await add_user(catalog, "ann")
+    assert await catalog.users.exists("ann")
     await catalog.close()
 
 
 async def test_postgresql_that_is_gone_for_a_while(postgres_url, keyring, operator):
     catalog = await Catalog.open(postgres_url, keyring)
-    await catalog.ensure_user("ann")
+    await add_user(catalog, "ann")
     connection, name = operator
     connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
     disconnect(operator)
     for attempt in (
         catalog.ping(),
-        catalog.has_user("ann"),
-        catalog.ensure_user("bob"),
-        catalog.add_dataset("ann", NewDataset(name="cats")),
+        catalog.users.exists("ann"),
+        add_user(catalog, "bob"),
+        catalog.datasets.add("ann", NewDataset(name="cats")),
     ):
         with pytest.raises(CatalogUnavailableError, match="try again"):
             await attempt
     connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
     await catalog.ping()
-    await catalog.ensure_user("bob")
-    assert await catalog.datasets(None) == []
+    await add_user(catalog, "bob")
+    assert await catalog.datasets.list(None) == []
     await catalog.close()

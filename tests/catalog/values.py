@@ -1,8 +1,9 @@
-"""Shorthand for the domain values that these tests store."""
+"""Short forms of the domain values that these tests store."""
 
 from __future__ import annotations
 
 import base64
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -21,11 +22,16 @@ def config(kind: str = "S3", **members: str) -> DatasourceConfig:
 
 
 def put(dataset_id: str, new: DatasourceConfig) -> Callable[[Sequence[Datasource]], Reconfigured]:
-    """What a PUT of this config decides."""
+    """Return the decision that a PUT of this config makes."""
     return lambda stored: reconfigure(dataset_id, stored, new)
 
 
+async def add_user(catalog: Catalog, name: str) -> None:
+    """Make a user by the smallest write that makes one: adding a token."""
+    await catalog.tokens.add(name, False, os.urandom(32))
+
+
 async def dataset_with_datasources(catalog: Catalog, dataset_id: str) -> Any:
-    """All that the catalog says of a dataset, as (Dataset, [Datasource, …]); None if it is not there."""
-    dataset = await catalog.dataset(dataset_id)
-    return None if dataset is None else (dataset, await catalog.datasources(dataset_id))
+    """Return a dataset and its datasources as (Dataset, [Datasource, …]); None if there is no such dataset."""
+    dataset = await catalog.datasets.get(dataset_id)
+    return None if dataset is None else (dataset, await catalog.datasources.list(dataset_id))

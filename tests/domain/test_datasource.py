@@ -8,25 +8,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headwater.domain.datasource import MASK, S3_REGIONS, TYPES, parse_config
+from headwater.domain.datasource import SECRET_MASK, parse_config
+from headwater.domain.datasource_checks import S3_REGIONS
+from headwater.domain.datasource_members import TYPE_NAMES
 from headwater.domain.errors import MalformedRequestError
 from tests.domain.configs import ALIASES, SECRETS, VALID
 
 
 def test_the_examples_cover_every_type() -> None:
-    assert set(VALID) == set(TYPES)
+    assert set(VALID) == set(TYPE_NAMES)
 
 
 @pytest.mark.parametrize("raw", VALID.values(), ids=VALID)
 def test_answers_repeat_what_was_put_but_for_the_secret_and_the_default_purpose(raw: dict[str, Any]) -> None:
     secret = SECRETS.get(raw["type"])
-    expected = {**raw, "purpose": "INPUT_OUTPUT", **({secret: MASK} if secret else {})}
-    assert parse_config(raw).answer() == expected
+    expected = {**raw, "purpose": "INPUT_OUTPUT", **({secret: SECRET_MASK} if secret else {})}
+    assert parse_config(raw).to_wire() == expected
 
 
 @pytest.mark.parametrize(("alias", "kind"), ALIASES.items())
 def test_class_names_are_accepted_as_types_and_answered_short(alias: str, kind: str) -> None:
-    assert parse_config({**VALID[kind], "type": alias}).answer()["type"] == kind
+    assert parse_config({**VALID[kind], "type": alias}).to_wire()["type"] == kind
 
 
 @pytest.mark.parametrize("raw", VALID.values(), ids=VALID)
@@ -46,9 +48,9 @@ def test_optional_members_may_be_null_and_unknown_ones_are_dropped() -> None:
         "id": "x",
         "more": {},
     }
-    assert parse_config(raw).answer() == {**VALID["LOCAL"], "purpose": "INPUT_OUTPUT"}
+    assert parse_config(raw).to_wire() == {**VALID["LOCAL"], "purpose": "INPUT_OUTPUT"}
     template = "thumbs/[filename].[extension]"
-    assert parse_config({**raw, "thumbSuffix": template}).answer()["thumbSuffix"] == template
+    assert parse_config({**raw, "thumbSuffix": template}).to_wire()["thumbSuffix"] == template
 
 
 @pytest.mark.parametrize(
@@ -103,7 +105,7 @@ def test_a_secret_is_in_no_answer_repr_or_error(kind: str, secret: str) -> None:
     raw = {**VALID[kind], SECRETS[kind]: secret}
     config = parse_config(raw)
     assert config.secret == secret
-    assert secret not in repr(config) + str(config) + repr(config.answer())
+    assert secret not in repr(config) + str(config) + repr(config.to_wire())
     with pytest.raises(MalformedRequestError) as caught:
         parse_config({**raw, "fullPath": 5, SECRETS[kind]: [secret]})
     assert secret not in caught.value.message
@@ -111,25 +113,27 @@ def test_a_secret_is_in_no_answer_repr_or_error(kind: str, secret: str) -> None:
 
 @pytest.mark.parametrize("region", S3_REGIONS)
 def test_every_region_of_both_generations(region: str) -> None:
-    assert parse_config({**VALID["S3"], "s3Region": region}).answer()["s3Region"] == region
+    assert parse_config({**VALID["S3"], "s3Region": region}).to_wire()["s3Region"] == region
 
 
 @pytest.mark.parametrize("kind", SECRETS)
 def test_a_mask_keeps_the_secret_while_its_account_and_server_stay(kind: str) -> None:
     stored = parse_config(VALID[kind])
-    kept = parse_config({**stored.answer(), "fullPath": "elsewhere/path"}).with_secret_of(stored)
+    kept = parse_config({**stored.to_wire(), "fullPath": "elsewhere/path"}).with_secret_of(stored)
     assert kept.secret == VALID[kind][SECRETS[kind]]
-    for member in stored.IDENTITY:
-        moved = parse_config({**stored.answer(), member: VALID[kind][member] + "x"})
+    for member in (each.wire_name for each in stored.TYPE.identity):
+        moved = parse_config({**stored.to_wire(), member: VALID[kind][member] + "x"})
         with pytest.raises(MalformedRequestError, match="send the secret itself"):
             moved.with_secret_of(stored)
     with pytest.raises(MalformedRequestError, match="send the secret itself"):
-        parse_config(stored.answer()).with_secret_of(None)
+        parse_config(stored.to_wire()).with_secret_of(None)
 
 
 def test_a_mask_does_not_carry_a_secret_to_another_type() -> None:
     """Or a PUT could aim a stored S3 key at an OBS endpoint."""
-    obs = parse_config({**VALID["OBS"], "obsSecretAccessKey": MASK, "obsAccessKeyId": VALID["S3"]["s3AccessKeyId"]})
+    obs = parse_config(
+        {**VALID["OBS"], "obsSecretAccessKey": SECRET_MASK, "obsAccessKeyId": VALID["S3"]["s3AccessKeyId"]}
+    )
     with pytest.raises(MalformedRequestError):
         obs.with_secret_of(parse_config(VALID["S3"]))
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headwater.domain.errors import MalformedRequestError
-from headwater.domain.lightly_folder import EMBEDDINGS, METADATA, PREDICTIONS, RAW, file_in, predictions_of
+from headwater.domain.lightly_folder import EMBEDDINGS, METADATA, PREDICTIONS, RAW, key_in_folder, predictions_folder
 
 
 @pytest.mark.parametrize(
@@ -24,8 +24,8 @@ from headwater.domain.lightly_folder import EMBEDDINGS, METADATA, PREDICTIONS, R
         (RAW, "a//b", "a//b"),
     ],
 )
-def test_names_of_files(folder: str, name: str, key: str) -> None:
-    assert file_in(folder, name) == key
+def test_a_name_is_relative_to_its_folder_or_a_full_key(folder: str, name: str, key: str) -> None:
+    assert key_in_folder(folder, name) == key
 
 
 @pytest.mark.parametrize("folder", [RAW, PREDICTIONS, METADATA, EMBEDDINGS])
@@ -43,23 +43,23 @@ def test_names_of_files(folder: str, name: str, key: str) -> None:
         "..",
     ],
 )
-def test_names_that_lead_elsewhere_are_refused(folder: str, name: str) -> None:
+def test_names_that_lead_out_of_the_folder_are_refused(folder: str, name: str) -> None:
     with pytest.raises(MalformedRequestError, match="fileName: expected"):
-        file_in(folder, name)
+        key_in_folder(folder, name)
 
 
-def test_a_folder_is_no_file_and_short_names_are_refused_as_published() -> None:
+def test_folders_and_short_names_are_refused() -> None:
     for folder, short in ((PREDICTIONS, "a.b"), (METADATA, "a.js"), (EMBEDDINGS, "abc"), (RAW, "")):
         with pytest.raises(MalformedRequestError, match=f"at least {len(short) + 1} characters"):
-            file_in(folder, short)
+            key_in_folder(folder, short)
     with pytest.raises(MalformedRequestError, match="name of a file in"):
-        file_in(METADATA, METADATA)
+        key_in_folder(METADATA, METADATA)
 
 
 @given(st.sampled_from([PREDICTIONS, METADATA, EMBEDDINGS]), st.text(st.sampled_from("./a"), min_size=5, max_size=30))
-def test_no_name_leads_out_of_its_folder(folder: str, name: str) -> None:
+def test_no_accepted_name_leads_out_of_its_folder(folder: str, name: str) -> None:
     try:
-        key = file_in(folder, name)
+        key = key_in_folder(folder, name)
     except MalformedRequestError:
         return
     assert key.startswith(folder)
@@ -67,7 +67,7 @@ def test_no_name_leads_out_of_its_folder(folder: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("task", ["", "a/b", ".", "..", "a\0", "\ud800", "../metadata"])
-def test_tasks_are_names_of_folders(task: str) -> None:
-    assert predictions_of("my task") == ".lightly/predictions/my task/"
+def test_a_task_must_be_the_name_of_a_folder(task: str) -> None:
+    assert predictions_folder("my task") == ".lightly/predictions/my task/"
     with pytest.raises(MalformedRequestError, match="taskName: expected"):
-        predictions_of(task)
+        predictions_folder(task)

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headwater.domain.datasource import MASK, Datasource, Purpose, parse_config
+from headwater.domain.datasource import SECRET_MASK, Datasource, Purpose, parse_config
 from headwater.domain.errors import MalformedRequestError
 from headwater.domain.purposes import (
     Reconfigured,
-    answered,
-    in_order,
+    find_datasource,
     input_datasource,
     lightly_datasource,
     reconfigure,
+    sort_datasources,
 )
 from tests.domain.configs import VALID
 
@@ -93,20 +93,20 @@ def test_which_datasource_serves_what(
 ) -> None:
     stored = _held(state)
     for found, path in (
-        (answered(stored), answers),
+        (find_datasource(stored), answers),
         (input_datasource(stored), serves_input),
         (lightly_datasource(stored), serves_lightly),
     ):
         assert (found.config.full_path if found else None) == path
     for purpose in Purpose:
-        exactly = answered(stored, purpose)
+        exactly = find_datasource(stored, purpose)
         assert (exactly.config.full_path if exactly else None) == state.get(purpose)
 
 
 def test_all_are_answered_in_one_order() -> None:
     for stored in (_held(BOTH), _held(BOTH)[::-1]):
-        assert [source.config.purpose for source in in_order(stored)] == ["INPUT", "LIGHTLY"]
-    assert in_order(()) == []
+        assert [source.config.purpose for source in sort_datasources(stored)] == ["INPUT", "LIGHTLY"]
+    assert sort_datasources(()) == []
 
 
 def test_only_the_place_of_the_input_side_counts_as_a_move() -> None:
@@ -154,10 +154,10 @@ def test_no_move_brings_an_id_back() -> None:
 def test_a_masked_secret_comes_from_the_datasource_that_get_answers() -> None:
     stored = reconfigure(DATASET, (), parse_config(VALID["S3"])).datasources
     for purpose in Purpose:
-        again = parse_config({**stored[0].config.answer(), "purpose": purpose})
+        again = parse_config({**stored[0].config.to_wire(), "purpose": purpose})
         assert reconfigure(DATASET, stored, again).datasources[0].config.secret == "test-secret"
     with pytest.raises(MalformedRequestError):
-        reconfigure(DATASET, (), parse_config({**VALID["S3"], "s3SecretAccessKey": MASK}))
+        reconfigure(DATASET, (), parse_config({**VALID["S3"], "s3SecretAccessKey": SECRET_MASK}))
 
 
 @given(st.lists(st.tuples(st.sampled_from(list(Purpose)), st.sampled_from("abc")), max_size=8))

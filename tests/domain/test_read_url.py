@@ -30,7 +30,7 @@ def sign(path: str, expires: int = NOW + 60, signer: ReadUrlSigner = SIGNER) -> 
     return parts_of(url)
 
 
-def test_form() -> None:
+def test_a_url_has_the_documented_form() -> None:
     (url,) = ReadUrlSigner([KEY], "https://hw.example/pre/fix/", "/data").sign(["a b/ü~%41+.png"], 1_800_000_000)
     assert url.startswith("https://hw.example/pre/fix/files/a%20b/%C3%BC~%2541%2B.png?expires=1800000000&signature=")
     signature = url.rpartition("=")[2]
@@ -39,7 +39,7 @@ def test_form() -> None:
 
 
 @given(ODD)
-def test_round_trip(path: str) -> None:
+def test_a_signed_url_is_valid(path: str) -> None:
     (url,) = SIGNER.sign([path], NOW + 60)
     assert url.isascii()
     assert not any(c in url for c in " \"<>\\'+;\n\r\t#")
@@ -49,7 +49,7 @@ def test_round_trip(path: str) -> None:
 
 
 @given(ODD, ODD)
-def test_another_path_is_refused(path: str, other: str) -> None:
+def test_a_changed_path_is_refused(path: str, other: str) -> None:
     _, expires, signature = sign(path)
     if other != path:
         with pytest.raises(ForbiddenError, match="does not match"):
@@ -57,7 +57,7 @@ def test_another_path_is_refused(path: str, other: str) -> None:
 
 
 @given(st.text(max_size=20))
-def test_another_time_is_refused(expires: str) -> None:
+def test_a_changed_expiry_is_refused(expires: str) -> None:
     path, right, signature = sign("a.png")
     if expires != right:
         with pytest.raises(ForbiddenError, match="does not match"):
@@ -65,14 +65,14 @@ def test_another_time_is_refused(expires: str) -> None:
 
 
 @pytest.mark.parametrize("spelling", ["0{}", "+{}", " {}", "{}\n", "{}.0", "٣", "", "9" * 5000])
-def test_time_has_one_spelling(spelling: str) -> None:
+def test_the_expiry_has_one_spelling(spelling: str) -> None:
     path, expires, signature = sign("a.png")
     with pytest.raises(ForbiddenError, match="does not match"):
         SIGNER.verify(path, spelling.format(expires), signature, NOW)
 
 
 @given(st.integers(0, 42), st.characters())
-def test_another_signature_is_refused(index: int, letter: str) -> None:
+def test_a_changed_signature_is_refused(index: int, letter: str) -> None:
     path, expires, right = sign("a.png")
     signature = right[:index] + letter + right[index + 1 :]
     if signature != right:
@@ -80,21 +80,21 @@ def test_another_signature_is_refused(index: int, letter: str) -> None:
             SIGNER.verify(path, expires, signature, NOW)
 
 
-def test_a_cut_or_lengthened_signature_is_refused() -> None:
+def test_a_shortened_or_extended_signature_is_refused() -> None:
     path, expires, signature = sign("a.png")
     for changed in (signature[:-1], signature + "A", signature + "=", "", "é", "\ud800"):
         with pytest.raises(ForbiddenError, match="does not match"):
             SIGNER.verify(path, expires, changed, NOW)
 
 
-def test_time_and_path_do_not_run_together() -> None:
-    """A digit moved from the front of the path to the end of the time would be a longer life with the same bytes."""
+def test_digits_cannot_move_from_the_path_to_the_expiry() -> None:
+    """If a digit moved from the path to the expiry, the same bytes would be signed for a URL that lives longer."""
     _, expires, signature = sign("7/a.png", NOW)
     with pytest.raises(ForbiddenError, match="does not match"):
         SIGNER.verify("/a.png", expires + "7", signature, NOW)
 
 
-def test_expiry() -> None:
+def test_an_expired_url_is_refused() -> None:
     path, expires, signature = sign("a.png", NOW)
     assert SIGNER.verify(path, expires, signature, NOW - 1.5) == 1
     for now in (NOW, NOW + 0.1, NOW + 10**6):
@@ -102,13 +102,13 @@ def test_expiry() -> None:
             SIGNER.verify(path, expires, signature, now)
 
 
-def test_scope_separates_mount_roots() -> None:
+def test_a_url_of_another_mount_root_is_refused() -> None:
     path, expires, signature = sign("a.png")
     with pytest.raises(ForbiddenError, match="does not match"):
         ReadUrlSigner([KEY], "https://hw.example", "/other").verify(path, expires, signature, NOW)
 
 
-def test_rotation_of_keys() -> None:
+def test_a_url_outlives_a_key_rotation() -> None:
     old, both, new = (ReadUrlSigner(keys, "https://h", "/data") for keys in ([KEY], [OTHER_KEY, KEY], [OTHER_KEY]))
     assert both.verify(*sign("a.png", signer=old), NOW) == 60
     assert new.verify(*sign("a.png", signer=both), NOW) == 60
@@ -117,16 +117,16 @@ def test_rotation_of_keys() -> None:
 
 
 @pytest.mark.parametrize("keys", [[], [b"short"], [KEY, b"k" * 33]])
-def test_bad_keys(keys: list[bytes]) -> None:
+def test_missing_and_short_keys_are_refused(keys: list[bytes]) -> None:
     with pytest.raises(ValueError, match="32 bytes"):
         ReadUrlSigner(keys, "https://h", "/data")
 
 
-def test_keys_are_not_shown() -> None:
+def test_the_representation_does_not_show_keys() -> None:
     assert KEY.decode() not in repr(SIGNER) + str(vars(SIGNER))
 
 
-def test_a_name_that_is_no_text_signs_without_failing() -> None:
-    """A JSON body can carry half a surrogate pair; such a name is of no file, but no reason to fall over."""
+def test_a_lone_surrogate_in_a_name_can_be_signed() -> None:
+    """A JSON body can contain half a surrogate pair. No file has such a name, but signing it must not fail."""
     (url,) = SIGNER.sign(["a\ud800.png"], NOW)
     assert "/files/a%ED%A0%80.png?" in url

@@ -24,7 +24,7 @@ def parts(url: str) -> tuple[str, str]:
 
 
 @given(names)
-def test_what_was_made_is_found(name: str) -> None:
+def test_a_signed_url_finds_its_datasource(name: str) -> None:
     (url,) = SIGNER.sign(SOURCE, [name])
     assert url.startswith(f"https://data.example.com/base/v1/datasets/{'d' * 24}/datasource/readurlRedirect?path=")
     path, token = parts(url)
@@ -32,13 +32,13 @@ def test_what_was_made_is_found(name: str) -> None:
     assert SIGNER.find([SOURCE], path, token) is SOURCE
 
 
-def test_it_is_short() -> None:
+def test_a_redirected_url_is_short() -> None:
     (url,) = SIGNER.sign(SOURCE, ["camera/0001.jpg"])
     assert len(url) < 150
 
 
 @given(names, names)
-def test_it_is_good_for_nothing_else(name: str, other: str) -> None:
+def test_a_token_is_invalid_for_any_other_object_or_datasource(name: str, other: str) -> None:
     path, token = parts(SIGNER.sign(SOURCE, [name])[0])
     elsewhere = [
         replace(SOURCE, id="2" * 24),
@@ -51,7 +51,7 @@ def test_it_is_good_for_nothing_else(name: str, other: str) -> None:
         assert SIGNER.find([SOURCE], path, wrong) is None
 
 
-def test_it_stays_good_with_new_credentials_and_a_new_key_of_the_server() -> None:
+def test_a_url_outlives_new_credentials_and_a_key_rotation() -> None:
     path, token = parts(SIGNER.sign(SOURCE, ["a"])[0])
     assert RedirectedUrlSigner([OTHER_KEY, KEY], "https://x").find([SOURCE], path, token) is SOURCE
     assert RedirectedUrlSigner([OTHER_KEY], "https://x").find([SOURCE], path, token) is None
@@ -59,7 +59,7 @@ def test_it_stays_good_with_new_credentials_and_a_new_key_of_the_server() -> Non
     assert SIGNER.find([spelled], path, token) is spelled
 
 
-def test_it_finds_which_of_two() -> None:
+def test_the_right_one_of_two_datasources_is_found() -> None:
     other = Datasource("2" * 24, "d" * 24, CONFIG)
     path, token = parts(SIGNER.sign(other, ["a"])[0])
     assert SIGNER.find([SOURCE, other], path, token) is other

@@ -1,1 +1,1 @@
-"""What must survive a restart: tables, queries, migrations, encryption of secrets."""
+"""What must survive a restart: tables, migrations, queries, and the encryption of secrets."""

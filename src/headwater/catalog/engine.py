@@ -1,12 +1,12 @@
-"""The two databases that a catalog may live in, behind one small seam.
+"""The two databases that can hold a catalog, behind one small interface.
 
-A piece of work is a plain function of a SQLAlchemy `Connection`. `read` runs it outside of a transaction: one
-statement, or several that need not agree. `write` runs it as one transaction: it commits when the function
-returns and rolls back when it raises, and it is on disk before `write` returns.
+A unit of work is a plain function of a SQLAlchemy `Connection`. `read` runs it outside a transaction: one statement,
+or several that need not be consistent with each other. `write` runs it as one transaction, which is committed when
+the function returns and rolled back when it raises; the changes are on disk before `write` returns.
 
-SQLite's work runs in threads of our own with SQLAlchemy's plain engine. A whole piece of work is then one change
-of threads, where SQLAlchemy over aiosqlite changes threads for every call of the driver: a read takes a third of
-the time, and a cancelled task cannot leave half a transaction behind.
+For SQLite, units of work run in our own threads with SQLAlchemy's synchronous engine. SQLAlchemy with aiosqlite would
+switch threads for every call of the driver; here a whole unit of work takes one switch. A read takes a third of the
+time, and a cancelled task cannot leave a transaction half done.
 """
 
 from __future__ import annotations
@@ -24,63 +24,70 @@ from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, NullPool, create_engine, event, exc, make_url
 
-from headwater.catalog.schema import bring_to_head
+from headwater.catalog.schema import upgrade_to_head
 from headwater.domain.errors import CatalogUnavailableError, StartupError
 
 T = TypeVar("T")
 
-BUSY_SECONDS = 10.0
-"""How long SQLite waits for the lock of a writer in another process."""
+MAX_IDS_PER_QUERY = 5_000
+"""How many ids a query may list: databases limit the parameters of a statement."""
+
+BUSY_TIMEOUT_SECONDS = 10.0
+"""How long SQLite waits for a lock that a writer in another process holds."""
 
 _SQLITE_READERS = 4
 
 _EXPECTED_URL = "HEADWATER_DATABASE_URL: expected sqlite:///path/of/a/file or postgresql://user:password@host/database"
 
-_POOL_SECONDS = 10.0
-"""How long work waits for one of PostgreSQL's connections to be free."""
+_POOL_TIMEOUT_SECONDS = 10.0
+"""How long a unit of work waits for a free connection to PostgreSQL."""
 
-_POSTGRES_PATIENCE = {
+_POSTGRES_TIMEOUTS = {
     "connect_timeout": "10",
     "keepalives_idle": "10",
     "keepalives_interval": "5",
     "keepalives_count": "3",
     "tcp_user_timeout": "20000",
 }
-"""libpq's settings that turn a server that went silent into an error; the URL may say otherwise."""
+"""Settings of libpq that make a server which no longer responds an error. The URL may override them."""
 
 
 class Database(ABC):
-    """Where the catalog's tables are. Safe to use from many tasks at once.
+    """The database that holds the tables of the catalog. Can be used by many tasks concurrently.
 
     Raises:
-        CatalogUnavailableError: (from `read` and `write`) the database is down, locked for too long, or full.
+        CatalogUnavailableError: (from `read` and `write`) the database is down, full, or was locked for too long.
     """
 
     name: str
-    """For people: the file, or the server and database without user and password."""
+    """The name to show to people: the file, or the server and database without user and password."""
 
     @abstractmethod
     def prepare(self) -> None:
-        """Make the file where there is none, and bring the tables to the newest version. Blocks."""
+        """Create the file if there is none, and upgrade the tables to the newest version. Blocks."""
 
     @abstractmethod
     async def read(self, work: Callable[[Connection], T]) -> T:
-        """Run work that only reads. It may be run twice."""
+        """Run a unit of work that only reads. It may be run twice."""
 
     @abstractmethod
     async def write(self, work: Callable[[Connection], T]) -> T:
-        """Run work as one transaction. Work that decides by what it reads locks those rows (PostgreSQL needs it)."""
+        """Run a unit of work as one transaction.
+
+        If it decides something from rows that it reads, it must lock those rows (PostgreSQL needs that).
+        """
 
     @abstractmethod
     async def close(self) -> None:
-        """Close all connections. Nothing may be under way any more."""
+        """Close all connections. No unit of work may be in flight."""
 
 
-def database_of(url: str) -> Database:
-    """Choose the database that a URL names. Opens nothing yet.
+def parse_database_url(url: str) -> Database:
+    """Return the database that a URL names, without opening it.
 
     Raises:
-        StartupError: not a URL of SQLite or PostgreSQL. The URL is not repeated, it may hold a password.
+        StartupError: the URL is not one of SQLite or PostgreSQL. The text does not repeat the URL, which may hold a
+            password.
     """
     scheme, _, rest = url.partition("://")
     if scheme == "sqlite":
@@ -99,10 +106,10 @@ def database_of(url: str) -> Database:
 
 
 class SqliteDatabase(Database):
-    """One file, with one writer at a time; several processes may share it.
+    """One file with one writer at a time. Several processes can share it.
 
     Args:
-        path: the file; made with mode 0600 where there is none, and so are SQLite's files beside it.
+        path: the file. If there is none, it is created with mode 0600, and so are SQLite's files next to it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -112,7 +119,7 @@ class SqliteDatabase(Database):
             URL.create("sqlite", database=str(path)),
             pool_size=_SQLITE_READERS + 1,
             max_overflow=0,
-            connect_args={"timeout": BUSY_SECONDS},
+            connect_args={"timeout": BUSY_TIMEOUT_SECONDS},
             hide_parameters=True,
         )
         event.listen(self._engine, "connect", _set_up_sqlite)
@@ -123,13 +130,13 @@ class SqliteDatabase(Database):
         """See `Database.prepare`."""
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
-            # Never open a file that exists: to close it again would drop the locks this process holds on it.
+            # Do not open a file that exists: closing it again would drop the locks that this process holds on it.
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         except FileExistsError:
             pass
         with self._engine.connect() as connection:
             _switch_to_wal(connection)
-        bring_to_head(self._engine)
+        upgrade_to_head(self._engine)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """See `Database.read`."""
@@ -145,8 +152,8 @@ class SqliteDatabase(Database):
 
         def run() -> T:
             with self._engine.connect() as connection:
-                # A deferred transaction that reads first fails at once with SQLITE_BUSY_SNAPSHOT when another
-                # process has written meanwhile, whatever the timeout. https://sqlite.org/isolation.html
+                # A deferred transaction that reads first fails immediately with SQLITE_BUSY_SNAPSHOT if another
+                # process writes before it does, whatever the timeout. https://sqlite.org/isolation.html
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
                 done = work(connection)
                 connection.commit()
@@ -162,33 +169,33 @@ class SqliteDatabase(Database):
 
 
 class PostgresDatabase(Database):
-    """A PostgreSQL server, which any number of processes may share.
+    """A database on a PostgreSQL server. Any number of processes can share it.
 
     Args:
-        url: as SQLAlchemy reads it, with libpq's settings in its query.
+        url: a URL of SQLAlchemy, with settings of libpq in its query.
     """
 
     def __init__(self, url: URL) -> None:
-        self._url = url.set(drivername="postgresql+psycopg", query={**_POSTGRES_PATIENCE, **url.query})
+        self._url = url.set(drivername="postgresql+psycopg", query={**_POSTGRES_TIMEOUTS, **url.query})
         self.name = f"PostgreSQL at {url.host or 'its local socket'}, database {url.database or 'default'}"
         try:
             from sqlalchemy.ext.asyncio import create_async_engine
 
-            # Reads go without BEGIN and ROLLBACK: one round trip each.
+            # Without BEGIN and ROLLBACK, a read takes one round trip.
             self._reads = create_async_engine(
                 self._url,
                 isolation_level="AUTOCOMMIT",
                 skip_autocommit_rollback=True,
                 pool_size=6,
                 max_overflow=0,
-                pool_timeout=_POOL_SECONDS,
+                pool_timeout=_POOL_TIMEOUT_SECONDS,
                 hide_parameters=True,
             )
             self._writes = create_async_engine(
                 self._url,
                 pool_size=4,
                 max_overflow=0,
-                pool_timeout=_POOL_SECONDS,
+                pool_timeout=_POOL_TIMEOUT_SECONDS,
                 pool_pre_ping=True,
                 hide_parameters=True,
             )
@@ -200,7 +207,7 @@ class PostgresDatabase(Database):
     def prepare(self) -> None:
         """See `Database.prepare`."""
         engine = create_engine(self._url, poolclass=NullPool, hide_parameters=True)
-        bring_to_head(engine)
+        upgrade_to_head(engine)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """See `Database.read`."""
@@ -208,7 +215,7 @@ class PostgresDatabase(Database):
             try:
                 return await self._read_once(work)
             except exc.DBAPIError as error:
-                # The server was restarted since: all pooled connections are gone with this one, new ones are good.
+                # The server was restarted: all pooled connections are broken, as this one is, and new ones work.
                 if not error.connection_invalidated:
                     raise
                 return await self._read_once(work)
@@ -229,8 +236,8 @@ class PostgresDatabase(Database):
         await self._writes.dispose()
 
 
-def reason_of(error: BaseException) -> str:
-    """What a database says in an error, on one line; without SQL and parameters."""
+def describe_error(error: BaseException) -> str:
+    """Return the message of a database error on one line, without SQL and parameters."""
     if isinstance(error, CatalogUnavailableError) and error.__cause__ is not None:
         error = error.__cause__
     if isinstance(error, OSError):
@@ -239,15 +246,15 @@ def reason_of(error: BaseException) -> str:
 
 
 def _set_up_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
-    connection.isolation_level = None  # the driver begins no transactions on its own
+    connection.isolation_level = None  # the driver must not begin transactions on its own
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA secure_delete = ON")
 
 
 def _switch_to_wal(connection: Connection) -> None:
-    # SQLite does not wait for a lock in this one statement, so processes that start at once must try again.
-    deadline = time.monotonic() + BUSY_SECONDS
+    # SQLite does not wait for locks in this statement, so processes that start concurrently must retry.
+    deadline = time.monotonic() + BUSY_TIMEOUT_SECONDS
     while True:
         try:
             mode = connection.exec_driver_sql("PRAGMA journal_mode = WAL").scalar()

@@ -1,4 +1,4 @@
-"""The keys of this server: they encrypt the secrets at rest, and sign cursors and read URLs."""
+"""The keys of this server. They encrypt stored secrets, and sign cursors and read URLs."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from headwater.domain.errors import HeadwaterError, StartupError
 
-SETTING = "HEADWATER_SECRET_KEY"
-"""The environment variable that holds the keys where no key file is wanted."""
+KEY_SETTING = "HEADWATER_SECRET_KEY"
+"""The environment variable that can hold the keys instead of a key file."""
 
 KEY_BYTES = 32
 _NONCE_BYTES = 12
@@ -30,10 +30,10 @@ _EXPECTED = "expected id:base64 of 32 bytes, with an id of letters, digits, '_',
 class Keyring:
     """One or more keys, each with an id. The first encrypts and signs; all decrypt and verify.
 
-    No raw key is used as it is: every use has a subkey of its own (HKDF-SHA256).
+    No key is used directly: every use has its own subkey, derived with HKDF-SHA256.
 
     Args:
-        keys: ids and 32-byte keys, without repeated ids.
+        keys: pairs of an id and a key of 32 bytes. No id occurs twice.
     """
 
     def __init__(self, keys: Sequence[tuple[str, bytes]]) -> None:
@@ -45,19 +45,20 @@ class Keyring:
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """The ids of the keys, in their order."""
+        """The ids of the keys, in order."""
         return tuple(self._keys)
 
     @classmethod
-    def parse(cls, text: str, source: str = SETTING) -> Keyring:
-        """Read keys from text: `id:base64 of 32 bytes`, several separated by commas.
+    def parse(cls, text: str, source: str = KEY_SETTING) -> Keyring:
+        """Return the keys in a text of the form `id:base64 of 32 bytes`, separated by commas if there are several.
 
         Args:
             text: the keys.
-            source: the setting or file they come from, for the text of an error.
+            source: the setting or file that holds them, for error texts.
 
         Raises:
-            StartupError: an entry is malformed or an id is there twice; says which entry, never what it holds.
+            StartupError: an entry is malformed, or an id occurs twice. The text gives the number of the entry, never
+                its content.
         """
         keys: dict[str, bytes] = {}
         for number, entry in enumerate(text.split(","), start=1):
@@ -74,12 +75,12 @@ class Keyring:
 
     @classmethod
     def load_or_create(cls, path: Path) -> Keyring:
-        """Read the key file, or make one with a new key where there is none.
+        """Return the keys in the key file. If there is no file, create one with a new key.
 
-        The file appears whole or not at all, so that processes which start at once agree on one key.
+        The file is created atomically, so that processes that start concurrently agree on one key.
 
         Raises:
-            StartupError: the file cannot be read or made, is open to others, or does not hold keys.
+            StartupError: the file cannot be read or created, other users may open it, or it does not hold keys.
         """
         try:
             return cls._load(path) or cls._create(path)
@@ -123,17 +124,17 @@ class Keyring:
         return made
 
     def encrypt(self, plaintext: str, dataset_id: str) -> str:
-        """Encrypt a secret of a dataset with the first key: `<key id>:<base64 of nonce and ciphertext>`."""
+        """Return a secret of a dataset encrypted with the first key: `<key id>:<base64 of nonce and ciphertext>`."""
         key_id = self.ids[0]
         nonce = secrets.token_bytes(_NONCE_BYTES)
         sealed = nonce + self._ciphers[key_id].encrypt(nonce, plaintext.encode(), dataset_id.encode())
         return f"{key_id}:{base64.b64encode(sealed).decode()}"
 
     def decrypt(self, text: str, dataset_id: str) -> str:
-        """Read a secret that was encrypted for this dataset.
+        """Return a secret in clear that was encrypted for this dataset.
 
         Raises:
-            HeadwaterError: its key is not on this ring, or the text was altered or belongs to another dataset.
+            HeadwaterError: the key is not on this keyring, or the text was altered or belongs to another dataset.
         """
         key_id, _, encoded = text.partition(":")
         cipher = self._ciphers.get(key_id)
@@ -147,7 +148,7 @@ class Keyring:
         return plaintext.decode()
 
     def decrypts(self, text: str, dataset_id: str) -> bool:
-        """Whether `decrypt` would read this."""
+        """Return whether `decrypt` succeeds."""
         try:
             self.decrypt(text, dataset_id)
         except HeadwaterError:
@@ -155,7 +156,7 @@ class Keyring:
         return True
 
     def derive(self, label: str) -> tuple[bytes, ...]:
-        """Make one 32-byte subkey of every key for the use that `label` names; the first is to sign with."""
+        """Return a subkey of 32 bytes for each key, for the use that `label` names. Sign with the first."""
         return tuple(_subkey(key, f"headwater subkey {label}") for key in self._keys.values())
 
 

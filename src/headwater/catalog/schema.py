@@ -1,4 +1,4 @@
-"""Brings the tables of a catalog to the version that this code knows."""
+"""Upgrade the tables of a catalog to the version that this code needs."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from sqlalchemy import Connection, Engine, column, inspect, select, table, text
 
 from headwater.domain.errors import StartupError
 
-HEAD = "0002"
-"""The newest migration; known here so that a catalog that has it starts without importing Alembic."""
+HEAD = "0003"
+"""The newest migration. It is named here so that a current catalog opens without importing Alembic."""
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 
 _ADVISORY_LOCK = 0x4865616477617465
-"""PostgreSQL's advisory locks are numbers, shared by all who use one database: "Headwate" in ASCII."""
+"""Advisory locks of PostgreSQL are numbers, shared by all clients of a database. This is "Headwate" in ASCII."""
 
 _VERSION = table("alembic_version", column("version_num"))
 
 _alembic = threading.Lock()
-"""Alembic keeps what it works on in globals, so one thread of a process uses it at a time."""
+"""Alembic keeps its state in globals, so only one thread at a time may use it."""
 
 
 def stored_version(connection: Connection) -> str | None:
-    """The version of the catalog's tables; None if there are none yet."""
+    """Return the version of the tables; None if there are no tables."""
     if not inspect(connection).has_table(_VERSION.name):
         return None
     return connection.scalar(select(_VERSION.c.version_num))
 
 
-def bring_to_head(engine: Engine) -> None:
-    """Run the migrations that are missing, in one transaction. Of several processes, one does it; the rest wait.
+def upgrade_to_head(engine: Engine) -> None:
+    """Run the missing migrations in one transaction. If several processes start, one runs them and the others wait.
 
     Raises:
-        StartupError: the catalog was written by a newer version of Headwater.
+        StartupError: a newer version of Headwater wrote the catalog.
     """
     with engine.connect() as connection:
         if stored_version(connection) == HEAD:

@@ -1,6 +1,7 @@
-"""The tables of the catalog. Times are in milliseconds since 1970, but for `watermark` and `counted_until`: seconds.
+"""The tables of the catalog.
 
-A change here needs a migration beside it; a test compares the two.
+Times are in milliseconds since 1970, except `watermark` and `counted_until`, which are in seconds. A change here needs
+a migration; a test compares the two.
 """
 
 from __future__ import annotations
@@ -63,8 +64,9 @@ datasets = Table(
     Column("counted_until", BigInteger),
     UniqueConstraint("owner", "name"),
 )
-"""Names compare by their bytes, so that those with a prefix are one range of the index. `n_samples` and
-`size_in_bytes` are those of the window from 0 to `counted_until`; NULL where nothing was counted yet."""
+"""Names are compared by their bytes, so that all names with a prefix are one range of the index. `every_file` is
+`Dataset.include_all_files`. `n_samples` and `size_in_bytes` count the window from 0 to `counted_until`, which is
+NULL if nothing was counted."""
 
 datasources = Table(
     "datasources",
@@ -76,4 +78,4 @@ datasources = Table(
     Column("secret", Text),
     UniqueConstraint("dataset_id", "purpose"),
 )
-"""`config` is JSON: the members without purpose and secret. `secret` is as `Keyring.encrypt` writes it."""
+"""`catalog.stored_datasource` defines what `config` and `secret` hold."""

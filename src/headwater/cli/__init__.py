@@ -1,1 +1,1 @@
-"""The command line. No decisions."""
+"""The command line. It decides nothing: it calls the service and prints the result."""

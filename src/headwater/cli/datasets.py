@@ -1,4 +1,4 @@
-"""`headwater dataset`: make, show and delete datasets."""
+"""`headwater dataset`: create, list and delete datasets."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from headwater.cli.output import Json, moment, note, print_json, print_table
+from headwater.cli.output import Json, format_time, note, print_json, print_table
 from headwater.cli.running import DatasetRef, run
 from headwater.domain.dataset import Dataset, DatasetType, NewDataset
 
 if TYPE_CHECKING:
     from headwater.service.context import ServiceContext
 
-app = typer.Typer(help="Make, show and delete datasets.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="Create, list and delete datasets.", no_args_is_help=True, rich_markup_mode=None)
 
 User = Annotated[
     str | None,
-    typer.Option(help="Whose dataset; a new name makes a new user. May be left out while there is one user at most."),
+    typer.Option(
+        help="The user who owns the dataset; a new name creates the user. Optional while there is at most one user."
+    ),
 ]
 
 
@@ -26,19 +28,23 @@ User = Annotated[
 def create(
     name: Annotated[
         str,
-        typer.Argument(help="3 characters or more: letters, digits, blanks, '_', '-'; one of a name for each user."),
+        typer.Argument(
+            help="3 or more characters: letters, digits, spaces, '_', '-'. A user can have one dataset with a name."
+        ),
     ],
     user: User = None,
-    kind: Annotated[DatasetType, typer.Option("--type", help="What it is made of.")] = DatasetType.IMAGES,
+    dataset_type: Annotated[
+        DatasetType, typer.Option("--type", help="What the dataset is made of.")
+    ] = DatasetType.IMAGES,
     include_all_files: Annotated[
-        bool, typer.Option("--every-file", help="List every file, not images and videos alone.")
+        bool, typer.Option("--every-file", help="List every file, not only images and videos.")
     ] = False,
     json: Json = False,
 ) -> None:
-    """Make a dataset and print its id, alone, on stdout."""
+    """Create a dataset and print only its id on stdout."""
     from headwater.service import admin
 
-    new = NewDataset(name=name, type=kind, include_all_files=include_all_files)
+    new = NewDataset(name=name, type=dataset_type, include_all_files=include_all_files)
     dataset = run(lambda ctx: admin.create_dataset(ctx, user, new))
     if json:
         print_json(_data(dataset))
@@ -48,10 +54,10 @@ def create(
 
 @app.command("list")
 def list_datasets(
-    user: Annotated[str | None, typer.Option(help="Only this user's.")] = None, json: Json = False
+    user: Annotated[str | None, typer.Option(help="List only the datasets of this user.")] = None, json: Json = False
 ) -> None:
-    """Show the datasets of everybody, or of one user."""
-    datasets = run(lambda ctx: ctx.catalog.datasets(user))
+    """List the datasets of all users, or of one user."""
+    datasets = run(lambda ctx: ctx.catalog.datasets.list(user))
     if json:
         print_json([_data(dataset) for dataset in datasets])
         return
@@ -65,25 +71,27 @@ def list_datasets(
                 dataset.type,
                 "every" if dataset.include_all_files else "media",
                 dataset.watermark,
-                moment(dataset.created_at / 1000),
+                format_time(dataset.created_at / 1000),
             )
             for dataset in datasets
         ),
-        "there are no datasets; `headwater dataset create NAME --user USER` makes one",
+        "there are no datasets; `headwater dataset create NAME --user USER` creates one",
     )
 
 
 @app.command("delete")
-def delete(ref: DatasetRef, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False) -> None:
-    """Delete a dataset with its datasource, secrets and watermark. The files in the bucket stay.
+def delete(
+    ref: DatasetRef, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False
+) -> None:
+    """Delete a dataset with its datasources, secrets and watermark. The files in the bucket stay.
 
-    At a terminal you are asked first; a script is not.
+    At a terminal you are asked for confirmation; a script is not.
     """
-    from headwater.service import datasets
     from headwater.service.admin import find_dataset
+    from headwater.service.datasets import delete_dataset
 
     async def work(ctx: ServiceContext) -> None:
-        await datasets.delete(ctx, await find_dataset(ctx, ref))
+        await delete_dataset(ctx, await find_dataset(ctx, ref))
 
     dataset = run(lambda ctx: find_dataset(ctx, ref)).dataset
     if not yes and sys.stdin.isatty():

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.request import urlopen
 
-from headwater.cli.output import NO, note
+from headwater.cli.output import EXIT_FAILURE, note
 from headwater.domain.errors import StartupError
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def run_demo() -> int:
             _demo(Path(folder))
     except StepFailedError as failure:
         note(f"\nThe demo failed: {failure}")
-        return NO
+        return EXIT_FAILURE
     print(f"\nEvery step held, in {time.monotonic() - began:.1f} seconds. Next: `make serve`, and README.md.")
     return 0
 

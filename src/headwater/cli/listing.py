@@ -1,4 +1,4 @@
-"""`headwater list`: the samples of a dataset, or what is new among them."""
+"""`headwater list`: list the samples of a dataset, or only the new ones."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from headwater.cli.output import moment, note
+from headwater.cli.output import format_time, note
 from headwater.cli.running import DatasetRef, run
-from headwater.cli.watermark import parse_moment
+from headwater.cli.watermark import parse_time
 from headwater.domain.errors import MalformedRequestError
 from headwater.domain.text import visible
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from headwater.service.context import ServiceContext
     from headwater.service.listing.pages import SamplesPage
 
-_CLOCK_TICK = 0.05
-"""Seconds by which a file system's clock may be behind the one that we read."""
+_CLOCK_TICK_SECONDS = 0.05
+"""How far the clock of a file system may be behind the one that we read."""
 
 
 def list_command(
@@ -29,32 +29,33 @@ def list_command(
         bool,
         typer.Option(
             "--new",
-            help="List what came since the watermark, and move the watermark once all of it was written out.",
+            help="List the samples since the watermark. After all were written, move the watermark.",
         ),
     ] = False,
     start: Annotated[
-        str | None, typer.Option("--from", metavar="TIME", help="Only files of this second or later.")
+        str | None, typer.Option("--from", metavar="TIME", help="List only files of this second or later.")
     ] = None,
     end: Annotated[
-        str | None, typer.Option("--to", metavar="TIME", help="Only files of this second or earlier.")
+        str | None, typer.Option("--to", metavar="TIME", help="List only files of this second or earlier.")
     ] = None,
-    urls: Annotated[bool, typer.Option("--urls", help="Print each file's read URL too, after a tab.")] = False,
+    urls: Annotated[bool, typer.Option("--urls", help="Also print the read URL of each file, after a tab.")] = False,
     json: Annotated[
         bool,
-        typer.Option("--json", help="Print one JSON object a line, with file name and read URL, for programs."),
+        typer.Option("--json", help="Print one JSON object per line, with file name and read URL, for programs."),
     ] = False,
 ) -> None:
-    """List the samples of a dataset by name, one a line.
+    """List the samples of a dataset by name, one per line.
 
-    Control characters and backslashes in names are shown escaped; --json has names as they are.
+    Control characters and backslashes in names are escaped; --json prints names unchanged.
 
     TIME is in Unix seconds, or a time such as 2020-01-01T00:00:00Z; both ends are included. Read URLs of LOCAL
-    datasources begin as HEADWATER_PUBLIC_URL, or HEADWATER_HOST and HEADWATER_PORT, say to this command.
+    datasources begin with the value that HEADWATER_PUBLIC_URL, or HEADWATER_HOST and HEADWATER_PORT, have for this
+    command.
     """
     if new and (start is not None or end is not None):
         raise MalformedRequestError("--new: lists from the watermark to now; leave out --from and --to")
-    first = None if start is None else parse_moment("--from", start)
-    last = None if end is None else parse_moment("--to", end)
+    first = None if start is None else parse_time("--from", start)
+    last = None if end is None else parse_time("--to", end)
 
     async def work(ctx: ServiceContext) -> None:
         from headwater.service.admin import find_dataset
@@ -64,26 +65,26 @@ def list_command(
         if not new:
             await _print_all(ctx, dataset, first, last, urls, json)
             return
-        now = await _second_that_is_over()
+        now = await _last_complete_second()
         since = dataset.dataset.watermark + 1 if dataset.dataset.watermark else 0
         await _print_all(ctx, dataset, since, now, urls, json)
         if now > dataset.dataset.watermark:
             await set_watermark(ctx, dataset, now)
         elif now < dataset.dataset.watermark:
             note(
-                f"the watermark {dataset.dataset.watermark} lies in the future "
-                f"({moment(dataset.dataset.watermark)}) and stays"
+                f"the watermark {dataset.dataset.watermark} is in the future "
+                f"({format_time(dataset.dataset.watermark)}) and stays"
             )
 
     run(work)
 
 
-async def _second_that_is_over() -> int:
-    """The present second, once it has passed: no more files can come to bear its time."""
+async def _last_complete_second() -> int:
+    """Wait until the current second has passed and return it: no new file can get a time in it."""
     import asyncio
 
     now = int(time.time())
-    await asyncio.sleep(now + 1 + _CLOCK_TICK - time.time())
+    await asyncio.sleep(now + 1 + _CLOCK_TICK_SECONDS - time.time())
     return now
 
 
@@ -105,7 +106,7 @@ async def _print_all(
     if sys.stderr.isatty():
         note(f"\r{count:,} sample{'' if count == 1 else 's'}    ")
     if not count and first is None and last is None:
-        note("no sample lies below the datasource's path; `headwater datasource show` tells which that is")
+        note("there are no samples under the path of the datasource; `headwater datasource show` shows the path")
 
 
 def _write(out: TextIO, page: SamplesPage, urls: bool, json: bool) -> None:

@@ -1,4 +1,4 @@
-"""The `headwater` command: for operators and people. Commands work on the catalog itself, as the operator."""
+"""The `headwater` command, for operators. Commands use the catalog directly, with the rights of the operator."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import typer
 
 from headwater import __version__
 from headwater.cli import datasets, datasource, listing, serving, tokens, watermark
-from headwater.cli.output import EXIT_CODES_HELP, NO, exit_code_of, fail
+from headwater.cli.output import EXIT_CODES_HELP, EXIT_FAILURE, exit_code_of, fail
 from headwater.domain.errors import HeadwaterError
 
 app = typer.Typer(
     name="headwater",
-    help="Connect a dataset to a bucket, prove the access works, list what is new, remember how far it got.\n\n"
-    "Commands work on the catalog in the data folder (HEADWATER_DATA_DIR), also beside a running server, which "
-    "sees the effect at once.",
+    help="Connect a dataset to a bucket, verify the access, list what is new, remember how far processing got.\n\n"
+    "Commands use the catalog in the data folder (HEADWATER_DATA_DIR). They can run while a server is running, which "
+    "sees the effect immediately.",
     epilog=EXIT_CODES_HELP,
     no_args_is_help=True,
     add_completion=False,
@@ -42,7 +42,7 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and end.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
     pass
@@ -51,10 +51,10 @@ def _options(
 @app.command("openapi")
 def openapi(
     seed: Annotated[
-        bool, typer.Option("--seed", help="Only the six operations of the first published document.")
+        bool, typer.Option("--seed", help="Print only the six operations of the first published document.")
     ] = False,
 ) -> None:
-    """Print the API's contract, an OpenAPI 3.0 document, as JSON."""
+    """Print the contract of the API, an OpenAPI 3.0 document, as JSON."""
     import json
 
     from headwater import contract
@@ -64,26 +64,26 @@ def openapi(
 
 @app.command("demo")
 def demo() -> None:
-    """Show the whole product in a minute: a server, a folder of images, and the Python client."""
+    """Run the whole product in a minute: a server, a folder of images, and the Python client."""
     from headwater.cli.demo import run_demo
 
     raise typer.Exit(run_demo())
 
 
 def main() -> None:
-    """Run the command line and end the process with an exit code that means something."""
+    """Run the command line and exit with a code that tells the outcome (`output.EXIT_CODES_HELP`)."""
     if sys.stdout is None:
         fail("standard output is closed: there is nowhere to write to")
-        sys.exit(NO)
+        sys.exit(EXIT_FAILURE)
     try:
         app(prog_name="headwater")
     except HeadwaterError as error:
         fail(error.message)
         sys.exit(exit_code_of(error))
     except OSError as error:
-        # The output could not be written: its reader has gone, or the disk is full. Without this the interpreter
-        # would try to flush once more and complain.
+        # The output cannot be written: its reader has exited, or the disk is full. Without the redirection, the
+        # interpreter would flush it again and print a second error.
         if not isinstance(error, BrokenPipeError):
             fail(f"{error.strerror or error}")
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(NO)
+        sys.exit(EXIT_FAILURE)

@@ -1,4 +1,4 @@
-"""How commands speak: results on stdout, everything else on stderr, exit codes that mean something."""
+"""The output of commands: results go to stdout, everything else to stderr, and exit codes tell the outcome."""
 
 from __future__ import annotations
 
@@ -19,46 +19,57 @@ from headwater.domain.errors import (
 )
 from headwater.domain.text import visible
 
-NO, USAGE, NOT_FOUND, REFUSED, LATER, NO_START = 1, 2, 3, 4, 5, 6
+EXIT_FAILURE = 1
+EXIT_USAGE = 2
+EXIT_NOT_FOUND = 3
+EXIT_STORE_REFUSES = 4
+EXIT_UNAVAILABLE = 5
+EXIT_CANNOT_START = 6
 
 EXIT_CODES_HELP = (
-    "Exit codes: 0 done · 1 failed, or the answer is no · 2 wrong usage or malformed input · 3 not found · "
-    "4 the storage refuses · 5 unavailable, try again later · 6 cannot start: a setting, key or catalog"
+    "Exit codes: 0 success · 1 failed, or the answer is no · 2 wrong usage or malformed input · 3 not found · "
+    "4 the storage refuses · 5 unavailable, try again later · 6 cannot start: a setting, key or catalog is unusable"
 )
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 
 def exit_code_of(error: HeadwaterError) -> int:
-    """The exit code that an error ends a command with."""
+    """Return the exit code of a command that failed with this error."""
     if isinstance(error, StartupError):
-        return NO_START
+        return EXIT_CANNOT_START
     if error.status == 503:
-        return LATER
+        return EXIT_UNAVAILABLE
     if isinstance(error, NotFoundError):
-        return NOT_FOUND
+        return EXIT_NOT_FOUND
     if isinstance(error, StoreError):
-        return REFUSED
-    return USAGE if isinstance(error, MalformedRequestError) else NO
+        return EXIT_STORE_REFUSES
+    return EXIT_USAGE if isinstance(error, MalformedRequestError) else EXIT_FAILURE
 
 
 def fail(message: str) -> None:
-    """Say what went wrong."""
+    """Print an error to stderr."""
     print(f"headwater: {message}", file=sys.stderr)
 
 
 def note(message: str) -> None:
-    """Say something to the person at the terminal that is not part of the result."""
+    """Print a message to stderr that is not part of the result."""
     print(message, file=sys.stderr)
 
 
 def print_json(value: Any) -> None:
-    """Print a result for programs."""
+    """Print a result as JSON, for programs."""
     print(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:
-    """Print a result for people. Into a pipe it is never cut to a width."""
+    """Print a result as a table, for people. In a pipe, lines have any length.
+
+    Args:
+        columns: the headings.
+        rows: the cells; None is an empty cell.
+        empty: the message to print to stderr if there are no rows.
+    """
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -80,6 +91,6 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], empty:
     print("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
 
-def moment(seconds: float) -> str:
-    """A time for people, in UTC."""
+def format_time(seconds: float) -> str:
+    """Return a time in Unix seconds as text for people, in UTC."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -1,4 +1,4 @@
-"""Open the service for the length of one command."""
+"""Open the service for one command."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from headwater.cli.output import note
 if TYPE_CHECKING:
     from headwater.service.context import ServiceContext
 
-DatasetRef = Annotated[str, typer.Argument(metavar="DATASET", help="A dataset's id, or its name.")]
+DatasetRef = Annotated[str, typer.Argument(metavar="DATASET", help="The id or name of a dataset.")]
 
 Result = TypeVar("Result")
 
 
 def run(work: Callable[[ServiceContext], Awaitable[Result]]) -> Result:
-    """Do some work on the service as the environment's settings describe it."""
+    """Return the result of `work`, called with the service that the settings in the environment describe."""
     import asyncio
 
     from headwater.observability.logs import log_to_stderr

@@ -1,4 +1,4 @@
-"""`headwater serve`: the server, from its socket to its end."""
+"""`headwater serve`: open the socket, run the server, stop it."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 
 def serve(**options: Any) -> None:
-    """Run the server until SIGTERM or Ctrl-C. Requests under way are finished first.
+    """Run the server until SIGTERM or Ctrl-C. Requests in flight are finished first.
 
-    Each option stands for the environment variable of the same name.
+    Each option sets what the environment variable of the same name sets.
     """
     import asyncio
 
@@ -50,14 +50,14 @@ def _option(spec: Spec) -> inspect.Parameter:
     )
 
 
-# The secret key has no option: an argument shows in the list of processes.
+# The secret key has no option: the list of processes shows arguments.
 _PARAMETERS = [_option(spec) for spec in SPECS if spec.name != "secret_key"]
 serve.__signature__ = inspect.Signature(_PARAMETERS)  # type: ignore[attr-defined]  # what inspect.signature reads
 serve.__annotations__ = {parameter.name: parameter.annotation for parameter in _PARAMETERS}
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """uvloop's event loop, where the platform has it."""
+    """Return the factory of uvloop's event loop; None if the platform does not have uvloop."""
     try:
         import uvloop
     except ImportError:
@@ -67,8 +67,8 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 def _listen(settings: Settings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    # With the protocol's number: asyncio sets TCP_NODELAY on connections of such sockets alone, and without it every
-    # answer on a kept connection waits 40 ms for the client's acknowledgement.
+    # asyncio sets TCP_NODELAY only on sockets that were made with the number of the protocol. Without TCP_NODELAY,
+    # every response on a kept-alive connection waits 40 ms for the client's acknowledgement.
     listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -96,24 +96,24 @@ async def _serve(settings: Settings, listening: socket.socket) -> None:
 
 
 async def _greeting(ctx: ServiceContext) -> str:
-    """Where the server is and, while nobody could use it, how to get a token."""
+    """Return what is printed at start: the URL of the server and, if there is no valid token, how to create one."""
     from headwater import __version__
 
     settings = ctx.settings
     url = settings.listening_url
     lines = [f"Headwater {__version__} listens on {url} (the API's documentation: {url}/docs)"]
     if settings.base_url != url or settings.host in WILDCARDS:
-        lines.append(f"Read URLs begin with {settings.base_url}, as HEADWATER_PUBLIC_URL says")
+        lines.append(f"Read URLs begin with {settings.base_url}, as set by HEADWATER_PUBLIC_URL")
     if settings.host in WILDCARDS and settings.public_url is None:
-        lines[-1] = f"Read URLs begin with {url}, which is this machine alone: set HEADWATER_PUBLIC_URL"
+        lines[-1] = f"Read URLs begin with {url}, which works only on this machine: set HEADWATER_PUBLIC_URL"
     if settings.mount_root is not None and not settings.mount_root.is_dir():
-        lines.append(f"HEADWATER_LOCAL_ROOT is no folder at present: {settings.mount_root}")
+        lines.append(f"HEADWATER_LOCAL_ROOT is not a folder at present: {settings.mount_root}")
     from headwater.stores.managed import ManagedLocation
 
     managed = ManagedLocation.parse(settings.managed_store).folder if settings.managed_store else None
     if managed is not None and not managed.is_dir():
-        lines.append(f"HEADWATER_MANAGED_STORE is no folder at present: {managed}")
-    if not any(token.revoked_at is None for token in await ctx.catalog.tokens()):
-        lines.append("There is no token yet. Make one, with the settings of this server:")
+        lines.append(f"HEADWATER_MANAGED_STORE is not a folder at present: {managed}")
+    if not any(token.revoked_at is None for token in await ctx.catalog.tokens.list()):
+        lines.append("There is no valid token. Create one with the settings of this server:")
         lines.append(f"  {settings.as_environment()}{sys.argv[0]} token create --user NAME")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""`headwater token`: who may use the API."""
+"""`headwater token`: create, list and revoke API tokens."""
 
 from __future__ import annotations
 
@@ -6,20 +6,22 @@ from typing import Annotated
 
 import typer
 
-from headwater.cli.output import Json, moment, note, print_json, print_table
+from headwater.cli.output import Json, format_time, note, print_json, print_table
 from headwater.cli.running import run
 from headwater.domain.users import ApiToken
 
-app = typer.Typer(help="Who may use the API.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="Tokens that give access to the API.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.command("create")
 def create(
-    user: Annotated[str, typer.Option(help="Whose token; a new name makes a new user.")],
-    admin: Annotated[bool, typer.Option("--admin", help="The token may use everybody's datasets.")] = False,
+    user: Annotated[str, typer.Option(help="The user of the token; a new name creates the user.")],
+    admin: Annotated[
+        bool, typer.Option("--admin", help="The token gives access to the datasets of all users.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Make a token and print it, alone, on stdout. It is shown this once."""
+    """Create a token and print only it on stdout. It is never shown again."""
     from headwater.service.admin import create_token
 
     token, known = run(lambda ctx: create_token(ctx, user, admin))
@@ -31,7 +33,7 @@ def create(
 
 @app.command("list")
 def list_tokens(json: Json = False) -> None:
-    """Show all tokens by id; never the tokens themselves."""
+    """List all tokens by id. The tokens themselves are never shown."""
     from headwater.service.admin import list_tokens as load_tokens
 
     tokens = run(load_tokens)
@@ -45,18 +47,20 @@ def list_tokens(json: Json = False) -> None:
                 token.id,
                 token.user,
                 "yes" if token.admin else "no",
-                moment(token.created_at / 1000),
-                moment(token.revoked_at / 1000) if token.revoked_at is not None else "",
+                format_time(token.created_at / 1000),
+                format_time(token.revoked_at / 1000) if token.revoked_at is not None else "",
             )
             for token in tokens
         ),
-        "there are no tokens yet; `headwater token create --user NAME` makes one",
+        "there are no tokens; `headwater token create --user NAME` creates one",
     )
 
 
 @app.command("revoke")
-def revoke(token_id: Annotated[str, typer.Argument(metavar="ID", help="As `token list` shows it.")]) -> None:
-    """Make a token useless, at once."""
+def revoke(
+    token_id: Annotated[str, typer.Argument(metavar="ID", help="The id of the token, as `token list` shows it.")],
+) -> None:
+    """Revoke a token, effective immediately."""
     from headwater.service.admin import revoke_token
 
     run(lambda ctx: revoke_token(ctx, token_id))

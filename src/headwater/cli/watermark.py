@@ -1,4 +1,4 @@
-"""`headwater watermark`: until when a dataset's files were processed."""
+"""`headwater watermark`: the time until which the files of a dataset were processed."""
 
 from __future__ import annotations
 
@@ -6,21 +6,27 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from headwater.cli.output import Json, moment, note, print_json
+from headwater.cli.output import Json, format_time, note, print_json
 from headwater.cli.running import DatasetRef, run
 from headwater.domain.errors import MalformedRequestError
 
 if TYPE_CHECKING:
     from headwater.service.context import ServiceContext
 
-app = typer.Typer(help="Until when a dataset's files were processed.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="The time until which the files of a dataset were processed.", no_args_is_help=True, rich_markup_mode=None
+)
 
 
-def parse_moment(name: str, text: str) -> int:
-    """Read a time that a person gives: Unix seconds, or ISO 8601, in UTC if it names no zone.
+def parse_time(name: str, text: str) -> int:
+    """Return a time in Unix seconds, given as Unix seconds or in ISO 8601. Without a time zone it is in UTC.
+
+    Args:
+        name: the name of the option or argument, for error texts.
+        text: the time as given.
 
     Raises:
-        MalformedRequestError: neither of these.
+        MalformedRequestError: `text` has neither form.
     """
     from headwater.domain.times import parse_iso_seconds
     from headwater.domain.window import check_seconds, parse_seconds
@@ -38,7 +44,7 @@ def parse_moment(name: str, text: str) -> int:
 
 @app.command("get")
 def get(ref: DatasetRef, json: Json = False) -> None:
-    """Print the watermark in Unix seconds; 0 until it is set."""
+    """Print the watermark in Unix seconds; 0 if it was never set."""
     from headwater.service.admin import find_dataset
 
     seconds = run(lambda ctx: find_dataset(ctx, ref)).dataset.watermark
@@ -53,14 +59,14 @@ def set_(
     ref: DatasetRef,
     when: Annotated[str, typer.Argument(metavar="TIME", help="Unix seconds, or a time such as 2020-01-01T00:00:00Z.")],
 ) -> None:
-    """Set the watermark, also back to an earlier time to process files again."""
+    """Set the watermark. An earlier time than before lets files be processed again."""
     from headwater.service.admin import find_dataset
     from headwater.service.watermark import set_watermark
 
-    seconds = parse_moment("TIME", when)
+    seconds = parse_time("TIME", when)
 
     async def work(ctx: ServiceContext) -> None:
         await set_watermark(ctx, await find_dataset(ctx, ref), seconds)
 
     run(work)
-    note(f"processed until {seconds} ({moment(seconds)})")
+    note(f"processed until {seconds} ({format_time(seconds)})")

@@ -1,4 +1,4 @@
-"""Cursors: the signed position of a listing. Any replica can continue from one.
+"""Cursors: the signed position of a listing, from which any replica can continue.
 
 Source: contract.md#lists-and-time-windows.
 """
@@ -11,89 +11,114 @@ import hashlib
 import hmac
 import json
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from headwater.domain.errors import MalformedRequestError
+from headwater.domain.key_order import Order
+from headwater.domain.key_range import KeyRange, Resume
 from headwater.domain.objects import Key
 from headwater.domain.window import Window
 
-_VERSION = 2
-_READABLE = (1, _VERSION)
-"""A cursor of version 1 is one of version 2 without the fields that came later."""
-
+_VERSION = 3
 _MAC_BYTES = 32
 
+_PREFIX_DONE_MARKER = "\0"
+"""The marker that cursors of versions 1 and 2 hold instead of `Resume.prefix_done`. No provider has this marker."""
 
-class Cursor(NamedTuple):
-    """The whole state of a listing between two of its pages.
 
-    `location` is the fingerprint of the datasource's location, `after` the last key that was looked at, `done` says
-    that the listing has ended, `unreadable` counts the names passed over so far, `marker` is what the store asked to be
-    given back with `after`. `folder` is what is listed: empty for raw samples, else a folder below `.lightly/`.
+class ListingSpec(NamedTuple):
+    """What a listing lists. It stays the same from its first page to its last.
 
-    `until` is the bound with which a shard ends, itself included, None where it is the listing's own end, and `order`
-    the one in which the store lists (`domain.shards`). `relevant` names the file of relevant filenames. `samples` and
-    `size` (bytes) count what was listed so far; None where it is not counted, as in a shard.
+    Attributes:
+        dataset: the id of the dataset.
+        location: the fingerprint of the datasource's location.
+        window: the seconds that are listed.
+        folder: the folder under `.lightly/` that is listed; empty for raw samples.
+        selection_file: the key of the relevant-filenames file; None if the listing has none.
+        last_key: the split point at which a shard ends, as in `KeyRange`; None if it ends with the listing.
+        order: the order of the store, as known when the listing was split into shards.
     """
 
     dataset: str
     location: str
     window: Window
-    after: Key | None
+    folder: str = ""
+    selection_file: str | None = None
+    last_key: Key | None = None
+    order: str = Order.CODE_POINTS
+
+    @property
+    def key_range(self) -> KeyRange:
+        """The keys that the listing covers."""
+        return KeyRange(self.folder, self.last_key, self.order)
+
+
+class Counts(NamedTuple):
+    """What a listing has listed so far: how many samples, and their size in bytes."""
+
+    samples: int = 0
+    size_in_bytes: int = 0
+
+
+class Progress(NamedTuple):
+    """How far a listing has come.
+
+    Attributes:
+        resume: where its next page begins.
+        done: whether its last page was answered.
+        unreadable: the number of names that were left out because they are not UTF-8.
+        counts: what was listed; None if the listing does not count, such as a shard.
+    """
+
+    resume: Resume = Resume()
     done: bool = False
     unreadable: int = 0
-    marker: str | None = None
-    folder: str = ""
-    until: Key | None = None
-    order: str = ""
-    relevant: str | None = None
-    samples: int | None = None
-    size: int = 0
+    counts: Counts | None = None
 
 
-_DEFAULTS = (None, *Cursor._field_defaults.values())
-"""What the fields from `after` on hold where nothing is said."""
+class Cursor(NamedTuple):
+    """A listing between two of its pages."""
+
+    spec: ListingSpec
+    progress: Progress
 
 
 class CursorSigner:
     """Turns cursors into opaque, URL-safe, authenticated text and back.
 
     Args:
-        keys: HMAC keys; the first signs, all verify, so that a cursor outlives a rotation.
+        keys: HMAC keys. The first signs; all verify, so that a cursor outlives a key rotation.
     """
 
     def __init__(self, keys: Sequence[bytes]) -> None:
         self._keys = tuple(keys)
 
     def seal(self, cursor: Cursor) -> str:
-        """Write a cursor as text. Never empty."""
-        rest = list(cursor[3:])
-        while len(rest) > 1 and rest[-1] == _DEFAULTS[len(rest) - 1]:
-            rest.pop()
-        fields = [_VERSION, *cursor[:2], *cursor.window, *rest]
-        payload = json.dumps(fields, separators=(",", ":"), ensure_ascii=False).encode()
+        """Return the cursor as text, which is never empty."""
+        payload = json.dumps(_to_wire(cursor), separators=(",", ":"), ensure_ascii=False).encode()
         return _encode(_mac(self._keys[0], payload) + payload)
 
     def open(self, text: str, dataset: str, location: str, folder: str = "") -> Cursor:
-        """Read a cursor that was sealed for this dataset, place and folder.
+        """Return the cursor that was sealed for this dataset, location and folder.
 
         Raises:
-            MalformedRequestError: not one of ours, of another dataset or listing, or of data the datasource has moved
-                away from.
+            MalformedRequestError: the text is no cursor of this server, or the cursor belongs to another dataset or
+                listing, or to data that the datasource has moved away from.
         """
         cursor = self._read(text)
         if cursor is None:
             raise MalformedRequestError(
                 "cursor: not a cursor of this server; send one unchanged from a previous answer, or none to begin"
             )
-        if cursor.dataset != dataset:
+        spec = cursor.spec
+        if spec.dataset != dataset:
             raise MalformedRequestError("cursor: belongs to a listing of another dataset; begin without a cursor")
-        if cursor.folder != folder:
+        if spec.folder != folder:
             raise MalformedRequestError(
-                f"cursor: belongs to a listing of {cursor.folder or 'raw samples'}, and this one is of "
+                f"cursor: belongs to a listing of {spec.folder or 'raw samples'}, and this one is of "
                 f"{folder or 'raw samples'}; begin without a cursor"
             )
-        if cursor.location != location:
+        if spec.location != location:
             raise MalformedRequestError(
                 "cursor: the datasource has moved to other data since this listing began; begin without a cursor"
             )
@@ -105,12 +130,79 @@ class CursorSigner:
         except (binascii.Error, ValueError):
             return None
         if _encode(raw) != text:
-            return None  # base64 has several spellings of the same bytes; we sent one of them
+            return None  # base64 can spell the same bytes in several ways; only ours is accepted
         mac, payload = raw[:_MAC_BYTES], raw[_MAC_BYTES:]
         if not any(hmac.compare_digest(mac, _mac(key, payload)) for key in self._keys):
             return None
-        version, dataset, place, start, end, *rest = json.loads(payload)
-        return Cursor(dataset, place, Window(start, end), *rest) if version in _READABLE else None
+        fields = json.loads(payload)
+        if isinstance(fields, list):
+            return _from_positional_wire(fields)
+        return _from_wire(fields) if fields["v"] == _VERSION else None
+
+
+def _to_wire(cursor: Cursor) -> dict[str, Any]:
+    """Return the fields of a cursor by their names on the wire, without those that hold their default."""
+    spec, progress = cursor
+    fields = {
+        "folder": spec.folder or None,
+        "selection": spec.selection_file,
+        "last": spec.last_key,
+        "order": str(spec.order) or None,
+        "after": progress.resume.after,
+        "marker": progress.resume.marker,
+        "prefix_done": progress.resume.prefix_done or None,
+        "done": progress.done or None,
+        "unreadable": progress.unreadable or None,
+        "samples": progress.counts.samples if progress.counts else None,
+        "size": progress.counts.size_in_bytes if progress.counts else None,
+    }
+    return {
+        "v": _VERSION,
+        "dataset": spec.dataset,
+        "location": spec.location,
+        "from": spec.window.start,
+        "to": spec.window.end,
+        **{name: value for name, value in fields.items() if value is not None},
+    }
+
+
+def _from_wire(fields: dict[str, Any]) -> Cursor:
+    spec = ListingSpec(
+        dataset=fields["dataset"],
+        location=fields["location"],
+        window=Window(fields["from"], fields["to"]),
+        folder=fields.get("folder", ""),
+        selection_file=fields.get("selection"),
+        last_key=fields.get("last"),
+        order=fields.get("order", Order.CODE_POINTS),
+    )
+    progress = Progress(
+        resume=Resume(fields.get("after"), fields.get("marker"), fields.get("prefix_done", False)),
+        done=fields.get("done", False),
+        unreadable=fields.get("unreadable", 0),
+        counts=Counts(fields["samples"], fields["size"]) if "samples" in fields else None,
+    )
+    return Cursor(spec, progress)
+
+
+_POSITIONAL_FIELDS = (
+    *("version", "dataset", "location", "from", "to", "after", "done", "unreadable", "marker", "folder", "last"),
+    *("order", "selection", "samples", "size"),
+)
+"""What the items of a cursor of versions 1 and 2 are. Such a cursor may end after any field from `after` on."""
+
+
+def _from_positional_wire(items: list[Any]) -> Cursor | None:
+    """Return a cursor of version 1 or 2, which were arrays; None for another version."""
+    if items[0] not in (1, 2):
+        return None
+    fields = {name: value for name, value in zip(_POSITIONAL_FIELDS, items, strict=False) if value is not None}
+    if "samples" in fields:
+        fields.setdefault("size", 0)
+    if fields.get("marker") == _PREFIX_DONE_MARKER:
+        del fields["marker"]
+        fields["prefix_done"] = True
+    return _from_wire(fields)
 
 
 def _encode(raw: bytes) -> str:

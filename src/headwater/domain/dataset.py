@@ -1,4 +1,4 @@
-"""Datasets: what they are called, who owns them, what they say of themselves (contract.md#datasets)."""
+"""Datasets: their names, owners and properties (contract.md#datasets)."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from enum import StrEnum
 from headwater.domain.errors import MalformedRequestError
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9 _-]+")
-_PREFIX = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9 _-]{0,254}")
-_MAX_NAME = 255
+_NAME_PREFIX = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9 _-]{0,254}")
+_MAX_NAME_LENGTH = 255
 
 
 class DatasetType(StrEnum):
-    """What a dataset is made of. It changes no listing."""
+    """What a dataset is made of. It has no effect on listings."""
 
     IMAGES = "Images"
     VIDEOS = "Videos"
@@ -22,7 +22,7 @@ class DatasetType(StrEnum):
 
 
 class ImageType(StrEnum):
-    """Which form of its images a dataset was made for."""
+    """The form of its images that a dataset was made for."""
 
     FULL = "full"
     THUMBNAIL = "thumbnail"
@@ -30,7 +30,7 @@ class ImageType(StrEnum):
 
 
 class DatasetCreator(StrEnum):
-    """Which kind of client made a dataset."""
+    """The kind of client that made a dataset."""
 
     UNKNOWN = "UNKNOWN"
     USER_WEBAPP = "USER_WEBAPP"
@@ -40,7 +40,7 @@ class DatasetCreator(StrEnum):
 
 
 class UploadMethod(StrEnum):
-    """Which way a client says that it uploads."""
+    """How a client says that it uploads."""
 
     USER_WEBAPP = "USER_WEBAPP"
     USER_PIP = "USER_PIP"
@@ -49,7 +49,7 @@ class UploadMethod(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewDataset:
-    """What a user says of a dataset when making it."""
+    """The properties that a user gives a new dataset."""
 
     name: str
     type: DatasetType = DatasetType.IMAGES
@@ -61,9 +61,9 @@ class NewDataset:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dataset:
-    """A dataset as the catalog holds it.
+    """A dataset in the catalog.
 
-    `created_at` and `modified_at` are in milliseconds since 1970, `watermark` in seconds. `n_samples` and
+    `created_at` and `modified_at` are in milliseconds since 1970, `watermark` is in seconds. `n_samples` and
     `size_in_bytes` are what listings of its raw samples have counted (contract.md#datasets).
     """
 
@@ -83,15 +83,15 @@ class Dataset:
 
 
 def check_name(name: str) -> str:
-    """Return a dataset's name if it has the contract's form.
+    """Return the name of a dataset if it has a valid form (contract.md#datasets).
 
     Raises:
-        MalformedRequestError: shorter than 3, longer than 255, or with other characters than allowed.
+        MalformedRequestError: it has fewer than 3 or more than 255 characters, or characters that are not allowed.
     """
     if len(name) < 3:
         raise MalformedRequestError("name: expected at least 3 characters")
-    if len(name) > _MAX_NAME:
-        raise MalformedRequestError(f"name: expected at most {_MAX_NAME} characters")
+    if len(name) > _MAX_NAME_LENGTH:
+        raise MalformedRequestError(f"name: expected at most {_MAX_NAME_LENGTH} characters")
     if not _NAME.fullmatch(name):
         raise MalformedRequestError(
             "name: expected letters, digits, blanks, '_' and '-' only, with a letter or digit first"
@@ -100,5 +100,5 @@ def check_name(name: str) -> str:
 
 
 def may_begin_name(text: str) -> bool:
-    """Whether a dataset's name may begin with this, or be this."""
-    return _PREFIX.fullmatch(text) is not None
+    """Return whether the name of a dataset can begin with this text, or be this text."""
+    return _NAME_PREFIX.fullmatch(text) is not None

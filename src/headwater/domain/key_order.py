@@ -1,58 +1,52 @@
-"""Shards: parts of a listing between two keys, and the orders that stores list in (contract.md#shards).
+"""The orders in which stores list keys.
 
-A bound belongs to the shard before it: the next one begins strictly after it, as every listing that goes on after a
-key does, so that the two share no key and leave none out.
+Split points of shards are chosen and compared in the order of the store (contract.md#shards).
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
 
-from headwater.domain.objects import Key
-
 LAST_UNAMBIGUOUS = "\ud7ff"
-"""The last character before those that UTF-16 writes otherwise than UTF-8: up to here both order alike."""
+"""The last character that UTF-8 and UTF-16 order alike. They differ on characters after it."""
 
 _SLASH_FIRST = {ord("/"): 0} | {code: code + 1 for code in range(ord("/"))}
-_UP_TO_SLASH = {moved: code for code, moved in _SLASH_FIRST.items()}
+_SLASH_IN_PLACE = {moved: code for code, moved in _SLASH_FIRST.items()}
 
 
 class Order(StrEnum):
-    """How a store orders keys, as far as bounds need to know it. The values stand in cursors."""
+    """How a store orders keys, as precisely as split points need it. The values are stored in cursors."""
 
     CODE_POINTS = ""
-    """By code points, which is the order of UTF-8 bytes."""
+    """By code point, which is the order of UTF-8 bytes."""
 
     UTF16_AMBIGUOUS = "b"
-    """By code points up to U+D7FF; all else after those, in an order that bounds do not look at (UTF-8 or UTF-16)."""
+    """By code point up to U+D7FF. Keys with later characters come after those, in the order of UTF-8 or of UTF-16."""
 
     SLASH_FIRST = "/"
-    """As `BASIC`, and `/` before every other character: a folder's files before `folder-2` and `folder.txt`."""
+    """As `UTF16_AMBIGUOUS`, with `/` before every other character: `folder/a` before `folder-2` and `folder.txt`."""
 
 
-def sort_text(text: str, order: str) -> str:
-    """Turn a key or bound into text that Python compares as the store does (`Order`).
+def sort_text(key: str, order: str) -> str:
+    """Return text that Python compares as a store with this order compares `key`.
 
-    The same for all characters that `BASIC` and `SLASH_FIRST` do not tell apart.
+    Keys that `UTF16_AMBIGUOUS` and `SLASH_FIRST` cannot tell apart have the same text.
     """
     if order == Order.CODE_POINTS:
-        return text
-    if text > LAST_UNAMBIGUOUS or not text.isascii():
-        text = "".join(min(char, "\ud800") for char in text)
-    return text.translate(_SLASH_FIRST) if order == Order.SLASH_FIRST else text
+        return key
+    if key > LAST_UNAMBIGUOUS or not key.isascii():
+        key = "".join(min(char, "\ud800") for char in key)
+    return key.translate(_SLASH_FIRST) if order == Order.SLASH_FIRST else key
 
 
 def key_of_sort_text(text: str, order: str) -> str:
-    """Turn what `ordered` gave back into a key; only of characters up to U+D7FF."""
-    return text.translate(_UP_TO_SLASH) if order == Order.SLASH_FIRST else text
+    """Return the key of a sort text. Only for characters up to U+D7FF."""
+    return text.translate(_SLASH_IN_PLACE) if order == Order.SLASH_FIRST else text
 
 
-def past(key: Key, until: Key, order: str) -> bool:
-    """Whether a key lies behind a shard that ends with `until`, a bound, which is in it where there is such a key.
-
-    Args:
-        key: as the store listed it.
-        until: the bound, as `cut` gave it.
-        order: that of the store, as `cut` gave it.
-    """
-    return sort_text(key, order) > sort_text(until, order)
+def just_before(key: str) -> str:
+    """Return a text that is less than `key` and, in practice, greater than every key before it."""
+    code = ord(key[-1]) - 1
+    if code < 1:
+        return key[:-1]
+    return f"{key[:-1]}{LAST_UNAMBIGUOUS if 0xD800 <= code <= 0xDFFF else chr(code)}{LAST_UNAMBIGUOUS}"

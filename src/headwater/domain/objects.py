@@ -1,20 +1,21 @@
-"""What a store lists: objects, and pages of them."""
+"""What stores list: objects, and pages of them."""
 
 from __future__ import annotations
 
-from typing import NamedTuple, NewType
+from typing import NamedTuple
 
 Key = str
-"""A key relative to the datasource's root, byte-faithful: the store's UTF-8 name decoded, nothing normalised."""
-
-Seconds = NewType("Seconds", int)
-"""Whole Unix seconds; a file's time is floored to them (contract.md#lists-and-time-windows)."""
+"""The full name of an object under the datasource's root: the store's UTF-8 name decoded, nothing normalised."""
 
 
 class StoredObject(NamedTuple):
-    """One object of a store.
+    """An object of a store.
 
-    `modified` is in whole Unix seconds, floored, never negative. `size` is in bytes.
+    Attributes:
+        key: its key.
+        size: in bytes.
+        modified: its time in whole Unix seconds, rounded down, never negative (contract.md#lists-and-time-windows).
+        etag: the provider's ETag; None if it has none.
     """
 
     key: Key
@@ -24,12 +25,14 @@ class StoredObject(NamedTuple):
 
 
 class StorePage(NamedTuple):
-    """One step of a listing: `objects` in key order, as UTF-8 bytes.
+    """One page of a store's listing.
 
-    `resume_after` is the last key that was looked at (also where nothing of it is in `objects`), to be handed to
-    the next `list_page`; None once the listing has ended. `unreadable` counts names passed over because
-    they are not UTF-8. `marker` is what the provider needs beside the key to go on, where it needs anything; it means
-    nothing to anyone else.
+    Attributes:
+        objects: in the order of the store.
+        resume_after: the last key that the store looked at, even if it is not in `objects`; None once the listing has
+            ended. `Store.list_page` continues after it.
+        unreadable: the number of names that were left out because they are not UTF-8.
+        marker: the provider's continuation token, if it needs one besides the key. Only the store reads it.
     """
 
     objects: list[StoredObject]

@@ -1,4 +1,4 @@
-"""Addresses that people copy from a browser where a path or an endpoint is wanted, and what they most likely mean."""
+"""Addresses that people copy from a browser although a path or an endpoint is expected, and what they mean."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _CONSOLES = {
     r"secure\.backblaze\.com": "the Backblaze console",
     r"console\.scaleway\.com": "the Scaleway console",
 }
-"""By host. No storage answers there."""
+"""Names of consoles by patterns of their hosts. No storage is at these hosts."""
 
 _OBJECTS = (
-    # bucket in the host, or bucket first in the path
+    # the bucket is in the host, or is the first part of the path
     (r"(?P<bucket>[a-z0-9][a-z0-9.-]+)\.s3[.-](?:[a-z0-9-]+\.)*amazonaws\.com(?:\.cn)?", "an object of S3"),
     (r"s3[.-](?:[a-z0-9-]+\.)*amazonaws\.com(?:\.cn)?", "an object of S3"),
     (r"storage(?:\.cloud)?\.(?:google|googleapis)\.com", "an object of Cloud Storage"),
@@ -29,34 +29,37 @@ _OBJECTS = (
     (r"(?P<bucket>[a-z0-9][a-z0-9.-]+)\.obs\.[a-z0-9-]+\.myhuaweicloud\.(?:com|eu)", "an object of OBS"),
 )
 
-
-_LONGEST_HOST = 253
-"""Characters of any host name (RFC 1035). A longer text is none, and would keep the patterns busy."""
-
+_MAX_HOST_LENGTH = 253
+"""The longest host name (RFC 1035). Longer text is no host name, and would make the patterns slow."""
 
 _AZURE_SCHEMES = frozenset({"az", "azure", "abfs", "abfss", "wasb", "wasbs"})
 
 
-class Pasted(NamedTuple):
-    """What an address is, and the `bucket/path` that it shows; None where it shows none."""
+class PastedAddress(NamedTuple):
+    """A recognized address.
+
+    Attributes:
+        what: a description of the address.
+        path: the `bucket/path` that it shows; None if it shows none.
+    """
 
     what: str
     path: str | None
 
 
-def pasted_address(text: str) -> Pasted | None:
-    """Tell whether a text is the address of a console's page or of an object rather than a path.
+def pasted_address(text: str) -> PastedAddress | None:
+    """Return what address `text` is; None if it is not the address of a page of a console or of an object.
 
     Args:
-        text: with or without `https://`.
+        text: an address with or without `https://`, or a path.
     """
     if (arn := re.fullmatch(r"arn:[a-z-]{1,20}:s3:[^:]*:[^:]*:(.+)", text)) is not None:
-        return Pasted("the ARN of a bucket or object", arn[1].rstrip("*"))
+        return PastedAddress("the ARN of a bucket or object", arn[1].rstrip("*"))
     scheme, mark, rest = text.partition("://")
     if scheme.lower() in _AZURE_SCHEMES:
         # abfss://container@account.dfs.core.windows.net/path, az://container/path
         container, _, path = rest.partition("/")
-        return Pasted(f"an address with {scheme}://", f"{container.partition('@')[0]}/{path}")
+        return PastedAddress(f"an address with {scheme}://", f"{container.partition('@')[0]}/{path}")
     if mark and scheme.lower() not in ("http", "https"):
         return None
     try:
@@ -64,21 +67,21 @@ def pasted_address(text: str) -> Pasted | None:
         host = parts.hostname or ""
     except ValueError:
         return None
-    if len(host) > _LONGEST_HOST:
+    if len(host) > _MAX_HOST_LENGTH:
         return None
-    for pattern, what in _CONSOLES.items():
+    for pattern, console in _CONSOLES.items():
         if re.fullmatch(pattern, host):
-            return Pasted(f"the address of a page of {what}", _shown_bucket(parts.path, parts.query))
-    for pattern, what in _OBJECTS if mark else ():
+            return PastedAddress(f"the address of a page of {console}", _shown_bucket(parts.path, parts.query))
+    for pattern, kind_of_object in _OBJECTS if mark else ():
         if (found := re.fullmatch(pattern, host)) is not None:
             path = unquote(parts.path.lstrip("/"))
             bucket = found.groupdict().get("bucket")
-            return Pasted(f"the address of {what}", f"{bucket}/{path}" if bucket else path or None)
+            return PastedAddress(f"the address of {kind_of_object}", f"{bucket}/{path}" if bucket else path or None)
     return None
 
 
 def advice_on(text: str) -> str | None:
-    """Say what a pasted address is, and what it most likely means; None where it is none."""
+    """Return a sentence that says what a pasted address is and most likely means; None if it is none."""
     found = pasted_address(text)
     if found is None:
         return None
@@ -86,7 +89,7 @@ def advice_on(text: str) -> str | None:
 
 
 def _shown_bucket(path: str, query: str) -> str | None:
-    """The bucket and prefix that a console's page shows."""
+    """Return the bucket and prefix that a page of a console shows; None if it shows none."""
     found = re.match(r"/(?:s3/(?:buckets|object|home)|storage/browser(?:/_details)?)/([^/?;]+)(/[^;]*)?", path)
     if found is None:
         return None

@@ -9,7 +9,7 @@ from headwater.domain.users import Principal
 
 
 class Permission(StrEnum):
-    """What an operation on a dataset needs."""
+    """A right that an operation on a dataset needs."""
 
     READ = "read"
     """See the dataset and its datasources, list files, get read URLs."""

@@ -1,4 +1,4 @@
-"""How the datasources of one dataset share its purposes (contract.md#datasource-config, contract.md#watermark)."""
+"""The purposes that the datasources of one dataset serve (contract.md#datasource-config, contract.md#watermark)."""
 
 from __future__ import annotations
 
@@ -9,75 +9,83 @@ from typing import NamedTuple
 from headwater.domain.datasource import Datasource, DatasourceConfig, Purpose
 from headwater.domain.ids import new_id
 
-_ANSWER_ORDER = (Purpose.INPUT_OUTPUT, Purpose.INPUT, Purpose.LIGHTLY)
-_OTHER = {Purpose.INPUT: Purpose.LIGHTLY, Purpose.LIGHTLY: Purpose.INPUT}
+_SEARCH_ORDER = (Purpose.INPUT_OUTPUT, Purpose.INPUT, Purpose.LIGHTLY)
+_OTHER_PURPOSE = {Purpose.INPUT: Purpose.LIGHTLY, Purpose.LIGHTLY: Purpose.INPUT}
 
 
 class Reconfigured(NamedTuple):
-    """What a PUT makes of a dataset's datasources.
+    """The result of configuring a datasource.
 
-    `datasources` are all that there are afterwards, the one that was put first. `input_moved` says whether raw
-    samples now come from other data.
+    Attributes:
+        datasources: all datasources of the dataset afterwards. The configured one is first.
+        input_moved: whether raw samples now come from other data.
     """
 
     datasources: tuple[Datasource, ...]
     input_moved: bool
 
 
-def answered(datasources: Sequence[Datasource], purpose: Purpose | None = None) -> Datasource | None:
-    """The datasource that a GET answers.
+def find_datasource(datasources: Sequence[Datasource], purpose: Purpose | None = None) -> Datasource | None:
+    """Return the datasource with this purpose; without a purpose, the first of INPUT_OUTPUT, INPUT, LIGHTLY.
 
     Args:
-        datasources: those of one dataset, at most one for each purpose.
-        purpose: exactly this one; None asks for INPUT_OUTPUT, else INPUT, else LIGHTLY.
+        datasources: the datasources of one dataset, at most one for each purpose.
+        purpose: the exact purpose, or None.
     """
-    held = {datasource.config.purpose: datasource for datasource in datasources}
-    order = _ANSWER_ORDER if purpose is None else (purpose,)
-    return next((held[wanted] for wanted in order if wanted in held), None)
+    by_purpose = {datasource.config.purpose: datasource for datasource in datasources}
+    order = _SEARCH_ORDER if purpose is None else (purpose,)
+    return next((by_purpose[each] for each in order if each in by_purpose), None)
 
 
 def input_datasource(datasources: Sequence[Datasource]) -> Datasource | None:
-    """The datasource from which raw samples come."""
-    return answered(datasources, Purpose.INPUT_OUTPUT) or answered(datasources, Purpose.INPUT)
+    """Return the datasource that raw samples come from; None if there is none."""
+    return find_datasource(datasources, Purpose.INPUT_OUTPUT) or find_datasource(datasources, Purpose.INPUT)
 
 
 def lightly_datasource(datasources: Sequence[Datasource]) -> Datasource | None:
-    """The datasource where everything below `.lightly/` is read and written."""
-    return answered(datasources, Purpose.INPUT_OUTPUT) or answered(datasources, Purpose.LIGHTLY)
+    """Return the datasource that holds everything under `.lightly/`; None if there is none."""
+    return find_datasource(datasources, Purpose.INPUT_OUTPUT) or find_datasource(datasources, Purpose.LIGHTLY)
 
 
-def in_order(datasources: Sequence[Datasource]) -> list[Datasource]:
-    """All datasources of one dataset, the one that GET answers first."""
-    return sorted(datasources, key=lambda datasource: _ANSWER_ORDER.index(datasource.config.purpose))
+def sort_datasources(datasources: Sequence[Datasource]) -> list[Datasource]:
+    """Return the datasources of one dataset in the order in which `find_datasource` looks for them."""
+    return sorted(datasources, key=lambda datasource: _SEARCH_ORDER.index(datasource.config.purpose))
 
 
 def reconfigure(dataset_id: str, stored: Sequence[Datasource], config: DatasourceConfig) -> Reconfigured:
-    """Put a config in its purpose's place.
+    """Return the datasources of a dataset after a datasource was configured.
 
-    INPUT_OUTPUT replaces whatever was there. INPUT or LIGHTLY replaces the one of its purpose, and leaves an
-    INPUT_OUTPUT serving the other purpose. A masked secret is taken from the datasource that the config was
-    most likely read from: the one of the same purpose, else the one that GET answers.
+    A config for INPUT_OUTPUT replaces all datasources. A config for INPUT or LIGHTLY replaces the datasource with its
+    purpose; a datasource for INPUT_OUTPUT then serves only the other purpose. A masked secret is replaced by that of
+    the datasource that the config was most likely read from: the one with the same purpose, else the one that
+    `find_datasource` returns without a purpose.
 
-    The id stays while purpose and place stay the same, whatever the credentials and the spelling of the path. A
-    datasource that moves gets a new one, and no move brings an old one back: what is bound to an id ends for good.
+    The id of a datasource stays the same while its purpose and location do, even if the credentials or the spelling
+    of the path change. A datasource that moves gets a new id, and ids are never used again, so that everything bound
+    to an id ends with a move.
+
+    Args:
+        dataset_id: the dataset.
+        stored: its present datasources.
+        config: the config to store.
 
     Raises:
-        MalformedRequestError: the config holds the mask and no stored secret may stand in for it.
+        MalformedRequestError: the config holds the mask, and no stored secret can replace it.
     """
     purpose = config.purpose
-    replaced = answered(stored, purpose)
-    whole = answered(stored, Purpose.INPUT_OUTPUT)
-    origin = replaced or answered(stored)
+    replaced = find_datasource(stored, purpose)
+    for_both = find_datasource(stored, Purpose.INPUT_OUTPUT)
+    origin = replaced or find_datasource(stored)
     config = config.with_secret_of(origin.config if origin else None)
     same = replaced if replaced and replaced.config.location == config.location else None
     new = Datasource(same.id if same else new_id(), dataset_id, config)
     if purpose is Purpose.INPUT_OUTPUT:
         left: list[Datasource] = []
     else:
-        other = _OTHER[purpose]
+        other = _OTHER_PURPOSE[purpose]
         left = [datasource for datasource in stored if datasource.config.purpose is other]
-        if whole is not None:
-            left = [replace(whole, config=whole.config.model_copy(update={"purpose": other}))]
+        if for_both is not None:
+            left = [replace(for_both, config=for_both.config.model_copy(update={"purpose": other}))]
     after = (new, *left)
     before = input_datasource(stored)
     now = input_datasource(after)

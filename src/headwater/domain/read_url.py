@@ -1,11 +1,11 @@
-"""URLs that Headwater serves itself: signed, expiring, good for anyone who has them
+"""Read and write URLs that Headwater serves itself: signed, expiring, usable by anyone who has them.
 
 Source: contract.md#lists-and-time-windows.
 
     {base}/files/{path}?expires={Unix seconds}&signature={HMAC-SHA256, base64url without padding}
 
-`path` is relative to a folder of the server's and percent-encoded but for `/` and the unreserved characters, so that
-every client sends it back as it was signed. A URL is signed to read (GET and HEAD) or to write (PUT), never both.
+`path` is relative to a folder of the server and percent-encoded except `/` and unreserved characters, so that every
+client sends it back as it was signed. A URL is signed to read (GET and HEAD) or to write (PUT), never both.
 """
 
 from __future__ import annotations
@@ -21,35 +21,35 @@ from urllib.parse import quote
 from headwater.domain.errors import ForbiddenError
 
 FILES = "/files/"
-"""What stands between the base URL and a path below the mount root of LOCAL datasources."""
+"""The part of a URL between the base URL and a path in the mount root of LOCAL datasources."""
 
 MANAGED = "/managed/"
-"""What stands between the base URL and a path in the storage that the operator provides."""
+"""The part of a URL between the base URL and a path in the storage that the operator provides."""
 
 _KEY_BYTES = 32
 _EXPIRES = re.compile(r"[0-9]{1,15}")
 
 
 class ReadUrlSigner:
-    """Signs the paths of files, and checks what comes back.
+    """Signs URLs of files, and verifies them.
 
     Args:
-        keys: HMAC keys of 32 bytes; the first signs, all verify, so that a URL outlives a rotation.
-        base_url: what URLs begin with, as clients reach the server: scheme, host, perhaps a path.
-        scope: what the paths are relative to. A URL that was signed in another scope is not good in this one, so
-            URLs end when the operator points the server at another mount root.
-        start: what stands between the base URL and the path, with a `/` at both ends.
+        keys: HMAC keys of 32 bytes. The first signs; all verify, so that a URL outlives a key rotation.
+        base_url: the beginning of URLs, as clients reach the server: scheme, host, and optionally a path.
+        scope: what the paths are relative to. A URL that was signed for another scope is invalid, so URLs become
+            invalid when the operator changes the mount root.
+        start: the part of a URL between the base URL and the path, with a `/` at both ends.
 
     Raises:
-        ValueError: no key, or one of another length.
+        ValueError: there is no key, or a key has another length.
     """
 
     def __init__(self, keys: Sequence[bytes], base_url: str, scope: str, start: str = FILES) -> None:
         if not keys or any(len(key) != _KEY_BYTES for key in keys):
-            raise ValueError(f"read URLs are signed with keys of {_KEY_BYTES} bytes, one at least")
+            raise ValueError(f"read URLs are signed with at least one key of {_KEY_BYTES} bytes")
         where = hashlib.sha256(scope.encode("utf-8", "surrogatepass")).digest()
         self._macs = {
-            # What is signed is told apart before anything that a user names comes in.
+            # The use comes first, before anything that a user controls, so that one use cannot be taken for another.
             write: tuple(hmac.new(key, b"headwater %s url 1\n" % use + where, hashlib.sha256) for key in keys)
             for write, use in ((False, b"read"), (True, b"write"))
         }
@@ -57,61 +57,63 @@ class ReadUrlSigner:
         self._url_start = base_url.rstrip("/") + start
 
     def sign(self, paths: Sequence[str], expires: int, *, write: bool = False) -> list[str]:
-        """Make one URL for each path. The files need not exist.
+        """Return one URL for each path. The files need not exist.
 
         Args:
             paths: relative to the folder, without a leading `/`.
-            expires: the Unix second from which the URLs are no longer good.
-            write: good for PUT alone, instead of GET and HEAD.
+            expires: the Unix second from which the URLs are invalid.
+            write: whether the URLs are for PUT, instead of for GET and HEAD.
         """
-        until, start = _until(self._macs[write][0], str(expires)), self._url_start
+        mac, start = _with_expiry(self._macs[write][0], str(expires)), self._url_start
         end = f"?expires={expires}&signature="
-        return [f"{start}{quote(path, '/', errors='surrogatepass')}{end}{_signature(until, path)}" for path in paths]
+        return [f"{start}{quote(path, '/', errors='surrogatepass')}{end}{_signature(mac, path)}" for path in paths]
 
     def verify(self, path: str, expires: str, signature: str, now: float, *, write: bool = False) -> int:
-        """Check the three parts of a URL as they came, and return how many seconds it has left.
+        """Verify a URL, and return how many seconds it stays valid.
 
         Args:
             path: percent-decoded.
             expires: as in the query.
             signature: as in the query.
             now: Unix seconds.
-            write: the URL is used to write.
+            write: whether the URL is used to write.
 
         Raises:
-            Forbidden: the parts do not belong together, or the time is over.
+            ForbiddenError: the signature is invalid, or the URL has expired.
         """
         given = signature.encode("utf-8", "surrogatepass")
-        # Every key is tried, so that the time taken does not tell which one signed.
-        good = [
-            hmac.compare_digest(_signature(_until(mac, expires), path).encode(), given)
+        # Every key is tried, so that the time taken does not show which key signed.
+        matches = [
+            hmac.compare_digest(_signature(_with_expiry(mac, expires), path).encode(), given)
             for mac in self._macs[write]
             if _EXPIRES.fullmatch(expires)
         ]
-        if not any(good):
+        if not any(matches):
             raise ForbiddenError(
-                "the signature of this write URL does not match: use the URL exactly as it was given, or ask again"
+                "the signature of this write URL does not match: use it exactly as it was given, or request a new one"
                 if write
                 else "the signature of this read URL does not match: use it exactly as it was listed, or list again"
             )
         left = int(expires) - now
         if left <= 0:
             what = (
-                "write URL expired at {}: ask again" if write else "read URL expired at {}: list again for a fresh one"
+                "write URL expired at {}: request a new one"
+                if write
+                else "read URL expired at {}: list again for a fresh one"
             )
             raise ForbiddenError("this " + what.format(_date(int(expires))))
         return int(left)
 
 
-def _until(mac: hmac.HMAC, expires: str) -> hmac.HMAC:
-    """Go on with what all paths of one expiry share; the path comes last, so the parts cannot run together."""
+def _with_expiry(mac: hmac.HMAC, expires: str) -> hmac.HMAC:
+    """Return a copy of `mac` that includes the expiry. The path comes last, so that no two URLs sign the same text."""
     mac = mac.copy()
     mac.update(f"{expires}\n".encode())
     return mac
 
 
-def _signature(until: hmac.HMAC, path: str) -> str:
-    mac = until.copy()
+def _signature(mac: hmac.HMAC, path: str) -> str:
+    mac = mac.copy()
     mac.update(path.encode("utf-8", "surrogatepass"))
     return urlsafe_b64encode(mac.digest())[:43].decode()
 

@@ -1,11 +1,11 @@
-"""Redirected read URLs: short, not expiring, each good for one object of one datasource.
+"""Redirected URLs: short read URLs that do not expire by themselves, each for one object of one datasource.
 
 Source: contract.md#redirected-read-urls.
 
     {base}/v1/datasets/{dataset}/datasource/readurlRedirect?path={key}&publicToken={HMAC-SHA256, cut to 128 bits}
 
-The server answers with a redirect to a read URL that it signs at that moment. What is signed here is the dataset, the
-id of the datasource, its place and the key: a datasource that moves gets another id, so its URLs end with the move.
+The server answers with a redirect to a freshly signed read URL. The token covers the dataset, the id of the datasource,
+its location and the key. A datasource that moves gets another id, so its URLs become invalid.
 """
 
 from __future__ import annotations
@@ -25,37 +25,37 @@ _TOKEN_BYTES = 16
 
 
 class RedirectedUrlSigner:
-    """Makes redirected read URLs, and finds the datasource that one was made for.
+    """Signs redirected URLs, and finds the datasource that one was signed for.
 
     Args:
-        keys: HMAC keys; the first signs, all verify, so that URLs outlive a rotation.
-        base_url: what URLs begin with, as clients reach the server: scheme, host, perhaps a path.
+        keys: HMAC keys. The first signs; all verify, so that URLs outlive a key rotation.
+        base_url: the beginning of URLs, as clients reach the server: scheme, host, and optionally a path.
     """
 
     def __init__(self, keys: Sequence[bytes], base_url: str) -> None:
-        # What is signed is told apart before anything that a user names comes in.
+        # The purpose comes first, before anything that a user controls, so that no other token can be taken for one.
         self._macs = tuple(hmac.new(key, b"headwater redirected read url 1\n", hashlib.sha256) for key in keys)
         self._base = base_url.rstrip("/")
 
     def sign(self, datasource: Datasource, keys: Iterable[Key]) -> list[str]:
-        """Make one URL for each key. The objects need not exist."""
-        mac = _of(self._macs[0], datasource)
+        """Return one URL for each key. The objects need not exist."""
+        mac = _with_datasource(self._macs[0], datasource)
         start = f"{self._base}/v1/datasets/{datasource.dataset_id}/datasource/{ROUTE}?path="
         return [f"{start}{quote(key, '/', errors='surrogatepass')}&publicToken={_token(mac, key)}" for key in keys]
 
     def find(self, datasources: Iterable[Datasource], key: Key, token: str) -> Datasource | None:
-        """The datasource, among those of the dataset, for whose object `key` this token was made; None for no one's."""
+        """Return the datasource for whose object `key` the token was signed; None if it is none of `datasources`."""
         given = token.encode("utf-8", "surrogatepass")
         found = None
         for datasource in datasources:
             for mac in self._macs:
-                if hmac.compare_digest(_token(_of(mac, datasource), key).encode(), given):
+                if hmac.compare_digest(_token(_with_datasource(mac, datasource), key).encode(), given):
                     found = datasource
         return found
 
 
-def _of(mac: hmac.HMAC, datasource: Datasource) -> hmac.HMAC:
-    """Go on with what all keys of a datasource share; the key comes last, so the parts cannot run together."""
+def _with_datasource(mac: hmac.HMAC, datasource: Datasource) -> hmac.HMAC:
+    """Return a copy of `mac` that includes the datasource. The key comes last, so that no two URLs share a token."""
     mac = mac.copy()
     mac.update(f"{datasource.dataset_id}\n{datasource.id}\n{datasource.config.location.fingerprint}\n".encode())
     return mac

@@ -1,20 +1,20 @@
-"""Text from outside: what can be stored, and what can be shown."""
+"""Text from outside: whether it can be stored, and how it is shown."""
 
 from __future__ import annotations
 
 
 def is_unicode(text: str) -> bool:
-    """Whether this can be written as UTF-8: lone surrogates, from JSON or undecodable arguments, cannot."""
+    """Return whether `text` can be encoded as UTF-8. Lone surrogates, from JSON or undecodable arguments, cannot."""
     return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def is_storable(text: str) -> bool:
-    """Whether this can be stored, and be part of a name: Unicode without NUL characters."""
+    """Return whether `text` can be stored and be part of a name: Unicode without NUL characters."""
     return "\0" not in text and is_unicode(text)
 
 
 def visible(text: str) -> str:
-    """A text as it may be shown: control characters and backslashes escaped. Names from buckets are strangers'."""
+    """Return `text` with control characters and backslashes escaped. Names in buckets come from strangers."""
     if text.isprintable() and "\\" not in text:
         return text
     return "".join(

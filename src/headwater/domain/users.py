@@ -1,4 +1,4 @@
-"""Users, and who is asking."""
+"""Users, their tokens, and the principal of a request."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ _NAME = re.compile(r"[^\s|\x00-\x1f\x7f](?:[^|\x00-\x1f\x7f]{0,253}[^\s|\x00-\x1
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who makes a request. `user` is the name that datasets are owned under; an admin may use everyone's."""
+    """Who makes a request. `user` is the owner of its datasets; an admin may use the datasets of all users."""
 
     user: str
     admin: bool = False
 
     def may_use(self, owner: str) -> bool:
-        """Whether what `owner` made is open to this one."""
+        """Return whether this principal may use what `owner` owns."""
         return self.admin or self.user == owner
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiToken:
-    """What the catalog knows of an API token; never the token itself.
+    """What the catalog stores about an API token; never the token itself.
 
     `created_at` and `revoked_at` are in milliseconds since 1970.
     """
@@ -38,13 +38,14 @@ class ApiToken:
 
 
 def check_user_name(name: str) -> str:
-    """Return a name that an operator may give a user.
+    """Return a name if an operator may give it to a user.
 
-    The bar `|` is kept for users who come with a JWT, `issuer|sub` (contract.md#authentication), so that none of them
-    can become a user named on the command line.
+    The bar `|` is reserved for the users of JWTs, `issuer|sub` (contract.md#authentication), so that the user of a JWT
+    cannot have the name of a user made on the command line.
 
     Raises:
-        MalformedRequestError: empty, longer than 255, with blanks at an end, control characters or a bar.
+        MalformedRequestError: the name is empty or longer than 255 characters, begins or ends with a blank, or holds
+            control characters or a bar.
     """
     if not _NAME.fullmatch(name) or not is_unicode(name):
         raise MalformedRequestError(
@@ -54,5 +55,5 @@ def check_user_name(name: str) -> str:
 
 
 def jwt_user_name(issuer: str, subject: str) -> str:
-    """Name the user of a JWT, in a name space of its own."""
+    """Return the name of the user of a JWT: `issuer|sub`."""
     return f"{issuer}|{subject}"

@@ -1,7 +1,7 @@
-"""What takes the place of packages that `import lightly` asks for and its API part never uses.
+"""Replaces packages that `import lightly` imports and that its API client never uses.
 
-Every name below such a package exists: a name of a module is a module, any other is a class that can be subclassed,
-called, used as a decorator or as a type. Nothing in it computes anything.
+Every name in such a package exists: a module if it is imported, otherwise a class that can be subclassed, called, and
+used as a decorator or type. Nothing computes anything.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 
 class _Names(type):
-    """Makes every name below a stand-in another stand-in, except those with a meaning to Python."""
+    """Makes every attribute of a stand-in another stand-in, except names that are special in Python."""
 
     def __getattr__(cls, name: str) -> Any:
         if name.startswith("__"):
@@ -38,7 +38,7 @@ def _stand_in(name: str, module: str) -> type:
 
 
 class _Finder(MetaPathFinder, Loader):
-    """Finds every module below the packages that `take_place` was called for."""
+    """Finds every module in the packages that `take_place` was called for."""
 
     def __init__(self) -> None:
         self.packages: set[str] = set()
@@ -69,7 +69,7 @@ def _give_names(module: ModuleType) -> None:
 
 
 def take_place(package: str) -> None:
-    """Give the package of this name, which is being imported, every name and every module below it."""
+    """Give a package, which is being imported, every attribute and every submodule."""
     if _finder not in sys.meta_path:
         sys.meta_path.append(_finder)
     _finder.packages.add(package)

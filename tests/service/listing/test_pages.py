@@ -6,26 +6,28 @@ import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
 from headwater.auth.permissions import DatasetContext, open_dataset
-from headwater.domain.cursor import Cursor
+from headwater.domain.cursor import Cursor, ListingSpec, Progress
 from headwater.domain.dataset import NewDataset
-from headwater.domain.errors import LocationInvalidError, TooManyRequestsError
+from headwater.domain.key_range import KeyRange
 from headwater.domain.objects import StoredObject, StorePage
 from headwater.domain.permissions import Permission
 from headwater.domain.users import Principal
 from headwater.domain.window import Window
-from headwater.service import limits
+from headwater.service.admin import create_dataset, create_token, find_dataset
 from headwater.service.configure import put_datasource
 from headwater.service.context import ServiceContext, open_context
-from headwater.service.limits import RequestLimiter
-from headwater.service.listing.pages import ListingRequest, SamplesPage, _collect, list_samples
-from headwater.service.verify import Verification, _try_read
+from headwater.service.listing.pages import ListingRequest, SamplesPage, list_samples, read_page
+from headwater.service.listing.store_source import StoreSource
 from headwater.settings import Settings
 from headwater.stores.base import Method, Store
 from headwater.testing.fault_proxy import Delay, FaultProxy
+from headwater.web.app import create_app
 from tests.servers import KEY_ID, SECRET, moto_server, s3_client
 
 ADA = Principal("ada")
@@ -65,7 +67,7 @@ async def _service(
         }
     )
     async with open_context(settings) as ctx:
-        dataset = await ctx.catalog.add_dataset("ada", NewDataset(name="costs"))
+        dataset = await ctx.catalog.datasets.add("ada", NewDataset(name="costs"))
         config = {
             "type": "OBS",
             "fullPath": f"{BUCKET}/{path}",
@@ -73,8 +75,8 @@ async def _service(
             "obsAccessKeyId": KEY_ID,
             "obsSecretAccessKey": SECRET,
         }
-        await put_datasource(ctx, await open_dataset(ctx.catalog, ADA, dataset.id, Permission.WRITE), config)
-        yield ctx, await open_dataset(ctx.catalog, ADA, dataset.id, Permission.READ)
+        await put_datasource(ctx, await open_dataset(ctx.catalog.datasets, ADA, dataset.id, Permission.WRITE), config)
+        yield ctx, await open_dataset(ctx.catalog.datasets, ADA, dataset.id, Permission.READ)
 
 
 async def _pages(
@@ -86,7 +88,7 @@ async def _pages(
     return pages
 
 
-async def test_a_listing_costs_one_request_for_each_page_deep_and_shallow_alike(tmp_path: Path, moto: str) -> None:
+async def test_each_page_costs_one_request_however_deep_it_is(tmp_path: Path, moto: str) -> None:
     with FaultProxy(moto) as proxy:
         async with _service(tmp_path, proxy.url, "plain", 10) as (ctx, dataset):
             costs, cursor = [], None
@@ -100,7 +102,7 @@ async def test_a_listing_costs_one_request_for_each_page_deep_and_shallow_alike(
     assert costs == [(1, 10)] * 10
 
 
-async def test_keys_that_are_no_samples_cost_no_more_than_reading_them_once(tmp_path: Path, moto: str) -> None:
+async def test_keys_that_are_no_samples_are_read_once(tmp_path: Path, moto: str) -> None:
     with FaultProxy(moto) as proxy:
         async with _service(tmp_path, proxy.url, "mixed", 10) as (ctx, dataset):
             pages = await _pages(ctx, dataset)
@@ -110,7 +112,7 @@ async def test_keys_that_are_no_samples_cost_no_more_than_reading_them_once(tmp_
     assert len(pages) == 2, "as long as little was found and time is left, a request reads on"
 
 
-async def test_a_window_without_files_is_read_in_one_request_of_the_user(tmp_path: Path, moto: str) -> None:
+async def test_an_empty_listing_is_one_page(tmp_path: Path, moto: str) -> None:
     with FaultProxy(moto) as proxy:
         async with _service(tmp_path, proxy.url, "plain", 10) as (ctx, dataset):
             pages = await _pages(ctx, dataset, start=1, end=2)
@@ -118,7 +120,7 @@ async def test_a_window_without_files_is_read_in_one_request_of_the_user(tmp_pat
     assert len(proxy.requests) == 10
 
 
-async def test_the_own_folder_is_stepped_over_rather_than_read(tmp_path: Path, moto: str) -> None:
+async def test_the_lightly_folder_is_left_out_without_reading_it(tmp_path: Path, moto: str) -> None:
     with FaultProxy(moto) as proxy:
         async with _service(tmp_path, proxy.url, "own", 10) as (ctx, dataset):
             pages = await _pages(ctx, dataset)
@@ -126,16 +128,16 @@ async def test_the_own_folder_is_stepped_over_rather_than_read(tmp_path: Path, m
     assert len(proxy.requests) == 3, "60 predictions would have been six requests of their own"
 
 
-async def test_an_empty_window_asks_the_store_nothing(tmp_path: Path, moto: str) -> None:
+async def test_an_empty_window_sends_no_request_to_the_store(tmp_path: Path, moto: str) -> None:
     with FaultProxy(moto) as proxy:
         async with _service(tmp_path, proxy.url, "plain", 10) as (ctx, dataset):
             (page,) = await _pages(ctx, dataset, start=10, end=9)
-            again = await list_samples(ctx, dataset, ListingRequest(cursor=page.cursor))
-    assert (page.samples, page.has_more, again.samples, again.has_more) == ([], False, [], False)
+            last = await list_samples(ctx, dataset, ListingRequest(cursor=page.cursor))
+    assert (page.samples, page.has_more, last.samples, last.has_more) == ([], False, [], False)
     assert proxy.requests == []
 
 
-async def test_a_slow_store_makes_pages_short_and_loses_nothing(tmp_path: Path, moto: str) -> None:
+async def test_a_slow_store_makes_pages_short_and_loses_no_file(tmp_path: Path, moto: str) -> None:
     """One request of a user works for seconds at most, then hands back a cursor."""
     with FaultProxy(moto) as proxy:
         async with _service(tmp_path, proxy.url, "mixed", 10) as (ctx, dataset):
@@ -154,7 +156,7 @@ async def test_a_slow_store_makes_pages_short_and_loses_nothing(tmp_path: Path, 
 
 
 class _OrderedByUtf16(Store):
-    """A store whose names stand in the order of UTF-16, as those of some servers do; it goes on after any name."""
+    """A store that lists in the order of UTF-16, as some servers do, and can begin after any key."""
 
     def __init__(self, keys: Sequence[str]) -> None:
         self.keys = sorted(keys, key=_utf16)
@@ -162,7 +164,7 @@ class _OrderedByUtf16(Store):
 
     async def list_page(self, prefix: str, after: str | None, limit: int, marker: str | None = None) -> StorePage:
         self.pages += 1
-        assert self.pages < 50, "the listing goes round in circles"
+        assert self.pages < 50, "the listing does not advance"
         left = [key for key in self.keys if after is None or _utf16(key) > _utf16(after)]
         found = [StoredObject(key, 1, 0, None) for key in left[:limit]]
         return StorePage(found, left[limit - 1] if len(left) > limit else None)
@@ -184,72 +186,81 @@ def _utf16(key: str) -> bytes:
     return key.encode("utf-16-be")
 
 
-async def test_a_store_of_another_order_is_listed_to_its_end() -> None:
-    """Names of `.lightly/` that stood behind the place after it sent the listing back there, for ever."""
-    own = [f".lightly/{name}" for name in ("a.png", "z.png", "（1）.png", "（2）.png", "（3）.png", "🦊.png")]
-    samples = [f"{number}.png" for number in range(5)]
-    store = _OrderedByUtf16([*own, *samples])
-    state = Cursor("0" * 24, "place", Window(0, 10), None)
-    listed: list[str] = []
-    while not state.done:
-        found = await _collect(store, state, include_all_files=True, page_size=2)
-        listed += [each.key for each in found.objects]
-        state = state._replace(after=found.resume_after, marker=found.marker, done=found.resume_after is None)
-    assert listed == samples
-
-
-async def test_a_store_that_cannot_begin_after_any_key_is_read_through_the_own_folder() -> None:
-    """It began anew at its first page, to get past a folder that it had just reached."""
-    store = _FromTheFirst([f"(before {number}.png" for number in range(20)] + [".lightly/a.json", "a.png"])
-    state = Cursor("0" * 24, "place", Window(0, 10), None)
-    listed: list[str] = []
-    while not state.done:
-        found = await _collect(store, state, include_all_files=True, page_size=4)
-        listed += [each.key for each in found.objects]
-        state = state._replace(after=found.resume_after, marker=found.marker, done=found.resume_after is None)
-    assert listed == [key for key in store.keys if not key.startswith(".lightly/")]
-    assert store.pages <= 7
-
-
-class _FromTheFirst(_OrderedByUtf16):
-    """A store that goes on by its own marker alone."""
+class _MarkersOnly(_OrderedByUtf16):
+    """A store that continues only by its own marker."""
 
     @property
     def can_start_after(self) -> bool:
         return False
 
     async def list_page(self, prefix: str, after: str | None, limit: int, marker: str | None = None) -> StorePage:
-        assert after is None or marker == after, "the listing begins anew"
+        assert after is None or marker == after, "the listing begins again"
         page = await super().list_page(prefix, after, limit)
         return page._replace(marker=page.resume_after)
 
 
-class _Archive(_OrderedByUtf16):
-    """A store whose first objects are archived."""
-
-    async def read(self, key: str, limit: int, start: int = 0) -> bytes:
-        if key.startswith("archived"):
-            raise LocationInvalidError("The object is archived: restore it first", "InvalidObjectState")
-        return b"x"
-
-
-async def test_an_archived_object_says_nothing_of_the_access() -> None:
-    """One archived object that came first made canRead false."""
-    result = Verification()
-    await _try_read(_Archive([]), ["archived 1", "archived 2", "a.png"], result)
-    assert (result.can_read, result.errors) == (True, {})
-    result = Verification()
-    await _try_read(_Archive([]), ["archived 1"], result)
-    assert not result.can_read
-    assert "archived" in result.errors["canRead"]
+async def _list_all(store: Store, page_size: int) -> list[str]:
+    """Return the keys of all pages of raw samples, every file included."""
+    source = StoreSource(store, KeyRange())
+    cursor = Cursor(ListingSpec("0" * 24, "location", Window(0, 10)), Progress())
+    listed: list[str] = []
+    while True:
+        page = await read_page(source, cursor, page_size, include_all_files=True)
+        listed += [each.key for each in page.objects]
+        if page.resume is None:
+            return listed
+        cursor = Cursor(cursor.spec, Progress(page.resume))
 
 
-def test_one_user_has_so_many_requests_under_way_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "MOST", 2)
-    limiter = RequestLimiter()
-    with limiter.of("ada"), limiter.of("ada"), limiter.of("bob"):
-        with pytest.raises(TooManyRequestsError) as caught, limiter.of("ada"):
-            pass
-        assert caught.value.retry_after is not None
-    with limiter.of("ada"), limiter.of("ada"):
-        pass
+async def test_a_store_with_another_order_is_listed_to_its_end() -> None:
+    """Keys of `.lightly/` after the position that follows the folder sent the listing back, again and again."""
+    lightly = [f".lightly/{name}" for name in ("a.png", "z.png", "（1）.png", "（2）.png", "（3）.png", "🦊.png")]
+    samples = [f"{number}.png" for number in range(5)]
+    assert await _list_all(_OrderedByUtf16([*lightly, *samples]), 2) == samples
+
+
+async def test_a_store_that_cannot_begin_after_a_key_is_read_through_the_lightly_folder() -> None:
+    """The listing began again at the first page to get past the folder that it had just reached."""
+    store = _MarkersOnly([f"(before {number}.png" for number in range(20)] + [".lightly/a.json", "a.png"])
+    assert await _list_all(store, 4) == [key for key in store.keys if not key.startswith(".lightly/")]
+    assert store.pages <= 7
+
+
+@pytest.mark.parametrize("selection_file", [None, ".lightly/relevant.txt"])
+async def test_a_page_costs_one_catalog_query(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, selection_file: str | None
+) -> None:
+    """A page by relevant filenames made four queries, and decrypted the same secret twice."""
+    files = tmp_path / "files"
+    (files / ".lightly").mkdir(parents=True)
+    for number in range(30):
+        (files / f"{number:02}.png").touch()
+    (files / ".lightly/relevant.txt").write_text("*\n")
+    settings = Settings.load(
+        {
+            "HEADWATER_DATA_DIR": str(tmp_path / "data"),
+            "HEADWATER_LOCAL_ROOT": str(files),
+            "HEADWATER_PAGE_SIZE": "10",
+        }
+    )
+    async with open_context(settings) as ctx:
+        token, _ = await create_token(ctx, "ada", admin=False)
+        dataset = await create_dataset(ctx, "ada", NewDataset(name="queries"))
+        await put_datasource(ctx, await find_dataset(ctx, dataset.id), {"type": "LOCAL", "fullPath": ""})
+        reads = 0
+        database = ctx.catalog._database
+        read = database.read
+
+        async def count_read(work: Any) -> Any:
+            nonlocal reads
+            reads += 1
+            return await read(work)
+
+        monkeypatch.setattr(database, "read", count_read)
+        transport = httpx.ASGITransport(app=create_app(ctx))
+        async with httpx.AsyncClient(transport=transport, base_url="http://headwater.test") as client:
+            query = {"token": token} | ({"relevantFilenamesFileName": selection_file} if selection_file else {})
+            answer = await client.get(f"/v1/datasets/{dataset.id}/datasource/list", params=query)
+    body = answer.json()
+    assert (body["hasMore"], len(body["data"]) > 4) == (True, True)
+    assert reads == 2, "the token, and the dataset with its datasources"

@@ -1,4 +1,4 @@
-"""Cutting a listing: the shards are the whole of it and share nothing, are similar in size, and cost few requests."""
+"""Shards together are the whole listing, do not overlap, are similar in size, and need few requests to find."""
 
 from __future__ import annotations
 
@@ -12,25 +12,27 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from benchmarks.shards import LAYOUTS
 from headwater.domain.errors import LocationInvalidError
-from headwater.domain.key_order import Order, past
+from headwater.domain.key_order import Order
+from headwater.domain.key_range import KeyRange
 from headwater.domain.objects import Key, StorePage
-from headwater.service.listing import splitting as service
-from headwater.service.listing.pages import MOST_SHARDS
-from headwater.service.listing.splitting import MOST_REQUESTS, find_split_points
+from headwater.service.listing import survey
+from headwater.service.listing.pages import MAX_SHARDS
+from headwater.service.listing.splitting import NOT_SPLIT, find_split_points
+from headwater.service.listing.survey import MAX_REQUESTS
 from headwater.stores.base import Store
+from tests.stores.layouts import LAYOUTS
 from tests.stores.memory import MemoryStore, by_path, by_utf_8, by_utf_16
 
 
-async def _read(store: Store, prefix: str, after: Key | None, until: Key | None, order: Order) -> list[Key]:
-    """Read one shard as a listing does."""
+async def _read(store: Store, prefix: str, after: Key | None, last_key: Key | None, order: Order) -> list[Key]:
+    """Return the keys of one shard, read in short pages."""
     keys: list[Key] = []
     marker = None
     while True:
         page = await store.list_page(prefix, after, 7, marker)
         for found in page.objects:
-            if until is not None and past(found.key, until, order):
+            if last_key is not None and KeyRange(last_key=last_key, order=order).is_past_end(found.key):
                 return keys
             keys.append(found.key)
         after, marker = page.resume_after, page.marker
@@ -39,15 +41,15 @@ async def _read(store: Store, prefix: str, after: Key | None, until: Key | None,
 
 
 async def _shards(store: Store, prefix: str, shards: int) -> list[list[Key]]:
-    bounds, order = await find_split_points(store, prefix, shards)
-    assert len(bounds) < max(shards, 2)
-    cuts = [None, *bounds, None]
-    return [await _read(store, prefix, after, until, order) for after, until in itertools.pairwise(cuts)]
+    points, order = await find_split_points(store, prefix, shards)
+    assert len(points) < max(shards, 2)
+    cuts = [None, *points, None]
+    return [await _read(store, prefix, after, last_key, order) for after, last_key in itertools.pairwise(cuts)]
 
 
-def _sizes(keys: Sequence[Key], bounds: list[Key]) -> list[int]:
-    """How many keys each shard has; both in the order of code points."""
-    ends = [sum(key <= bound for key in keys) for bound in bounds]
+def _sizes(keys: Sequence[Key], points: list[Key]) -> list[int]:
+    """Return how many keys each shard has. Keys and points are in the order of code points."""
+    ends = [sum(key <= point for key in keys) for point in points]
     return [end - begin for begin, end in itertools.pairwise([0, *ends, len(keys)])]
 
 
@@ -65,7 +67,7 @@ _templates = st.sampled_from(
 
 @st.composite
 def _layouts(draw: st.DrawFn) -> set[Key]:
-    """Keys made of templates and numbers, of random characters, or of both."""
+    """Draw keys made of templates and numbers, of random characters, or of both."""
     keys = draw(st.sets(st.text(_chars, min_size=1, max_size=8), max_size=40))
     for template in draw(st.lists(_templates, max_size=3)):
         keys |= {template.format(number, number % 31) for number in draw(_numbers)}
@@ -89,19 +91,19 @@ ORDERS: list[tuple[Order | None, Callable[[str], Any]]] = [
     list_limit=st.sampled_from([2, 5, 20, 1000]),
 )
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_shards_are_the_whole_listing_and_share_nothing(
+def test_shards_together_are_the_whole_listing_without_overlap(
     order: Order | None, by: Callable[[str], Any], keys: set[Key], prefix: str, shards: int, list_limit: int
 ) -> None:
     listing = sorted(keys, key=by)
     store = MemoryStore(listing, order=order, by=by, list_limit=list_limit)
     parts = _run(_shards(store, prefix, shards))
     assert [key for part in parts for key in part] == [key for key in listing if key.startswith(prefix)]
-    bounds, _ = _run(find_split_points(store, prefix, shards))
-    assert all(by(one) < by(other) for one, other in itertools.pairwise(bounds))
+    points, _ = _run(find_split_points(store, prefix, shards))
+    assert all(by(one) < by(other) for one, other in itertools.pairwise(points))
 
 
 def _run(coroutine: Any) -> Any:
-    """Run what needs no event loop but for its syntax and its tasks."""
+    """Run a coroutine to its end, in a test that is not a coroutine because of Hypothesis."""
     return asyncio.run(coroutine)
 
 
@@ -111,24 +113,24 @@ def _run(coroutine: Any) -> Any:
 @pytest.mark.parametrize(
     ("count", "shards", "sizes"), [(0, 4, [0]), (1, 4, [1]), (3, 8, [1, 1, 1]), (10, 3, [3, 4, 3])]
 )
-async def test_few_keys_are_cut_exactly_by_one_request(count: int, shards: int, sizes: list[int]) -> None:
+async def test_few_keys_are_split_exactly_with_one_request(count: int, shards: int, sizes: list[int]) -> None:
     store = MemoryStore([f"{number:02}" for number in range(count)])
-    bounds, _ = await find_split_points(store, "", shards)
+    points, _ = await find_split_points(store, "", shards)
     assert store.requests == 1
     assert [len(part) for part in await _shards(store, "", shards)] == sizes
-    assert len(bounds) == len(sizes) - 1
+    assert len(points) == len(sizes) - 1
 
 
-async def test_a_listing_of_two_pages_is_cut_exactly() -> None:
+async def test_a_listing_of_two_pages_is_split_exactly() -> None:
     keys = [f"{number:05}" for number in range(1900)]
     store = MemoryStore(keys)
-    bounds, _ = await find_split_points(store, "", 10)
-    assert (store.requests, _sizes(keys, bounds)) == (2, [190] * 10)
+    points, _ = await find_split_points(store, "", 10)
+    assert (store.requests, _sizes(keys, points)) == (2, [190] * 10)
 
 
 async def test_one_shard_costs_nothing() -> None:
     store = MemoryStore(["a", "b"])
-    assert (await find_split_points(store, "", 1), store.requests) == (([], Order.CODE_POINTS), 0)
+    assert (await find_split_points(store, "", 1), store.requests) == (NOT_SPLIT, 0)
 
 
 # --- balance and cost ---
@@ -146,70 +148,70 @@ REGULAR = {
 
 
 @pytest.mark.parametrize("name", REGULAR)
-async def test_regular_layouts_are_cut_into_similar_shards(name: str) -> None:
+async def test_regular_layouts_are_split_into_similar_shards(name: str) -> None:
     keys = sorted(REGULAR[name])
     store = MemoryStore(keys)
-    bounds, _ = await find_split_points(store, "", 8)
-    assert store.requests <= MOST_REQUESTS
-    assert not any(bound.startswith(".lightly/") for bound in bounds)
-    sizes = _sizes([key for key in keys if not key.startswith(".lightly/")], bounds)
+    points, _ = await find_split_points(store, "", 8)
+    assert store.requests <= MAX_REQUESTS
+    assert not any(point.startswith(".lightly/") for point in points)
+    sizes = _sizes([key for key in keys if not key.startswith(".lightly/")], points)
     assert len(sizes) == 8
     assert max(sizes) <= 2 * sum(sizes) / 8
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
-async def test_millions_of_keys_are_cut_into_similar_shards_without_reading_them(name: str) -> None:
+async def test_millions_of_keys_are_split_into_similar_shards_without_reading_them(name: str) -> None:
     keys = LAYOUTS[name]
     store = MemoryStore(keys)
-    bounds, _ = await find_split_points(store, "", 16)
-    assert store.requests <= MOST_REQUESTS
+    points, _ = await find_split_points(store, "", 16)
+    assert store.requests <= MAX_REQUESTS
     assert store.read_keys < len(keys) / 50
-    sizes = keys.sizes(bounds)
+    sizes = keys.sizes(points)
     # The folders in words are each twice as large as the one before: pages say little of that.
     assert max(sizes) <= (5 if name == "folders in words" else 2) * len(keys) / 16, sizes
 
 
-async def test_many_shards_cost_no_more() -> None:
+async def test_many_shards_need_no_more_requests() -> None:
     keys = LAYOUTS["hashes"]
     store = MemoryStore(keys)
-    bounds, _ = await find_split_points(store, "", MOST_SHARDS)
-    assert store.requests <= MOST_REQUESTS
-    assert len(bounds) == MOST_SHARDS - 1
-    assert max(keys.sizes(bounds)) <= 3 * len(keys) / MOST_SHARDS
+    points, _ = await find_split_points(store, "", MAX_SHARDS)
+    assert store.requests <= MAX_REQUESTS
+    assert len(points) == MAX_SHARDS - 1
+    assert max(keys.sizes(points)) <= 3 * len(keys) / MAX_SHARDS
 
 
 # --- stores as they are ---
 
 
-async def test_what_cannot_begin_after_a_key_is_not_cut() -> None:
-    """Each shard would be read with all that is before it. The store finds that out with the first probe."""
+async def test_a_store_that_cannot_begin_after_a_key_is_not_split() -> None:
+    """Reading a shard would mean reading everything before it. The first probe shows that the store cannot do it."""
     store = MemoryStore([f"{number:05}" for number in range(9000)], starts_after=False)
     assert (await find_split_points(store, "", 8))[0] == []
     assert store.requests <= 20
     assert (await find_split_points(store, "", 8))[0] == []
 
 
-async def test_in_an_unknown_order_bounds_are_those_of_all() -> None:
-    """Without `/` and what is less, but for what all keys begin with."""
+async def test_in_an_unknown_order_split_points_fit_every_order() -> None:
+    """They contain neither `/` nor characters before it, except in what all keys begin with."""
     keys = [f"train/class-{folder}/{number:04}.jpg" for folder in "abc" for number in range(2000)]
-    bounds, _ = await find_split_points(MemoryStore(keys, order=None), "", 8)
-    assert bounds
-    assert all(min(bound.removeprefix("train/class-")) >= "0" for bound in bounds)
+    points, _ = await find_split_points(MemoryStore(keys, order=None), "", 8)
+    assert points
+    assert all(min(point.removeprefix("train/class-")) >= "0" for point in points)
 
 
-async def test_time_is_bounded_and_what_is_known_by_then_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_survey_ends_in_time_and_uses_what_it_knows(monkeypatch: pytest.MonkeyPatch) -> None:
     class Hanging(MemoryStore):
         async def list_page(self, prefix: str, after: Key | None, limit: int, marker: str | None = None) -> StorePage:
             if self.requests >= 40:
                 await asyncio.sleep(3600)
             return await super().list_page(prefix, after, limit, marker)
 
-    monkeypatch.setattr(service, "TIME_SLICE", 0.3)
-    bounds, _ = await find_split_points(Hanging([f"{number:06}" for number in range(100_000)]), "", 8)
-    assert bounds
+    monkeypatch.setattr(survey, "SURVEY_SECONDS", 0.3)
+    points, _ = await find_split_points(Hanging([f"{number:06}" for number in range(100_000)]), "", 8)
+    assert points
 
 
-async def test_an_error_of_a_probe_is_told() -> None:
+async def test_an_error_of_a_probe_is_raised() -> None:
     class Refusing(MemoryStore):
         async def list_page(self, prefix: str, after: Key | None, limit: int, marker: str | None = None) -> StorePage:
             if self.requests >= 5:

@@ -20,7 +20,7 @@ from headwater.stores.base import Store
 from headwater.stores.local.store import LocalStore
 from headwater.testing import Prepared, StoreConformance
 from headwater.web.files import routes as files
-from tests.web.files.test_read import error_response
+from headwater.web.middleware import RequestMiddleware
 
 
 @contextmanager
@@ -31,7 +31,8 @@ def serving(root: Path, start: str) -> Iterator[ReadUrlSigner]:
         listening.listen()
         signer = ReadUrlSigner([b"k" * 32], f"http://127.0.0.1:{listening.getsockname()[1]}", str(root), start)
         app = FastAPI(openapi_url=None, redirect_slashes=False)
-        app.router.routes.append(files.route(root, signer, error_response))
+        app.router.routes.append(files.route(root, signer))
+        app.add_middleware(RequestMiddleware)
         server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()

@@ -18,7 +18,8 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import CredentialRetrievalError
 
-from headwater.domain.datasource import S3_REGIONS, S3DelegatedAccessConfig, parse_config
+from headwater.domain.datasource import S3DelegatedAccessConfig, parse_config
+from headwater.domain.datasource_checks import S3_REGIONS
 from headwater.domain.errors import CredentialsRefusedError, LocationInvalidError, StoreError, StoreUnavailableError
 from headwater.net.refreshing import RETRY_PAUSE_SECONDS, RefreshingCache
 from headwater.net.transport import Transport
@@ -157,7 +158,7 @@ async def test_the_kms_key_goes_with_what_is_written(
     bucket: str,
 ) -> None:
     key = "arn:aws:kms:us-east-1:123456789012:key/test-key-id"
-    raw = {**config(role, bucket).answer(), "s3ServerSideEncryptionKMSKey": key}
+    raw = {**config(role, bucket).to_wire(), "s3ServerSideEncryptionKMSKey": key}
     made = parse_config(raw)
     assert isinstance(made, S3DelegatedAccessConfig)
     await open_delegated(made, transport, sessions, s3.url, aws_sts.url).write("a", b"x")

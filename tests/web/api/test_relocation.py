@@ -1,4 +1,4 @@
-"""New credentials keep the watermark and live cursors; other data begins anew.
+"""A datasource that stays at its location keeps its watermark and cursors; one that moves loses them.
 
 Source: contract.md#watermark.
 """
@@ -39,18 +39,18 @@ MOVED: dict[str, list[dict[str, Any]]] = {
 }
 
 
-def _before(live: Live, kind: str) -> tuple[str, str]:
-    """A dataset with a watermark and a live cursor."""
+def _dataset_with_cursor(live: Live, kind: str) -> tuple[str, str]:
+    """Return a dataset with a watermark, and a cursor of a listing."""
     dataset = live.configured(VALID[kind])
     body = {"processedUntilTimestamp": 9}
     assert live.call("PUT", live.datasource(dataset, "processedUntilTimestamp"), body).status == 200
-    # A window without a second in it asks no store.
+    # An empty window sends no request to the store.
     page = live.call("GET", live.datasource(dataset, "list"), query={"from": 2, "to": 1}).json
     return dataset, page["cursor"]
 
 
-def _after(live: Live, dataset: str, config: dict[str, Any], cursor: str) -> tuple[int, int]:
-    """The watermark, and how the cursor is answered, once another config was put."""
+def _put_and_continue(live: Live, dataset: str, config: dict[str, Any], cursor: str) -> tuple[int, int]:
+    """Put another config; return the watermark and the status of the next page."""
     assert live.call("PUT", live.datasource(dataset), config).status == 200
     mark = live.call("GET", live.datasource(dataset, "processedUntilTimestamp")).json["processedUntilTimestamp"]
     answer = live.call("GET", live.datasource(dataset, "list"), query={"cursor": cursor})
@@ -59,12 +59,12 @@ def _after(live: Live, dataset: str, config: dict[str, Any], cursor: str) -> tup
 
 
 @pytest.mark.parametrize(("kind", "change"), [(kind, change) for kind in VALID for change in KEPT[kind]])
-def test_the_same_data_goes_on(live: Live, kind: str, change: dict[str, Any]) -> None:
-    dataset, cursor = _before(live, kind)
-    assert _after(live, dataset, {**VALID[kind], **change}, cursor) == (9, 200)
+def test_same_location_keeps_watermark_and_cursor(live: Live, kind: str, change: dict[str, Any]) -> None:
+    dataset, cursor = _dataset_with_cursor(live, kind)
+    assert _put_and_continue(live, dataset, {**VALID[kind], **change}, cursor) == (9, 200)
 
 
 @pytest.mark.parametrize(("kind", "change"), [(kind, change) for kind in VALID for change in MOVED[kind]])
-def test_other_data_begins_anew(live: Live, kind: str, change: dict[str, Any]) -> None:
-    dataset, cursor = _before(live, kind)
-    assert _after(live, dataset, {**VALID[kind], **change}, cursor) == (0, 400)
+def test_new_location_resets_watermark_and_cursor(live: Live, kind: str, change: dict[str, Any]) -> None:
+    dataset, cursor = _dataset_with_cursor(live, kind)
+    assert _put_and_continue(live, dataset, {**VALID[kind], **change}, cursor) == (0, 400)

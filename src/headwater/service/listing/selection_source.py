@@ -1,251 +1,181 @@
-"""List by a file of relevant filenames: the store is asked for what the file names, and for nothing else."""
+"""Objects that a relevant-filenames file selects: the store is sent requests for these, and for nothing else."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from bisect import bisect_right
-from collections.abc import Sequence
+from dataclasses import dataclass, field
 
-from headwater.domain.key_order import LAST_UNAMBIGUOUS, Order, sort_text
-from headwater.domain.key_space import common
-from headwater.domain.objects import Key, StoredObject, StorePage
-from headwater.domain.selection import Selection, just_before
-from headwater.service.listing.splitting import find_split_points
-from headwater.service.listing.store_source import next_page
-from headwater.service.selection_cache import find_object
+from headwater.domain.key_range import KeyRange, Resume
+from headwater.domain.objects import Key, StoredObject
+from headwater.domain.selection import Selection
+from headwater.service.listing.name_lookup import FIRST_BATCH, find_names
+from headwater.service.listing.source import ObjectPage
+from headwater.service.listing.store_source import StoreSource
 from headwater.stores.base import Store
 
-SPAN = 64
-"""Names that are looked for at first in one page of the store; more where they lie densely."""
 
-AT_ONCE = 16
-"""Names that are asked for one by one, beside each other, where they lie far apart."""
+@dataclass
+class _PageInProgress:
+    """The objects of a page that is being read."""
 
-_OVER = "\0"
-"""A marker of our own: the prefix of the plan that `after` is was listed to its end. No store's marker is that."""
+    limit: int
+    deadline: float
+    objects: list[StoredObject] = field(default_factory=list)
+    unreadable: int = 0
 
-CUT_PREFIXES = 8
-"""Prefixes at most within which a listing is cut; of more, each stays whole."""
+    @property
+    def room(self) -> int:
+        """How many objects the page can still take."""
+        return self.limit - len(self.objects)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the page is full or its time is over."""
+        return self.room <= 0 or time.monotonic() >= self.deadline
+
+    def ending_at(self, resume: Resume | None) -> ObjectPage:
+        """Return the finished page."""
+        return ObjectPage(self.objects, resume, self.unreadable)
 
 
-async def collect(
-    store: Store,
-    plan: Selection,
-    *,
-    folder: str,
-    after: Key | None,
-    marker: str | None,
-    until: Key | None,
-    order: str,
-    limit: int,
-    stop_at: float,
-) -> StorePage:
-    """Find objects that a plan selects, at most `limit` of them, strictly after a key: a page of a store, as it were.
+class SelectionSource:
+    """The objects of a store that a selection selects; an `ObjectSource`.
 
-    Order is by code points, and within a prefix of the plan that of the store. Nothing is passed over: all up to
-    `resume_after` has been looked at, which is None once the plan has ended.
+    Names and prefixes of the selection are read in the order of code points; the keys under one prefix come in the
+    order of the store.
 
     Args:
-        store: where to look.
-        plan: what is selected.
-        folder: only keys that begin with it are looked at; empty for all.
-        after: any key; None begins at the first.
-        marker: of the page which ended at `after`.
-        until: the bound with which a shard ends, itself included; None for the plan's own end.
-        order: that of the store, as `cut_plan` told it with the bounds.
-        limit: at least 1.
-        stop_at: the time of `time.monotonic` from which the store is asked for nothing more.
-
-    Raises:
-        StoreError: as `Store.list_page`.
+        store: the store.
+        selection: what is selected.
+        key_range: only keys in this range are listed. Its order is the one that the store had when the listing was
+            split into shards.
     """
-    walk = _Walk(store, plan, folder, until, order)
-    return await walk.go(after, marker, limit, stop_at)
 
-
-class _Walk:
-    def __init__(self, store: Store, plan: Selection, folder: str, until: Key | None, order: str) -> None:
+    def __init__(self, store: Store, selection: Selection, key_range: KeyRange) -> None:
         self._store = store
-        self._plan = plan
-        self._folder = folder
-        self._until = until
-        self._order = order
-        self._prefixes = prefixes(plan, folder)
-        self._objects: list[StoredObject] = []
-        self._unreadable = 0
+        self._selection = selection
+        self._range = key_range
+        self._prefixes = prefixes_in(selection, key_range.prefix)
 
-    async def go(self, after: Key | None, marker: str | None, limit: int, stop_at: float) -> StorePage:
-        names = self._plan.names
-        index = 0 if after is None else names.index(after, beyond=True)
-        index = max(index, names.index(self._folder))
-        end = len(names) if self._until is None else names.index(self._until, beyond=True)
-        number = 0 if after is None else bisect_right(self._prefixes, after)
-        if number and after is not None and after.startswith(self._prefixes[number - 1]):
-            number -= 1
-            # The file may have other lines by now, and a wider prefix is not over then.
-            if marker == _OVER and after == self._prefixes[number]:
-                number += 1
-        if marker == _OVER:
-            marker = None
+    async def page(self, resume: Resume, limit: int, deadline: float) -> ObjectPage:
+        """Return the page after `resume`; see `ObjectSource.page`."""
+        page = _PageInProgress(limit, deadline)
+        names = self._selection.names
+        index = self._first_name(resume)
+        number = self._first_prefix(resume)
+        last_key = self._range.last_key
+        end = len(names) if last_key is None else names.index(last_key, after_equal=True)
         while True:
-            prefix = self._prefixes[number] if number < len(self._prefixes) else None
-            if prefix is not None and self._until is not None and prefix > self._until:
-                prefix = None
+            prefix = self._prefix(number)
             stop = end if prefix is None else min(end, names.index(prefix))
-            span = SPAN
-            while index < stop:
-                part = names.part(index, min(index + min(span, limit - len(self._objects)), stop))
-                index += len(part)
-                part = [name for name in part if name.startswith(self._folder)]
-                if not part:
-                    index = stop = end  # names are sorted: the folder is over
-                    break
-                span = await self._find(part)
-                after, marker = part[-1], None
-                if self._is_enough(limit, stop_at):
-                    return self._page(after, None)
+            if index < stop:
+                index, last_name = await self._add_names(page, index, stop)
+                if last_name is None:
+                    index = end  # names are sorted: all later ones are outside the folder, too
+                else:
+                    resume = Resume(last_name)
+                    if page.is_finished:
+                        return page.ending_at(resume)
             if prefix is None:
-                return self._page(None, None)
-            # Where the listing goes on within a prefix, or begins it.
-            inside = after if after is not None and after.startswith(prefix) else None
-            after, marker = await self._list(prefix, inside, marker if inside is not None else None, limit, stop_at)
-            if marker is not None or after is not None:
-                return self._page(after, marker)
+                return page.ending_at(None)
+            is_inside = resume.after is not None and resume.after.startswith(prefix)
+            unfinished = await self._add_prefix(page, prefix, resume if is_inside else Resume())
+            if unfinished is not None:
+                return page.ending_at(unfinished)
             number += 1
-            after = prefix
-            if self._is_enough(limit, stop_at):
-                return self._page(prefix, _OVER)
+            resume = Resume(prefix, prefix_done=True)
+            if page.is_finished:
+                return page.ending_at(resume)
 
-    def _page(self, after: Key | None, marker: str | None) -> StorePage:
-        return StorePage(self._objects, after, self._unreadable, marker)
+    def _first_name(self, resume: Resume) -> int:
+        """Return the index of the first name after `resume` in the range."""
+        names = self._selection.names
+        first = 0 if resume.after is None else names.index(resume.after, after_equal=True)
+        return max(first, names.index(self._range.prefix))
 
-    def _is_enough(self, limit: int, stop_at: float) -> bool:
-        return len(self._objects) >= limit or time.monotonic() >= stop_at
+    def _first_prefix(self, resume: Resume) -> int:
+        """Return the number of the first prefix that is not finished at `resume`."""
+        if resume.after is None:
+            return 0
+        number = bisect_right(self._prefixes, resume.after)
+        if not number or not resume.after.startswith(self._prefixes[number - 1]):
+            return number
+        # If the file has changed, this may be a wider prefix than the one that was finished.
+        is_finished = resume.prefix_done and resume.after == self._prefixes[number - 1]
+        return number if is_finished else number - 1
 
-    async def _list(
-        self, prefix: str, after: Key | None, marker: str | None, limit: int, stop_at: float
-    ) -> tuple[Key | None, str | None]:
-        """List below a prefix; (None, None) once all of it was looked at, else where to go on."""
-        until = self._until if self._until is not None and self._until.startswith(prefix) else None
+    def _prefix(self, number: int) -> str | None:
+        """Return the prefix with this number; None after the last one that begins before the end of the range."""
+        if number >= len(self._prefixes):
+            return None
+        prefix, last_key = self._prefixes[number], self._range.last_key
+        return None if last_key is not None and prefix > last_key else prefix
+
+    async def _add_names(self, page: _PageInProgress, index: int, stop: int) -> tuple[int, Key | None]:
+        """Add the objects of the names from `index` to before `stop`, until the page is finished.
+
+        Returns:
+            The index of the next name, and the last name that was looked for; None instead of a name if all names that
+            were reached are outside the folder.
+        """
+        last_name: Key | None = None
+        batch = FIRST_BATCH
+        while index < stop:
+            names = self._selection.names.part(index, min(index + min(batch, page.room), stop))
+            index += len(names)
+            names = [name for name in names if name.startswith(self._range.prefix)]
+            if not names:
+                return index, None
+            found = await find_names(self._store, names)
+            page.objects += found.objects
+            batch, last_name = found.next_batch, names[-1]
+            if page.is_finished:
+                break
+        return index, last_name
+
+    async def _add_prefix(self, page: _PageInProgress, prefix: str, resume: Resume) -> Resume | None:
+        """Add the selected objects under a prefix; return where to continue, None once all of it was looked at."""
+        last_key = self._range.last_key
+        ends_inside = last_key is not None and last_key.startswith(prefix)
+        source = StoreSource(self._store, KeyRange(prefix, last_key if ends_inside else None, self._range.order))
         while True:
-            asked = limit - len(self._objects)
-            page = await next_page(self._store, prefix, after, asked, marker, until, self._order)
-            objects, after, marker = page.objects, page.resume_after, page.marker
-            self._unreadable += page.unreadable
-            looked_at = await self._select(objects, stop_at)
-            if looked_at < len(objects):
-                return objects[looked_at - 1].key, None
-            if after is None:
-                return None, None
-            if self._is_enough(limit, stop_at):
-                return after, marker
+            found = await source.page(resume, page.room, page.deadline)
+            page.unreadable += found.unreadable
+            examined = await self._add_selected(page, found.objects)
+            if examined < len(found.objects):
+                return Resume(found.objects[examined - 1].key)
+            if found.resume is None:
+                return None
+            resume = found.resume
+            if page.is_finished:
+                return resume
 
-    async def _select(self, objects: list[StoredObject], stop_at: float) -> int:
-        """Take what the plan selects; answer how many were looked at, one at least where there are any."""
-        if not self._plan.has_patterns:
-            self._objects += objects
+    async def _add_selected(self, page: _PageInProgress, objects: list[StoredObject]) -> int:
+        """Add those of `objects` that the selection selects; return how many were examined, at least one of them."""
+        if not self._selection.has_patterns:
+            page.objects += objects
             return len(objects)
 
         def select() -> tuple[list[StoredObject], int]:
             selected = []
             for number, found in enumerate(objects, 1):
-                if self._plan.selects(found.key):
+                if self._selection.selects(found.key):
                     selected.append(found)
-                if time.monotonic() >= stop_at:
+                if time.monotonic() >= page.deadline:
                     return selected, number
             return selected, len(objects)
 
-        selected, looked_at = await asyncio.to_thread(select)
-        self._objects += selected
-        return looked_at
-
-    async def _find(self, names: Sequence[Key]) -> int:
-        """Look for some names that follow each other in the plan; answer how many to look for at once after them.
-
-        Where they lie densely in the store, one of its pages answers for many; where they do not, each is asked for.
-        """
-        found: list[StoredObject] = []
-        rest = list(names)
-        while len(rest) > 1 and self._store.can_start_after:
-            left = await self._look_at_page(rest, found)
-            dense = len(left) * 4 <= len(rest) * 3
-            rest = left
-            if not dense:
-                break
-        for start in range(0, len(rest), AT_ONCE):
-            asked = (find_object(self._store, name) for name in rest[start : start + AT_ONCE])
-            found += [each for each in await asyncio.gather(*asked) if each is not None]
-        self._objects += sorted(found)
-        return SPAN if len(rest) > 1 else min(4 * max(len(names), SPAN), self._store.list_limit)
-
-    async def _look_at_page(self, names: list[Key], found: list[StoredObject]) -> list[Key]:
-        """Look at one page of the store; add what it has of some names to `found`, and return those it says nothing of.
-
-        A name that the page passed over is not there; whether it did depends on the order of the store.
-        """
-        order = await self._store.order()
-        if order is None:
-            return names
-        names = sorted(names, key=lambda name: sort_text(name, order))
-        begin = just_before(names[0])
-        shared = common(min(names), max(names))
-        page = await self._store.list_page(names[0][:shared], begin, min(self._store.list_limit, 2 * len(names)))
-        wanted = dict.fromkeys(names)
-        here = [each for each in page.objects if each.key in wanted]
-        found += here
-        for each in here:
-            del wanted[each.key]
-        first = sort_text(begin, order)
-        last = None if page.resume_after is None else sort_text(page.resume_after, order)
-
-        def passed(name: Key) -> bool:
-            if order != Order.CODE_POINTS and max(name) > LAST_UNAMBIGUOUS:
-                return False  # `ordered` does not tell such characters apart
-            place = sort_text(name, order)
-            return first < place and (last is None or place < last)
-
-        return [name for name in wanted if name != page.resume_after and not passed(name)]
+        selected, examined = await asyncio.to_thread(select)
+        page.objects += selected
+        return examined
 
 
-def prefixes(plan: Selection, folder: str) -> list[str]:
-    """The prefixes of a plan as far as they lie in a folder, in order, narrowed to it."""
+def prefixes_in(selection: Selection, folder: str) -> list[str]:
+    """Return the prefixes of a selection that reach into a folder, narrowed to the folder, in ascending order."""
     if not folder:
-        return plan.prefixes
-    if any(folder.startswith(prefix) for prefix in plan.prefixes):
+        return selection.prefixes
+    if any(folder.startswith(prefix) for prefix in selection.prefixes):
         return [folder]
-    return [prefix for prefix in plan.prefixes if prefix.startswith(folder)]
-
-
-async def find_selection_split_points(
-    store: Store, plan: Selection, folder: str, shards: int
-) -> tuple[list[Key], Order]:
-    """Find bounds that cut what a plan selects into at most so many shards; see `service.shards.cut`.
-
-    By the number of lines where the file names many files, and within prefixes where it has few of them.
-
-    Raises:
-        StoreError: as `cut`.
-    """
-    below = prefixes(plan, folder)
-    order = Order.CODE_POINTS
-    first = plan.names.index(folder)
-    last = plan.names.index(folder + "\U0010ffff") if folder else len(plan.names)
-    if len(below) > CUT_PREFIXES or (not below and last - first < 2):
-        share, bounds = shards, [(prefix, 0, prefix) for prefix in below[1:]]
-    else:
-        share, bounds = max(1, shards // (len(below) + (last > first))), []
-        cuts = await asyncio.gather(*(find_split_points(store, prefix, share) for prefix in below))
-        order = cuts[0][1] if cuts else order
-        for number, (prefix, (inner, _)) in enumerate(zip(below, cuts, strict=True)):
-            bounds += [(prefix, at, bound) for at, bound in enumerate(inner, 1)]
-            if number or last > first:
-                bounds.append((prefix, 0, prefix))
-    parts = min(share, last - first)
-    for part in range(1, parts):
-        name = plan.names[first + part * (last - first) // parts - 1]
-        bounds.append((name, 0, name))
-    chosen = [bound for _, _, bound in sorted(bounds)]
-    if len(chosen) >= shards:
-        chosen = [chosen[number * len(chosen) // shards] for number in range(1, shards)]
-    return chosen, order
+    return [prefix for prefix in selection.prefixes if prefix.startswith(folder)]

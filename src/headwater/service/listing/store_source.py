@@ -1,51 +1,53 @@
-"""One step of every listing: a page of the store, as far as the listing goes."""
+"""Objects read directly from the store: one page of the store for each page of the source."""
 
 from __future__ import annotations
 
-from headwater.domain.key_order import sort_text
-from headwater.domain.objects import Key, StorePage
+from headwater.domain.key_range import KeyRange, Resume
+from headwater.domain.objects import StorePage
 from headwater.domain.samples import AFTER_LIGHTLY_FOLDER, LIGHTLY_FOLDER
+from headwater.service.listing.source import ObjectPage
 from headwater.stores.base import Store
 
 
-async def next_page(
-    store: Store, prefix: str, after: Key | None, limit: int, marker: str | None, until: Key | None, order: str
-) -> StorePage:
-    """List one page of a shard, and step over the own folder where a listing from the root on comes to it.
+class StoreSource:
+    """The objects of a store in a range of keys; an `ObjectSource`.
+
+    A listing that comes to the `.lightly/` folder of the root continues after it, since raw samples are never in it.
 
     Args:
-        store: where to look.
-        prefix: as in `Store.list_page`, and so are `after` and `marker`.
-        after: where to go on.
-        limit: at least 1; the store's own limit holds as well.
-        marker: of the page before.
-        until: the bound with which the shard ends, itself included; None for the listing's own end. The page is the
-            last one where the shard ends in it.
-        order: that of the store, as it was told with the bound.
-
-    Raises:
-        StoreError: as `Store.list_page`.
+        store: the store.
+        key_range: which keys are listed.
     """
-    page = await store.list_page(prefix, after, min(store.list_limit, limit), marker)
-    if until is not None:
-        page = _within(page, sort_text(until, order), order)
-    # Once, on the way in: a store that orders by UTF-16 has names of the folder behind the place that is gone to.
-    entering = (
-        LIGHTLY_FOLDER.startswith(prefix)
-        and page.resume_after is not None
-        and page.resume_after.startswith(LIGHTLY_FOLDER)
-        and not (after or "").startswith(LIGHTLY_FOLDER)
-    )
-    if entering and store.can_start_after:
-        return page._replace(resume_after=AFTER_LIGHTLY_FOLDER, marker=None)
-    return page
+
+    def __init__(self, store: Store, key_range: KeyRange) -> None:
+        self._store = store
+        self._range = key_range
+        self._may_enter_lightly_folder = LIGHTLY_FOLDER.startswith(key_range.prefix) and store.can_start_after
+
+    async def page(self, resume: Resume, limit: int, deadline: float) -> ObjectPage:
+        """Return the page after `resume`, in one request to the store; see `ObjectSource.page`."""
+        after, marker = resume.after, resume.marker
+        page = await self._store.list_page(self._range.prefix, after, min(self._store.list_limit, limit), marker)
+        if self._range.last_key is not None:
+            page = _up_to_end(page, self._range)
+        if page.resume_after is None:
+            return ObjectPage(page.objects, None, page.unreadable)
+        # Only when the listing enters the folder: a store that orders by UTF-16 has keys of the folder after
+        # AFTER_LIGHTLY_FOLDER, from which the listing would go back again and again.
+        if (
+            self._may_enter_lightly_folder
+            and page.resume_after.startswith(LIGHTLY_FOLDER)
+            and not (after or "").startswith(LIGHTLY_FOLDER)
+        ):
+            return ObjectPage(page.objects, Resume(AFTER_LIGHTLY_FOLDER), page.unreadable)
+        return ObjectPage(page.objects, Resume(page.resume_after, page.marker), page.unreadable)
 
 
-def _within(page: StorePage, end: str, order: str) -> StorePage:
-    """A page as far as a shard goes, of which `end` is the bound, `ordered`."""
+def _up_to_end(page: StorePage, key_range: KeyRange) -> StorePage:
+    """Return the part of a page that is in the range. The page is the last one if the range ends in it."""
     for number, found in enumerate(page.objects):
-        if sort_text(found.key, order) > end:
+        if key_range.is_past_end(found.key):
             return page._replace(objects=page.objects[:number], resume_after=None)
-    if page.resume_after is not None and sort_text(page.resume_after, order) > end:
+    if page.resume_after is not None and key_range.is_past_end(page.resume_after):
         return page._replace(resume_after=None)
     return page

@@ -1,0 +1,275 @@
+"""Datasets in the catalog, with their watermarks and counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Row, bindparam, delete, exc, insert, select, update
+
+from headwater.catalog.clock import now_ms
+from headwater.catalog.engine import MAX_IDS_PER_QUERY, Database
+from headwater.catalog.keyring import Keyring
+from headwater.catalog.stored_datasource import COLUMNS, datasource_of_row
+from headwater.catalog.tables import datasets, datasources
+from headwater.catalog.users import ensure_user
+from headwater.domain.dataset import Dataset, DatasetCreator, DatasetType, ImageType, NewDataset
+from headwater.domain.datasource import Datasource, Purpose
+from headwater.domain.errors import NameTakenError
+from headwater.domain.ids import new_id
+from headwater.domain.window import Window
+
+_MAX_ROWS = 2**31 - 1
+"""The largest value of LIMIT and OFFSET that both databases accept."""
+
+_DATASET = select(datasets).where(datasets.c.id == bindparam("dataset_id"))
+_DATASET_WITH_DATASOURCES = (
+    select(datasets, *COLUMNS)
+    .outerjoin(datasources)
+    .where(datasets.c.id == bindparam("dataset_id"))
+    .order_by(datasources.c.purpose)
+)
+_HAS_INPUT = sa.exists().where(
+    datasources.c.dataset_id == datasets.c.id,
+    datasources.c.purpose.in_((Purpose.INPUT_OUTPUT.value, Purpose.INPUT.value)),
+)
+_SET_WATERMARK = (
+    update(datasets).where(datasets.c.id == bindparam("dataset_id"), _HAS_INPUT).values(watermark=bindparam("seconds"))
+)
+_SET_COUNTED_UNTIL = (
+    update(datasets)
+    .where(
+        datasets.c.id == bindparam("dataset_id"),
+        _HAS_INPUT.where(datasources.c.id == bindparam("datasource_id")),
+    )
+    .values(counted_until=bindparam("end"))
+)
+_REPLACE_COUNTS = _SET_COUNTED_UNTIL.where(
+    sa.or_(
+        datasets.c.counted_until.is_(None),
+        datasets.c.counted_until <= bindparam("end"),
+        datasets.c.counted_until > bindparam("now"),
+    )
+).values(n_samples=bindparam("samples"), size_in_bytes=bindparam("size"))
+_ADD_TO_COUNTS = _SET_COUNTED_UNTIL.where(datasets.c.counted_until == bindparam("before")).values(
+    n_samples=datasets.c.n_samples + bindparam("samples"),
+    size_in_bytes=datasets.c.size_in_bytes + bindparam("size"),
+)
+
+
+class DatasetCatalog:
+    """The datasets of all users. Satisfies `auth.permissions.DatasetLookup`."""
+
+    def __init__(self, database: Database, keyring: Keyring) -> None:
+        self._database = database
+        self._keyring = keyring
+
+    async def add(self, owner: str, new: NewDataset) -> Dataset:
+        """Make a dataset. Adds the owner if there is no user with this name.
+
+        Raises:
+            NameTakenError: the owner has a dataset with this name.
+        """
+        now = now_ms()
+        dataset = Dataset(
+            id=new_id(),
+            owner=owner,
+            name=new.name,
+            type=new.type,
+            img_type=new.img_type,
+            creator=new.creator,
+            parent_id=new.parent_id,
+            include_all_files=new.include_all_files,
+            watermark=0,
+            created_at=now,
+            modified_at=now,
+        )
+
+        def work(connection: Connection) -> None:
+            ensure_user(connection, owner)
+            try:
+                connection.execute(insert(datasets), _row_of(dataset))
+            except exc.IntegrityError:
+                raise _name_taken(new.name) from None
+
+        await self._database.write(work)
+        return dataset
+
+    async def get(self, dataset_id: str) -> Dataset | None:
+        """Return the dataset with this id; None if there is none."""
+
+        def work(connection: Connection) -> Dataset | None:
+            row = connection.execute(_DATASET, {"dataset_id": dataset_id}).first()
+            return _dataset_of(row) if row is not None else None
+
+        return await self._database.read(work)
+
+    async def find_with_datasources(self, dataset_id: str) -> tuple[Dataset, Callable[[], Sequence[Datasource]]] | None:
+        """Return a dataset and a function that decodes its datasources, read in one query.
+
+        Returns None if there is no such dataset. The function does no I/O. It raises HeadwaterError if a stored
+        secret cannot be decrypted.
+        """
+
+        def work(connection: Connection) -> Sequence[Row[Any]]:
+            return connection.execute(_DATASET_WITH_DATASOURCES, {"dataset_id": dataset_id}).all()
+
+        rows = await self._database.read(work)
+        if not rows:
+            return None
+
+        def load_datasources() -> Sequence[Datasource]:
+            return [datasource_of_row(self._keyring, row) for row in rows if row.datasource_id is not None]
+
+        return _dataset_of(rows[0]), load_datasources
+
+    async def list(
+        self,
+        owner: str | None,
+        limit: int | None = None,
+        offset: int = 0,
+        *,
+        name: str | None = None,
+        prefix: str | None = None,
+        newest: int | None = None,
+    ) -> Sequence[Dataset]:
+        """Return the datasets of one user, or of all, ordered by the time they were made, then by id.
+
+        Args:
+            owner: the user; None for all users.
+            limit: the maximum number of datasets; None for all.
+            offset: how many datasets to skip first.
+            name: only datasets with exactly this name. Case-sensitive, as is `prefix`.
+            prefix: only datasets whose name begins with this text of at least one character.
+            newest: only this many of those made last, before `offset` and `limit` are applied.
+        """
+        query = select(datasets)
+        if owner is not None:
+            query = query.where(datasets.c.owner == owner)
+        if name is not None:
+            query = query.where(datasets.c.name == name)
+        if prefix is not None:
+            after_all = prefix[:-1] + chr(ord(prefix[-1]) + 1)
+            query = query.where(datasets.c.name >= prefix, datasets.c.name < after_all)
+        if newest is not None:
+            last = query.order_by(datasets.c.created_at.desc(), datasets.c.id.desc()).limit(min(newest, _MAX_ROWS))
+            query = select(datasets).where(datasets.c.id.in_(last.with_only_columns(datasets.c.id)))
+        query = query.offset(min(offset, _MAX_ROWS))
+        return await self._load(query if limit is None else query.limit(min(limit, _MAX_ROWS)))
+
+    async def list_by_ids(self, ids: Sequence[str]) -> Sequence[Dataset]:
+        """Return the datasets with these ids, each once, in the order of `list`. Unknown ids are skipped."""
+        found: dict[str, Dataset] = {}
+        for start in range(0, len(ids), MAX_IDS_PER_QUERY):
+            some = await self._load(select(datasets).where(datasets.c.id.in_(ids[start : start + MAX_IDS_PER_QUERY])))
+            found |= {dataset.id: dataset for dataset in some}
+        return sorted(found.values(), key=lambda dataset: (dataset.created_at, dataset.id))
+
+    async def list_children(self, parent_id: str) -> Sequence[Dataset]:
+        """Return the datasets that were made as children of this one, in the order of `list`."""
+        return await self._load(select(datasets).where(datasets.c.parent_id == parent_id))
+
+    async def rename(self, dataset_id: str, name: str) -> bool:
+        """Give a dataset another name. Return False if there is no such dataset.
+
+        Raises:
+            NameTakenError: the owner has another dataset with this name.
+        """
+        statement = update(datasets).where(datasets.c.id == dataset_id).values(name=name, modified_at=now_ms())
+        try:
+            return await self._changes_one(statement)
+        except exc.IntegrityError:
+            raise _name_taken(name) from None
+
+    async def touch(self, dataset_id: str) -> bool:
+        """Record that a dataset was modified now. Return False if there is no such dataset."""
+        return await self._changes_one(update(datasets).where(datasets.c.id == dataset_id).values(modified_at=now_ms()))
+
+    async def delete(self, dataset_id: str) -> bool:
+        """Delete a dataset with its datasources, secrets and watermark. Return False if there is no such dataset."""
+        return await self._changes_one(delete(datasets).where(datasets.c.id == dataset_id))
+
+    async def set_watermark(self, dataset_id: str, seconds: int) -> bool:
+        """Set how far a dataset was processed. Return False if it has no datasource for raw samples.
+
+        Args:
+            dataset_id: the dataset.
+            seconds: whole Unix seconds; may be less than before.
+        """
+        return await self._changes_one(_SET_WATERMARK, {"dataset_id": dataset_id, "seconds": seconds})
+
+    async def count_samples(self, dataset_id: str, datasource_id: str, window: Window, samples: int, size: int) -> None:
+        """Store what a listing of raw samples counted, after all of its window was listed (contract.md#datasets).
+
+        A window that starts at 0 replaces the counts, unless they already cover a later second. A window that starts
+        in the second after the counted ones adds to them. Any other window changes nothing. `modified_at` stays.
+
+        Args:
+            dataset_id: the dataset.
+            datasource_id: the datasource that was listed. If it is no longer the one for raw samples, nothing changes.
+            window: what was listed. Counts that reach into the future are replaced by the next window from 0.
+            samples: the number of samples.
+            size: their total size in bytes.
+        """
+        start, end = window
+        if end < start:
+            return
+        parameters = {
+            "dataset_id": dataset_id,
+            "datasource_id": datasource_id,
+            "end": end,
+            "samples": samples,
+            "size": size,
+        }
+        if start == 0:
+            await self._changes_one(_REPLACE_COUNTS, {**parameters, "now": now_ms() // 1000})
+        else:
+            await self._changes_one(_ADD_TO_COUNTS, {**parameters, "before": start - 1})
+
+    async def _changes_one(self, statement: sa.Update | sa.Delete, parameters: dict[str, Any] | None = None) -> bool:
+        return await self._database.write(lambda connection: connection.execute(statement, parameters).rowcount == 1)
+
+    async def _load(self, query: sa.Select[Any]) -> Sequence[Dataset]:
+        ordered = query.order_by(datasets.c.created_at, datasets.c.id)
+        return await self._database.read(lambda connection: [_dataset_of(row) for row in connection.execute(ordered)])
+
+
+def _dataset_of(row: Row[Any]) -> Dataset:
+    return Dataset(
+        id=row.id,
+        owner=row.owner,
+        name=row.name,
+        type=DatasetType(row.type),
+        img_type=ImageType(row.img_type) if row.img_type is not None else None,
+        creator=DatasetCreator(row.creator),
+        parent_id=row.parent_id,
+        include_all_files=row.every_file,
+        watermark=row.watermark,
+        created_at=row.created_at,
+        modified_at=row.modified_at,
+        n_samples=row.n_samples,
+        size_in_bytes=row.size_in_bytes,
+    )
+
+
+def _row_of(dataset: Dataset) -> dict[str, Any]:
+    return {
+        "id": dataset.id,
+        "owner": dataset.owner,
+        "name": dataset.name,
+        "type": dataset.type.value,
+        "img_type": dataset.img_type.value if dataset.img_type is not None else None,
+        "creator": dataset.creator.value,
+        "parent_id": dataset.parent_id,
+        "every_file": dataset.include_all_files,
+        "watermark": dataset.watermark,
+        "created_at": dataset.created_at,
+        "modified_at": dataset.modified_at,
+        "n_samples": dataset.n_samples,
+        "size_in_bytes": dataset.size_in_bytes,
+    }
+
+
+def _name_taken(name: str) -> NameTakenError:
+    return NameTakenError(f"name: you already have a dataset named '{name}'; choose another name")

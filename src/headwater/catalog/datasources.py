@@ -1,0 +1,94 @@
+"""Datasources in the catalog, with their secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Select, bindparam, delete, insert, select, update
+
+from headwater.catalog.clock import now_ms
+from headwater.catalog.engine import MAX_IDS_PER_QUERY, Database
+from headwater.catalog.keyring import Keyring
+from headwater.catalog.stored_datasource import COLUMNS, datasource_of_row, row_of_datasource
+from headwater.catalog.tables import datasets, datasources
+from headwater.domain.datasource import Datasource
+from headwater.domain.purposes import Reconfigured
+
+_DATASOURCES: Select[Any] = (
+    select(*COLUMNS).where(datasources.c.dataset_id == bindparam("dataset_id")).order_by(datasources.c.purpose)
+)
+_IDS = (
+    select(datasources.c.dataset_id, datasources.c.id)
+    .where(datasources.c.dataset_id.in_(bindparam("dataset_ids", expanding=True)))
+    .order_by(datasources.c.dataset_id, datasources.c.purpose)
+)
+_LOCK_DATASET = select(datasets.c.id).where(datasets.c.id == bindparam("dataset_id")).with_for_update()
+
+
+class DatasourceCatalog:
+    """The datasources of all datasets."""
+
+    def __init__(self, database: Database, keyring: Keyring) -> None:
+        self._database = database
+        self._keyring = keyring
+
+    async def list(self, dataset_id: str) -> Sequence[Datasource]:
+        """Return the datasources of a dataset, with their secrets decrypted.
+
+        Raises:
+            HeadwaterError: a stored secret cannot be decrypted.
+        """
+        return await self._database.read(lambda connection: self._load(connection, dataset_id))
+
+    async def ids(self, dataset_ids: Sequence[str]) -> dict[str, Sequence[str]]:
+        """Return the ids of the datasources of each of these datasets; an empty list for a dataset without any."""
+
+        def work(connection: Connection) -> dict[str, Sequence[str]]:
+            found: dict[str, Any] = {dataset_id: [] for dataset_id in dataset_ids}
+            for start in range(0, len(dataset_ids), MAX_IDS_PER_QUERY):
+                some = dataset_ids[start : start + MAX_IDS_PER_QUERY]
+                for row in connection.execute(_IDS, {"dataset_ids": some}):
+                    found[row.dataset_id].append(row.id)
+            return found
+
+        return await self._database.read(work)
+
+    async def change(
+        self, dataset_id: str, decide: Callable[[Sequence[Datasource]], Reconfigured]
+    ) -> Reconfigured | None:
+        """Replace the datasources of a dataset with those that `decide` returns, in one transaction.
+
+        If raw samples now come from other data, the watermark (contract.md#watermark) and the counts go back to 0.
+        Every secret is encrypted again, with the first key.
+
+        Args:
+            dataset_id: the dataset.
+            decide: called with the present datasources, in a thread. It must be pure. If it raises an error, nothing
+                is changed and the error is passed on.
+
+        Returns:
+            What `decide` returned; None if there is no such dataset.
+        """
+
+        def work(connection: Connection) -> Reconfigured | None:
+            if connection.execute(_LOCK_DATASET, {"dataset_id": dataset_id}).first() is None:
+                return None
+            decided = decide(self._load(connection, dataset_id, mask_lost_secrets=True))
+            connection.execute(delete(datasources).where(datasources.c.dataset_id == dataset_id))
+            if decided.datasources:
+                rows = [row_of_datasource(self._keyring, datasource) for datasource in decided.datasources]
+                connection.execute(insert(datasources), rows)
+            changed: dict[str, int | None] = {"modified_at": now_ms()}
+            if decided.input_moved:
+                changed |= {"watermark": 0, "n_samples": 0, "size_in_bytes": 0, "counted_until": None}
+            connection.execute(update(datasets).where(datasets.c.id == dataset_id).values(**changed))
+            return decided
+
+        return await self._database.write(work)
+
+    def _load(
+        self, connection: Connection, dataset_id: str, *, mask_lost_secrets: bool = False
+    ) -> Sequence[Datasource]:
+        rows = connection.execute(_DATASOURCES, {"dataset_id": dataset_id})
+        return [datasource_of_row(self._keyring, row, mask_lost_secret=mask_lost_secrets) for row in rows]

@@ -1,0 +1,25 @@
+"""Run `headwater` in tests, and check how it ends."""
+
+from __future__ import annotations
+
+import os
+
+from tests.live import command
+
+LOCAL = ("--type", "LOCAL", "--path", "")
+"""Options of `datasource set` for the whole mount root."""
+
+
+def run_command(environ: dict[str, str], *arguments: str, stdin: str | None = None, code: int = 0) -> str:
+    """Return what a command prints: stdout if it succeeds, else stderr."""
+    done = command(environ, *arguments, stdin=stdin)
+    assert done.returncode == code, (done.stdout, done.stderr)
+    assert "Traceback" not in done.stderr
+    if code:
+        assert done.stderr.strip()
+    return done.stdout.strip() if not code else done.stderr.strip()
+
+
+def make_dataset(environ: dict[str, str], *options: str) -> str:
+    """Create a dataset with a new name and return its id."""
+    return run_command(environ, "dataset", "create", f"set {os.urandom(6).hex()}", "--user", "ada", *options)

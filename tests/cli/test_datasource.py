@@ -1,0 +1,159 @@
+"""`headwater datasource`, run as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.cli.commands import LOCAL, make_dataset, run_command
+from tests.domain.configs import SECRETS, VALID
+from tests.live import command
+
+
+def test_input_and_lightly_datasources_are_set_and_shown_separately(environ: dict[str, str]) -> None:
+    dataset = make_dataset(environ)
+    show = ("datasource", "show", dataset)
+    run_command(environ, "datasource", "set", dataset, *LOCAL, "--purpose", "INPUT")
+    done = command(environ, "datasource", "set", dataset, "--type", "LOCAL", "--path", "absent", "--purpose", "LIGHTLY")
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^configured LOCAL datasource \w+ for LIGHTLY$", done.stderr, re.MULTILINE)
+    assert re.search(r"^the dataset also has LOCAL datasource \w+ for INPUT$", done.stderr, re.MULTILINE)
+    source, lightly = (
+        json.loads(run_command(environ, *show, "--purpose", each, "--json")) for each in ("INPUT", "LIGHTLY")
+    )
+    assert (source["fullPath"], lightly["fullPath"]) == ("", "absent")
+    assert run_command(environ, *show, "--json") == "\n".join(
+        json.dumps(each, indent=2, ensure_ascii=False) for each in (source, lightly)
+    )
+    tables = run_command(environ, *show).split("\n\n")
+    assert [("INPUT" in table, "absent" in table) for table in tables] == [(True, False), (False, True)]
+    assert "INPUT_OUTPUT" in run_command(environ, *show, "--purpose", "INPUT_OUTPUT", code=3)
+    assert "--purpose" in run_command(environ, *show, "--purpose", "OUTPUT", code=2)
+    failed = command(environ, "datasource", "verify", dataset)
+    assert failed.returncode == 1
+    assert "LIGHTLY: " in failed.stdout
+    assert "INPUT: " not in failed.stdout
+    assert len(run_command(environ, "list", dataset).splitlines()) == 12, "the files come from the input"
+
+
+def test_datasource_is_set_shown_verified_and_listed(environ: dict[str, str]) -> None:
+    dataset = make_dataset(environ)
+    assert "no datasource" in run_command(environ, "datasource", "show", dataset, code=3)
+    run_command(environ, "datasource", "set", dataset, *LOCAL)
+    shown = json.loads(run_command(environ, "datasource", "show", dataset, "--json"))
+    assert shown == {"id": shown["id"], "type": "LOCAL", "fullPath": "", "purpose": "INPUT_OUTPUT"}
+    assert "LOCAL" in run_command(environ, "datasource", "show", dataset)
+    verified = run_command(environ, "datasource", "verify", dataset)
+    assert verified.splitlines()[0].split() == ["canRead", "yes"]
+    assert json.loads(run_command(environ, "datasource", "verify", dataset, "--json"))["canOverwrite"] is True
+    names = [f"{index:02}.png" for index in range(12)]
+    assert run_command(environ, "list", dataset).splitlines() == names
+    assert (
+        run_command(environ, "list", dataset, "--from", "1003", "--to", "1970-01-01T00:16:44Z").splitlines()
+        == names[3:5]
+    )
+    rows = [json.loads(line) for line in run_command(environ, "list", dataset, "--json").splitlines()]
+    assert [row["fileName"] for row in rows] == names
+    assert all(row["readUrl"].startswith("http://127.0.0.1:") for row in rows)
+    assert run_command(environ, "list", dataset, "--urls").splitlines()[0].split("\t")[0] == "00.png"
+    every = make_dataset(environ, "--every-file")
+    run_command(environ, "datasource", "set", every, *LOCAL)
+    assert run_command(environ, "list", every).splitlines() == [*names, "labels.json"]
+
+
+@pytest.mark.parametrize("kind", VALID)
+def test_set_takes_every_type_from_a_json_file(environ: dict[str, str], tmp_path: Path, kind: str) -> None:
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps(VALID[kind]))
+    dataset = make_dataset(environ)
+    shown = json.loads(run_command(environ, "datasource", "set", dataset, "--config", str(config), "--json"))
+    assert shown["type"] == kind
+    run_command(environ, "datasource", "set", dataset, "--config", "-", stdin=config.read_text())
+
+
+OPTIONS = {
+    "S3": ("--path", "s3://b/p", "--region", "eu-west-1", "--access-key-id", "test-key-id"),
+    "S3DelegatedAccess": (
+        *("--path", "b/p", "--region", "eu-west-1", "--external-id", "an-external-id"),
+        *("--role-arn", "arn:aws:iam::123456789012:role/reader"),
+    ),
+    "OBS": ("--path", "b/p", "--endpoint", "https://obs.example.com", "--access-key-id", "test-key-id"),
+    "GCS": ("--path", "gs://b/p", "--project-id", "project"),
+    "AZURE": ("--path", "c/p", "--account-name", "account"),
+    "LOCAL": ("--path", "below"),
+    "LIGHTLY": (),
+}
+
+
+@pytest.mark.parametrize("kind", VALID)
+def test_set_takes_every_type_from_options(environ: dict[str, str], kind: str) -> None:
+    secret = SECRETS.get(kind)
+    source = ("--secret-file", "-") if secret else ()
+    dataset = make_dataset(environ)
+    out = run_command(
+        environ, "datasource", "set", dataset, "--type", kind, *OPTIONS[kind], *source, "--json", stdin="hush"
+    )
+    shown = json.loads(out)
+    assert shown["type"] == kind
+    assert "hush" not in out
+    assert secret is None or shown[secret] == "********"
+
+
+def test_set_reads_the_project_from_a_google_key_file(environ: dict[str, str], tmp_path: Path) -> None:
+    key_file = tmp_path / "key.json"
+    key_file.write_text(json.dumps({"type": "service_account", "project_id": "the-project"}))
+    options = ("--type", "GCS", "--path", "gs://bucket", "--secret-file", str(key_file), "--json")
+    assert (
+        json.loads(run_command(environ, "datasource", "set", make_dataset(environ), *options))["gcsProjectId"]
+        == "the-project"
+    )
+    key_file.write_text("no JSON")
+    assert "gcsProjectId: required" in run_command(
+        environ, "datasource", "set", make_dataset(environ), *options, code=2
+    )
+
+
+def test_set_never_shows_a_secret_from_stdin_or_a_file(environ: dict[str, str], tmp_path: Path) -> None:
+    secret = "never-to-be-shown"
+    file = tmp_path / "secret"
+    file.write_text(secret + "\n")
+    options = ("--type", "S3", "--path", "bucket", "--region", "eu-west-1", "--access-key-id", "test-key-id")
+    dataset = make_dataset(environ)
+    for source, stdin in ((str(file), None), ("-", secret)):
+        out = run_command(
+            environ, "datasource", "set", dataset, *options, "--secret-file", source, "--json", stdin=stdin
+        )
+        assert json.loads(out)["s3SecretAccessKey"] == "********"
+    assert secret not in run_command(environ, "datasource", "show", dataset)
+    assert "--secret-file" in run_command(environ, "datasource", "set", dataset, *options, code=2)
+    assert "cannot read" in run_command(
+        environ, "datasource", "set", dataset, *options, "--secret-file", "/absent", code=2
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--type", "LOCAL"), "--path"),
+        (("--path", "x"), "--type"),
+        (("--type", "AZURE", "--path", "https://portal.azure.com/#x", "--account-name", "a"), "--secret-file"),
+        (("--type", "S9", "--path", "x"), "type: expected one of"),
+        ((*LOCAL, "--config", "-"), "--config"),
+        ((*LOCAL, "--secret-file", "-"), "has no secret"),
+        (("--type", "LOCAL", "--path", "/etc"), "fullPath: "),
+        ((*LOCAL, "--region", "eu-west-1", "--endpoint", "http://x"), "obsEndpoint, s3Region: not for"),
+    ],
+)
+def test_set_refuses_wrong_options_by_name(environ: dict[str, str], arguments: tuple[str, ...], told: str) -> None:
+    assert told in run_command(environ, "datasource", "set", make_dataset(environ), *arguments, code=2)
+
+
+def test_set_reports_that_the_watermark_starts_again(environ: dict[str, str]) -> None:
+    dataset = make_dataset(environ)
+    run_command(environ, "datasource", "set", dataset, *LOCAL)
+    run_command(environ, "watermark", "set", dataset, "5")
+    done = command(environ, "datasource", "set", dataset, "--type", "LOCAL", "--path", "elsewhere")
+    assert "starts again at 0 (it was 5; " in done.stderr

@@ -1,0 +1,75 @@
+"""`headwater list`, run as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tests.cli.commands import LOCAL, make_dataset, run_command
+from tests.live import command
+
+
+def test_list_new_returns_each_file_once(environ: dict[str, str], tmp_path: Path) -> None:
+    files = tmp_path / "files"
+    files.mkdir()
+    own = {**environ, "HEADWATER_LOCAL_ROOT": str(files)}
+    dataset = make_dataset(own)
+    run_command(own, "datasource", "set", dataset, *LOCAL)
+    (files / "a.png").write_bytes(b"x")
+    assert run_command(own, "list", dataset, "--new") == "a.png"
+    assert run_command(own, "list", dataset, "--new") == ""
+    (files / "b.png").write_bytes(b"x")
+    (files / "c.png").write_bytes(b"x")
+    assert run_command(own, "list", dataset, "--new").splitlines() == ["b.png", "c.png"]
+    assert int(run_command(own, "watermark", "get", dataset)) <= time.time()
+    assert "--new" in run_command(own, "list", dataset, "--new", "--from", "1", code=2)
+
+
+def test_list_new_keeps_a_watermark_in_the_future(environ: dict[str, str]) -> None:
+    """Moving it back would make files count as new that were processed."""
+    dataset = make_dataset(environ)
+    run_command(environ, "datasource", "set", dataset, *LOCAL)
+    future = str(int(time.time()) + 100_000)
+    run_command(environ, "watermark", "set", dataset, future)
+    done = command(environ, "list", dataset, "--new")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "is in the future" in done.stderr
+    assert run_command(environ, "watermark", "get", dataset) == future
+
+
+def test_list_new_keeps_the_watermark_if_the_output_cannot_be_written(environ: dict[str, str]) -> None:
+    """A reader that goes away, or a full disk, must not make files count as processed."""
+    dataset = make_dataset(environ)
+    run_command(environ, "datasource", "set", dataset, *LOCAL)
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as closed:
+        done = subprocess.run(
+            [sys.executable, "-m", "headwater", "list", dataset, "--new"],
+            env=environ, stdout=closed, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "headwater", "list", dataset, "--new"],
+            env=environ, stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert "No space left" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert run_command(environ, "watermark", "get", dataset) == "0"
+
+
+def test_list_escapes_control_characters_in_names(environ: dict[str, str], tmp_path: Path) -> None:
+    """A file's name is a stranger's: on a terminal it must not move the cursor or begin a line of its own."""
+    (tmp_path / "a\x1b[2J\n.png").write_bytes(b"x")
+    own = {**environ, "HEADWATER_LOCAL_ROOT": str(tmp_path)}
+    dataset = make_dataset(own)
+    run_command(own, "datasource", "set", dataset, *LOCAL)
+    assert run_command(own, "list", dataset) == "a\\x1b[2J\\n.png"
+    assert json.loads(run_command(own, "list", dataset, "--json"))["fileName"] == "a\x1b[2J\n.png"

@@ -1,0 +1,109 @@
+"""`headwater`: its version, help, exit codes and the conditions that every command needs."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headwater import __version__
+from tests.cli.commands import make_dataset, run_command
+from tests.domain.configs import VALID
+from tests.live import Live, command, environ_for, request
+
+
+def test_version_and_help(environ: dict[str, str]) -> None:
+    assert run_command(environ, "--version") == f"headwater {__version__}"
+    for path in ((), ("serve",), ("token",), ("datasource", "set"), ("list",), ("watermark", "set")):
+        assert "Usage: headwater" in run_command(environ, *path, "--help")
+    assert "--read-url-ttl" in run_command(environ, "serve", "--help")
+    assert "--secret-key" not in run_command(environ, "serve", "--help")
+
+
+def test_exit_code_tells_that_the_storage_refuses(environ: dict[str, str]) -> None:
+    dataset = make_dataset(environ)
+    run_command(environ, "datasource", "set", dataset, "--type", "LOCAL", "--path", "no/such")
+    assert "no/such" in run_command(environ, "list", dataset, code=4)
+    done = command(environ, "datasource", "verify", dataset)
+    assert done.returncode == 1
+    assert "canList      no, as above" in done.stdout
+    assert done.stdout.count("is not a folder below the mount root") == 1, "one reason is told once"
+
+
+def test_arguments_that_are_not_unicode_are_refused(environ: dict[str, str]) -> None:
+    """They ended in tracebacks, or were stored and broke the server's answers."""
+    dataset = make_dataset(environ)
+    odd = os.fsdecode(b"ab\xff")
+    run_command(environ, "token", "create", "--user", odd, code=2)
+    run_command(environ, "datasource", "set", dataset, "--type", "LOCAL", "--path", odd, code=2)
+    run_command(environ, "dataset", "delete", odd, code=3)
+    run_command(environ, "dataset", "create", odd, "--user", "ada", code=2)
+
+
+def test_openapi_prints_the_whole_contract_or_its_seed(environ: dict[str, str]) -> None:
+    whole, seed = (json.loads(run_command(environ, "openapi", *option)) for option in ((), ("--seed",)))
+    assert set(seed["paths"]) < set(whole["paths"])
+    assert sum(method in ("get", "put") for path in seed["paths"].values() for method in path) == 6
+
+
+def test_first_command_creates_the_data_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "not" / "yet"
+    assert json.loads(run_command(environ_for(folder), "token", "list", "--json")) == []
+    assert {path.name for path in folder.iterdir()} == {"headwater.db", "secret.key"}
+    assert {oct(path.stat().st_mode & 0o777) for path in folder.iterdir()} == {"0o600"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"port": "x"}, "HEADWATER_PORT"),
+        ({"secret_key": "nonsense"}, "HEADWATER_SECRET_KEY"),
+        ({"database_url": "mysql://host/db"}, "HEADWATER_DATABASE_URL"),
+        ({"jwt_issuer": "https://issuer.example.com"}, "HEADWATER_JWT_AUDIENCE"),
+        ({"allowed_endpoints": "10.0.0.0/99"}, "HEADWATER_ALLOWED_ENDPOINTS"),
+        ({"data_dir": "/dev/null/data"}, "HEADWATER_DATA_DIR"),
+    ],
+)
+def test_unusable_setting_is_named(tmp_path: Path, settings: dict[str, str], told: str) -> None:
+    environ = environ_for(tmp_path / "data", **settings)
+    for arguments in (("token", "list"), ("serve",)):
+        assert told in run_command(environ, *arguments, code=6)
+
+
+def test_mount_root_that_exposes_the_data_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "data")
+    for root in ("data", "link"):
+        environ = environ_for(tmp_path / "data", local_root=str(tmp_path / root))
+        assert "HEADWATER_LOCAL_ROOT" in run_command(environ, "token", "list", code=6)
+    beside = environ_for(tmp_path / "data", local_root=str(tmp_path), database_url=f"sqlite:///{tmp_path}/c.db")
+    assert "HEADWATER_DATABASE_URL" in run_command(beside, "token", "list", code=6)
+    run_command(environ_for(tmp_path / "data", local_root=str(tmp_path / "data" / "files")), "token", "list")
+
+
+def test_lost_key_file_is_reported_and_not_replaced(tmp_path: Path) -> None:
+    environ = environ_for(tmp_path / "data")
+    dataset = make_dataset(environ)
+    run_command(environ, "datasource", "set", dataset, "--config", "-", stdin=json.dumps(VALID["S3"]))
+    key = tmp_path / "data" / "secret.key"
+    kept = key.read_bytes()
+    key.unlink()
+    assert "restore the key file" in run_command(environ, "dataset", "list", code=6)
+    assert not key.exists()
+    key.write_bytes(kept)
+    key.chmod(0o600)
+    run_command(environ, "dataset", "list")
+
+
+def test_commands_take_effect_while_a_server_runs(live: Live, bucket: Path) -> None:
+    (bucket / "a.png").write_bytes(b"x")
+    dataset = live.dataset()
+    live.headwater("datasource", "set", dataset, "--type", "LOCAL", "--path", bucket.name)
+    assert live.names(dataset) == ["a.png"]
+    live.headwater("watermark", "set", dataset, "77")
+    mark: Any = live.call("GET", live.datasource(dataset, "processedUntilTimestamp")).json
+    assert mark == {"processedUntilTimestamp": 77}
+    token = live.headwater("token", "create", "--user", "ada")
+    assert request(live.url, path=f"/v1/datasets/{dataset}?token={token}").status == 200
