@@ -181,7 +181,7 @@ def test_an_identity_that_cannot_be_used_is_an_answer(
     with running(tmp_path, managed_store="s3://managed") as live:
         found = live.call("GET", live.datasource(live.configured(LIGHTLY), "verify")).json
         assert not any(found[flag] for flag in ALL)
-        assert "This server's own AWS credentials are not to be had" in found["errors"]["canList"]
+        assert "This server's own AWS credentials are not available" in found["errors"]["canList"]
 
 
 def test_areas_in_cloud_storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
