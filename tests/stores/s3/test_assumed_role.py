@@ -688,7 +688,7 @@ async def test_credentials_that_are_not_good_are_the_operators_to_mend(
         error = await refused(at(server.url))
         assert server.requests == []
     assert type(error) is CredentialsRefusedError
-    assert f"This server's own AWS credentials are not to be had ({named}): its operator must" in error.message
+    assert f"This server's own AWS credentials are not available ({named}): its operator must" in error.message
     assert "hush" not in error.message
 
 
@@ -711,7 +711,7 @@ async def test_own_credentials_that_cannot_be_fetched_for_now(at: Open, web_iden
         error = await refused(at(server.url))
         assert server.requests == []
     assert type(error) is StoreUnavailableError
-    assert "own AWS credentials are not to be had for now (EndpointConnectionError)" in error.message
+    assert "own AWS credentials are not available for now (EndpointConnectionError)" in error.message
 
 
 async def test_own_credentials_that_aws_refuses_are_not_the_roles_fault(
@@ -725,7 +725,7 @@ async def test_own_credentials_that_aws_refuses_are_not_the_roles_fault(
         error = await refused(at(s.url))
         assert (len(issuer.requests), s.requests) == (1, [])
     assert type(error) is CredentialsRefusedError
-    assert "own AWS credentials are not to be had (ClientError): its operator must" in error.message
+    assert "own AWS credentials are not available (ClientError): its operator must" in error.message
     assert "s3ARN" not in error.message
 
 
@@ -738,7 +738,7 @@ def test_own_credentials_that_end_between_two_steps(monkeypatch: pytest.MonkeyPa
     mine = sts.Sts()
     monkeypatch.setattr(mine, "_client", lambda *_: Gone())
     with pytest.raises(
-        CredentialsRefusedError, match=r"not to be had \(CredentialRetrievalError\): its operator"
+        CredentialsRefusedError, match=r"not available \(CredentialRetrievalError\): its operator"
     ) as error:
         mine.assume("arn:aws:iam::123456789012:role/test", EXTERNAL_ID, "eu-west-1", None)
     assert "hush" not in error.value.message
