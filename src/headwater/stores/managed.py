@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from headwater.domain.errors import CredentialsRefusedError, StartupError
-from headwater.domain.read_url import ReadUrlSigner
 from headwater.net.refreshing import RefreshingCache
 from headwater.net.transport import Transport
 from headwater.settings import Settings
@@ -28,6 +26,7 @@ from headwater.stores.azure.store import OPERATOR_ENDPOINT as AZURE_ENDPOINT
 from headwater.stores.azure.store import AzureStore
 from headwater.stores.base import Store
 from headwater.stores.error_mapping import ConfigLabels
+from headwater.stores.local.runtime import LocalFileRoot
 from headwater.stores.local.store import LocalStore
 from headwater.stores.s3.bucket import DEFAULT_REGION, aws_bucket, endpoint_bucket
 from headwater.stores.s3.own_identity import OwnIdentity
@@ -76,14 +75,6 @@ class ManagedLocation(NamedTuple):
         return Path(self.path) if self.scheme == "file" else None
 
 
-class LocalFileRoot(NamedTuple):
-    """A folder whose files this server answers itself: what signs their URLs, and what is hidden in it."""
-
-    folder: Path
-    signer: ReadUrlSigner
-    hidden: Sequence[Path]
-
-
 class ManagedStores:
     """Opens the areas of datasets.
 
@@ -121,8 +112,7 @@ class ManagedStores:
             StoreError: this server's environment lacks the credentials, or the place cannot be used.
         """
         if self._file_root is not None:
-            root, signer, hidden = self._file_root
-            return LocalStore(root, dataset_id, signer, hidden=hidden, create=True)
+            return LocalStore(self._file_root, dataset_id, create=True)
         prefix = f"{self._location.path}{dataset_id}/"
         openers = {"s3": self._in_s3, "gs": self._in_gcs, "az": self._in_azure}
         return openers[self._location.scheme](self._location.bucket, prefix)

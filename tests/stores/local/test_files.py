@@ -22,8 +22,9 @@ from headwater.domain.errors import (
 )
 from headwater.domain.read_url import ReadUrlSigner
 from headwater.stores.local import changes as local_changes
-from headwater.stores.local.root import PASS, LocalRoot, explain
+from headwater.stores.local.root import TRAVERSE, LocalRoot, explain
 from headwater.stores.local.store import LocalStore
+from tests.stores.local.opening import open_store
 
 SIGNER = ReadUrlSigner([b"k" * 32], "http://hw.example/pre", "tests")
 
@@ -46,7 +47,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def store(tmp_path: Path, folder: Path) -> LocalStore:
-    return LocalStore(tmp_path / "root", "set", SIGNER)
+    return open_store(tmp_path / "root", "set", SIGNER)
 
 
 @pytest.fixture(autouse=True)
@@ -118,7 +119,7 @@ async def test_no_link_leads_out(store: LocalStore, folder: Path, tmp_path: Path
 @pytest.mark.parametrize("name", ["absent", "set/a.png", "set/a.png/b", "out", "set/../set", "se\0t", "\ud800"])
 async def test_a_place_that_is_no_folder(tmp_path: Path, folder: Path, name: str) -> None:
     (tmp_path / "root" / "out").symlink_to(tmp_path)
-    store = LocalStore(tmp_path / "root", name, SIGNER)
+    store = open_store(tmp_path / "root", name, SIGNER)
     for doing in (store.list_page("", None, 1), store.write("x", b""), store.delete("x"), store.read("x", 1)):
         with pytest.raises(LocationInvalidError, match=r"below the mount root|out of the mount root") as caught:
             await doing
@@ -279,7 +280,7 @@ async def test_few_folders_are_remembered_as_ours(
     store: LocalStore, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is remembered does not grow with use; a folder that was forgotten is left, never taken."""
-    monkeypatch.setattr(local_changes, "MAX_NOTED", 2)
+    monkeypatch.setattr("headwater.stores.local.created_folders.MAX_FOLDERS", 2)
     for name in "xyz":
         await store.write(f"{name}/a.txt", b"")
     for name in "xyz":
@@ -311,10 +312,10 @@ async def test_delete_does_not_follow_links(store: LocalStore, folder: Path, tmp
 
 async def test_read_urls_are_signed_below_the_mount_root(tmp_path: Path, folder: Path) -> None:
     for name in ("set", "set/", "set//"):
-        first, second = await LocalStore(tmp_path / "root", name, SIGNER).sign(["a.png", "sub/ü #.png"], 60)
+        first, second = await open_store(tmp_path / "root", name, SIGNER).sign(["a.png", "sub/ü #.png"], 60)
         assert first.startswith("http://hw.example/pre/files/set/a.png?expires=")
         assert second.startswith("http://hw.example/pre/files/set/sub/%C3%BC%20%23.png?expires=")
-    (whole,) = await LocalStore(tmp_path / "root", "", SIGNER).sign(["set/a.png"], 60)
+    (whole,) = await open_store(tmp_path / "root", "", SIGNER).sign(["set/a.png"], 60)
     assert whole.startswith("http://hw.example/pre/files/set/a.png?")
 
 
@@ -329,7 +330,7 @@ async def test_read_urls_live_no_longer_than_asked(store: LocalStore, monkeypatc
 
 @pytest.mark.parametrize("end", ["", "/", "//"])
 async def test_read_urls_of_a_web_server(tmp_path: Path, folder: Path, end: str) -> None:
-    store = LocalStore(tmp_path / "root", "set", SIGNER, f"http://files.example/pre{end}")
+    store = open_store(tmp_path / "root", "set", SIGNER, f"http://files.example/pre{end}")
     keys = ["a.png", "sub/a b#?%41+ü\n.png"]
     urls = await store.sign(keys, 60)
     assert urls == [
@@ -354,7 +355,7 @@ async def test_a_web_server_really_finds_what_its_read_urls_name(tmp_path: Path,
         try:
             location = f"http://127.0.0.1:{server.server_port}"
             for name, url in zip(
-                names, await LocalStore(tmp_path / "root", "set", SIGNER, location).sign(names, 60), strict=True
+                names, await open_store(tmp_path / "root", "set", SIGNER, location).sign(names, 60), strict=True
             ):
                 connection = HTTPConnection("127.0.0.1", server.server_port, timeout=10)
                 connection.request("GET", url.removeprefix(location))
@@ -383,8 +384,8 @@ async def test_a_web_server_really_finds_what_its_read_urls_name(tmp_path: Path,
         ("ETIMEDOUT", StoreUnavailableError, "fault"),
         ("ENOTCONN", StoreUnavailableError, "fault"),
         ("EFBIG", StoreUnavailableError, "fault"),
-        ("EISDIR", LocationInvalidError, "no file can be"),
-        ("ENAMETOOLONG", LocationInvalidError, "no file can be"),
+        ("EISDIR", LocationInvalidError, "no file can have"),
+        ("ENAMETOOLONG", LocationInvalidError, "no file can have"),
     ],
 )
 def test_errors_are_explained(code: str, expected: type[StoreError], says: str) -> None:
@@ -398,7 +399,7 @@ def test_errors_are_explained(code: str, expected: type[StoreError], says: str) 
 def test_a_new_file_that_was_closed_takes_nothing_more(tmp_path: Path) -> None:
     """Its descriptor's number may be another file's by then."""
     root = LocalRoot(tmp_path)
-    top = root.walk((), PASS)
+    top = root.walk((), TRAVERSE)
     try:
         new = local_changes.NewFile(root, top, (), ("a",))
         new.write(b"x")
@@ -415,10 +416,10 @@ def test_a_new_file_that_was_closed_takes_nothing_more(tmp_path: Path) -> None:
 def test_long_files_are_put_on_disk_as_they_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All of a file of gigabytes was, at its end, in the time of one use of a disk: it was lost, each time anew."""
     synced: list[int] = []
-    monkeypatch.setattr(local_changes, "SYNC_EVERY", 10)
+    monkeypatch.setattr(local_changes, "SYNC_BYTES", 10)
     monkeypatch.setattr("headwater.stores.local.changes.os.fdatasync", synced.append)
     root = LocalRoot(tmp_path)
-    top = root.walk((), PASS)
+    top = root.walk((), TRAVERSE)
     try:
         new = local_changes.NewFile(root, top, (), ("a",))
         for _ in range(7):

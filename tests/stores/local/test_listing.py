@@ -19,14 +19,13 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from headwater.domain.objects import StoredObject, StorePage
-from headwater.domain.read_url import ReadUrlSigner
 from headwater.stores.base import Store
 from headwater.stores.local import listing as local_listing
-from headwater.stores.local.listing import ListingCache
+from headwater.stores.local.listing_cache import ListingCache
 from headwater.stores.local.store import LocalStore
+from tests.stores.local.opening import open_store
 
 Put = Callable[[str, bytes], None]
-SIGNER = ReadUrlSigner([b"k" * 32], "http://hw.example", "tests")
 
 ODD_NAMES = [
     *("a b.png", "a+b.png", "a%41.png", "a%2Fb.png", "a#b.png", "a?b&c=d;e.png", "a'b\".png", "<>&.png", "a\\b.png"),
@@ -208,7 +207,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def store(tmp_path: Path, folder: Path) -> LocalStore:
-    return LocalStore(tmp_path / "root", "data/set/", SIGNER, cache=ListingCache())
+    return open_store(tmp_path / "root", "data/set/", listing_cache=ListingCache())
 
 
 @pytest.fixture
@@ -237,7 +236,7 @@ class TestStepByStep(ListingRules):
 
     @pytest.fixture
     def store(self, tmp_path: Path, folder: Path) -> LocalStore:
-        return LocalStore(tmp_path / "root", "data/set", SIGNER, cache=ListingCache(), time_slice=0.0)
+        return open_store(tmp_path / "root", "data/set", listing_cache=ListingCache(), page_seconds=0.0)
 
 
 class TestOpenLevels(ListingRules):
@@ -245,7 +244,7 @@ class TestOpenLevels(ListingRules):
 
     @pytest.fixture(autouse=True)
     def _few(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(local_listing, "OPEN_LEVELS", 1)
+        monkeypatch.setattr(local_listing, "MAX_OPEN_FOLDERS", 1)
 
 
 # ---- what is so on disk alone
@@ -253,7 +252,7 @@ class TestOpenLevels(ListingRules):
 
 async def test_the_whole_root_is_a_datasource_too(tmp_path: Path, put: Put) -> None:
     put("a.png", b"")
-    assert await listed(LocalStore(tmp_path / "root", "", SIGNER)) == ["data/set/a.png"]
+    assert await listed(open_store(tmp_path / "root", "")) == ["data/set/a.png"]
 
 
 async def test_time_is_floored_and_never_negative(store: LocalStore, put: Put, folder: Path) -> None:
@@ -300,7 +299,7 @@ async def test_a_mount_root_that_is_a_link(tmp_path: Path, put: Put, folder: Pat
     put("a.png", b"a")
     (folder / "link").symlink_to(tmp_path / "other-name" / "data" / "set" / "a.png")
     (tmp_path / "other-name").symlink_to("root")
-    store = LocalStore(tmp_path / "other-name", "data/set", SIGNER)
+    store = open_store(tmp_path / "other-name", "data/set")
     assert await listed(store) == ["a.png", "link"]
     assert await store.read("link", 9) == b"a"
 
@@ -357,7 +356,7 @@ async def test_folders_without_files_do_not_hang_a_request(tmp_path: Path, folde
     for i in range(2000):
         (folder / f"{i:04d}").mkdir()
     (folder / "9999.png").write_bytes(b"")
-    store = LocalStore(tmp_path / "root", "data/set", SIGNER, time_slice=0.002)
+    store = open_store(tmp_path / "root", "data/set", page_seconds=0.002)
     found = await pages(store, limit=10)
     assert len(found) > 2
     assert found[0].resume_after is not None
@@ -392,10 +391,12 @@ NOT_UTF8_LOCALE = r"""
 import asyncio, json, sys
 from pathlib import Path
 from headwater.domain.read_url import ReadUrlSigner
+from headwater.stores.local.runtime import LocalFileRoot, LocalRuntime
 from headwater.stores.local.store import LocalStore
 
 async def main():
-    store = LocalStore(Path(sys.argv[1]), "d\u00fc", ReadUrlSigner([b"k" * 32], "http://hw.example", "tests"))
+    signer = ReadUrlSigner([b"k" * 32], "http://hw.example", "tests")
+    store = LocalStore(LocalFileRoot(Path(sys.argv[1]), signer, (), LocalRuntime()), "d\u00fc")
     await store.write("new \u00e4/\u00f6.png", b"")
     page = await store.list_page("", None, 100)
     data = [(await store.read(item.key, 99)).decode() for item in page.objects]
@@ -474,7 +475,7 @@ def test_paging_is_one_sorted_walk(
     with tempfile.TemporaryDirectory() as root:
         plant(os.fsencode(root), paths)
         keys, unreadable = oracle(os.fsencode(root))
-        store = LocalStore(Path(root), "", SIGNER, cache=ListingCache(), time_slice=0.0 if step_by_step else 60.0)
+        store = open_store(Path(root), "", listing_cache=ListingCache(), page_seconds=0.0 if step_by_step else 60.0)
 
         async def walk() -> tuple[list[StoredObject], int]:
             objects, passed_over, at, turn = [], 0, after, 0

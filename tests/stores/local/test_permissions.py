@@ -19,10 +19,12 @@ import asyncio, json, resource, sys
 from pathlib import Path
 from headwater.domain.errors import StoreError
 from headwater.domain.read_url import ReadUrlSigner
+from headwater.stores.local.runtime import LocalFileRoot, LocalRuntime
 from headwater.stores.local.store import LocalStore
 
 root, doing, key = sys.argv[1:]
-store = LocalStore(Path(root), "set", ReadUrlSigner([b"k" * 32], "http://hw.example", "tests"))
+signer = ReadUrlSigner([b"k" * 32], "http://hw.example", "tests")
+store = LocalStore(LocalFileRoot(Path(root), signer, (), LocalRuntime()), "set")
 
 async def listing():
     keys, after = [], None
