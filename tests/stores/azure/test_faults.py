@@ -63,7 +63,7 @@ class TestAzureFaults(FaultConformance):
         await assert_is_no_listing(faulty, b"<ListBucketResult/>")
 
 
-async def test_an_account_whose_host_is_inside_is_refused_before_anything_is_sent() -> None:
+async def test_an_account_with_an_internal_address_is_refused_before_any_request() -> None:
     transport = Transport(Egress.parse(""), resolver=lambda host, port: ["127.0.0.1"])
     with pytest.raises(LocationInvalidError, match="HEADWATER_ALLOWED_ENDPOINTS"):
         await open_azure(config("data", account="acct"), transport).list_page("", None, 1)
@@ -86,7 +86,7 @@ async def refused(transport: Transport, respond: Callable[[Request], Status], **
     return error.value
 
 
-async def test_names_are_decoded_only_where_the_server_encoded_them(transport: Transport) -> None:
+async def test_names_are_decoded_only_if_the_server_encoded_them(transport: Transport) -> None:
     """It does so for what XML cannot hold (service version 2021-02-12)."""
     page = await ask(transport, answering(200, list_xml(["a%EF%BF%BEb", "a+b%2B", "%01%0A%0D"], encoded=True)))
     assert [found.key for found in page.objects] == ["a\ufffeb", "a+b+", "\x01\n\r"]
@@ -94,7 +94,7 @@ async def test_names_are_decoded_only_where_the_server_encoded_them(transport: T
     assert [found.key for found in page.objects] == ["a%41"]
 
 
-async def test_names_that_are_not_utf_8_are_counted_and_passed_over(transport: Transport) -> None:
+async def test_names_that_are_not_utf_8_are_counted_and_skipped(transport: Transport) -> None:
     keys = ["a", "b%FF", "c", "d%ED%A0%80"]
     page = await ask(transport, answering(200, list_xml(keys, encoded=True)))
     assert ([found.key for found in page.objects], page.resume_after, page.unreadable) == (["a", "c"], None, 2)
@@ -138,7 +138,7 @@ async def test_a_name_longer_than_any_of_azure_is_refused(transport: Transport, 
     assert "a name of more than 1024 characters" in error.message
 
 
-async def test_a_big_page_is_read_beside_the_event_loop(transport: Transport, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_big_page_is_parsed_in_a_thread(transport: Transport, monkeypatch: pytest.MonkeyPatch) -> None:
     threads: list[threading.Thread] = []
 
     def noting(body: bytes, root: str, prefix: str) -> Rows:
@@ -185,7 +185,7 @@ async def test_times_are_whole_seconds(transport: Transport) -> None:
         assert found.modified == seconds
 
 
-async def test_azure_says_itself_that_only_replacing_is_refused(transport: Transport) -> None:
+async def test_azures_code_for_a_refused_overwrite_is_recognised(transport: Transport) -> None:
     body = error_xml("UnauthorizedBlobOverwrite", "This request is not authorized to perform blob overwrites.")
     with FaultProxy(respond=answering(403, body)) as server:
         for key in (account_sas("c"), account_sas("rwdlc")):

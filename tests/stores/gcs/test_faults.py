@@ -101,8 +101,8 @@ class TestGcsFaults(FaultConformance):
         await assert_is_no_listing(faulty, body)
 
 
-def test_a_page_is_cut_short_wherever_it_ends() -> None:
-    """The end of what is left may look like that of a page."""
+def test_a_page_is_cut_short_at_every_offset() -> None:
+    """The end of a truncated page may look like the end of a complete one."""
     body = page(["a{}", "b}"], "}")
     assert not gcs_listing.is_cut_short(body)
     assert not gcs_listing.is_cut_short(body + b"\n ")
@@ -136,10 +136,10 @@ async def test_an_empty_bucket_has_a_kind(ask: Callable[..., Any]) -> None:
     assert await ask(b'{"kind": "storage#objects"}') == StorePage([], None)
 
 
-async def test_a_server_that_ignores_start_offset_is_told_so(
+async def test_a_server_that_ignores_start_offset_is_an_error(
     gcs: GcsServer, transport: Transport, tokens: RefreshingCache[str]
 ) -> None:
-    """Such a listing would begin anew with every page, for ever."""
+    """Such a listing would start again with every page, endlessly."""
     with FaultProxy(respond=answering(200, page(KEYS[:3], "more"))) as server:
         with pytest.raises(LocationInvalidError, match="does not support startOffset"):
             await list_all(open_store(transport, gcs, tokens, url=server.url))
@@ -152,7 +152,7 @@ async def test_the_key_itself_is_left_out_once(ask: Callable[..., Any]) -> None:
     assert "order of their keys" in (await refused(ask(page(["c", "b"]), after="b"))).message
 
 
-async def test_a_page_longer_than_asked_for_goes_on_where_it_was_cut(ask: Callable[..., Any]) -> None:
+async def test_a_page_longer_than_requested_has_no_marker(ask: Callable[..., Any]) -> None:
     objects, resume_after, _, marker = await ask(page(KEYS))
     assert [found.key for found in objects] == list(KEYS[:10])
     assert (resume_after, marker) == (KEYS[9], None)
@@ -201,7 +201,7 @@ async def test_times_are_floored_to_the_second(ask: Callable[..., Any], text: st
     assert found.modified == seconds
 
 
-async def test_names_are_what_json_says(ask: Callable[..., Any]) -> None:
+async def test_names_are_decoded_as_json(ask: Callable[..., Any]) -> None:
     keys = ["\x01\n\r", "a%2Fb", "a+b", "b c/ü", "e\u0301", "\u2028", "🦊"]
     assert [found.key for found in (await ask(page(keys))).objects] == keys
     assert [found.key for found in (await ask(page(["🦊"]).decode().encode())).objects] == ["🦊"]
@@ -221,10 +221,8 @@ async def test_a_page_of_the_longest_keys_is_listed(
     assert resume_after is None
 
 
-async def test_a_big_page_is_read_beside_the_event_loop(
-    ask: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A page of megabytes would hold up everybody's requests while it is read."""
+async def test_a_big_page_is_parsed_in_a_thread(ask: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parsing a page of megabytes blocked all requests."""
     threads: list[threading.Thread] = []
     read = gcs_listing.parse_list_page
 

@@ -25,7 +25,7 @@ from tests.stores.local.opening import file_root, open_store
 
 @contextmanager
 def serving(root: Path, start: str) -> Iterator[ReadUrlSigner]:
-    """Serve a folder's files for the length of the block; what signs their URLs."""
+    """Serve a folder's files for the duration of the block; yield the signer of their URLs."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen()
@@ -85,7 +85,7 @@ class Folder(Prepared):
 
 
 class Area(Folder):
-    """The area of a dataset: made when it is first used."""
+    """The area of a dataset, created on first use."""
 
     def open(self, root: str = "") -> Store:
         return open_store(self.root, f"set/{root}", self.signer, create=True)
@@ -95,7 +95,7 @@ class Area(Folder):
 
 
 class TestLocal(StoreConformance):
-    """A folder below the mount root."""
+    """A folder under the mount root."""
 
     @pytest.fixture
     def prepared(self, tmp_path: Path) -> Iterator[Prepared]:

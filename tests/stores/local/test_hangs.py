@@ -32,7 +32,7 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def recovered(root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
-    """Until this is set, nobody comes back who reads a folder of `HUNG`, or a file in it."""
+    """Until this is set, reads of the folders in `HUNG` and of files in them hang."""
     event = threading.Event()
     hung = {(root / name).stat().st_ino for name in HUNG}
     read_entries, open_file = listing_cache.read_entries, LocalRoot.open_file
@@ -56,7 +56,7 @@ def recovered(root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[threading
 
 
 async def test_hung_datasources_do_not_stop_others_from_listing(root: Path, recovered: threading.Event) -> None:
-    """Four requests to a dead mount once took all the threads that list, of every datasource, for ever."""
+    """Four requests to a dead mount blocked all threads for listings, of every datasource, forever."""
     began = time.monotonic()
     hung = [asyncio.create_task(open_store(root, name).list_page("", None, 10)) for name in HUNG * 10]
     await asyncio.sleep(0.1)
@@ -80,7 +80,7 @@ async def test_hung_datasources_do_not_stop_others_from_listing(root: Path, reco
 
 
 async def test_hung_datasources_do_not_stop_others_from_reading(root: Path, recovered: threading.Event) -> None:
-    """Sixteen reads from a dead mount once took all the threads that read, of every datasource, for ever."""
+    """Sixteen reads from a dead mount blocked all threads for reads, of every datasource, forever."""
     began = time.monotonic()
     hung = [asyncio.create_task(open_store(root, name).read("a.png", 9)) for name in HUNG * 20]
     await asyncio.sleep(0.1)
@@ -123,7 +123,7 @@ asyncio.run(main())
 
 
 def test_a_process_ends_while_a_thread_hangs(root: Path) -> None:
-    """After SIGTERM, the server once lived for as long as a disk hung: Python joined the threads that waited for it."""
+    """After SIGTERM, the server stayed alive as long as a disk hung, because Python joined the threads that waited."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(
         [sys.executable, "-c", ENDS, str(root)], capture_output=True, env=environment, timeout=20, check=False

@@ -74,7 +74,7 @@ async def test_later_pages_do_not_read_the_folder_again(tmp_path: Path, fill: Fi
 
 
 async def test_a_new_listing_reads_the_folder_again(tmp_path: Path, fill: Fill, reads: list[int]) -> None:
-    """A mounted bucket keeps one time for a folder whatever happens in it: a poll must see new files there too."""
+    """A mounted bucket never changes the time of a folder. A poll must see new files there too."""
     fill("a", COUNT)
     settle()
     store = open_store(tmp_path, "a", listing_cache=QuickCache())
@@ -97,7 +97,7 @@ async def test_changes_between_two_pages_are_seen(tmp_path: Path, fill: Fill, re
     assert reads == [COUNT, COUNT]
 
 
-async def test_a_folder_put_in_a_files_place_is_seen(tmp_path: Path, fill: Fill) -> None:
+async def test_a_folder_that_replaces_a_file_is_seen(tmp_path: Path, fill: Fill) -> None:
     folder = fill("a", COUNT)
     settle()
     store = open_store(tmp_path, "a", listing_cache=QuickCache())
@@ -111,8 +111,8 @@ async def test_a_folder_put_in_a_files_place_is_seen(tmp_path: Path, fill: Fill)
     assert "00400.png" not in keys
 
 
-async def test_a_change_that_hides_its_time_is_seen(tmp_path: Path, fill: Fill) -> None:
-    """Tools that copy trees set a folder's modification time back after they have changed what is in it."""
+async def test_a_change_with_a_reset_time_is_seen(tmp_path: Path, fill: Fill) -> None:
+    """Tools that copy trees reset a folder's modification time after they have changed its content."""
     folder = fill("a", COUNT)
     state = folder.stat()
     settle()
@@ -125,8 +125,8 @@ async def test_a_change_that_hides_its_time_is_seen(tmp_path: Path, fill: Fill) 
     assert "00350+.png" in [item.key for item in page.objects]
 
 
-async def test_a_folder_that_has_just_changed_is_not_kept(tmp_path: Path, fill: Fill, reads: list[int]) -> None:
-    """Two changes within one tick of the clock leave the same time: what was read between them would stay for good."""
+async def test_a_recently_changed_folder_is_not_cached(tmp_path: Path, fill: Fill, reads: list[int]) -> None:
+    """Two changes within one tick of the clock have the same time, so entries read between them would never expire."""
     fill("a", COUNT)
     store = open_store(tmp_path, "a", listing_cache=ListingCache())
     page = await store.list_page("", None, 10)
@@ -134,7 +134,7 @@ async def test_a_folder_that_has_just_changed_is_not_kept(tmp_path: Path, fill: 
     assert reads == [COUNT, COUNT]
 
 
-async def test_nothing_is_kept_for_long(tmp_path: Path, fill: Fill, reads: list[int]) -> None:
+async def test_entries_expire(tmp_path: Path, fill: Fill, reads: list[int]) -> None:
     class Forgetful(QuickCache):
         MAX_AGE_SECONDS = 0.0
 
@@ -146,7 +146,7 @@ async def test_nothing_is_kept_for_long(tmp_path: Path, fill: Fill, reads: list[
     assert reads == [COUNT, COUNT]
 
 
-async def test_small_folders_are_not_kept(tmp_path: Path, fill: Fill, reads: list[int]) -> None:
+async def test_small_folders_are_not_cached(tmp_path: Path, fill: Fill, reads: list[int]) -> None:
     fill("a", ListingCache.MIN_NAMES - 1)
     settle()
     store = open_store(tmp_path, "a", listing_cache=QuickCache())
@@ -155,7 +155,7 @@ async def test_small_folders_are_not_kept(tmp_path: Path, fill: Fill, reads: lis
     assert len(reads) == 2
 
 
-async def test_names_held_are_bounded(tmp_path: Path, fill: Fill, reads: list[int]) -> None:
+async def test_cached_names_are_limited(tmp_path: Path, fill: Fill, reads: list[int]) -> None:
     class SmallCache(QuickCache):
         MAX_NAMES = 2 * COUNT
 

@@ -27,7 +27,7 @@ SECRET = {"a.png": b"secret", "secret.png": b"secret"}
 
 
 class Tree:
-    """`root/real/a.png`, links to it, and beside the root a folder that nothing may lead to."""
+    """`root/real/a.png`, links to it, and next to the root a folder that must be unreachable."""
 
     def __init__(self, at: Path) -> None:
         self.root, self.outside = at / "root", at / "outside"
@@ -55,7 +55,7 @@ class Tree:
 
 
 class SwapBefore:
-    """In place of the system calls of `os`: counts them, and swaps something before the one of a given number."""
+    """Replaces system calls of `os`: counts them, and swaps something before the call with a given number."""
 
     def __init__(self, swap: Callable[[], None], turn: int, monkeypatch: pytest.MonkeyPatch) -> None:
         self.calls = 0
