@@ -1,10 +1,11 @@
-"""The server as tests start it: each success answer under `/v1` is checked against what the newest published client
-takes (`tests/published/members.json`). It may hold no null, no member that client does not know, every member that it
-requires, and values of the JSON types that it expects.
+"""The server as tests start it: it checks each success response under `/v1`.
 
-Run as a program it is the `headwater` command with that check in it. What is wrong with an answer is written to
-standard error and to the file that `REPORT` names, which fails the whole test run (`tests/conftest.py`), and where it
-can still be taken back the answer becomes a 500 with the same text.
+A response must fit the newest published client (`tests/published/members.json`): no null, no member that the client
+does not know, every member that it requires, and values of the JSON types that it expects.
+
+Run as a program, this is the `headwater` command with that check. The faults of a response are written to standard
+error and to the file that `REPORT` names, which fails the whole test run (`tests/conftest.py`). If the response has not
+been sent yet, it becomes a 500 with the same text.
 """
 
 from __future__ import annotations
@@ -26,15 +27,20 @@ if TYPE_CHECKING:
     from headwater.service.context import ServiceContext
 
 REPORT = "CHECKED_ANSWERS_REPORT"
-"""The environment variable with the file that takes one line for each bad answer."""
+"""The environment variable with the path of the file that receives one line per invalid response."""
 
 MEMBERS = Path(__file__).parent / "published" / "members.json"
 
-_KINDS: dict[str, tuple[type, ...]] = {"string": (str,), "boolean": (bool,), "integer": (int,), "number": (int, float)}
+_JSON_TYPES: dict[str, tuple[type, ...]] = {
+    "string": (str,),
+    "boolean": (bool,),
+    "integer": (int,),
+    "number": (int, float),
+}
 
 
 def faults(method: str, path: str, body: bytes) -> Iterator[str]:
-    """What is wrong with the body of a success answer, in words; nothing where all is well."""
+    """Yield the faults of the body of a success response."""
     expected = _expected(method, path)
     if expected == "unknown":
         yield "the newest client knows no such route"
@@ -49,11 +55,11 @@ def faults(method: str, path: str, body: bytes) -> Iterator[str]:
         except ValueError:
             yield "not JSON"
         else:
-            yield from _differences(value, expected, "the answer")
+            yield from _differences(value, expected, "the response")
 
 
 def _differences(value: Any, expected: Any, where: str) -> Iterator[str]:
-    """How a value differs from a type of the table. `expected` is a name, or a list of one type."""
+    """Yield how a value differs from a type of the table. `expected` is a name, or a list with one type."""
     if value is None:
         yield f"{where} is null"
     elif isinstance(expected, list):
@@ -62,8 +68,8 @@ def _differences(value: Any, expected: Any, where: str) -> Iterator[str]:
         else:
             for index, item in enumerate(value):
                 yield from _differences(item, expected[0], f"{where}[{index}]")
-    elif expected in _KINDS:
-        if not isinstance(value, _KINDS[expected]) or (isinstance(value, bool) and expected != "boolean"):
+    elif expected in _JSON_TYPES:
+        if not isinstance(value, _JSON_TYPES[expected]) or (isinstance(value, bool) and expected != "boolean"):
             yield f"{where} is {type(value).__name__}, expected {expected}"
     elif not isinstance(value, dict):
         yield f"{where} is {type(value).__name__}, expected {expected}"
@@ -99,37 +105,37 @@ def _table() -> dict[str, Any]:
 
 @cache
 def _patterns() -> list[tuple[str, re.Pattern[str], Any]]:
-    """Method, path and type of each route; those with the fewest parameters first, as a router prefers them."""
+    """Return method, path and type of each route. Routes with the fewest parameters come first, as in a router."""
     routes = sorted(_table()["routes"].items(), key=lambda route: route[0].count("{"))
-    parted = [(*route.split(" ", 1), expected) for route, expected in routes]
+    split = [(*route.split(" ", 1), expected) for route, expected in routes]
     return [
         (method, re.compile(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path))), expected)
-        for method, path, expected in parted
+        for method, path, expected in split
     ]
 
 
 def _expected(method: str, path: str) -> Any:
     path = "/" + path.lstrip("/")
-    for of_method, pattern, expected in _patterns():
-        if of_method == method and pattern.fullmatch(path):
+    for route_method, pattern, expected in _patterns():
+        if route_method == method and pattern.fullmatch(path):
             return expected
     return "unknown"
 
 
 def report(line: str) -> None:
-    """Write down that an answer was bad."""
-    print(f"a bad answer: {line}", file=sys.stderr, flush=True)
+    """Report an invalid response."""
+    print(f"invalid response: {line}", file=sys.stderr, flush=True)
     path = os.environ.get(REPORT)
     if path:
         with Path(path).open("a") as file:
             file.write(line + "\n")
 
 
-class Checked:
+class CheckedResponses:
     """ASGI middleware around the whole application.
 
-    An answer in one piece, as Headwater's are, waits for its check. One in several pieces passes as it comes and is
-    checked at its end. Errors, redirects, files and pages are not looked at.
+    A response in one piece, as Headwater sends them, is checked before it is sent. A response in several pieces is
+    sent as it comes and checked at its end. Errors, redirects, files and pages are not checked.
     """
 
     def __init__(self, app: ASGIApp, report: Callable[[str], None] = report) -> None:
@@ -141,27 +147,27 @@ class Checked:
         if scope["type"] != "http" or not scope["path"].lstrip("/").startswith("v1/") or scope["method"] == "HEAD":
             await self._app(scope, receive, send)
             return
-        await self._app(scope, receive, _Checking(scope, send, self._report).send)
+        await self._app(scope, receive, _CheckedResponse(scope, send, self._report).send)
 
 
-class _Checking:
-    """What one answer goes through."""
+class _CheckedResponse:
+    """Checks one response."""
 
     def __init__(self, scope: Scope, send: Send, report: Callable[[str], None]) -> None:
         self._method, self._path = scope["method"], scope["path"]
         self._send, self._report = send, report
         self._start: Message | None = None
         self._body = b""
-        self._looked_at = False
+        self._is_checked = False
 
     async def send(self, message: Message) -> None:
-        """Pass on what the application sends, once it may."""
+        """Send a message of the application, or hold it back until the check."""
         if message["type"] == "http.response.start":
-            self._looked_at = 200 <= message["status"] < 300
-            if self._looked_at:
+            self._is_checked = 200 <= message["status"] < 300
+            if self._is_checked:
                 self._start = message
                 return
-        elif message["type"] == "http.response.body" and self._looked_at:
+        elif message["type"] == "http.response.body" and self._is_checked:
             self._body += message.get("body", b"")
             if not message.get("more_body", False):
                 found = "; ".join(faults(self._method, self._path, self._body))
@@ -184,17 +190,17 @@ class _Checking:
 
 
 def main() -> None:
-    """Be the `headwater` command, its server with the check in it."""
+    """Run the `headwater` command with the check."""
     from headwater.web import app
 
     create = app.create_app
 
     def create_checked(ctx: ServiceContext) -> FastAPI:
-        made = create(ctx)
-        made.add_middleware(Checked)  # added last, it is the outermost
-        return made
+        checked_app = create(ctx)
+        checked_app.add_middleware(CheckedResponses)  # added last, so it is the outermost
+        return checked_app
 
-    app.create_app = create_checked  # where `headwater serve` takes it from, when it starts
+    app.create_app = create_checked  # `headwater serve` imports it from here when it starts
     runpy.run_module("headwater", run_name="__main__", alter_sys=True)
 
 

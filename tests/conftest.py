@@ -1,4 +1,4 @@
-"""Fixtures that several rooms' tests use."""
+"""Fixtures and hooks for all tests."""
 
 from __future__ import annotations
 
@@ -6,40 +6,83 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from types import CodeType
 
 import pytest
 
 from tests import checked
 from tests import live as live_module
 
+EXTERNAL_SERVERS = frozenset(
+    {
+        *("moto_server", "guarded_aws", "rclone_s3", "azurite"),  # tests.servers
+        "get_server",  # PostgreSQL, by pgserver
+        *("seed_client", "whole_client"),  # Java, by tests.generated
+        *("installed", "chromium"),  # published clients, by tests.published.environments; a browser
+    }
+)
+"""Functions that start software which is not part of this project. Every test that calls one is slow."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test as slow that starts external software, itself or in one of its fixtures.
+
+    `make test-fast` leaves these tests out, and nobody has to remember the mark.
+    """
+    for item in items:
+        if isinstance(item, pytest.Function) and _needs_external_server(item):
+            item.add_marker(pytest.mark.slow)
+
+
+def _needs_external_server(test: pytest.Function) -> bool:
+    functions = [test.obj, *(fixture.func for name in test.fixturenames for fixture in _fixtures(test, name))]
+    return any(
+        not EXTERNAL_SERVERS.isdisjoint(_names_used_in(function.__code__))
+        for function in functions
+        if hasattr(function, "__code__")
+    )
+
+
+def _fixtures(test: pytest.Function, name: str) -> list[pytest.FixtureDef[object]]:
+    return list(test._fixtureinfo.name2fixturedefs.get(name, ()))
+
+
+def _names_used_in(code: CodeType) -> Iterator[str]:
+    """Yield the global names and attributes that a function and the functions defined in it use."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _names_used_in(constant)
+
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Give all servers of this run one file to report bad answers to; workers inherit it."""
+    """Create the file to which all servers of this run report invalid responses. Workers inherit its path."""
     if os.environ.get(checked.REPORT) is None:
-        handle, path = tempfile.mkstemp(prefix="headwater-bad-answers-")
+        handle, path = tempfile.mkstemp(prefix="headwater-invalid-responses-")
         os.close(handle)
         os.environ[checked.REPORT] = path
         config.stash[_REPORT] = Path(path)
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Fail the run if a server gave a bad answer, whether or not a test looked at it."""
+    """Fail the run if a server sent an invalid response, even if no test noticed."""
     path = session.config.stash.get(_REPORT, None)
     if path is not None and path.stat().st_size and exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Show the bad answers."""
+    """Print the invalid responses."""
     path = config.stash.get(_REPORT, None)
     if path is not None and (lines := path.read_text().splitlines()):
-        terminalreporter.section("success answers that the newest published client refuses", red=True)
+        terminalreporter.section("success responses that the newest published client refuses", red=True)
         for line in dict.fromkeys(lines):
             terminalreporter.write_line(line)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Remove the file."""
+    """Delete the file."""
     path = config.stash.get(_REPORT, None)
     if path is not None:
         del os.environ[checked.REPORT]
@@ -51,7 +94,7 @@ _REPORT = pytest.StashKey[Path]()
 
 @pytest.fixture(scope="session")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[live_module.Live]:
-    """A server for the whole of a test process: LOCAL below `files/`, loopback endpoints allowed, small pages."""
+    """A server for all tests of a process, with LOCAL datasources in `files/`, loopback endpoints and small pages."""
     folder = tmp_path_factory.mktemp("live")
     (folder / "files").mkdir()
     with live_module.running(
@@ -62,7 +105,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[live_module.Live]
 
 @pytest.fixture
 def bucket(live: live_module.Live, request: pytest.FixtureRequest) -> Path:
-    """A folder of the test's own below the live server's mount root."""
+    """An empty folder under the mount root of the live server."""
     root = Path(live.environ["HEADWATER_LOCAL_ROOT"])
     folder = root / f"{request.node.name[:40].translate(str.maketrans('/[] ', '____'))}-{len(list(root.iterdir()))}"
     folder.mkdir()

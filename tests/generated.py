@@ -1,6 +1,6 @@
-"""Python clients that openapi-generator 5.3.0 makes from the contract, and the examples of their documents.
+"""Python clients that openapi-generator 5.3.0 generates from the contract, and the examples in their documentation.
 
-Java is needed. Each client is generated once for a whole test run, also where several processes run the tests.
+The generator needs Java. Each client is generated once per test run, even if several processes run the tests.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ PACKAGE = "swagger_client"
 
 
 def seed_client(factory: pytest.TempPathFactory) -> Path:
-    """The folder of the client generated from the seed; it holds `swagger_client/` and `docs/`."""
-    return _once(factory, "seed", contract.seed())
+    """Return the folder of the client generated from the seed. It contains `swagger_client/` and `docs/`."""
+    return _generate_once(factory, "seed", contract.seed())
 
 
 def whole_client(factory: pytest.TempPathFactory) -> Path:
-    """The folder of the client generated from the whole document."""
-    return _once(factory, "whole", contract.document())
+    """Return the folder of the client generated from the whole document."""
+    return _generate_once(factory, "whole", contract.document())
 
 
 def seed_examples(folder: Path) -> dict[str, str]:
-    """The Python example of each operation in `docs/DatasourcesApi.md`, by operationId."""
+    """Return the Python example of each operation in `docs/DatasourcesApi.md`, by operationId."""
     text = (folder / "docs" / "DatasourcesApi.md").read_text()
     found = re.findall(r"^# \*\*(\w+)\*\*$.*?^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     return {_camel_case(name): code for name, code in found}
 
 
-def _once(factory: pytest.TempPathFactory, name: str, document: dict[str, Any]) -> Path:
+def _generate_once(factory: pytest.TempPathFactory, name: str, document: dict[str, Any]) -> Path:
     base = factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         base = base.parent
@@ -55,7 +55,7 @@ def _once(factory: pytest.TempPathFactory, name: str, document: dict[str, Any]) 
 
 
 def generate(document: dict[str, Any], folder: Path) -> None:
-    """Write the client that openapi-generator makes of a document into a folder."""
+    """Generate the client of a document into a folder."""
     java = need("java")
     found = find_spec("openapi_generator_cli")
     if found is None or found.origin is None:
@@ -68,7 +68,7 @@ def generate(document: dict[str, Any], folder: Path) -> None:
     command += ["-i", str(folder / "openapi.json"), "-o", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=150, check=False)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
-    # It ends with 0 also where it met something that it could not turn into code.
+    # The exit code is 0 even if it could not turn something into code.
     assert not re.search(r"\b(ERROR|WARN)\b", done.stdout + done.stderr), done.stdout + done.stderr
 
 

@@ -17,14 +17,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
-START_LIMIT = 30.0
+START_SECONDS = 30.0
+"""Time limit for starting and for stopping a server."""
 
 CHECKED = Path(__file__).with_name("checked.py")
-"""The `headwater` command with a check of every success answer in it."""
+"""The `headwater` command, with a check of every success response."""
 
 
 class Answer(NamedTuple):
-    """What came back."""
+    """A response."""
 
     status: int
     headers: http.client.HTTPMessage
@@ -36,7 +37,7 @@ class Answer(NamedTuple):
 
     @property
     def code(self) -> str:
-        """The error's code, after a look at the body's form (contract.md#errors)."""
+        """The error code. Asserts the form of the body (contract.md#errors)."""
         body = self.json
         assert set(body) == {"code", "error", "message", "requestId"}, body
         assert body["error"] == body["message"]
@@ -46,7 +47,7 @@ class Answer(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The error's text."""
+        """The error text."""
         assert self.code
         return str(self.json["message"])
 
@@ -54,7 +55,7 @@ class Answer(NamedTuple):
 def request(
     url: str, method: str = "GET", path: str = "", body: Any = None, headers: Mapping[str, str] | None = None
 ) -> Answer:
-    """Send one request with the path as it is; http.client rewrites nothing. `body` that is not bytes becomes JSON."""
+    """Send one request. The path is sent unchanged; a `body` that is not bytes is encoded as JSON."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.netloc, timeout=30)
     try:
@@ -67,14 +68,14 @@ def request(
 
 
 def fetch(url: str, method: str = "GET", headers: Mapping[str, str] | None = None, body: Any = None) -> Answer:
-    """Send one request to an absolute URL, byte for byte as it is written."""
+    """Send one request to an absolute URL, which is sent byte for byte."""
     authority = url.split("/", 3)[2]
     return request(f"http://{authority}", method, url[len(f"http://{authority}") :], body, headers)
 
 
 @dataclass
 class Live:
-    """A running server and how to use it."""
+    """A running server, with a client of its API and its command line."""
 
     url: str
     environ: dict[str, str]
@@ -83,7 +84,7 @@ class Live:
     token: str = ""
 
     def headwater(self, *arguments: str, stdin: str | None = None, check: bool = True) -> str:
-        """Run the command line beside the server; its stdout."""
+        """Run a command with the settings of the server; return its stdout."""
         done = command(self.environ, *arguments, stdin=stdin)
         assert not check or done.returncode == 0, done.stderr
         return done.stdout.strip()
@@ -91,7 +92,7 @@ class Live:
     def call(
         self, method: str, path: str, body: Any = None, *, token: str | None = None, query: Any = None, **more: Any
     ) -> Answer:
-        """Call the API as the user of `self.token`, or of another token; an empty one sends none."""
+        """Call the API with `self.token` or another token; an empty token is not sent."""
         pairs = list((query or {}).items()) if isinstance(query, dict) else list(query or [])
         used = self.token if token is None else token
         if used:
@@ -99,24 +100,24 @@ class Live:
         return request(self.url, method, path + ("?" + urlencode(pairs) if pairs else ""), body, more.get("headers"))
 
     def dataset(self, name: str | None = None) -> str:
-        """Make a dataset; its id."""
+        """Create a dataset; return its id."""
         answer = self.call("POST", "/v1/datasets", {"name": name or f"set {os.urandom(6).hex()}"})
         assert answer.status == 201, answer.body
         return str(answer.json["id"])
 
     def datasource(self, dataset: str, operation: str = "") -> str:
-        """The path of a dataset's datasource, or of one of its operations."""
+        """Return the path of a dataset's datasource or of one of its operations."""
         return f"/v1/datasets/{quote(dataset)}/datasource" + (f"/{operation}" if operation else "")
 
     def configured(self, config: Mapping[str, Any]) -> str:
-        """Make a dataset with a datasource; its id."""
+        """Create a dataset with a datasource; return its id."""
         dataset = self.dataset()
         answer = self.call("PUT", self.datasource(dataset), dict(config))
         assert (answer.status, answer.body) == (200, b""), answer.body
         return dataset
 
     def verify(self, config: Mapping[str, Any]) -> tuple[dict[str, bool], dict[str, str]]:
-        """Verify a new dataset with this datasource: the four flags, and why those are false that are."""
+        """Verify a new dataset with this datasource; return the four flags and the errors of those that are false."""
         answer = self.call("GET", self.datasource(self.configured(config), "verify"))
         assert answer.status == 200, answer.body
         found = answer.json
@@ -126,9 +127,9 @@ class Live:
         return found, errors
 
     def pages(self, dataset: str, operation: str = "list", **parameters: Any) -> Iterator[dict[str, Any]]:
-        """All pages of a listing; with `cursor`, those from there on. Only what lists one thing goes with each page."""
+        """Yield all pages of a listing, or those after `cursor`. Only parameters that every page needs are repeated."""
         query: dict[str, Any] = {name.rstrip("_"): value for name, value in parameters.items()}
-        kept = {name: value for name, value in query.items() if name in ("taskName", "useRedirectedReadUrl")}
+        repeated = {name: value for name, value in query.items() if name in ("taskName", "useRedirectedReadUrl")}
         while True:
             answer = self.call("GET", self.datasource(dataset, operation), query=query)
             assert answer.status == 200, answer.body
@@ -139,38 +140,38 @@ class Live:
             yield page
             if not page["hasMore"]:
                 return
-            query = {**kept, "cursor": page["cursor"]}
+            query = {**repeated, "cursor": page["cursor"]}
 
     def rows(self, dataset: str, operation: str = "list", **parameters: Any) -> list[dict[str, str]]:
-        """All rows of a listing."""
+        """Return all rows of a listing."""
         return [row for page in self.pages(dataset, operation, **parameters) for row in page["data"]]
 
     def names(self, dataset: str, operation: str = "list", **parameters: Any) -> list[str]:
-        """The names of all files of a listing."""
+        """Return the names of all files of a listing."""
         return [row["fileName"] for row in self.rows(dataset, operation, **parameters)]
 
     def shards(self, dataset: str, shards: int, operation: str = "list/dnc", **parameters: Any) -> list[list[str]]:
-        """The names in each shard of a listing."""
+        """Return the names in each shard of a listing."""
         query = {"dncShards": shards, **{name.rstrip("_"): value for name, value in parameters.items()}}
         answer = self.call("GET", self.datasource(dataset, operation), query=query)
         assert answer.status == 200, answer.body
         assert set(answer.json) == {"cursors"}
-        kept = {name: value for name, value in query.items() if name == "taskName"}
+        repeated = {name: value for name, value in query.items() if name == "taskName"}
         listing = operation.removesuffix("/dnc")
-        return [self.names(dataset, listing, cursor=cursor, **kept) for cursor in answer.json["cursors"]]
+        return [self.names(dataset, listing, cursor=cursor, **repeated) for cursor in answer.json["cursors"]]
 
     def stop(self, number: int = signal.SIGTERM) -> int:
-        """End the server; its exit code."""
+        """Stop the server with a signal; return its exit code."""
         if self.process.poll() is None:
             self.process.send_signal(number)
-        code = self.process.wait(START_LIMIT)
+        code = self.process.wait(START_SECONDS)
         if self.process.stdout is not None:
             self.process.stdout.close()
         return code
 
 
 def command(environ: Mapping[str, str], *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
-    """Run `headwater` with arguments to its end."""
+    """Run the `headwater` command."""
     return subprocess.run(
         [sys.executable, "-m", "headwater", *arguments],
         env=dict(environ),
@@ -183,16 +184,20 @@ def command(environ: Mapping[str, str], *arguments: str, stdin: str | None = Non
 
 
 def environ_for(folder: Path, **settings: str) -> dict[str, str]:
-    """An environment with a data folder of its own and these settings (`local_root="…"`)."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("HEADWATER_")}
+    """Return an environment with its own data folder and these settings, such as `local_root="…"`."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("HEADWATER_")}
     given = {"data_dir": str(folder), "port": "0", **settings}
-    return {**kept, **{f"HEADWATER_{name.upper()}": value for name, value in given.items()}}
+    return {**inherited, **{f"HEADWATER_{name.upper()}": value for name, value in given.items()}}
 
 
 def start(environ: dict[str, str], folder: Path, prefix: Sequence[str] = (), *, checked: bool = True) -> Live:
-    """Start a server, by way of a program such as setpriv where `prefix` names one, and wait until it is ready.
+    """Start a server and wait until it is ready.
 
-    Its success answers are checked, which takes time: `checked=False` is for what measures.
+    Args:
+        environ: its environment.
+        folder: for its log.
+        prefix: a command that runs the server, such as setpriv with its options.
+        checked: check every success response. This takes time, so benchmarks switch it off.
     """
     log = folder / f"server-{time.monotonic_ns()}.log"
     with log.open("wb") as stderr:
@@ -212,17 +217,17 @@ def start(environ: dict[str, str], folder: Path, prefix: Sequence[str] = (), *, 
         process.stdout.close()
         raise AssertionError(f"the server did not start: {line!r} {log.read_text()}")
     live = Live(found[1], environ, process, log)
-    assert request(live.url, path="/readyz").status == 200, "it listens when it says so"
+    assert request(live.url, path="/readyz").status == 200, "it must listen before it prints the startup message"
     return live
 
 
 def running(folder: Path, **settings: str) -> AbstractContextManager[Live]:
-    """A server with a user's token, for the length of a block; it must end with 0 on SIGTERM."""
+    """Run a server with a user's token for the duration of a block. It must exit with 0 on SIGTERM."""
     return _running(folder, settings, checked=True)
 
 
 def measured(folder: Path, **settings: str) -> AbstractContextManager[Live]:
-    """As `running`, for what measures: its answers are not checked."""
+    """Run a server like `running`, for benchmarks: its responses are not checked."""
     return _running(folder, settings, checked=False)
 
 

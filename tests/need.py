@@ -1,4 +1,4 @@
-"""Tools that a machine may lack: a test that needs one skips with the reason, and in CI fails instead."""
+"""External programs that a machine may lack: a test that needs one is skipped with the reason; in CI it fails."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import shutil
 import pytest
 
 NO_SKIP = "HEADWATER_TESTS_NO_SKIP"
-"""Set to 1 in CI, where every tool is there: a missing one is then a failure."""
+"""Set to 1 in CI, which has every program: a missing one is then a failure."""
 
 
 def missing(reason: str) -> None:
-    """Skip the running test with this reason, or fail it where skipping is not allowed."""
+    """Skip the running test with this reason; fail it if skipping is not allowed."""
     if os.environ.get(NO_SKIP) == "1":
         pytest.fail(f"{reason} ({NO_SKIP}=1 forbids skipping)")
     pytest.skip(reason)
 
 
 def need(tool: str) -> str:
-    """Return the path of a program, or skip (in CI: fail) the running test."""
+    """Return the path of a program. Skip the running test if there is none; in CI, fail it."""
     path = shutil.which(tool)
     if path is None:
         missing(f"{tool} is not on this machine")

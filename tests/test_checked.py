@@ -1,4 +1,4 @@
-"""The check of every success answer can fail, and a run in which it failed is a failed run."""
+"""The check of success responses finds faults, and a fault fails the test run."""
 
 from __future__ import annotations
 
@@ -52,45 +52,45 @@ def _faults(path: str, value: Any, method: str = "GET") -> str:
         ("GET", "/v1/versions/pip/latest", "1.2.3"),
     ],
 )
-def test_what_the_newest_client_takes_has_no_faults(method: str, path: str, value: Any) -> None:
+def test_valid_response_has_no_faults(method: str, path: str, value: Any) -> None:
     assert _faults(path, value, method) == ""
 
 
 @pytest.mark.parametrize(
     ("path", "value", "fault"),
     [
-        ("", DATASET | {"imgType": None}, "the answer.imgType is null"),
-        ("", DATASET | {"color": "red"}, "the answer.color is no member of DatasetData"),
-        ("", {**DATASET, "datasources": [ID, None]}, "the answer.datasources[1] is null"),
-        ("", {name: value for name, value in DATASET.items() if name != "name"}, "the answer.name is missing"),
-        ("", DATASET | {"nSamples": True}, "the answer.nSamples is bool, expected integer"),
-        ("", DATASET | {"nSamples": 1.5}, "the answer.nSamples is float, expected integer"),
-        ("", [DATASET], "the answer is list, expected DatasetData"),
+        ("", DATASET | {"imgType": None}, "the response.imgType is null"),
+        ("", DATASET | {"color": "red"}, "the response.color is no member of DatasetData"),
+        ("", {**DATASET, "datasources": [ID, None]}, "the response.datasources[1] is null"),
+        ("", {name: value for name, value in DATASET.items() if name != "name"}, "the response.name is missing"),
+        ("", DATASET | {"nSamples": True}, "the response.nSamples is bool, expected integer"),
+        ("", DATASET | {"nSamples": 1.5}, "the response.nSamples is float, expected integer"),
+        ("", [DATASET], "the response is list, expected DatasetData"),
         (
             "/datasource",
             CONFIG | {"s3Region": "eu-central-1"},
-            "the answer.s3Region is no member of DatasourceConfigLOCAL",
+            "the response.s3Region is no member of DatasourceConfigLOCAL",
         ),
-        ("/datasource", {"type": "FTP"}, "the answer.type is 'FTP', expected one of"),
-        ("/datasource/all", [CONFIG | {"thumbSuffix": None}], "the answer[0].thumbSuffix is null"),
-        ("/datasource/list", PAGE | {"data": [{"fileName": "a.png"}]}, "the answer.data[0].readUrl is missing"),
-        ("/datasource/list/dnc", {"cursors": "abc"}, "the answer.cursors is str, expected a list"),
-        ("/datasource/verify", {"canRead": 1}, "the answer.canRead is int, expected boolean"),
+        ("/datasource", {"type": "FTP"}, "the response.type is 'FTP', expected one of"),
+        ("/datasource/all", [CONFIG | {"thumbSuffix": None}], "the response[0].thumbSuffix is null"),
+        ("/datasource/list", PAGE | {"data": [{"fileName": "a.png"}]}, "the response.data[0].readUrl is missing"),
+        ("/datasource/list/dnc", {"cursors": "abc"}, "the response.cursors is str, expected a list"),
+        ("/datasource/verify", {"canRead": 1}, "the response.canRead is int, expected boolean"),
         ("/datasource/list", b"", "no body"),
         ("/datasource/list", b"{", "not JSON"),
         ("/elsewhere", {}, "the newest client knows no such route"),
     ],
 )
-def test_what_it_refuses_is_found(path: str, value: Any, fault: str) -> None:
+def test_fault_is_found(path: str, value: Any, fault: str) -> None:
     assert fault in _faults(f"/v1/datasets/{ID}{path}", value)
 
 
-def test_a_body_where_none_is_expected_is_found() -> None:
+def test_unexpected_body_is_a_fault() -> None:
     assert "expects no body" in _faults(f"/v1/datasets/{ID}", {}, "DELETE")
 
 
-async def _through(response: Response, path: str, method: str = "GET") -> tuple[int, bytes, list[str]]:
-    """Send a response through the check: the status and body that come out, and what was reported."""
+async def _send_through_check(response: Response, path: str, method: str = "GET") -> tuple[int, bytes, list[str]]:
+    """Send a response through the check; return the status and body that were sent, and the reported faults."""
     sent: list[Message] = []
     reported: list[str] = []
 
@@ -98,26 +98,26 @@ async def _through(response: Response, path: str, method: str = "GET") -> tuple[
         sent.append(message)
 
     async def receive() -> Message:
-        raise AssertionError("nothing is received")
+        raise AssertionError("nothing must be received")
 
     scope: Scope = {"type": "http", "method": method, "path": path, "headers": [], "asgi": {"spec_version": "2.4"}}
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await response(scope, receive, send)
 
-    await checked.Checked(app, reported.append)(scope, receive, send)
+    await checked.CheckedResponses(app, reported.append)(scope, receive, send)
     return sent[0]["status"], b"".join(message.get("body", b"") for message in sent[1:]), reported
 
 
-async def test_a_bad_answer_becomes_a_failure() -> None:
-    status, body, reported = await _through(JSONResponse([DATASET | {"imgType": None}]), "/v1/datasets")
+async def test_invalid_response_becomes_a_500() -> None:
+    status, body, reported = await _send_through_check(JSONResponse([DATASET | {"imgType": None}]), "/v1/datasets")
     assert status == 500
-    assert reported == ["GET /v1/datasets: the answer[0].imgType is null"] == [body.decode()]
+    assert reported == ["GET /v1/datasets: the response[0].imgType is null"] == [body.decode()]
 
 
-async def test_a_good_answer_passes_as_it_is() -> None:
+async def test_valid_response_is_sent_unchanged() -> None:
     response = JSONResponse({"id": ID}, 201)
-    assert await _through(response, "/v1/datasets", "POST") == (201, response.body, [])
+    assert await _send_through_check(response, "/v1/datasets", "POST") == (201, response.body, [])
 
 
 @pytest.mark.parametrize(
@@ -129,22 +129,24 @@ async def test_a_good_answer_passes_as_it_is() -> None:
         (Response(status_code=307, headers={"Location": "/x"}), f"/v1/datasets/{ID}/datasource/readurlRedirect"),
     ],
 )
-async def test_errors_and_what_is_no_operation_are_not_looked_at(response: Response, path: str) -> None:
-    assert await _through(response, path) == (response.status_code, response.body, [])
+async def test_errors_and_other_paths_are_not_checked(response: Response, path: str) -> None:
+    assert await _send_through_check(response, path) == (response.status_code, response.body, [])
 
 
-async def test_an_answer_in_pieces_is_checked_at_its_end() -> None:
+async def test_response_in_pieces_is_checked_at_its_end() -> None:
     async def pieces() -> Any:
         for piece in (b'[{"id"', b": null}]"):
             yield piece
 
-    status, body, reported = await _through(StreamingResponse(pieces(), media_type="application/json"), "/v1/datasets")
+    status, body, reported = await _send_through_check(
+        StreamingResponse(pieces(), media_type="application/json"), "/v1/datasets"
+    )
     assert (status, body) == (200, b'[{"id": null}]')
-    assert "the answer[0].id is null" in reported[0]
+    assert "the response[0].id is null" in reported[0]
 
 
-def test_the_servers_of_tests_have_the_check_in_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A table that lacks a member makes the same server's answers bad."""
+def test_servers_of_tests_check_their_responses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If a member is removed from the table, responses of the same server become invalid."""
     table = json.loads(checked.MEMBERS.read_text())
     del table["models"]["DatasetData"]["members"]["userId"]
     (tmp_path / "published").mkdir()
@@ -155,11 +157,11 @@ def test_the_servers_of_tests_have_the_check_in_them(tmp_path: Path, monkeypatch
         live.dataset("seen")
         answer = live.call("GET", "/v1/datasets")
     assert answer.status == 500
-    assert "the answer[0].userId is no member of DatasetData" in answer.body.decode()
+    assert "the response[0].userId is no member of DatasetData" in answer.body.decode()
     assert (tmp_path / "report").read_text() == answer.body.decode() + "\n"
 
 
-def test_a_bad_answer_fails_a_run_whose_tests_all_pass(tmp_path: Path) -> None:
+def test_invalid_response_fails_a_run_in_which_all_tests_pass(tmp_path: Path) -> None:
     test = tmp_path / "test_it.py"
     test.write_text("from tests import checked\n\ndef test_it():\n    checked.report('GET /v1/x: bad')\n")
     options = ("-q", "-p", "tests.conftest", "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", str(tmp_path))

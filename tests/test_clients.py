@@ -1,4 +1,4 @@
-"""Clients against a live server: the seed's examples through ours, and what openapi-generator makes of the contract."""
+"""Clients on a live server: the seed's examples with our client, and a client that openapi-generator generates."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _run(code: str, live: Live, path: Path | None = None) -> str:
     return done.stdout
 
 
-def _filled(bucket: Path) -> Path:
+def _fill(bucket: Path) -> Path:
     for index in range(10):
         (bucket / f"{index}.png").write_bytes(b"pixels")
         os.utime(bucket / f"{index}.png", (1577836800, 1577836800))
@@ -40,14 +40,14 @@ def _filled(bucket: Path) -> Path:
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_the_seeds_examples_run_as_they_stand(
+def test_examples_of_the_seed_run_unchanged(
     live: Live, bucket: Path, tmp_path_factory: pytest.TempPathFactory, operation: str
 ) -> None:
-    """Only credentials, ids, the sample cursor and the placeholder config are replaced, and the import that the fifth
-    example forgets is added. The second `Configuration` of each takes its host from the environment."""
+    """Only credentials, ids, the sample cursor and the placeholder config are replaced, and an import that the fifth
+    example lacks is added. The second `Configuration` of each takes its host from the environment."""
     examples = generated.seed_examples(generated.seed_client(tmp_path_factory))
     assert set(examples) == set(OPERATIONS)
-    dataset = live.configured({"type": "LOCAL", "fullPath": _filled(bucket).name})
+    dataset = live.configured({"type": "LOCAL", "fullPath": _fill(bucket).name})
     cursor = live.call("GET", live.datasource(dataset, "list")).json["cursor"]
     code = examples[operation]
     for placeholder, value in {
@@ -70,7 +70,7 @@ def test_the_seeds_examples_run_as_they_stand(
     }
     assert expected.get(operation, "") in out
     if operation == "getListOfRawSamplesFromDatasourceByDatasetId":
-        assert "9.png" in out, "the second call goes on by cursor, whatever from and to say"
+        assert "9.png" in out, "the second call continues by cursor and ignores from and to"
     if operation == "updateDatasourceByDatasetId":
         assert live.call("GET", live.datasource(dataset)).json["fullPath"] == f"{bucket.name}/below"
     if operation == "updateDatasourceProcessedUntilTimestampByDatasetId":
@@ -116,14 +116,14 @@ with swagger_client.ApiClient(configuration) as client:
         assert "DATASET_UNKNOWN" in error.body
     else:
         raise AssertionError("no exception for an unknown dataset")
-print("all held", swagger_client.__file__)
+print("all passed", swagger_client.__file__)
 """
 
 
-def test_a_client_generated_from_the_whole_contract_does_all_six_operations(
+def test_client_generated_from_the_contract_runs_the_six_operations(
     live: Live, bucket: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Its constructors take class names as types and no others (contract.md#datasource-config)."""
+    """Its constructors accept only class names as types (contract.md#datasource-config)."""
     folder = generated.whole_client(tmp_path_factory)
     configs = [
         {
@@ -133,9 +133,9 @@ def test_a_client_generated_from_the_whole_contract_does_all_six_operations(
             "s3_access_key_id": "test-key-id",
             "s3_secret_access_key": "test-secret",
         },
-        {"type": "DatasourceConfigLOCAL", "full_path": _filled(bucket).name},
+        {"type": "DatasourceConfigLOCAL", "full_path": _fill(bucket).name},
     ]
     values = {"URL": live.url, "TOKEN": live.token, "DATASET": live.dataset(), "CONFIGS": configs}
     given = "".join(f"{name} = {value!r}\n" for name, value in values.items())
     out = _run(given + GENERATED, live, folder)
-    assert f"all held {folder}" in out, "it was the generated client that ran"
+    assert f"all passed {folder}" in out, "the generated client must have run"

@@ -1,4 +1,4 @@
-"""A 200 means that it is on disk: the server is killed at random moments of many writes, and forgets none."""
+"""Start, stop and kill the server process: acknowledged writes survive, and requests in flight are finished."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.live import Live, environ_for, start
 
 
 class Writer(threading.Thread):
-    """Writes to one dataset until the server is gone, and notes what was acknowledged, and what was under way."""
+    """Writes to one dataset until the server is killed; records what was acknowledged and what was in flight."""
 
     def __init__(self, live: Live, number: int) -> None:
         super().__init__()
@@ -24,45 +24,45 @@ class Writer(threading.Thread):
         self.dataset = live.dataset(f"kept {number}")
         self.config: dict[str, Any] = {}
         self.mark = 0
-        self.made: list[str] = []
-        self.unsure: dict[str, Any] = {}
+        self.created: list[str] = []
+        self.in_flight: dict[str, Any] = {}
 
     def run(self) -> None:
-        """Write and write again."""
+        """Write until the server does not answer."""
         path = self.live.datasource(self.dataset)
         for step in range(1, 10_000):
             try:
                 config = {"type": "LOCAL", "fullPath": f"folder/{step}", "thumbSuffix": f"{step}"}
-                self.unsure = {"config": config}
+                self.in_flight = {"config": config}
                 assert self.live.call("PUT", path, config).status == 200
                 self.config, self.mark = config, 0
-                self.unsure = {"mark": step}
+                self.in_flight = {"mark": step}
                 mark = {"processedUntilTimestamp": step}
                 assert self.live.call("PUT", f"{path}/processedUntilTimestamp", mark).status == 200
                 self.mark = step
-                self.unsure = {}
-                made = self.live.call("POST", "/v1/datasets", {"name": f"{self.dataset} {step}"})
-                assert made.status == 201
-                self.made.append(made.json["id"])
+                self.in_flight = {}
+                created = self.live.call("POST", "/v1/datasets", {"name": f"{self.dataset} {step}"})
+                assert created.status == 201
+                self.created.append(created.json["id"])
             except OSError:
                 return
 
     def check(self, live: Live) -> None:
-        """Hold what the catalog has now against what was acknowledged."""
+        """Compare the catalog with what was acknowledged."""
         found = live.call("GET", live.datasource(self.dataset)).json
         mark = live.call("GET", live.datasource(self.dataset, "processedUntilTimestamp")).json[
             "processedUntilTimestamp"
         ]
-        configs = [self.config.get("fullPath"), self.unsure.get("config", self.config).get("fullPath")]
+        configs = [self.config.get("fullPath"), self.in_flight.get("config", self.config).get("fullPath")]
         assert found.get("fullPath") in configs
-        marks = {self.mark, self.unsure.get("mark", self.mark)} | ({0} if "config" in self.unsure else set())
+        marks = {self.mark, self.in_flight.get("mark", self.mark)} | ({0} if "config" in self.in_flight else set())
         assert mark in marks
-        for dataset in self.made:
+        for dataset in self.created:
             assert live.call("GET", f"/v1/datasets/{dataset}").status == 200
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_killed_with_9_at_a_random_moment(tmp_path: Path, seed: int) -> None:
+def test_acknowledged_writes_survive_a_kill(tmp_path: Path, seed: int) -> None:
     environ = environ_for(tmp_path / "data")
     live = start(environ, tmp_path)
     live.token = live.headwater("token", "create", "--user", "ada")
@@ -73,18 +73,18 @@ def test_killed_with_9_at_a_random_moment(tmp_path: Path, seed: int) -> None:
     assert live.stop(signal.SIGKILL) == -signal.SIGKILL
     for writer in writers:
         writer.join(30)
-    assert any(writer.made for writer in writers)
-    again = start(environ, tmp_path)
-    again.token = live.token
+    assert any(writer.created for writer in writers)
+    restarted = start(environ, tmp_path)
+    restarted.token = live.token
     try:
         for writer in writers:
-            writer.check(again)
+            writer.check(restarted)
     finally:
-        assert again.stop() == 0
+        assert restarted.stop() == 0
 
 
-def test_answers_on_a_kept_connection_do_not_wait_for_acknowledgements(tmp_path: Path) -> None:
-    """Without TCP_NODELAY each of them took 40 ms: Nagle's algorithm, and the client's delayed acknowledgement."""
+def test_responses_on_a_kept_connection_are_not_delayed(tmp_path: Path) -> None:
+    """Without TCP_NODELAY each response waited 40 ms for the client's delayed acknowledgement (Nagle's algorithm)."""
     live = start(environ_for(tmp_path / "data"), tmp_path)
     connection = http.client.HTTPConnection(live.url.removeprefix("http://"), timeout=20)
     times = []
@@ -95,18 +95,18 @@ def test_answers_on_a_kept_connection_do_not_wait_for_acknowledgements(tmp_path:
         times.append(time.perf_counter() - began)
     connection.close()
     assert live.stop() == 0
-    assert sorted(times)[5] < 0.03, "the quickest ones"
+    assert sorted(times)[5] < 0.03, "the fastest responses"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_right_after_the_start_ends_with_0(tmp_path: Path, number: int) -> None:
-    """The line that says where the server listens was printed before signals were heeded."""
+def test_signal_right_after_the_start_exits_with_0(tmp_path: Path, number: int) -> None:
+    """The startup message was printed before the signal handlers were installed."""
     live = start(environ_for(tmp_path / "data"), tmp_path)
     assert live.stop(number) == 0
 
 
-def test_sigterm_finishes_what_is_under_way(tmp_path: Path) -> None:
-    """A file that is being downloaded arrives whole, and the exit code is 0."""
+def test_sigterm_finishes_requests_in_flight(tmp_path: Path) -> None:
+    """A download in flight is completed, and the exit code is 0."""
     files = tmp_path / "files"
     files.mkdir()
     data = random.Random(1).randbytes(8 << 20)

@@ -15,9 +15,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import headwater_client
 import swagger_client
 from headwater import contract
-from swagger_client import api_client, apis, exceptions, models, samples
+from swagger_client import apis, call_options, exceptions, models
 from swagger_client.model_utils import Member, ModelSimple, OpenApiModel
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -103,6 +104,12 @@ DatasourceConfigS3DelegatedAccess(
     "TimestampMilliseconds": "TimestampMilliseconds(1577836800000)",
 }
 """How the models are made that a program makes."""
+
+REEXPORT = (
+    "`swagger_client.samples` is an earlier import path: it has the same objects, and their earlier names `InTheWay` "
+    "(`PathBlockedError`), `SameToTheFileSystem` (`CaseCollisionError`) and `UnusableName` (`UnusableNameError`)."
+)
+"""The paragraph about swagger_client.samples."""
 
 LINE = 120
 
@@ -310,19 +317,19 @@ def page_of_model(name: str) -> str:
 
 def kind(line: Member) -> str:
     """The type of a member as the tables show it."""
-    if line.kind in (str, int, bool):
-        return f"**{line.kind.__name__}, None**" if line.nullable else f"**{line.kind.__name__}**"
-    if isinstance(line.kind, type) and issubclass(line.kind, OpenApiModel):
-        return link(line.kind.__name__) + (", **str**" if line.wraps else "")
-    (item,) = line.kind.__args__
+    if line.value_type in (str, int, bool):
+        return f"**{line.value_type.__name__}, None**" if line.nullable else f"**{line.value_type.__name__}**"
+    if isinstance(line.value_type, type) and issubclass(line.value_type, OpenApiModel):
+        return link(line.value_type.__name__) + (", **str**" if line.wraps else "")
+    (item,) = line.value_type.__args__
     return link(item.__name__, f"[{item.__name__}]")
 
 
 def notes(line: Member) -> str:
     """What else holds for a member."""
     rules, found = line.rules, [] if line.required else ["[optional]"]
-    if line.wire not in (line.name, "value"):
-        found.append(f"`{line.wire}` in JSON")
+    if line.json_name not in (line.name, "value"):
+        found.append(f"`{line.json_name}` in JSON")
     if "enum" in rules:
         found.append("must be one of [" + ", ".join(f'"{value}"' for value in rules["enum"]) + "]")
     if "minLength" in rules:
@@ -350,13 +357,13 @@ def page_of_configuration() -> str:
     return "".join(lines) + f"\n{TO_MODELS} {TO_APIS} {TO_README}\n"
 
 
-def page_of_samples() -> str:
-    """The page of swagger_client.samples: its functions, then its classes."""
-    parts = [f"{HEAD}# swagger_client.samples\n\n"]
-    introduction, _, program = (inspect.getdoc(samples) or "").partition("\n\n")
+def page_of_headwater_client() -> str:
+    """Return the page of headwater_client: its functions, then its classes."""
+    parts = [f"{HEAD}# headwater_client\n\n"]
+    introduction, _, program = (inspect.getdoc(headwater_client) or "").partition("\n\n")
     program = re.sub(r" +#", "  #", program)
-    parts.append(f"{introduction}\n\n```python\n{program}\n```\n")
-    everything = [getattr(samples, name) for name in samples.__all__]
+    parts.append(f"{introduction}\n\n```python\n{program}\n```\n\n{REEXPORT}\n")
+    everything = [getattr(headwater_client, name) for name in headwater_client.__all__]
     for documented in sorted(everything, key=lambda each: (inspect.isclass(each), each.__name__)):
         described = sections(documented)
         parts.append(f"\n# **{documented.__name__}**\n")
@@ -388,7 +395,7 @@ def raised(described: Mapping[str, str]) -> str:
 
 def options() -> str:
     """The table of what every operation takes beside its parameters: the members of CallOptions and their texts."""
-    (body,) = (node for node in ast.parse(inspect.getsource(api_client.CallOptions)).body)
+    (body,) = (node for node in ast.parse(inspect.getsource(call_options.CallOptions)).body)
     assert isinstance(body, ast.ClassDef)
     rows = "Name | Type | Description\n------------ | ------------- | -------------\n"
     for member, text in zip(body.body, body.body[1:], strict=False):
@@ -412,7 +419,7 @@ def front_page() -> str:
     return (
         f"{HEAD}# Reference\n\nEvery operation, model and setting of `swagger_client`. Begin with the "
         "[quickstart](../quickstart.md); streaming, what is new and downloads are in "
-        "[swagger_client.samples](samples.md).\n\n"
+        "[headwater_client](headwater_client.md).\n\n"
         "## Documentation for API Endpoints\n\n"
         "Paths are relative to the `host` of the [Configuration](Configuration.md).\n\n"
         "Class | Method | HTTP request | Description\n------------ | ------------- | ------------- | -------------\n"
@@ -432,7 +439,11 @@ def front_page() -> str:
 
 def pages() -> dict[Path, str]:
     """Every generated page, by its file."""
-    found = {"README": front_page(), "Configuration": page_of_configuration(), "samples": page_of_samples()}
+    found = {
+        "README": front_page(),
+        "Configuration": page_of_configuration(),
+        "headwater_client": page_of_headwater_client(),
+    }
     found.update({name: page_of_api(getattr(apis, name)) for name in apis.__all__})
     found.update({name: page_of_model(name) for name in models.__all__})
     return {REFERENCE / f"{name}.md": text for name, text in found.items()}

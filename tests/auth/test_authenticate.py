@@ -1,4 +1,4 @@
-"""Credentials in a request: which are good, and what is said of those that are not."""
+"""Credentials of a request: which are accepted, and the error for those that are not."""
 
 from __future__ import annotations
 
@@ -20,11 +20,13 @@ from headwater.catalog.catalog import Catalog
 from headwater.catalog.keyring import Keyring
 from headwater.domain.errors import IssuerUnavailableError, JwtInvalidError, JwtMalformedError, UnauthorizedError
 from headwater.domain.users import ApiToken, Principal
+from headwater.net.egress import Egress
+from headwater.net.transport import Transport
 from tests.jwks import AUDIENCE, Issuer
 
 
 class Tokens:
-    """The one thing that `Access` asks of the catalog."""
+    """An in-memory `TokenLookup`."""
 
     def __init__(self) -> None:
         self.known: dict[bytes, ApiToken] = {}
@@ -52,20 +54,24 @@ def issuer() -> Iterator[Issuer]:
 
 
 @pytest.fixture
-async def access(tokens: Tokens, issuer: Issuer) -> AsyncIterator[Authenticator]:
-    verifier = JwtVerifier(issuer.url, AUDIENCE)
+async def authenticator(tokens: Tokens, issuer: Issuer) -> AsyncIterator[Authenticator]:
+    transport = Transport(Egress())
+    verifier = JwtVerifier(issuer.url, AUDIENCE, transport=transport)
     yield Authenticator(tokens, verifier)
     await verifier.aclose()
+    await transport.aclose()
 
 
-async def refused(access: Authenticator, query: list[str], header: list[str], error: type[UnauthorizedError]) -> str:
+async def refused(
+    authenticator: Authenticator, query: list[str], header: list[str], error: type[UnauthorizedError]
+) -> str:
     with pytest.raises(UnauthorizedError) as caught:
-        await access.authenticate(query, header)
+        await authenticator.authenticate(query, header)
     assert type(caught.value) is error, caught.value
     return caught.value.message
 
 
-def test_a_token_survives_every_encoding() -> None:
+def test_new_token_survives_every_encoding() -> None:
     made = {new_token() for _ in range(100)}
     assert len(made) == 100
     for token in made:
@@ -73,95 +79,99 @@ def test_a_token_survives_every_encoding() -> None:
         assert token == quote(token, safe="") == quote_plus(token) == unquote_plus(token) == token.strip()
 
 
-def test_a_digest_is_sha256() -> None:
-    """The catalog keeps digests: were they made differently one day, every token would stop working."""
+def test_digest_is_sha256() -> None:
+    """The catalog stores digests: if they were calculated differently, every token would become invalid."""
     assert digest("hw_test").hex() == "082590dc4c7f216f02f40f2078f5e21d0f1cdebc6d919d0f50cac50236bf5ea8"
     assert digest("\ud800") != digest("\ud801")
 
 
-async def test_a_token_is_good_in_the_query_and_in_the_header(access: Authenticator, tokens: Tokens) -> None:
+async def test_token_is_valid_in_the_query_and_in_the_header(authenticator: Authenticator, tokens: Tokens) -> None:
     token, boss = tokens.add("ann"), tokens.add("bob", admin=True)
-    assert await access.authenticate([token], []) == Principal("ann", admin=False)
-    assert await access.authenticate([], [f"Bearer {token}"]) == Principal("ann", admin=False)
-    assert await access.authenticate([boss], []) == Principal("bob", admin=True)
+    assert await authenticator.authenticate([token], []) == Principal("ann", admin=False)
+    assert await authenticator.authenticate([], [f"Bearer {token}"]) == Principal("ann", admin=False)
+    assert await authenticator.authenticate([boss], []) == Principal("bob", admin=True)
 
 
 @pytest.mark.parametrize("scheme", ["Bearer ", "bearer ", "BEARER ", "bEaReR   ", "Bearer\t", "  Bearer "])
-async def test_the_scheme_in_any_letter_case(access: Authenticator, tokens: Tokens, scheme: str) -> None:
-    assert (await access.authenticate([], [scheme + tokens.add("ann") + " "])).user == "ann"
+async def test_scheme_is_accepted_in_any_letter_case(authenticator: Authenticator, tokens: Tokens, scheme: str) -> None:
+    assert (await authenticator.authenticate([], [scheme + tokens.add("ann") + " "])).user == "ann"
 
 
 @pytest.mark.parametrize("prefix", ["Bearer ", "bearer "])
-async def test_a_query_token_may_carry_the_prefix_of_a_generated_client(
-    access: Authenticator, tokens: Tokens, issuer: Issuer, prefix: str
+async def test_query_token_may_have_the_prefix_of_a_generated_client(
+    authenticator: Authenticator, tokens: Tokens, issuer: Issuer, prefix: str
 ) -> None:
-    assert (await access.authenticate([prefix + tokens.add("ann")], [])).user == "ann"
-    assert (await access.authenticate([prefix + issuer.token()], [])).user == f"{issuer.url}|auth0|someone"
+    assert (await authenticator.authenticate([prefix + tokens.add("ann")], [])).user == "ann"
+    assert (await authenticator.authenticate([prefix + issuer.token()], [])).user == f"{issuer.url}|auth0|someone"
 
 
-async def test_a_jwt_is_good_in_the_query_and_in_the_header(access: Authenticator, issuer: Issuer) -> None:
+async def test_jwt_is_valid_in_the_query_and_in_the_header(authenticator: Authenticator, issuer: Issuer) -> None:
     expected = Principal(f"{issuer.url}|auth0|someone", admin=False)
-    assert await access.authenticate([issuer.token(admin=True)], []) == expected
-    assert await access.authenticate([], [f"bearer {issuer.token()}"]) == expected
+    assert await authenticator.authenticate([issuer.token(admin=True)], []) == expected
+    assert await authenticator.authenticate([], [f"bearer {issuer.token()}"]) == expected
 
 
 @pytest.mark.parametrize(
     "header",
-    ["Basic dXNlcjp3b3Jk", "Token {good}", "{good}", "", "Bearer", "Bearer ", "Bearer,{good}", "Bearer{good}"],
+    ["Basic dXNlcjp3b3Jk", "Token {valid}", "{valid}", "", "Bearer", "Bearer ", "Bearer,{valid}", "Bearer{valid}"],
 )
-async def test_another_scheme_is_no_credential_we_know(access: Authenticator, tokens: Tokens, header: str) -> None:
-    good = tokens.add("ann")
-    text = await refused(access, [], [header.format(good=good)], UnauthorizedError)
+async def test_other_scheme_is_unauthorized(authenticator: Authenticator, tokens: Tokens, header: str) -> None:
+    valid = tokens.add("ann")
+    text = await refused(authenticator, [], [header.format(valid=valid)], UnauthorizedError)
     assert "Bearer" in text
-    assert good not in text
-    # … and it is not made good by a good token beside it.
-    await refused(access, [good], [header.format(good=good)], UnauthorizedError)
+    assert valid not in text
+    # A valid token next to it does not make it valid.
+    await refused(authenticator, [valid], [header.format(valid=valid)], UnauthorizedError)
 
 
-async def test_no_credential(access: Authenticator) -> None:
-    text = await refused(access, [], [], UnauthorizedError)
+async def test_missing_credential_is_unauthorized(authenticator: Authenticator) -> None:
+    text = await refused(authenticator, [], [], UnauthorizedError)
     assert "'token'" in text
     assert "Authorization: Bearer" in text
 
 
-async def test_one_bad_credential_is_enough(access: Authenticator, tokens: Tokens, issuer: Issuer) -> None:
-    good, bad = tokens.add("ann"), new_token()
+async def test_one_invalid_credential_is_unauthorized(
+    authenticator: Authenticator, tokens: Tokens, issuer: Issuer
+) -> None:
+    valid, bad = tokens.add("ann"), new_token()
     jwt, expired = issuer.token(), issuer.token(exp=1)
     for query, header in [
         ([bad], []),
         ([""], []),
         (["Bearer "], []),
-        ([good, bad], []),
-        ([bad, good], []),
-        ([good, ""], []),
-        ([good], [f"Bearer {bad}"]),
-        ([bad], [f"Bearer {good}"]),
-        ([good], [f"Bearer {good}", f"Bearer {bad}"]),
-        ([], [f"Bearer {good}, Bearer {good}"]),
-        ([good + "\n"], []),
+        ([valid, bad], []),
+        ([bad, valid], []),
+        ([valid, ""], []),
+        ([valid], [f"Bearer {bad}"]),
+        ([bad], [f"Bearer {valid}"]),
+        ([valid], [f"Bearer {valid}", f"Bearer {bad}"]),
+        ([], [f"Bearer {valid}, Bearer {valid}"]),
+        ([valid + "\n"], []),
         ([bad], [f"Bearer {jwt}"]),
     ]:
-        await refused(access, query, header, UnauthorizedError)
-    await refused(access, [good], [f"Bearer {expired}"], JwtInvalidError)
-    await refused(access, [expired], [f"Bearer {good}"], JwtInvalidError)
+        await refused(authenticator, query, header, UnauthorizedError)
+    await refused(authenticator, [valid], [f"Bearer {expired}"], JwtInvalidError)
+    await refused(authenticator, [expired], [f"Bearer {valid}"], JwtInvalidError)
 
 
-async def test_of_several_good_ones_the_query_counts(access: Authenticator, tokens: Tokens, issuer: Issuer) -> None:
+async def test_first_valid_credential_of_the_query_counts(
+    authenticator: Authenticator, tokens: Tokens, issuer: Issuer
+) -> None:
     ann, bob = tokens.add("ann"), tokens.add("bob", admin=True)
-    assert (await access.authenticate([ann], [f"Bearer {bob}"])) == Principal("ann")
-    assert (await access.authenticate([bob], [f"Bearer {ann}"])) == Principal("bob", admin=True)
-    assert (await access.authenticate([ann, bob], [])) == Principal("ann")
-    assert (await access.authenticate([ann], [f"Bearer {issuer.token()}"])) == Principal("ann")
-    assert (await access.authenticate([issuer.token()], [f"Bearer {ann}"])).user == f"{issuer.url}|auth0|someone"
+    assert (await authenticator.authenticate([ann], [f"Bearer {bob}"])) == Principal("ann")
+    assert (await authenticator.authenticate([bob], [f"Bearer {ann}"])) == Principal("bob", admin=True)
+    assert (await authenticator.authenticate([ann, bob], [])) == Principal("ann")
+    assert (await authenticator.authenticate([ann], [f"Bearer {issuer.token()}"])) == Principal("ann")
+    assert (await authenticator.authenticate([issuer.token()], [f"Bearer {ann}"])).user == f"{issuer.url}|auth0|someone"
 
 
-async def test_a_token_sent_many_times_is_looked_up_once(access: Authenticator, tokens: Tokens) -> None:
+async def test_repeated_token_is_looked_up_once(authenticator: Authenticator, tokens: Tokens) -> None:
     ann = tokens.add("ann")
-    await access.authenticate([ann] * 100, [f"Bearer {ann}"])
+    await authenticator.authenticate([ann] * 100, [f"Bearer {ann}"])
     assert tokens.lookups == 1
 
 
-async def test_a_jwt_where_no_issuer_is_configured(tokens: Tokens, issuer: Issuer) -> None:
+async def test_jwt_without_a_configured_issuer_is_invalid(tokens: Tokens, issuer: Issuer) -> None:
     text = await refused(Authenticator(tokens, None), [issuer.token()], [], JwtInvalidError)
     assert "no JWT issuer configured" in text
     assert tokens.lookups == 0
@@ -180,29 +190,31 @@ async def test_a_jwt_where_no_issuer_is_configured(tokens: Tokens, issuer: Issue
         ("aaaa.bbbb.cccc\n", JwtMalformedError),
     ],
 )
-async def test_what_is_taken_for_a_jwt(access: Authenticator, credential: str, error: type[UnauthorizedError]) -> None:
-    await refused(access, [credential], [], error)
+async def test_credential_with_two_dots_is_a_jwt(
+    authenticator: Authenticator, credential: str, error: type[UnauthorizedError]
+) -> None:
+    await refused(authenticator, [credential], [], error)
 
 
-async def test_an_unreachable_issuer_does_not_hide_a_bad_credential(
-    access: Authenticator, tokens: Tokens, issuer: Issuer
+async def test_unreachable_issuer_does_not_hide_an_invalid_credential(
+    authenticator: Authenticator, tokens: Tokens, issuer: Issuer
 ) -> None:
     issuer.stop()
     jwt = issuer.token()
     with pytest.raises(IssuerUnavailableError):
-        await access.authenticate([jwt], [f"Bearer {tokens.add('ann')}"])
-    await refused(access, [jwt], [f"Bearer {new_token()}"], UnauthorizedError)
+        await authenticator.authenticate([jwt], [f"Bearer {tokens.add('ann')}"])
+    await refused(authenticator, [jwt], [f"Bearer {new_token()}"], UnauthorizedError)
 
 
-async def test_with_the_catalog_a_revoked_token_is_bad_at_once(tmp_path: Path) -> None:
+async def test_revoked_token_is_unauthorized_at_once(tmp_path: Path) -> None:
     catalog = await Catalog.open(f"sqlite:///{tmp_path / 'catalog.db'}", Keyring([("test", bytes(32))]))
     try:
-        access, token = Authenticator(catalog.tokens, None), new_token()
-        await refused(access, [token], [], UnauthorizedError)
+        authenticator, token = Authenticator(catalog.tokens, None), new_token()
+        await refused(authenticator, [token], [], UnauthorizedError)
         made = await catalog.tokens.add("ann", True, digest(token))
-        assert await access.authenticate([token], []) == Principal("ann", admin=True)
+        assert await authenticator.authenticate([token], []) == Principal("ann", admin=True)
         assert await catalog.tokens.revoke(made.id)
-        await refused(access, [token], [], UnauthorizedError)
+        await refused(authenticator, [token], [], UnauthorizedError)
     finally:
         await catalog.close()
 
@@ -223,18 +235,20 @@ def test_random_credentials_are_unauthorized_and_never_repeated(
     with_issuer: bool, query: list[str], header: list[str]
 ) -> None:
     async def check() -> None:
-        verifier = JwtVerifier("http://127.0.0.1:9/", AUDIENCE) if with_issuer else None
+        transport = Transport(Egress())
+        verifier = JwtVerifier("http://127.0.0.1:9/", AUDIENCE, transport=transport) if with_issuer else None
         with pytest.raises(UnauthorizedError) as caught:
             await Authenticator(Tokens(), verifier).authenticate(query, [f"Bearer {value}" for value in header])
         assert _MARK not in caught.value.message
         assert caught.value.__cause__ is None
         if verifier:
             await verifier.aclose()
+        await transport.aclose()
 
     asyncio.run(check())
 
 
-def test_signing_in_with_an_api_token_imports_no_jwt() -> None:
+def test_module_does_not_import_jwt_libraries() -> None:
     """`headwater token create` needs `new_token` and `digest`, and should start fast."""
     code = "import sys, headwater.auth.authenticate; print(*({'jwt', 'httpcore', 'cryptography'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

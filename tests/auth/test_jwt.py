@@ -8,6 +8,7 @@ import hmac
 import itertools
 import json
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ from headwater.domain.errors import (
     StartupError,
     UnauthorizedError,
 )
+from headwater.net.egress import Egress
+from headwater.net.transport import Transport
 from tests.jwks import AUDIENCE, DISCOVERY, JWKS, Issuer, SigningKey, b64json, b64url, jws, self_signed, signing_key
 
 ALGORITHMS = ["RS256", "ES256", "EdDSA"]
@@ -54,11 +57,21 @@ def issuer() -> Iterator[Issuer]:
         yield issuer
 
 
+@asynccontextmanager
+async def open_verifier(*settings: str, **clocks: Any) -> AsyncIterator[JwtVerifier]:
+    transport = Transport(Egress())
+    verifier = JwtVerifier(*settings, transport=transport, **clocks)
+    try:
+        yield verifier
+    finally:
+        await verifier.aclose()
+        await transport.aclose()
+
+
 @pytest.fixture
 async def verifier(issuer: Issuer, clock: Clock) -> AsyncIterator[JwtVerifier]:
-    verifier = JwtVerifier(issuer.url, AUDIENCE, issuer.jwks_url, monotonic=clock)
-    yield verifier
-    await verifier.aclose()
+    async with open_verifier(issuer.url, AUDIENCE, issuer.jwks_url, monotonic=clock) as verifier:
+        yield verifier
 
 
 async def settled(condition: Any) -> None:
@@ -216,13 +229,12 @@ async def test_a_claim_that_holds(issuer: Issuer, verifier: JwtVerifier, claim: 
 )
 async def test_a_new_token_works_and_an_expired_one_never(issuer: Issuer, claim: str, offset: int, good: bool) -> None:
     now = 2_000_000_000
-    verifier = JwtVerifier(issuer.url, AUDIENCE, issuer.jwks_url, now=lambda: now)
-    times = {"exp": now + 600, "nbf": now, "iat": now, claim: now + offset}
-    if good:
-        await verifier.verify(issuer.token(claims=times))
-    else:
-        await refused(verifier, issuer.token(claims=times))
-    await verifier.aclose()
+    async with open_verifier(issuer.url, AUDIENCE, issuer.jwks_url, now=lambda: now) as verifier:
+        times = {"exp": now + 600, "nbf": now, "iat": now, claim: now + offset}
+        if good:
+            await verifier.verify(issuer.token(claims=times))
+        else:
+            await refused(verifier, issuer.token(claims=times))
 
 
 async def test_a_slash_too_few_is_said(issuer: Issuer, verifier: JwtVerifier) -> None:
@@ -284,10 +296,9 @@ def test_no_token_breaks_the_verifier(issuer: Issuer, header: dict[str, Any], da
     signature = data.draw(st.binary(min_size=1, max_size=300))
 
     async def check() -> None:
-        verifier = JwtVerifier(issuer.url, AUDIENCE, issuer.jwks_url)
-        with pytest.raises(UnauthorizedError):
-            await verifier.verify(jws(header, claims, lambda _: signature))
-        await verifier.aclose()
+        async with open_verifier(issuer.url, AUDIENCE, issuer.jwks_url) as verifier:
+            with pytest.raises(UnauthorizedError):
+                await verifier.verify(jws(header, claims, lambda _: signature))
 
     asyncio.run(check())
 
@@ -299,17 +310,15 @@ def test_no_token_breaks_the_verifier(issuer: Issuer, header: dict[str, Any], da
 async def test_keys_are_found_through_the_discovery_document(path: str) -> None:
     with Issuer(path=path.removesuffix("/")) as issuer:
         issuer.url += "/" if path.endswith("/") else ""
-        verifier = JwtVerifier(issuer.url, AUDIENCE)
-        assert await verifier.verify(issuer.token()) == f"{issuer.url}|auth0|someone"
-        assert issuer.requests == [path.removesuffix("/") + DISCOVERY, JWKS]
-        await verifier.aclose()
+        async with open_verifier(issuer.url, AUDIENCE) as verifier:
+            assert await verifier.verify(issuer.token()) == f"{issuer.url}|auth0|someone"
+            assert issuer.requests == [path.removesuffix("/") + DISCOVERY, JWKS]
 
 
 async def test_a_discovery_document_may_differ_in_the_last_slash(issuer: Issuer) -> None:
-    verifier = JwtVerifier(issuer.url, AUDIENCE)
-    issuer.discovery = lambda: json.dumps({"issuer": issuer.url + "/", "jwks_uri": issuer.jwks_url}).encode()
-    await verifier.verify(issuer.token())
-    await verifier.aclose()
+    async with open_verifier(issuer.url, AUDIENCE) as verifier:
+        issuer.discovery = lambda: json.dumps({"issuer": issuer.url + "/", "jwks_uri": issuer.jwks_url}).encode()
+        await verifier.verify(issuer.token())
 
 
 @pytest.mark.parametrize(
@@ -327,11 +336,10 @@ async def test_a_discovery_document_may_differ_in_the_last_slash(issuer: Issuer)
 async def test_a_discovery_document_that_is_not_the_issuers(issuer: Issuer, change: dict[str, Any]) -> None:
     good = json.loads(issuer.discovery())
     issuer.discovery = lambda: json.dumps(good | change).encode()
-    verifier = JwtVerifier(issuer.url, AUDIENCE)
-    with pytest.raises(IssuerUnavailableError):
-        await verifier.verify(issuer.token())
-    assert issuer.requests == [DISCOVERY]
-    await verifier.aclose()
+    async with open_verifier(issuer.url, AUDIENCE) as verifier:
+        with pytest.raises(IssuerUnavailableError):
+            await verifier.verify(issuer.token())
+        assert issuer.requests == [DISCOVERY]
 
 
 _NO_JWK_SETS = {
@@ -342,7 +350,7 @@ _NO_JWK_SETS = {
     "keys an object": b'{"keys": {}}',
     "no keys": b"{}",
     "too deep": b"[" * 100_000,
-    "too long": b'{"keys": []}'.ljust(jwks.MOST_BYTES + 1),
+    "too long": b'{"keys": []}'.ljust(jwks.MAX_DOCUMENT_BYTES + 1),
 }
 
 
@@ -351,7 +359,7 @@ async def test_a_jwk_set_that_is_none(issuer: Issuer, verifier: JwtVerifier, bod
     issuer.jwks = lambda: body
     with pytest.raises(IssuerUnavailableError) as caught:
         await verifier.verify(issuer.token())
-    assert caught.value.retry_after == jwks.RETRY
+    assert caught.value.retry_after == jwks.RETRY_PAUSE_SECONDS
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 404, 500])
@@ -436,19 +444,18 @@ async def test_a_private_key_published_by_mistake_still_verifies(issuer: Issuer,
 
 
 async def test_https_needs_a_certificate_that_this_machine_trusts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     certificate = self_signed(tmp_path)
     with Issuer(certificate=certificate) as issuer:
-        verifier = JwtVerifier(issuer.url, AUDIENCE, monotonic=clock)
-        with pytest.raises(IssuerUnavailableError):
-            await verifier.verify(issuer.token())
+        async with open_verifier(issuer.url, AUDIENCE) as verifier:
+            with pytest.raises(IssuerUnavailableError):
+                await verifier.verify(issuer.token())
         assert issuer.requests == []
 
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-        clock.time += jwks.RETRY
-        await verifier.verify(issuer.token())
-        await verifier.aclose()
+        async with open_verifier(issuer.url, AUDIENCE) as verifier:
+            await verifier.verify(issuer.token())
 
 
 async def test_an_https_issuer_cannot_hand_out_keys_without_https(
@@ -458,11 +465,10 @@ async def test_an_https_issuer_cannot_hand_out_keys_without_https(
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     with Issuer(certificate=certificate) as issuer, Issuer() as plain:
         issuer.jwks_url = plain.jwks_url
-        verifier = JwtVerifier(issuer.url, AUDIENCE)
-        with pytest.raises(IssuerUnavailableError):
-            await verifier.verify(plain.token(iss=issuer.url))
-        assert (issuer.requests, plain.requests) == ([DISCOVERY], [])
-        await verifier.aclose()
+        async with open_verifier(issuer.url, AUDIENCE) as verifier:
+            with pytest.raises(IssuerUnavailableError):
+                await verifier.verify(plain.token(iss=issuer.url))
+            assert (issuer.requests, plain.requests) == ([DISCOVERY], [])
 
 
 # --- when the keys are fetched --------------------------------------------------------------------------------
@@ -470,13 +476,12 @@ async def test_an_https_issuer_cannot_hand_out_keys_without_https(
 
 async def test_fifty_requests_at_once_fetch_once(issuer: Issuer) -> None:
     issuer.delay = 0.1
-    verifier = JwtVerifier(issuer.url, AUDIENCE)
-    token = issuer.token()
-    assert len(set(await asyncio.gather(*(verifier.verify(token) for _ in range(50))))) == 1
-    assert issuer.requests == [DISCOVERY, JWKS]
-    await verifier.verify(token)
-    assert issuer.requests == [DISCOVERY, JWKS]
-    await verifier.aclose()
+    async with open_verifier(issuer.url, AUDIENCE) as verifier:
+        token = issuer.token()
+        assert len(set(await asyncio.gather(*(verifier.verify(token) for _ in range(50))))) == 1
+        assert issuer.requests == [DISCOVERY, JWKS]
+        await verifier.verify(token)
+        assert issuer.requests == [DISCOVERY, JWKS]
 
 
 async def test_a_request_that_gives_up_does_not_take_the_fetch_with_it(issuer: Issuer, verifier: JwtVerifier) -> None:
@@ -529,7 +534,7 @@ async def test_unknown_keys_cannot_make_us_hammer_the_issuer(
     assert "unknown key" in texts[0]
     assert issuer.fetches() == 2
 
-    clock.time += jwks.COOL_DOWN - 0.1
+    clock.time += jwks.UNKNOWN_KEY_PAUSE_SECONDS - 0.1
     await refused(verifier, unknown[0])
     assert issuer.fetches() == 2
     clock.time += 0.1
@@ -542,7 +547,7 @@ async def test_unknown_keys_cannot_make_us_hammer_the_issuer(
 async def test_old_keys_are_renewed_in_the_background(issuer: Issuer, verifier: JwtVerifier, clock: Clock) -> None:
     token = issuer.token()
     await verifier.verify(token)
-    clock.time += jwks.FRESH - 0.1
+    clock.time += jwks.REFRESH_SECONDS - 0.1
     await verifier.verify(token)
     assert issuer.fetches() == 1
 
@@ -563,7 +568,7 @@ async def test_old_keys_stay_in_use_while_the_issuer_is_down(
     await verifier.verify(token)
     issuer.stop()
     for _ in range(3):
-        clock.time += jwks.FRESH
+        clock.time += jwks.REFRESH_SECONDS
         await verifier.verify(token)
         await asyncio.sleep(0.05)
     # A key that we do not know may be a new one of the issuer's: that is no fault of the caller's.
@@ -572,7 +577,7 @@ async def test_old_keys_stay_in_use_while_the_issuer_is_down(
 
     issuer.keys.append(signing_key("ES256", "second"))
     issuer.come_back()
-    clock.time += jwks.RETRY
+    clock.time += jwks.RETRY_PAUSE_SECONDS
     await verifier.verify(issuer.token(issuer.keys[1]))
     await verifier.verify(token)
 
@@ -583,7 +588,7 @@ async def test_a_bad_answer_does_not_take_the_old_keys_away(
     token = issuer.token()
     await verifier.verify(token)
     issuer.status = 500
-    clock.time += jwks.FRESH
+    clock.time += jwks.REFRESH_SECONDS
     await verifier.verify(token)
     with pytest.raises(IssuerUnavailableError):  # Waits for the fetch that the line above began.
         await verifier.verify(issuer.token(header={"kid": "unknown"}))
@@ -605,7 +610,7 @@ async def test_an_issuer_that_is_down_is_no_fault_of_the_token(
     with pytest.raises(IssuerUnavailableError) as caught:
         await verifier.verify(issuer.token())
     assert (caught.value.status, caught.value.code) == (503, "MALFORMED_RESPONSE")
-    assert caught.value.retry_after == jwks.RETRY
+    assert caught.value.retry_after == jwks.RETRY_PAUSE_SECONDS
     assert str(issuer.port) not in caught.value.message
     assert "expired" in await refused(verifier, issuer.token(exp=1)), "this one is bad, whatever its key"
 
@@ -613,7 +618,7 @@ async def test_an_issuer_that_is_down_is_no_fault_of_the_token(
     with pytest.raises(IssuerUnavailableError):
         await verifier.verify(issuer.token())
     assert issuer.requests == [], "asked again too soon"
-    clock.time += jwks.RETRY
+    clock.time += jwks.RETRY_PAUSE_SECONDS
     await verifier.verify(issuer.token())
 
 
@@ -634,7 +639,7 @@ async def test_the_log_says_why_keys_cannot_be_had(
 
 @pytest.mark.parametrize("piecemeal", [False, True])
 async def test_an_issuer_that_hangs_costs_a_bounded_time(monkeypatch: pytest.MonkeyPatch, piecemeal: bool) -> None:
-    monkeypatch.setattr(jwks, "TIMEOUT", 0.3)
+    monkeypatch.setattr(jwks, "FETCH_TIMEOUT_SECONDS", 0.3)
     closed = asyncio.Event()
 
     async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -653,26 +658,25 @@ async def test_an_issuer_that_hangs_costs_a_bounded_time(monkeypatch: pytest.Mon
 
     server = await asyncio.start_server(hang, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    verifier = JwtVerifier(url, AUDIENCE)
-    with Issuer() as other:
-        token = other.token(iss=url)
-    async with asyncio.timeout(3):
-        with pytest.raises(IssuerUnavailableError):
-            await verifier.verify(token)
-        await closed.wait()
-    await verifier.aclose()
+    async with open_verifier(url, AUDIENCE) as verifier:
+        with Issuer() as other:
+            token = other.token(iss=url)
+        async with asyncio.timeout(3):
+            with pytest.raises(IssuerUnavailableError):
+                await verifier.verify(token)
+            await closed.wait()
     server.close()
     await server.wait_closed()
 
 
 async def test_closing_stops_a_fetch(issuer: Issuer) -> None:
     issuer.delay = 0.3
-    verifier = JwtVerifier(issuer.url, AUDIENCE)
-    waiting = asyncio.create_task(verifier.verify(issuer.token()))
-    await settled(lambda: issuer.requests)
-    await verifier.aclose()
-    with pytest.raises(IssuerUnavailableError):
-        await waiting
+    async with open_verifier(issuer.url, AUDIENCE) as verifier:
+        waiting = asyncio.create_task(verifier.verify(issuer.token()))
+        await settled(lambda: issuer.requests)
+        await verifier.aclose()
+        with pytest.raises(IssuerUnavailableError):
+            await waiting
 
 
 # --- settings -------------------------------------------------------------------------------------------------
@@ -702,7 +706,7 @@ def test_half_of_the_settings_is_an_error_at_start(
     issuer: str | None, audience: str | None, jwks_url: str | None, named: str
 ) -> None:
     with pytest.raises(StartupError, match=named):
-        jwt_verifier(issuer, audience, jwks_url)
+        jwt_verifier(issuer, audience, jwks_url, Transport(Egress()))
 
 
 @pytest.mark.parametrize(
@@ -710,9 +714,9 @@ def test_half_of_the_settings_is_an_error_at_start(
     [(_ISSUER, None), (_ISSUER, ""), (_ISSUER, _KEYS + "?appid=1"), ("accounts.issuer.test", _KEYS)],
 )
 def test_settings_that_make_a_verifier(issuer: str, jwks_url: str | None) -> None:
-    assert isinstance(jwt_verifier(issuer, AUDIENCE, jwks_url), JwtVerifier)
+    assert isinstance(jwt_verifier(issuer, AUDIENCE, jwks_url, Transport(Egress())), JwtVerifier)
 
 
 def test_without_settings_there_is_no_verifier() -> None:
-    assert jwt_verifier(None, None, None) is None
-    assert jwt_verifier("", "", "") is None
+    assert jwt_verifier(None, None, None, Transport(Egress())) is None
+    assert jwt_verifier("", "", "", Transport(Egress())) is None

@@ -1,6 +1,7 @@
 """A catalog that the previous release wrote is upgraded with everything in it (tests/catalog/previous/README.md)."""
 
 import asyncio
+import functools
 import json
 import sqlite3
 from functools import partial
@@ -60,13 +61,21 @@ async def _make_empty_catalog(url, monkeypatch):
         await (await Catalog.open(url, KEYRING)).close()
 
 
+def _insert_rows(table, rows, connection):
+    connection.execute(sa.insert(table), rows)
+
+
+def _execute(statement, connection):
+    connection.execute(statement)
+
+
 async def _copy_rows(file, url):
     source = sa.create_engine(f"sqlite:///{file}", poolclass=sa.NullPool)
     database = parse_database_url(url)
     for table in metadata.sorted_tables:
         with source.connect() as connection:
             rows = [row._asdict() for row in connection.execute(sa.select(table))]
-        await database.write(lambda connection, table=table, rows=rows: connection.execute(sa.insert(table), rows))
+        await database.write(functools.partial(_insert_rows, table, rows))
     await database.close()
 
 
@@ -114,7 +123,7 @@ async def test_text_that_no_version_wrote_is_kept(previous_url):
     database = parse_database_url(previous_url)
     for datasource_id, text in zip(ids, odd, strict=True):
         statement = sa.update(datasources).where(datasources.c.id == datasource_id).values(config=text)
-        await database.write(lambda connection, statement=statement: connection.execute(statement))
+        await database.write(functools.partial(_execute, statement))
     await database.close()
     await (await Catalog.open(previous_url, KEYRING)).close()
     rows = await _stored(previous_url, lambda connection: connection.execute(sa.select(datasources)).all())

@@ -1,6 +1,6 @@
-"""A program that uses what the seed's documents show: `python -m tests.client.calls URL`.
+"""Use a client as the seed's documentation shows: `python -m tests.client.calls URL`.
 
-It is run with the generated client and with ours; see `outcomes`.
+Runs with the generated client and with ours; see `outcomes`.
 """
 
 import sys
@@ -15,9 +15,9 @@ from tests.client.outcomes import Steps
 DATASET = "50000000abcdef1234566789"
 OTHERS = {401: "1" * 24, 403: "3" * 24, 404: "4" * 24, 400: "a" * 24, 500: "5" * 24}
 
-# Evaluated one by one. The names of `models`, and `api`, `client` and `id`, are there.
+# Evaluated one by one, with the names of `models`, and `api`, `client` and `id`.
 EXPRESSIONS = [
-    # The six operations, in the forms of the documents.
+    # The six operations, in the forms of the documentation.
     "api.get_datasource_by_dataset_id(id)",
     "api.get_datasource_by_dataset_id(dataset_id=id)",
     "api.verify_datasource_by_dataset_id(id)",
@@ -70,7 +70,7 @@ EXPRESSIONS = [
     "api.update_datasource_by_dataset_id(id, None)",
     "api.update_datasource_by_dataset_id(id, 'LOCAL')",
     "api.update_datasource_processed_until_timestamp_by_dataset_id(id, Timestamp(5))",
-    # Answers that are errors.
+    # Error responses.
     *(f"api.get_datasource_by_dataset_id('{dataset}')" for dataset in OTHERS.values()),
     # Models.
     "MongoObjectID(id)",

@@ -1,9 +1,9 @@
-"""ApiClient, its `call_api`, and the options of every method: `python -m tests.client.client_calls URL`.
+"""Use ApiClient, `call_api` and the options of every method: `python -m tests.client.client_calls URL`.
 
-It is run with the generated client and with ours; see `outcomes`.
+Runs with the generated client and with ours; see `outcomes`.
 """
 
-# Much here is wrong on purpose, and written for either client; type checkers see ours.
+# Many calls are wrong on purpose and written for both clients; type checkers see ours.
 # mypy: disable-error-code="arg-type,attr-defined,call-arg,func-returns-value,index,misc,var-annotated"
 
 import io
@@ -62,7 +62,7 @@ def listing(**options: Any) -> Any:
 
 
 class Saved:
-    """An answer that was kept."""
+    """A saved response."""
 
     def __init__(self, data: Any, **headers: str) -> None:
         self.data = data
@@ -73,7 +73,7 @@ class Saved:
 
 
 def echo(*arguments: Any, **keywords: Any) -> Any:
-    """What the server got, of `call_api`."""
+    """Return what the server received from `call_api`."""
     return client().call_api("/echo", *arguments, _return_http_data_only=True, **keywords)
 
 
@@ -281,7 +281,7 @@ def credentials_of_other_schemes() -> Any:
     class Other(Configuration):
         def auth_settings(self) -> Any:
             common = {"type": "api_key", "key": "X-More", "value": "value"}
-            return {place: {**common, "in": place} for place in ("cookie", "header", "query", "body")}
+            return {location: {**common, "in": location} for location in ("cookie", "header", "query", "body")}
 
     made, headers, queries = swagger_client.ApiClient(Other(URL)), {}, []
     made.update_params_for_auth(headers, queries, ["cookie", "header", "query"], "/path", "GET", None)
@@ -323,7 +323,7 @@ def fields_of_multipart() -> Any:
     return first.data, first.headers, second
 
 
-# Calls of one's own.
+# Calls by `call_api`.
 
 
 @step
@@ -337,7 +337,7 @@ def call_by_position() -> Any:
 
 @step
 def call_without_checks() -> Any:
-    """As without `_check_type`: the members of the answer stay as they are in JSON."""
+    """Like a call without `_check_type`: the members of the response stay as they are in JSON."""
     made = client()
     read = made.call_api(
         f"{DATASOURCE}/list", "GET", response_type=(DatasourceRawSamplesData,), _return_http_data_only=True
@@ -549,7 +549,7 @@ def option_timeouts() -> Any:
 
 
 class Named(Configuration):
-    """A document that names the server, for the generated client's `_check_input_type` needs a `_host_index`."""
+    """A configuration whose server has an index: the generated client's `_check_input_type` needs a `_host_index`."""
 
     def get_host_settings(self) -> Any:
         return [{"url": URL, "description": "the server"}]

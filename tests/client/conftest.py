@@ -1,4 +1,4 @@
-"""A scripted server and a client of it."""
+"""A scripted server, a client for it, and a certificate."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _loggers_as_before() -> Iterator[None]:
-    """`debug` and `logger_file` are settings of the process, so one test's would be the next one's."""
+    """Restore the loggers: `debug` and `logger_file` change the whole process."""
     loggers = [logging.getLogger(name) for name in ("swagger_client", "urllib3")]
     before = [(logger.level, list(logger.handlers)) for logger in loggers]
     yield
@@ -59,7 +59,7 @@ def api(configuration: swagger_client.Configuration) -> Iterator[DatasourcesApi]
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate for 127.0.0.1 that nobody has signed, with its key."""
+    """Return a self-signed certificate for 127.0.0.1, with its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "headwater test")])
     now = datetime.datetime.now(datetime.UTC)
@@ -80,8 +80,8 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def between(live: Live) -> Iterator[Scripted]:
-    """A server that hands every request on to the live one, and its answer back."""
+def forwarding_server(live: Live) -> Iterator[Scripted]:
+    """A server that forwards every request to the live server and returns its response."""
 
     def handed_on(arrived: Request) -> Answer:
         names = ("Accept", "Content-Type", "Authorization")

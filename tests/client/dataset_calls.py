@@ -1,6 +1,6 @@
-"""A program that uses a client's DatasetsApi: `python -m tests.client.dataset_calls URL TOKEN FOREIGN-DATASET`.
+"""Use a client's DatasetsApi: `python -m tests.client.dataset_calls URL TOKEN FOREIGN-DATASET`.
 
-It is run with the generated client and with ours; see `outcomes`.
+Runs with the generated client and with ours; see `outcomes`.
 """
 
 import sys
@@ -13,10 +13,10 @@ from swagger_client.api.datasets_api import DatasetsApi
 from swagger_client.api.datasources_api import DatasourcesApi
 from tests.client.outcomes import Steps
 
-# Evaluated in this order. What a step that has a name gives is there for those after it, beside the names of `models`
-# and `api`, `sources`, `client`, `absent` and `foreign`.
+# Evaluated in this order, with the names of `models`, and `api`, `sources`, `client`, `absent` and `foreign`. Later
+# steps can use the result of a step with a name.
 STEPS = [
-    # Make.
+    # Create.
     ("", "api.get_datasets()"),
     ("made", "api.create_dataset(DatasetCreateRequest(DatasetName('front-camera')))"),
     ("front", "made.id"),

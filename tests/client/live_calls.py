@@ -1,6 +1,6 @@
-"""The six operations on a live server: `python -m tests.client.live_calls URL TOKEN DATASET FOREIGN FOLDER`.
+"""Use the six operations on a live server: `python -m tests.client.live_calls URL TOKEN DATASET FOREIGN FOLDER`.
 
-It is run with the generated client and with ours, each with a dataset of its own; see `outcomes`.
+Runs with the generated client and with ours, each with its own dataset; see `outcomes`.
 """
 
 import sys
@@ -16,10 +16,10 @@ from tests.client.outcomes import Steps
 ABSENT = "0" * 24
 LOCAL = "DatasourceConfigLOCAL(type='DatasourceConfigLOCAL', full_path=folder)"
 
-# Evaluated one by one. The names of `models`, and `api`, `stranger` (with a bad token), `id`, `foreign`, `absent`,
-# `folder`, `names` and `walk` are there.
+# Evaluated one by one, with the names of `models`, and `api`, `stranger` (with an invalid token), `id`, `foreign`,
+# `absent`, `folder`, `names` and `walk`.
 EXPRESSIONS = [
-    # Before there is a datasource.
+    # Without a datasource.
     "api.get_datasource_by_dataset_id(id)",
     "api.get_list_of_raw_samples_from_datasource_by_dataset_id(id)",
     "api.verify_datasource_by_dataset_id(id)",
@@ -52,7 +52,7 @@ EXPRESSIONS = [
     "api.update_datasource_processed_until_timestamp_by_dataset_id(id, {'processed_until_timestamp': 7})",
     "api.update_datasource_processed_until_timestamp_by_dataset_id(id, "
     "DatasourceProcessedUntilTimestampRequest(Timestamp(10**12)))",
-    # Refusals.
+    # Errors.
     *(
         f"{api}.{call}"
         for api, call in (
@@ -65,7 +65,7 @@ EXPRESSIONS = [
             ("stranger", f"update_datasource_by_dataset_id(id, {LOCAL})"),
         )
     ),
-    # Other kinds, of which the server checks the form.
+    # Other types, whose form the server checks.
     "api.update_datasource_by_dataset_id(id, DatasourceConfigS3(type='DatasourceConfigS3', full_path='s3://b/p', "
     "s3_region='eu-central-1', s3_access_key_id='test-key-id', s3_secret_access_key='test-secret'))",
     "[api.get_datasource_by_dataset_id(id)[name] for name in ('type', 'full_path', 's3_region', 's3_access_key_id')]",
@@ -88,7 +88,7 @@ def main(url: str, token: str, dataset: str, foreign: str, folder: str) -> None:
     api, stranger = (DatasourcesApi(client) for client in clients)
 
     def walk() -> Any:
-        """All names, page by page."""
+        """Return all names, page by page."""
         page = api.get_list_of_raw_samples_from_datasource_by_dataset_id(dataset)
         found = _names(page)
         while page.has_more:

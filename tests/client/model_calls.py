@@ -1,6 +1,6 @@
-"""The keywords and tables of models, and exceptions: `python -m tests.client.model_calls URL`.
+"""Use the keywords and tables of models, and exceptions: `python -m tests.client.model_calls URL`.
 
-It is run with the generated client and with ours; see `outcomes`.
+Runs with the generated client and with ours; see `outcomes`.
 """
 
 import copy
@@ -39,12 +39,12 @@ TABLES += ["additional_properties_type", "required_properties", "read_only_vars"
 
 LOCAL = "type='DatasourceConfigLOCAL', full_path='a'"
 
-# Evaluated one by one. The names of `models` and `exceptions`, and `config`, a configuration, are there.
+# Evaluated one by one, with the names of `models` and `exceptions`, and `config`, a configuration.
 EXPRESSIONS = [
     *(f"{model}.{table}" for model in MODELS for table in TABLES),
     "DatasourceRawSamplesDataRow('a', 'b').attribute_map",
     "Timestamp(5).validations",
-    # Checks off.
+    # Without checks.
     "Timestamp('5', _check_type=True)",
     "DatasourceRawSamplesDataRow(5, None, _check_type=False).to_dict()",
     "DatasourceRawSamplesDataRow(5, None, _check_type=False, more=[1]).more",
@@ -55,7 +55,7 @@ EXPRESSIONS = [
     "Timestamp(-5, _check_type=False)",
     f"DatasourceConfigLOCAL({LOCAL}, id=5, _check_type=False)",
     f"DatasourceConfigLOCAL({LOCAL}, thumb_suffix=5, _check_type=False).thumb_suffix",
-    # Names as in JSON.
+    # JSON names.
     "DatasourceRawSamplesDataRow(fileName='a', readUrl='b', _spec_property_naming=True)",
     "DatasourceRawSamplesDataRow(fileName='a', readUrl='b', _spec_property_naming=True)._spec_property_naming",
     "DatasourceRawSamplesDataRow(fileName='a', readUrl='b')",
@@ -132,15 +132,15 @@ EXPRESSIONS = [
     "[render_path(['a', 1, 'b']), render_path([])]",
     "[ApiException(5, 'reason').status, ApiException(5, 'reason').reason, ApiException().body, ApiException().headers]",
     "[str(ApiException(status=5, reason='reason')), str(NotFoundException())]",
-    "[kind.__mro__ for kind in (NotFoundException, UnauthorizedException, ForbiddenException, ServiceException)]",
-    "[kind.__mro__ for kind in (ApiTypeError, ApiValueError, ApiAttributeError, ApiKeyError)]",
+    "[cls.__mro__ for cls in (NotFoundException, UnauthorizedException, ForbiddenException, ServiceException)]",
+    "[cls.__mro__ for cls in (ApiTypeError, ApiValueError, ApiAttributeError, ApiKeyError)]",
     "public(ServiceException(http_resp=response))",
     "str(ServiceException(http_resp=response))",
 ]
 
 
 class Response:
-    """What an exception is made of."""
+    """Return the attributes of an exception."""
 
     status = 500
     reason = "Broken"
@@ -151,7 +151,7 @@ class Response:
 
 
 def caught(expression: Any) -> Any:
-    """The exception that it raises."""
+    """Return the exception that a call raises."""
     try:
         expression()
     except Exception as error:
@@ -183,13 +183,13 @@ def deleted(model: Any) -> Any:
 
 def main() -> None:
     names = {name: getattr(models, name) for name in MODELS}
-    names.update({name: kind for name, kind in vars(exceptions).items() if inspect.isclass(kind)})
+    names.update({name: cls for name, cls in vars(exceptions).items() if inspect.isclass(cls)})
     bases = inspect.getmro(models.DatasourceConfigLOCAL) + inspect.getmro(models.Timestamp)
     bases += inspect.getmro(models.DatasourceRawSamplesDataRow)
-    names.update({kind.__name__: kind for kind in bases})
+    names.update({cls.__name__: cls for cls in bases})
     given = {"config": Configuration(), "response": Response(), "render_path": exceptions.render_path}
     names.update(given, caught=caught, public=public, text_of=text_of, changed=changed, copied=copied, deleted=deleted)
-    # One dict as globals, for lambdas see no others.
+    # One dict as globals, because lambdas see no other names.
     Steps().run((expression, partial(eval, expression, names)) for expression in EXPRESSIONS)
 
 

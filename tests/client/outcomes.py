@@ -1,6 +1,6 @@
-"""What the programs have in common that are run with the generated client and with ours.
+"""What the programs have in common that run with the generated client and with ours.
 
-They print what comes of steps. It may use only what both clients have, and must not import anything of this project.
+They print the outcome of each step. This module uses only what both clients have, and imports nothing of this project.
 """
 
 import contextlib
@@ -18,21 +18,21 @@ _DOCUMENTED += [exceptions.OpenApiException, TypeError, ValueError, AttributeErr
 
 
 class Steps:
-    """The clients of a program, which mark what they send with the number of the step."""
+    """The clients of a program. They mark each request with the number of the step."""
 
     def __init__(self) -> None:
         self.number = 0
         self.clients: list[Any] = []
 
     def client(self, configuration: Any, *arguments: Any, **keywords: Any) -> Any:
-        """An ApiClient for the rest of the step."""
+        """Return an ApiClient for the rest of the step."""
         made = swagger_client.ApiClient(configuration, *arguments, **keywords)
         made.set_default_header("X-Step", str(self.number))
         self.clients.append(made)
         return made
 
     def run(self, steps: Iterable[tuple[str, Callable[[], Any]]]) -> None:
-        """Do the steps, and print the name and the outcome of each."""
+        """Run the steps, and print the name and the outcome of each."""
         for self.number, (name, step) in enumerate(steps):
             with contextlib.redirect_stdout(io.StringIO()) as printed:  # http.client prints what it sends in debug mode
                 result = outcome(step)
@@ -44,7 +44,7 @@ class Steps:
 
 
 def shown(value: Any) -> Any:
-    """A value as JSON, models by class and text, classes by their names."""
+    """Return a value as JSON: models by class and text, classes by name."""
     if isinstance(value, type):
         return value.__name__
     if hasattr(value, "to_str"):
@@ -61,13 +61,13 @@ def shown(value: Any) -> Any:
 
 
 def outcome(step: Callable[[], Any]) -> dict[str, Any]:
-    """What a step gives, or the documented class of its error and what it carries."""
+    """Return what a step returns, or the documented class of its error and the error's attributes."""
     try:
         return {"value": shown(step())}
     except exceptions.ApiException as error:
         return {"error": type(error).__name__, "status": error.status, "reason": error.reason, "body": error.body}
     except Exception as error:
-        names = [kind.__name__ for kind in type(error).__mro__]
-        documented = {kind.__name__ for kind in _DOCUMENTED}
+        names = [cls.__name__ for cls in type(error).__mro__]
+        documented = {cls.__name__ for cls in _DOCUMENTED}
         of_urllib3 = type(error).__module__.startswith("urllib3")
         return {"error": names[0] if of_urllib3 else next(name for name in names if name in documented)}

@@ -1,7 +1,7 @@
-"""One program, run with the client that openapi-generator 5.3.0 makes from the seed, and with ours.
+"""Run one program with the client that openapi-generator 5.3.0 generates from the seed, and with ours.
 
-The program prints a JSON list per step: its name, and what came of it. What a step sends carries its number in the
-header `X-Step`.
+The program prints a JSON list for each step: its name and its outcome. Requests of a step have its number in the header
+`X-Step`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ OURS = Path(swagger_client.__file__).resolve().parents[1]
 README = OURS.parent / "README.md"
 
 OTHERS = {401: "1" * 24, 403: "3" * 24, 404: "4" * 24, 400: "a" * 24, 500: "5" * 24}
-"""Datasets of which the server says nothing but this status."""
+"""Datasets for which the server returns only this status."""
 
 ANSWERS = {
     "": {
@@ -44,11 +44,11 @@ ANSWERS = {
 }
 
 Outcomes = dict[str, dict[str, Any]]
-"""By step: what came of it (`outcome`), and the `requests` that it made."""
+"""The `outcome` of each step, and the `requests` that it made."""
 
 
 def answer(request: Request) -> Answer:
-    """What the server of both says; a path below `/echo` answers with what it was sent."""
+    """Return the response of the server for both; a path under `/echo` returns what was sent."""
     path = re.sub(r"^(http://[^/]+)?/+", "/", request.path)
     if "/echo" in path:
         return Answer(json={"method": request.method, "query": request.query, "body": request.body.decode()})
@@ -62,7 +62,7 @@ def answer(request: Request) -> Answer:
 
 
 def sent(request: Request) -> dict[str, Any]:
-    """What is to be the same in a request. Boundaries of forms are random, so they are replaced."""
+    """Return the parts of a request that must be equal. Form boundaries are random, so they are replaced."""
     names = ("Accept", "Content-Type", "Authorization", "Content-Length", "Cookie", "X-More", "X-Proxy")
     headers = {name: request.headers[name] for name in names if name in request.headers}
     body: Any = request.body.decode()
@@ -76,7 +76,7 @@ def sent(request: Request) -> dict[str, Any]:
 
 
 def run(program: str, server: Scripted, client: Path, *arguments: str) -> Outcomes:
-    """Run a program, a module beside this one, with the client in this folder."""
+    """Run a program, a module in this package, with the client in this folder."""
     server.requests.clear()
     environ = {name: value for name, value in os.environ.items() if name != "LIGHTLY_SERVER_LOCATION"}
     done = subprocess.run(
@@ -99,7 +99,7 @@ def run(program: str, server: Scripted, client: Path, *arguments: str) -> Outcom
 
 
 def differing(reference: Outcomes, ours: Outcomes) -> Outcomes:
-    """The steps of which not all is equal, with what came of them in both."""
+    """Return the steps with differences, with both outcomes."""
     assert list(reference) == list(ours)
     return {
         name: {"reference": reference[name], "ours": ours[name]} for name in reference if reference[name] != ours[name]
@@ -107,7 +107,7 @@ def differing(reference: Outcomes, ours: Outcomes) -> Outcomes:
 
 
 def check(both: tuple[Outcomes, Outcomes], explained: Mapping[str, str]) -> None:
-    """Whether nothing differs but what is explained, and each explanation has a difference and a line in the README."""
+    """Check that all differences are explained, and that each explanation has a difference and a line in the README."""
     found = differing(*both)
     assert {name: pair for name, pair in found.items() if name not in explained} == {}
     assert explained.keys() - found.keys() == set(), "these are equal, so there is nothing to explain"
@@ -115,6 +115,6 @@ def check(both: tuple[Outcomes, Outcomes], explained: Mapping[str, str]) -> None
 
 
 def documented() -> set[str]:
-    """The differences that the client's README lists: the first cells of its table."""
+    """Return the differences in the client's README: the first cells of its table."""
     rows: list[str] = re.findall(r"^\| (.+?) \| .+ \| .+ \|$", README.read_text(), re.MULTILINE)
     return set(rows)

@@ -1,7 +1,6 @@
-"""A real HTTP server on loopback that answers as a test says and remembers what it was asked.
+"""A real HTTP server on the loopback interface that returns scripted responses and records requests.
 
-The tests of this folder are about the wire, so they choose every byte of an answer; the whole job against the real
-server is tested elsewhere.
+The tests in this folder check requests and responses byte by byte. Other tests run against the real server.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ PATH = f"/v1/datasets/{DATASET}/datasource"
 
 @dataclass
 class Request:
-    """What arrived."""
+    """A received request."""
 
     method: str
     target: str
@@ -52,7 +51,7 @@ class Request:
 
 @dataclass
 class Answer:
-    """What to send back."""
+    """A response to send."""
 
     status: int = 200
     json: Any = None
@@ -61,7 +60,7 @@ class Answer:
     delay: float = 0
     """Seconds before the first byte."""
     hang_up: bool = False
-    """Close the connection instead of answering."""
+    """Close the connection instead of responding."""
     cut: int = 0
     """Send this many bytes less than announced, then close."""
 
@@ -72,15 +71,15 @@ class Answer:
 
 
 def failure(status: int, code: str, message: str, **headers: str) -> Answer:
-    """An error of the API."""
+    """Return an error response of the API."""
     body = {"code": code, "error": message, "message": message, "requestId": "request-1"}
     return Answer(status, body, headers={name.replace("_", "-"): value for name, value in headers.items()})
 
 
 class Scripted:
-    """The answers to come, in order, and the requests that have come.
+    """The next responses, in order, and the received requests.
 
-    The last answer is given again and again. `answer` may be replaced by a function of the request.
+    The last response is repeated. `answer` can be replaced by a function of the request.
     """
 
     def __init__(self) -> None:
@@ -95,7 +94,7 @@ class Scripted:
 
     @property
     def request(self) -> Request:
-        """The one request that has come."""
+        """Return the only request."""
         assert len(self.requests) == 1, self.requests
         return self.requests[0]
 
@@ -111,7 +110,7 @@ class Scripted:
 
 @contextlib.contextmanager
 def running(tls: ssl.SSLContext | None = None) -> Iterator[Scripted]:
-    """A server for the time of the block."""
+    """Run a server during the block."""
     scripted = Scripted()
 
     class Handler(BaseHTTPRequestHandler):

@@ -1,9 +1,9 @@
-"""Every setting of a Configuration, and what it does: `python -m tests.client.setting_calls URL TLS_URL PEM`.
+"""Use every setting of a Configuration: `python -m tests.client.setting_calls URL TLS_URL PEM`.
 
-It is run with the generated client and with ours; see `outcomes`.
+Runs with the generated client and with ours; see `outcomes`.
 """
 
-# Much here is wrong on purpose, and written for either client; type checkers see ours.
+# Many calls are wrong on purpose and written for both clients; type checkers see ours.
 # mypy: disable-error-code="arg-type,attr-defined,call-arg,index,misc,union-attr"
 
 import copy
@@ -42,7 +42,7 @@ def call(configuration: Any, **options: Any) -> Any:
 
 
 def configured(host: str = URL, **settings: Any) -> Any:
-    """A configuration with attributes set after it was made."""
+    """Return a configuration whose attributes are set after its creation."""
     configuration = Configuration(host=host)
     for name, value in settings.items():
         setattr(configuration, name, value)
@@ -50,7 +50,7 @@ def configured(host: str = URL, **settings: Any) -> Any:
 
 
 class Servers(Configuration):
-    """A document that names several servers."""
+    """A configuration with several servers."""
 
     def get_host_settings(self) -> Any:
         area = {"default_value": "one", "enum_values": ["one", "two"], "description": "area"}
@@ -60,7 +60,7 @@ class Servers(Configuration):
         ]
 
 
-# Where the server is.
+# The server.
 
 
 @step
@@ -469,9 +469,9 @@ def logger_file_of_a_copy_writes_each_line() -> Any:
     with tempfile.TemporaryDirectory() as folder:
         made = Configuration(URL)
         made.logger_file = f"{folder}/log"
-        twin = copy.deepcopy(made)
+        copied = copy.deepcopy(made)
         logging.getLogger("swagger_client").warning("text")
-        for each in (made, twin):
+        for each in (made, copied):
             for logger in each.logger.values():
                 logger.removeHandler(each.logger_file_handler)
             each.logger_file_handler.close()
@@ -537,7 +537,7 @@ def default_is_not_of_a_new_one() -> Any:
 
 @step
 def secret_after_refusal() -> Any:
-    """The error of a connection that was refused shows where it went."""
+    """The error of a refused connection shows its address."""
     try:
         return call(Configuration(CLOSED, {"ApiKeyAuth": "secret-token"}))
     except urllib3.exceptions.MaxRetryError as error:

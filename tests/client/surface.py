@@ -1,7 +1,7 @@
-"""What a client offers: `python surface.py` with one client on the path writes it down as JSON.
+"""Print the public names of a client as JSON: `python surface.py` with one client on the path.
 
-It is run with the generated client and with ours, and stands alone: it must not import anything of this project.
-What a module or class has from another one is of that one, so it is left out here.
+Runs with the generated client and with ours, and imports nothing of this project. Names that a module or class has from
+another one are left out.
 """
 
 import importlib
@@ -16,18 +16,18 @@ import swagger_client
 from swagger_client.api.datasources_api import DatasourcesApi
 
 COLLECTIONS = ("swagger_client.apis", "swagger_client.models")
-"""The packages whose names are from other modules, which is what they are for."""
+"""The packages that exist to collect names of other modules."""
 
 
 def _of_the_module(value: Any, module: str) -> bool:
-    """Whether a value is of a module: a constant, or defined there."""
+    """Return whether a module defines a value: a constant, class or function."""
     if inspect.isclass(value) or inspect.isroutine(value):
         return bool(value.__module__ == module) or module in COLLECTIONS
     return not inspect.ismodule(value) and not type(value).__module__.startswith(("typing", "__future__"))
 
 
 def _parameters(made: Any) -> list[list[str]]:
-    """Names and kinds of parameters, without `self`."""
+    """Return names and kinds of parameters, without `self`."""
     try:
         parameters = inspect.signature(made).parameters.values()
     except (TypeError, ValueError):
@@ -36,7 +36,7 @@ def _parameters(made: Any) -> list[list[str]]:
 
 
 def _attributes(cls: type) -> dict[str, Any]:
-    """The public attributes of a class, with the parameters of those that are methods."""
+    """Return the public attributes of a class, with the parameters of its methods."""
     own = [base for base in cls.__mro__ if base.__module__.startswith("swagger_client")]
     names = {name for base in own for name in vars(base) if not name.startswith("_")}
     found = {}

@@ -63,7 +63,7 @@ CLASSES = {
 
 
 @pytest.mark.parametrize("wire", CONFIGS, ids=lambda wire: wire["type"])
-def test_a_datasource_of_each_kind(api: DatasourcesApi, server: Scripted, wire: dict[str, Any]) -> None:
+def test_each_type_of_datasource_becomes_its_class(api: DatasourcesApi, server: Scripted, wire: dict[str, Any]) -> None:
     server.script(Answer(json={**wire, **COMMON}))
     config = api.get_datasource_by_dataset_id(DATASET)
     assert type(config).__name__ == CLASSES[wire["type"]]
@@ -73,7 +73,7 @@ def test_a_datasource_of_each_kind(api: DatasourcesApi, server: Scripted, wire: 
     assert api.api_client.sanitize_for_serialization(config) == {**wire, **COMMON}
 
 
-def test_the_names_of_members_with_abbreviations(api: DatasourcesApi, server: Scripted) -> None:
+def test_member_names_with_abbreviations(api: DatasourcesApi, server: Scripted) -> None:
     server.script(*[Answer(json=wire) for wire in CONFIGS])
     s3, delegated, gcs, azure, obs, local, lightly = (api.get_datasource_by_dataset_id(DATASET) for _ in CONFIGS)
     assert set(s3.to_dict()) == {
@@ -92,7 +92,7 @@ def test_the_names_of_members_with_abbreviations(api: DatasourcesApi, server: Sc
     assert set(lightly.to_dict()) == {"type", "full_path"}
 
 
-def test_a_page(api: DatasourcesApi, server: Scripted) -> None:
+def test_a_page_of_a_listing(api: DatasourcesApi, server: Scripted) -> None:
     server.script(PAGE)
     page = api.get_list_of_raw_samples_from_datasource_by_dataset_id(DATASET)
     assert isinstance(page, DatasourceRawSamplesData)
@@ -103,13 +103,13 @@ def test_a_page(api: DatasourcesApi, server: Scripted) -> None:
 
 
 @given(names=st.lists(st.text()))
-def test_names_come_as_the_server_has_them(names: list[str]) -> None:
+def test_file_names_are_unchanged(names: list[str]) -> None:
     wire = json.dumps({"hasMore": False, "cursor": "c", "data": [{"fileName": name, "readUrl": "u"} for name in names]})
     page: DatasourceRawSamplesData = from_server(DatasourceRawSamplesData, json.loads(wire))
     assert [row.file_name for row in page.data] == names
 
 
-def test_what_verify_found_and_why(api: DatasourcesApi, server: Scripted) -> None:
+def test_a_verify_response_has_flags_and_errors(api: DatasourcesApi, server: Scripted) -> None:
     flags = {"canRead": True, "canWrite": False, "canList": True, "canOverwrite": False}
     server.script(Answer(json={**flags, "errors": {"canWrite": "AccessDenied: the credentials lack s3:PutObject"}}))
     verified = api.verify_datasource_by_dataset_id(DATASET)
@@ -123,7 +123,7 @@ def test_what_verify_found_and_why(api: DatasourcesApi, server: Scripted) -> Non
     assert "can_read" not in verified.errors
 
 
-def test_what_an_older_server_does_not_say_is_not_set(api: DatasourcesApi, server: Scripted) -> None:
+def test_members_missing_from_an_older_server_are_not_set(api: DatasourcesApi, server: Scripted) -> None:
     server.script(Answer(json={"canRead": True, "canWrite": True, "canList": True}))
     verified = api.verify_datasource_by_dataset_id(DATASET)
     assert "can_overwrite" not in verified
@@ -132,13 +132,13 @@ def test_what_an_older_server_does_not_say_is_not_set(api: DatasourcesApi, serve
         _ = verified.can_overwrite
 
 
-def test_the_watermark(api: DatasourcesApi, server: Scripted) -> None:
+def test_a_watermark_response(api: DatasourcesApi, server: Scripted) -> None:
     server.script(Answer(json={"processedUntilTimestamp": 0}))
     assert api.get_datasource_processed_until_timestamp_by_dataset_id(DATASET).processed_until_timestamp.value == 0
 
 
-def test_what_a_newer_server_adds_is_kept_and_read(api: DatasourcesApi, server: Scripted) -> None:
-    """Members, enum values and forms that this version does not know must not make an answer unreadable."""
+def test_members_added_by_a_newer_server_are_kept(api: DatasourcesApi, server: Scripted) -> None:
+    """A response with unknown members, enum values and forms can be read."""
     server.script(
         Answer(json={"hasMore": False, "cursor": "c", "data": [{**ROWS[0], "sizeInBytes": 7}], "total": {"all": 1}}),
         Answer(json={**CONFIGS[0], "fullPath": "s4://new/form", "s3Region": "mars-north-1", "purpose": "NEW_ONE"}),
@@ -172,7 +172,7 @@ def test_what_a_newer_server_adds_is_kept_and_read(api: DatasourcesApi, server: 
         ),
     ],
 )
-def test_an_answer_of_another_form_is_an_error(
+def test_a_response_of_another_form_is_an_error(
     api: DatasourcesApi, server: Scripted, answer: Answer, error: type[Exception]
 ) -> None:
     server.script(answer)
@@ -180,7 +180,7 @@ def test_an_answer_of_another_form_is_an_error(
         api.get_list_of_raw_samples_from_datasource_by_dataset_id(DATASET)
 
 
-def test_the_error_says_where_in_the_answer(api: DatasourcesApi, server: Scripted) -> None:
+def test_the_error_names_the_path_in_the_response(api: DatasourcesApi, server: Scripted) -> None:
     server.script(Answer(json={"hasMore": False, "cursor": "c", "data": [ROWS[0], {"fileName": 5, "readUrl": "u"}]}))
     with pytest.raises(swagger_client.ApiTypeError, match=r"\['received_data'\]\['data'\]\[1\]\['file_name'\]"):
         api.get_list_of_raw_samples_from_datasource_by_dataset_id(DATASET)
@@ -189,7 +189,7 @@ def test_the_error_says_where_in_the_answer(api: DatasourcesApi, server: Scripte
 @pytest.mark.parametrize(
     "wire", [{"fullPath": "a"}, {"type": "FTP", "fullPath": "a"}, {"type": ["S3"]}, {"type": "GCS"}]
 )
-def test_a_datasource_of_no_known_kind_is_a_value_error(
+def test_an_unknown_type_of_datasource_is_a_value_error(
     api: DatasourcesApi, server: Scripted, wire: dict[str, Any]
 ) -> None:
     server.script(Answer(json=wire))
@@ -197,7 +197,7 @@ def test_a_datasource_of_no_known_kind_is_a_value_error(
         api.get_datasource_by_dataset_id(DATASET)
 
 
-def test_the_charset_of_an_answer_counts(api: DatasourcesApi, server: Scripted) -> None:
+def test_the_charset_of_a_response_is_used(api: DatasourcesApi, server: Scripted) -> None:
     wire = json.dumps({"hasMore": False, "cursor": "ü", "data": []}, ensure_ascii=False)
     server.script(
         Answer(body=wire.encode("latin-1"), headers={"Content-Type": "application/json; charset=ISO-8859-1"}),
@@ -207,7 +207,7 @@ def test_the_charset_of_an_answer_counts(api: DatasourcesApi, server: Scripted) 
         assert api.get_list_of_raw_samples_from_datasource_by_dataset_id(DATASET).cursor == "ü"
 
 
-def test_data_with_status_and_headers(api: DatasourcesApi, server: Scripted) -> None:
+def test_a_call_can_return_status_and_headers(api: DatasourcesApi, server: Scripted) -> None:
     server.script(Answer(json=PAGE.json, headers={"X-Request-Id": "r-1"}), Answer())
     answer: Any = api.get_list_of_raw_samples_from_datasource_by_dataset_id(DATASET, _return_http_data_only=False)
     data, status, headers = answer
@@ -218,7 +218,7 @@ def test_data_with_status_and_headers(api: DatasourcesApi, server: Scripted) -> 
     assert nothing[:2] == (None, 200)
 
 
-def test_a_saved_answer_can_be_read_again(api: DatasourcesApi) -> None:
+def test_a_saved_response_can_be_deserialized(api: DatasourcesApi) -> None:
     class Saved:
         data = json.dumps(ROWS)
 
@@ -226,7 +226,7 @@ def test_a_saved_answer_can_be_read_again(api: DatasourcesApi) -> None:
     assert [row.file_name for row in rows] == ["0.jpg", "1.jpg", "2.jpg"]
 
 
-def test_the_unread_response_of_urllib3(api: DatasourcesApi, server: Scripted) -> None:
+def test_a_call_can_return_urllib3s_unread_response(api: DatasourcesApi, server: Scripted) -> None:
     server.script(PAGE)
     response: Any = api.get_list_of_raw_samples_from_datasource_by_dataset_id(DATASET, _preload_content=False)
     assert isinstance(response, urllib3.HTTPResponse)
@@ -234,8 +234,8 @@ def test_the_unread_response_of_urllib3(api: DatasourcesApi, server: Scripted) -
     response.release_conn()
 
 
-def test_calls_in_the_background(configuration: swagger_client.Configuration, server: Scripted) -> None:
-    """All of them wait at the server at the same time, so they run in threads of their own."""
+def test_async_calls_return_their_results(configuration: swagger_client.Configuration, server: Scripted) -> None:
+    """All calls wait for the server at the same time, so each runs in its own thread."""
     together = threading.Barrier(3)
 
     def meet(_: Any) -> Answer:
@@ -251,7 +251,7 @@ def test_calls_in_the_background(configuration: swagger_client.Configuration, se
         assert [each.get(10).cursor for each in waiting] == ["next"] * 3
 
 
-def test_an_error_in_the_background_comes_out_of_get(api: DatasourcesApi, server: Scripted) -> None:
+def test_get_raises_the_error_of_an_async_call(api: DatasourcesApi, server: Scripted) -> None:
     server.script(Answer(404, {}))
     waiting: Any = api.get_datasource_by_dataset_id(DATASET, async_req=True)
     with pytest.raises(swagger_client.NotFoundException):
@@ -260,7 +260,7 @@ def test_an_error_in_the_background_comes_out_of_get(api: DatasourcesApi, server
         api.get_datasource_by_dataset_id(5, async_req=True)  # type: ignore[arg-type]  # refused at once
 
 
-def test_threads_share_a_client(api: DatasourcesApi, server: Scripted) -> None:
+def test_threads_can_share_a_client(api: DatasourcesApi, server: Scripted) -> None:
     server.answer = lambda request: Answer(
         json={"processedUntilTimestamp": int(request.path.split("/")[3], 16) % 10**9}
     )

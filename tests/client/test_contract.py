@@ -1,4 +1,4 @@
-"""The models' tables against the contract file: one of them cannot change without the other."""
+"""The tables of the models match the contract file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TYPES = {"string": str, "integer": int, "boolean": bool}
 
 
 def _kind(schema: dict[str, Any]) -> Any:
-    """The Python type of a schema."""
+    """Return the Python type of a schema."""
     if "$ref" in schema:
         return getattr(models, schema["$ref"].rsplit("/", 1)[1])
     if schema["type"] == "array":
@@ -28,7 +28,7 @@ def _kind(schema: dict[str, Any]) -> Any:
 
 
 def _flat(name: str, schemas: dict[str, Any]) -> tuple[dict[str, Any], set[str]]:
-    """The properties and required names of a schema, with those of the schemas that it is composed of."""
+    """Return the properties and required names of a schema, including the schemas that it is composed of."""
     schema = schemas[name]
     properties: dict[str, Any] = {}
     required: set[str] = set()
@@ -48,12 +48,12 @@ def _rules(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_model_says_what_the_contract_says(name: str) -> None:
+def test_a_model_matches_the_contract(name: str) -> None:
     model: type[OpenApiModel] = getattr(models, name)
     if issubclass(model, ModelSimple):
         line = model._members["value"]
-        assert line.kind is TYPES[WHOLE[name]["type"]]
-        # What came after the seed is left to the server, except where the seed has nothing of it.
+        assert line.value_type is TYPES[WHOLE[name]["type"]]
+        # The client leaves newer rules of the contract to the server, except for schemas that the seed does not have.
         expected = _rules(SEED.get(name, WHOLE[name]))
         if name == "ApiErrorCode":
             expected["enum"] = WHOLE[name]["enum"]
@@ -61,31 +61,31 @@ def test_a_model_says_what_the_contract_says(name: str) -> None:
         return
     properties, _ = _flat(name, WHOLE)
     constrained, required = _flat(name, SEED if name in SEED else WHOLE)
-    assert set(model._by_wire) == set(properties)
-    assert model._required_wires == required
-    for wire, line in model._by_wire.items():
-        assert line.kind == _kind(properties[wire]), wire
+    assert set(model._members_by_json_name) == set(properties)
+    assert model._required_json_names == required
+    for wire, line in model._members_by_json_name.items():
+        assert line.value_type == _kind(properties[wire]), wire
         assert line.nullable == properties[wire].get("nullable", False), wire
         rules = {**line.rules, **({"enum": list(line.rules["enum"])} if "enum" in line.rules else {})}
         assert rules == _rules(constrained.get(wire, properties[wire])), wire
 
 
-def test_no_model_of_the_seed_is_missing() -> None:
+def test_every_model_of_the_seed_exists() -> None:
     assert set(SEED) <= set(models.__all__)
 
 
-def test_every_kind_of_storage_is_found_by_the_contracts_values() -> None:
+def test_every_type_in_the_contract_has_its_class() -> None:
     for value, reference in WHOLE["DatasourceConfig"]["discriminator"]["mapping"].items():
-        kind = getattr(models, reference.rsplit("/", 1)[1])
-        assert kind._members["type"].rules["enum"][0] == value
+        model = getattr(models, reference.rsplit("/", 1)[1])
+        assert model._members["type"].rules["enum"][0] == value
 
 
-def test_what_is_masked_in_answers_is_hidden_in_texts() -> None:
+def test_members_masked_in_responses_are_hidden_in_texts() -> None:
     masked = {
         wire
         for name in NAMES
         for wire, schema in _flat(name, WHOLE)[0].items()
         if "Masked in responses" in schema.get("description", "")
     }
-    hidden = {line.wire for name in NAMES for line in getattr(models, name)._members.values() if line.secret}
+    hidden = {line.json_name for name in NAMES for line in getattr(models, name)._members.values() if line.secret}
     assert hidden == masked

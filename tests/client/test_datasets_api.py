@@ -1,4 +1,4 @@
-"""DatasetsApi: the life of a dataset on a live server, and what goes over the wire."""
+"""DatasetsApi: a dataset from creation to deletion on a live server, and the requests and responses."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def datasets(configuration: swagger_client.Configuration) -> Iterator[DatasetsAp
         yield DatasetsApi(api_client)
 
 
-def test_a_dataset_is_made_found_renamed_and_deleted(owner: swagger_client.ApiClient) -> None:
+def test_a_dataset_is_created_found_renamed_and_deleted(owner: swagger_client.ApiClient) -> None:
     api = DatasetsApi(owner)
     assert api.get_datasets() == []
     made = api.create_dataset(DatasetCreateRequest("front-camera", type="Videos", img_type="full", creator="USER_PIP"))
@@ -77,7 +77,7 @@ def test_a_dataset_is_made_found_renamed_and_deleted(owner: swagger_client.ApiCl
     assert api.get_datasets() == []
 
 
-def test_what_a_dataset_says_of_its_datasource(owner: swagger_client.ApiClient) -> None:
+def test_a_dataset_has_the_ids_of_its_datasources(owner: swagger_client.ApiClient) -> None:
     api, sources = DatasetsApi(owner), DatasourcesApi(owner)
     dataset_id = api.create_dataset({"name": "with a datasource"}).id
     assert api.get_dataset_by_id(dataset_id).get("datasources", []) == []
@@ -88,7 +88,7 @@ def test_what_a_dataset_says_of_its_datasource(owner: swagger_client.ApiClient) 
     assert found.datasource_processed_until_timestamp.value == 5
 
 
-def test_a_name_can_be_taken_once(owner: swagger_client.ApiClient) -> None:
+def test_a_dataset_name_is_unique(owner: swagger_client.ApiClient) -> None:
     api = DatasetsApi(owner)
     api.create_dataset(DatasetCreateRequest("front-camera"))
     other = api.create_dataset(DatasetCreateRequest("rear-camera"))
@@ -101,7 +101,7 @@ def test_a_name_can_be_taken_once(owner: swagger_client.ApiClient) -> None:
         assert (taken.value.status, taken.value.code) == (400, "DATASET_NAME_EXISTS")
 
 
-def test_the_datasets_of_others_are_out_of_reach(live: Live, owner: swagger_client.ApiClient) -> None:
+def test_datasets_of_other_users_are_inaccessible(live: Live, owner: swagger_client.ApiClient) -> None:
     api, foreign = DatasetsApi(owner), live.dataset()
     with pytest.raises(ForbiddenException):
         api.get_dataset_by_id(foreign)
@@ -112,7 +112,7 @@ def test_the_datasets_of_others_are_out_of_reach(live: Live, owner: swagger_clie
     assert live.call("GET", f"/v1/datasets/{foreign}").status == 200
 
 
-def test_what_is_sent_to_make_a_dataset(server: Scripted, datasets: DatasetsApi) -> None:
+def test_the_request_that_creates_a_dataset(server: Scripted, datasets: DatasetsApi) -> None:
     server.script(Answer(201, {"id": DATASET}))
     request = DatasetCreateRequest(
         "front-camera", type=DatasetType("Crops"), img_type="meta", parent_dataset_id=DATASET
@@ -125,7 +125,7 @@ def test_what_is_sent_to_make_a_dataset(server: Scripted, datasets: DatasetsApi)
     assert server.request.json == expected
 
 
-def test_what_is_sent_to_find_datasets(server: Scripted, datasets: DatasetsApi) -> None:
+def test_the_request_that_lists_datasets(server: Scripted, datasets: DatasetsApi) -> None:
     server.script(Answer(json=[]))
     assert datasets.get_datasets() == []
     datasets.get_datasets(
@@ -148,22 +148,24 @@ def test_what_is_sent_to_find_datasets(server: Scripted, datasets: DatasetsApi) 
     ]
 
 
-def test_a_dataset_of_a_newer_server_can_be_read(server: Scripted, datasets: DatasetsApi) -> None:
+def test_a_dataset_from_a_newer_server_can_be_read(server: Scripted, datasets: DatasetsApi) -> None:
     newer = {**DATA, "type": "Sounds", "accessType": "READ", "accessRole": "0b1111111", "colour": "red"}
     server.script(Answer(json=[DATA, newer]))
     plain, found = datasets.get_datasets()
     assert (found.type.value, found.access_type.value, found["colour"]) == ("Sounds", "READ", "red")
     assert "access_type" not in plain
     assert plain.to_dict()["last_modified_at"] == 1577836800001
-    for twin in (copy.deepcopy(found), pickle.loads(pickle.dumps(found))):
-        assert twin == found
-        assert isinstance(twin, DatasetData)
+    for copied in (copy.deepcopy(found), pickle.loads(pickle.dumps(found))):
+        assert copied == found
+        assert isinstance(copied, DatasetData)
 
 
 @pytest.mark.parametrize(
     "answer", [{"id": DATASET}, [{"id": DATASET}], [5], {}, [{**DATA, "createdAt": "2020"}], [{**DATA, "name": None}]]
 )
-def test_what_is_no_list_of_datasets_is_an_error(server: Scripted, datasets: DatasetsApi, answer: Any) -> None:
+def test_a_response_without_a_list_of_datasets_is_an_error(
+    server: Scripted, datasets: DatasetsApi, answer: Any
+) -> None:
     server.script(Answer(json=answer))
     with pytest.raises(ApiTypeError):
         datasets.get_datasets()
@@ -194,7 +196,7 @@ def test_what_is_no_list_of_datasets_is_an_error(server: Scripted, datasets: Dat
         (ApiTypeError, lambda api: DatasetUpdateRequest(5)),  # type: ignore[arg-type]
     ],
 )
-def test_nothing_is_sent_of_what_is_not_as_documented(
+def test_invalid_parameters_are_refused_before_a_request(
     server: Scripted, datasets: DatasetsApi, error: type[Exception], call: Any
 ) -> None:
     with pytest.raises(error):
@@ -202,7 +204,7 @@ def test_nothing_is_sent_of_what_is_not_as_documented(
     assert server.requests == []
 
 
-def test_making_a_dataset_is_not_repeated(server: Scripted, datasets: DatasetsApi) -> None:
+def test_creating_a_dataset_is_not_retried(server: Scripted, datasets: DatasetsApi) -> None:
     server.script(
         failure(503, "MALFORMED_RESPONSE", "The catalog is down.", Retry_After="0"), Answer(201, {"id": DATASET})
     )
@@ -211,7 +213,7 @@ def test_making_a_dataset_is_not_repeated(server: Scripted, datasets: DatasetsAp
     assert len(server.requests) == 1
 
 
-def test_deleting_a_dataset_is(server: Scripted, datasets: DatasetsApi) -> None:
+def test_deleting_a_dataset_is_retried(server: Scripted, datasets: DatasetsApi) -> None:
     server.script(failure(503, "MALFORMED_RESPONSE", "The catalog is down.", Retry_After="0"), Answer())
     datasets.delete_dataset_by_id(MongoObjectID(DATASET))
     assert [(each.method, each.path) for each in server.requests] == [("DELETE", f"/v1/datasets/{DATASET}")] * 2

@@ -1,7 +1,7 @@
-"""DatasetsApi of ours against that of the client that openapi-generator 5.3.0 makes from the whole document.
+"""DatasetsApi, compared with the client that openapi-generator 5.3.0 generates from the whole document.
 
-The same program runs with each against one live server, as a user of its own. Requests on the wire, results and
-classes of errors must be equal, but for the differences that the README lists.
+The same program runs with each client against one live server, with its own user. Requests, results and error classes
+must be equal, except for the differences that the README lists.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ from tests.client import dataset_calls, pair
 from tests.client.server import Scripted
 from tests.live import Live
 
+pytestmark = pytest.mark.slow  # Java generates the reference client
+
 CHECKED = "`MongoObjectID`"
 NAMED = "`DatasetName`"
 MISSING = "a member is missing"
-WRAPPED = "a name or kind in a request for a dataset"
-LEFT_OUT = "`page_size=None`, `force=None` and their like"
+WRAPPED = "a name or type in a dataset request"
+LEFT_OUT = "`page_size=None`, `force=None` and similar"
 NUMBER = "`page_size` or `page_offset` of a wrong type"
 
 EXPLAINED = {
@@ -40,7 +42,7 @@ Both = tuple[pair.Outcomes, pair.Outcomes]
 
 
 def _settled(text: str, user: str, token: str) -> str:
-    """The same for each run: ids by the order in which they first appear, no times, users and request ids."""
+    """Replace what differs between runs: ids by the order of their first appearance, times, users and request ids."""
     text = text.replace(token, "TOKEN").replace(user, "USER")
     text = re.sub(r'(requestId\W+)[^"\\]+', r"\1REQUEST", text)
     seen: dict[str, str] = {"0" * 24: "0" * 24}
@@ -48,33 +50,33 @@ def _settled(text: str, user: str, token: str) -> str:
     return re.sub(r"\b1[6-9]\d{11}\b", "1577836800000", text)
 
 
-def _run(live: Live, between: Scripted, client: Path, user: str, foreign: str) -> pair.Outcomes:
+def _run(live: Live, forwarding_server: Scripted, client: Path, user: str, foreign: str) -> pair.Outcomes:
     token = live.headwater("token", "create", "--user", user)
-    outcomes = pair.run("dataset_calls", between, client, token, foreign)
+    outcomes = pair.run("dataset_calls", forwarding_server, client, token, foreign)
     settled: pair.Outcomes = json.loads(_settled(json.dumps(outcomes), user, token))
     return {name.partition(" ")[2] if name.partition(" ")[2] in EXPLAINED else name: it for name, it in settled.items()}
 
 
 @pytest.fixture(scope="module")
-def both(live: Live, between: Scripted, tmp_path_factory: pytest.TempPathFactory) -> Both:
+def both(live: Live, forwarding_server: Scripted, tmp_path_factory: pytest.TempPathFactory) -> Both:
     reference, foreign = generated.whole_client(tmp_path_factory), live.dataset()
     return (
-        _run(live, between, reference, "user-reference", foreign),
-        _run(live, between, pair.OURS, "user-ours", foreign),
+        _run(live, forwarding_server, reference, "user-reference", foreign),
+        _run(live, forwarding_server, pair.OURS, "user-ours", foreign),
     )
 
 
-def test_nothing_differs_unexplained(both: Both) -> None:
+def test_all_differences_are_explained(both: Both) -> None:
     assert len(both[0]) == len(dataset_calls.STEPS)
     pair.check(both, EXPLAINED)
 
 
-def test_the_program_does_what_it_is_meant_to(both: Both) -> None:
-    """Two clients that fail in the same way everywhere would be equal too."""
+def test_the_program_covers_successes_and_errors(both: Both) -> None:
+    """Two clients that fail everywhere in the same way would be equal too."""
     reference = both[0].values()
     assert sum("value" in result["outcome"] for result in reference if result["requests"]) > 30
     assert {result["outcome"].get("status") for result in reference} >= {400, 403, 404}
-    kinds = {result["outcome"].get("error") for result in reference}
-    assert kinds >= {"ApiTypeError", "ApiValueError", "ApiAttributeError", "NotFoundException", "ForbiddenException"}
+    errors = {result["outcome"].get("error") for result in reference}
+    assert errors >= {"ApiTypeError", "ApiValueError", "ApiAttributeError", "NotFoundException", "ForbiddenException"}
     methods = {sent["method"] for result in reference for sent in result["requests"]}
     assert methods == {"GET", "POST", "PUT", "DELETE"}

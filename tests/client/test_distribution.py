@@ -1,4 +1,4 @@
-"""The wheel installs alone, and the client runs on every Python that it is for, where the machine has it."""
+"""The wheel installs alone, and the client runs on every supported Python that the machine has."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _pip(*arguments: str | Path) -> None:
 
 
 def _packed_again(name: str, folder: Path) -> None:
-    """Make the wheel that an installed distribution came from."""
+    """Build the wheel of an installed distribution."""
     installed = metadata.distribution(name)
     with zipfile.ZipFile(folder / f"{name}-{installed.version}-py3-none-any.whl", "w") as wheel:
         for file in installed.files or ():
@@ -47,7 +47,7 @@ def _packed_again(name: str, folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the client's wheel, and that of urllib3."""
+    """A folder with the wheels of the client and of urllib3."""
     folder = tmp_path_factory.mktemp("wheels")
     _pip("wheel", "--no-deps", "--no-build-isolation", "-w", folder, CLIENT)
     _packed_again("urllib3", folder)
@@ -60,8 +60,9 @@ def _filled(bucket: Path) -> Path:
     return bucket
 
 
+@pytest.mark.slow  # pip builds the wheels
 def test_the_wheel_installs_alone(wheels: Path, tmp_path: Path, live: Live, bucket: Path) -> None:
-    """pip chooses among the two wheels by what they say of themselves; there is no index, and nothing else to find."""
+    """pip selects among the two wheels by their metadata; there is no index."""
     venv.create(tmp_path / "venv", with_pip=False)
     python = tmp_path / "venv" / "bin" / "python"
     _pip("--python", python, "install", "--no-index", "--find-links", wheels, "headwater-client")
@@ -70,20 +71,22 @@ def test_the_wheel_installs_alone(wheels: Path, tmp_path: Path, live: Live, buck
     where = Path(_run(python, "-I", "-c", "import swagger_client; print(swagger_client.__file__)").strip())
     assert where.is_relative_to(tmp_path)
     assert (where.parent / "py.typed").is_file()
+    assert (where.parent.parent / "headwater_client" / "py.typed").is_file()
     out = _run(python, "-I", "-W", "error", smoke.__file__, live.url, live.token, _filled(bucket).name)
     assert out.startswith("1 ['a.jpg'] DATASET_UNKNOWN")
 
 
-def test_the_wheel_holds_the_package_and_nothing_else(wheels: Path) -> None:
+@pytest.mark.slow  # pip builds the wheels
+def test_the_wheel_contains_the_packages_and_nothing_else(wheels: Path) -> None:
     (wheel,) = wheels.glob("headwater_client-*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
     sources = {str(file.relative_to(CLIENT / "src")) for file in (CLIENT / "src").rglob("*.py")}
-    package = {name for name in names if name.startswith("swagger_client/")}
-    assert package == {*sources, "swagger_client/py.typed"}
+    package = {name for name in names if name.startswith(("headwater_client/", "swagger_client/"))}
+    assert package == {*sources, "headwater_client/py.typed", "swagger_client/py.typed"}
     assert {name.split("/")[0].rsplit(".", 1)[1] for name in names - package} == {"dist-info"}
 
 
-def test_the_sources_are_of_the_oldest_python() -> None:
+def test_the_sources_compile_on_the_oldest_python() -> None:
     oldest = re.search(r'requires-python = ">=3\.(\d+)"', (CLIENT / "pyproject.toml").read_text())
     assert oldest is not None
     assert int(oldest[1]) == MINORS[0]
@@ -92,7 +95,7 @@ def test_the_sources_are_of_the_oldest_python() -> None:
 
 
 def _pythons(minor: int) -> Sequence[Path]:
-    """Every Python of this version on the path and among pyenv's that runs."""
+    """Return every working Python of this version on the path and in pyenv."""
     name = f"python3.{minor}"
     on_path = shutil.which(name)
     found = [Path(on_path)] if on_path else []
@@ -106,7 +109,7 @@ def _pythons(minor: int) -> Sequence[Path]:
 
 
 def _a_urllib3(python: Path, folder: Path) -> bool:
-    """Put a urllib3 into a folder that this Python can import: that of the tests, else that of its own pip."""
+    """Put a urllib3 that this Python can import into a folder: that of the tests, else that of its own pip."""
     find = "import pip._vendor.urllib3 as u; print(u.__file__)"
     own = subprocess.run([python, "-I", "-c", find], capture_output=True, text=True, check=False, timeout=30)
     for source in (urllib3.__file__, own.stdout.strip()):
@@ -123,9 +126,10 @@ def _a_urllib3(python: Path, folder: Path) -> bool:
     return False
 
 
+@pytest.mark.slow  # runs other versions of Python
 @pytest.mark.parametrize("minor", MINORS)
-def test_every_python(minor: int, tmp_path: Path, live: Live, bucket: Path) -> None:
-    """Without a urllib3 for it, the sources are at least compiled by it."""
+def test_the_client_runs_on_every_python(minor: int, tmp_path: Path, live: Live, bucket: Path) -> None:
+    """Without a suitable urllib3, the sources are only compiled."""
     pythons = _pythons(minor)
     if not pythons:
         pytest.skip(f"Python 3.{minor} is not on this machine")

@@ -1,6 +1,6 @@
-"""Every Python block of the client's documents, run as it stands against a live server.
+"""Every Python block of the client's documentation runs unchanged against a live server.
 
-Only what stands for a reader's own is replaced: the server's URL, the token, ids, and the folder.
+Only placeholders are replaced: the server's URL, the token, ids, and the folder.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ NAMES = ["a.jpg", "below/b.png", "below/ü #%.mp4"]
 LONG_AGO = 1577836800
 
 LATER = {"purpose", "use_redirected_read_url", "relevant_filenames_file_name"}
-"""Parameters that came after the seed, and that our methods do not have."""
+"""Parameters that are newer than the seed, and that our methods do not have."""
 
 
-class Place:
-    """A server, a user of its own with a token, and a folder with three files that came long ago."""
+class Reader:
+    """A server, its own user with a token, and a folder with three old files."""
 
     def __init__(self, live: Live, folder: Path, user: str) -> None:
         self.live, self.folder = live, folder
@@ -45,7 +45,7 @@ class Place:
         self.configuration = swagger_client.Configuration(live.url, {"ApiKeyAuth": self.token})
 
     def connected(self) -> str:
-        """A dataset of the user with the folder as its datasource; its id."""
+        """Return the id of a dataset of the user with the folder as its datasource."""
         made = self.live.call("POST", "/v1/datasets", {"name": "another dataset"}, token=self.token)
         path = self.live.datasource(made.json["id"])
         config = {"type": "LOCAL", "fullPath": self.folder.name}
@@ -53,7 +53,7 @@ class Place:
         return str(made.json["id"])
 
     def run(self, code: str, where: Path, names: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Run a block, with what stands for a reader's own replaced."""
+        """Run a block with its placeholders replaced."""
         own = {
             "http://localhost:8000": self.live.url,
             "YOUR_API_KEY": self.token,
@@ -67,19 +67,19 @@ class Place:
 
 
 @pytest.fixture
-def place(live: Live, bucket: Path, request: pytest.FixtureRequest) -> Place:
-    return Place(live, bucket, f"reader of {request.node.name}")
+def reader(live: Live, bucket: Path, request: pytest.FixtureRequest) -> Reader:
+    return Reader(live, bucket, f"reader of {request.node.name}")
 
 
 @pytest.fixture(autouse=True)
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The examples write into the working directory."""
+    """The examples write to the working directory."""
     monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture
-def api(place: Place) -> Iterator[DatasourcesApi]:
-    with swagger_client.ApiClient(place.configuration) as api_client:
+def api(reader: Reader) -> Iterator[DatasourcesApi]:
+    with swagger_client.ApiClient(reader.configuration) as api_client:
         yield DatasourcesApi(api_client)
 
 
@@ -101,25 +101,25 @@ def _watermark(live: Live, token: str, dataset: str) -> int:
 EXPECTED = {name: name.encode() for name in NAMES}
 
 
-def test_the_readme_does_the_whole_job(place: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_program_of_the_readme_runs(reader: Reader, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (block,) = _blocks(CLIENT / "README.md")
-    names = place.run(block, CLIENT / "README.md")
+    names = reader.run(block, CLIENT / "README.md")
     assert capsys.readouterr().out == "3 new files in images/\n"
     assert _downloaded(tmp_path / "images") == EXPECTED
-    watermark = _watermark(place.live, place.token, names["dataset_id"].value)
+    watermark = _watermark(reader.live, reader.token, names["dataset_id"].value)
     assert abs(watermark - (time.time() - 60)) < 30, "the window ends a minute ago"
 
 
-def test_the_quickstart_is_one_program(place: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_quickstart_runs_as_one_program(reader: Reader, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     names: dict[str, Any] = {}
     outputs = {}
     for block in _blocks(CLIENT / "docs/quickstart.md"):
         if "int(time.time()) - 60" in block:
-            # Go back, or the block before this one has left nothing to list.
+            # Reset the watermark: the block before this one left nothing to list.
             names["api"].update_datasource_processed_until_timestamp_by_dataset_id(
                 names["dataset_id"], {"processed_until_timestamp": 0}
             )
-        place.run(block, CLIENT / "docs/quickstart.md", names)
+        reader.run(block, CLIENT / "docs/quickstart.md", names)
         outputs[block] = capsys.readouterr().out
 
     def output(part: str) -> str:
@@ -131,29 +131,29 @@ def test_the_quickstart_is_one_program(place: Place, tmp_path: Path, capsys: pyt
     assert [line.split(" http")[0] for line in output("for row in page.data").splitlines()] == NAMES
     assert output("NotFoundException") == "DATASET_UNKNOWN\n"
     assert _downloaded(tmp_path / "images") == EXPECTED
-    assert abs(_watermark(place.live, place.token, names["dataset_id"].value) - (time.time() - 60)) < 30
+    assert abs(_watermark(reader.live, reader.token, names["dataset_id"].value) - (time.time() - 60)) < 30
 
 
-def test_coming_from_lightly_runs(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LIGHTLY_SERVER_LOCATION", place.live.url)
-    monkeypatch.setenv("LIGHTLY_TOKEN", place.token)
+def test_coming_from_lightly_runs(reader: Reader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIGHTLY_SERVER_LOCATION", reader.live.url)
+    monkeypatch.setenv("LIGHTLY_TOKEN", reader.token)
     names: dict[str, Any] = {}
     for block in _blocks(CLIENT / "docs/coming-from-lightly.md"):
-        place.run(block, CLIENT / "docs/coming-from-lightly.md", names)
+        reader.run(block, CLIENT / "docs/coming-from-lightly.md", names)
     assert _downloaded(tmp_path / "images") == EXPECTED
 
 
-def test_what_coming_from_lightly_names_is_there() -> None:
+def test_everything_that_coming_from_lightly_names_exists() -> None:
     text = (CLIENT / "docs/coming-from-lightly.md").read_text()
     for api, name in re.findall(r"`(datasets|datasources)\.(\w+)\(", text):
         assert hasattr(getattr(apis, f"{api.capitalize()}Api"), name), name
     rows = re.findall(r"\[`(\w+)`\]\([^)]*\) `\(type=\"(\w+)\", ([^)]+)\)`", text)
     assert len(rows) == 6
     for name, value, members in rows:
-        kind = getattr(models, name)
-        assert value in kind._members["type"].rules["enum"]
+        model = getattr(models, name)
+        assert value in model._members["type"].rules["enum"]
         given = {"type", *members.split(", ")}
-        assert set(kind._required) <= given <= set(kind._members)
+        assert set(model._required) <= given <= set(model._members)
 
 
 def _examples_of_operations() -> list[Any]:
@@ -172,18 +172,18 @@ def test_every_operation_has_an_example() -> None:
 
 
 @pytest.mark.parametrize(("page", "operation", "block"), _examples_of_operations())
-def test_the_example_of_an_operation(
-    place: Place, page: Path, operation: str, block: str, capsys: pytest.CaptureFixture[str]
+def test_the_example_of_an_operation_runs(
+    reader: Reader, page: Path, operation: str, block: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    dataset = place.connected()
-    names = place.run(block.replace("50000000abcdef1234566789", dataset), page)
+    dataset = reader.connected()
+    names = reader.run(block.replace("50000000abcdef1234566789", dataset), page)
     out = capsys.readouterr().out
     assert "Exception when calling" not in out
     shown = {
         "create_dataset": "'id'",
         "get_dataset_by_id": "another dataset",
         "get_datasets": "another dataset",
-        "get_datasource_by_dataset_id": place.folder.name,
+        "get_datasource_by_dataset_id": reader.folder.name,
         "get_datasource_processed_until_timestamp_by_dataset_id": "'processed_until_timestamp': 0",
         "get_list_of_raw_samples_from_datasource_by_dataset_id": "'has_more': False",
         "verify_datasource_by_dataset_id": "'can_read': True",
@@ -191,41 +191,41 @@ def test_the_example_of_an_operation(
     assert shown.get(operation, "") in out
     assert ("api_response" in names) == (operation in shown), "what has no answer assigns none"
     if operation == "update_datasource_processed_until_timestamp_by_dataset_id":
-        assert _watermark(place.live, place.token, dataset) == LONG_AGO
+        assert _watermark(reader.live, reader.token, dataset) == LONG_AGO
     if operation == "delete_dataset_by_id":
-        assert place.live.call("GET", f"/v1/datasets/{dataset}", token=place.token).code == "DATASET_UNKNOWN"
+        assert reader.live.call("GET", f"/v1/datasets/{dataset}", token=reader.token).code == "DATASET_UNKNOWN"
     if operation == "update_dataset_by_id":
-        assert place.live.call("GET", f"/v1/datasets/{dataset}", token=place.token).json["name"] == "front camera 2"
+        assert reader.live.call("GET", f"/v1/datasets/{dataset}", token=reader.token).json["name"] == "front camera 2"
 
 
 @pytest.mark.parametrize("name", models.__all__)
-def test_the_page_of_a_model(name: str) -> None:
-    """Its example makes one, and each member has a description."""
+def test_the_page_of_a_model_describes_every_member(name: str) -> None:
+    """Its example creates one, and each member has a description."""
     page = REFERENCE / f"{name}.md"
-    kind, text = getattr(models, name), page.read_text()
+    model, text = getattr(models, name), page.read_text()
     for block in FENCE.findall(text):
         names: dict[str, Any] = {}
         exec(re.sub(rf"^{name}\(", f"made = {name}(", block, flags=re.MULTILINE), names)
-        assert isinstance(names["made"], kind)
+        assert isinstance(names["made"], model)
     table = text.split("## Properties")[1]
     rows = dict(re.findall(r"^\*\*(\w+)\*\* \| (.*)$", table, re.MULTILINE))
-    assert set(rows) == set(kind._members)
+    assert set(rows) == set(model._members)
     undescribed = [member for member, row in rows.items() if member != "value" and not row.split(" | ")[1].strip()]
     assert undescribed == []
 
 
-def test_the_page_of_samples(place: Place, api: DatasourcesApi, tmp_path: Path) -> None:
-    (block,) = _blocks(REFERENCE / "samples.md")
-    place.run(block, REFERENCE / "samples.md", {"api": api, "dataset_id": place.connected()})
+def test_the_example_of_headwater_client_runs(reader: Reader, api: DatasourcesApi, tmp_path: Path) -> None:
+    (block,) = _blocks(REFERENCE / "headwater_client.md")
+    reader.run(block, REFERENCE / "headwater_client.md", {"api": api, "dataset_id": reader.connected()})
     assert _downloaded(tmp_path / "images") == EXPECTED
 
 
-def test_the_reference_has_no_page_too_many() -> None:
+def test_the_reference_has_no_stale_page() -> None:
     pages = runpy.run_path(str(CLIENT / "docs/client_pages.py"))["pages"]()
     assert set(REFERENCE.iterdir()) == set(pages)
 
 
-def test_links_between_pages_lead_somewhere() -> None:
+def test_links_between_pages_have_targets() -> None:
     def anchors(page: Path) -> set[str]:
         headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
         return {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
@@ -239,7 +239,7 @@ def test_links_between_pages_lead_somewhere() -> None:
 
 
 def _layout(text: str) -> dict[str, tuple[list[str], list[str]]]:
-    """The operations of a page: their headings, and the names in their tables of parameters."""
+    """Return the operations of a page: their headings, and the names in their parameter tables."""
     found = {}
     for operation, section in re.findall(r"^# \*\*(\w+)\*\*$(.*?)(?=^# \*\*|\Z)", text, re.MULTILINE | re.DOTALL):
         headings = re.findall(r"^### (.*)$", section, re.MULTILINE)
@@ -248,9 +248,10 @@ def _layout(text: str) -> dict[str, tuple[list[str], list[str]]]:
     return found
 
 
+@pytest.mark.slow  # Java generates the reference pages
 @pytest.mark.parametrize("api", apis.__all__)
 def test_the_reference_has_the_layout_of_generated_pages(api: str, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Our operations in the same order, each with the same headings and parameters; exceptions come on top."""
+    """Our operations have the same order, headings and parameters; only the exceptions are extra."""
     page = (generated.whole_client(tmp_path_factory) / "docs" / f"{api}.md").read_text()
     theirs, ours = _layout(page), _layout((REFERENCE / f"{api}.md").read_text())
     assert len(ours) >= 5

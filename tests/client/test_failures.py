@@ -1,4 +1,4 @@
-"""What goes wrong, as which exception, and that no text of it holds a token."""
+"""Failures raise the documented exceptions, and no text of them contains a token."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.client.server import DATASET, Answer, Scripted, failure, running
 
 
 @pytest.mark.parametrize(
-    ("status", "kind"),
+    ("status", "exception"),
     [
         (400, swagger_client.ApiException),
         (401, swagger_client.UnauthorizedException),
@@ -34,14 +34,14 @@ from tests.client.server import DATASET, Answer, Scripted, failure, running
         (502, swagger_client.ServiceException),
     ],
 )
-def test_each_status_has_its_class(
-    api: DatasourcesApi, server: Scripted, status: int, kind: type[swagger_client.ApiException]
+def test_each_status_raises_its_class(
+    api: DatasourcesApi, server: Scripted, status: int, exception: type[swagger_client.ApiException]
 ) -> None:
     server.script(failure(status, "SOME_CODE", "what was wrong", X_Request_Id="request-1"))
     with pytest.raises(swagger_client.ApiException) as caught:
         api.get_datasource_by_dataset_id(DATASET)
     error = caught.value
-    assert type(error) is kind
+    assert type(error) is exception
     assert error.status == status
     assert error.reason
     assert isinstance(error.body, str)
@@ -51,7 +51,7 @@ def test_each_status_has_its_class(
     assert (error.code, error.message, error.request_id) == ("SOME_CODE", "what was wrong", "request-1")
 
 
-def test_the_text_of_an_error_says_what_to_do_and_what_to_ask_for(api: DatasourcesApi, server: Scripted) -> None:
+def test_an_error_text_has_message_and_request_id(api: DatasourcesApi, server: Scripted) -> None:
     server.script(failure(404, "DATASET_UNKNOWN", "There is no dataset with this id."))
     with pytest.raises(swagger_client.NotFoundException) as caught:
         api.get_datasource_by_dataset_id(DATASET)
@@ -61,7 +61,7 @@ def test_the_text_of_an_error_says_what_to_do_and_what_to_ask_for(api: Datasourc
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>Bad gateway</html>", b"[1]", b'{"code": 5}', b"\xff\xfe"])
-def test_an_error_that_is_not_the_apis_can_be_read_too(api: DatasourcesApi, server: Scripted, body: bytes) -> None:
+def test_an_error_body_that_is_not_from_the_api(api: DatasourcesApi, server: Scripted, body: bytes) -> None:
     server.script(Answer(502, body=body, headers={"X-Request-Id": "of-a-proxy"}))
     with pytest.raises(swagger_client.ServiceException) as caught:
         api.get_datasource_by_dataset_id(DATASET)
@@ -71,13 +71,13 @@ def test_an_error_that_is_not_the_apis_can_be_read_too(api: DatasourcesApi, serv
     assert "Request id: of-a-proxy" in str(caught.value)
 
 
-def test_an_error_of_an_unread_answer_is_read(api: DatasourcesApi, server: Scripted) -> None:
+def test_an_error_body_is_read_without_preload_content(api: DatasourcesApi, server: Scripted) -> None:
     server.script(failure(403, "FORBIDDEN", "Not yours."))
     with pytest.raises(swagger_client.ForbiddenException, match="FORBIDDEN: Not yours"):
         api.get_datasource_by_dataset_id(DATASET, _preload_content=False)
 
 
-def test_a_proxys_page_that_repeats_the_url_does_not_show_the_token(api: DatasourcesApi, server: Scripted) -> None:
+def test_the_token_in_a_proxys_error_page_is_hidden(api: DatasourcesApi, server: Scripted) -> None:
     server.script(Answer(502, body=f"cannot reach http://x/v1?a=1&amp;token={TOKEN}&b=2".encode()))
     with pytest.raises(swagger_client.ServiceException) as caught:
         api.get_datasource_by_dataset_id(DATASET)
@@ -99,7 +99,7 @@ def test_redaction(text: str, shown: str) -> None:
 
 
 def _everything(error: BaseException) -> str:
-    """All texts that a log or an error tracker could show of an error."""
+    """Return all texts of an error that a log or an error tracker could show."""
     shown = "".join(traceback.format_exception(error))
     chain: list[BaseException | None] = [error]
     while chain:
@@ -121,13 +121,13 @@ def _unreachable(host: str, retries: Any = None) -> BaseException:
 
 @pytest.fixture
 def closed() -> str:
-    """The address of a server that is not there any more."""
+    """The address of a stopped server."""
     with running() as scripted:
         return scripted.url
 
 
 @pytest.mark.parametrize("retries", [0, 1, urllib3.Retry(0)], ids=["off", "one", "own"])
-def test_a_refused_connection_keeps_its_class_and_hides_the_token(closed: str, retries: Any) -> None:
+def test_a_refused_connection_raises_urllib3s_error_without_the_token(closed: str, retries: Any) -> None:
     error = _unreachable(closed, retries)
     assert type(error) is urllib3.exceptions.MaxRetryError
     assert isinstance(error.reason, urllib3.exceptions.NewConnectionError)
@@ -136,18 +136,18 @@ def test_a_refused_connection_keeps_its_class_and_hides_the_token(closed: str, r
     assert TOKEN not in repr(pickle.loads(pickle.dumps(error)))
 
 
-def test_without_urllib3s_retries_its_error_comes_as_it_is(closed: str) -> None:
+def test_without_retries_urllib3s_original_error_is_raised(closed: str) -> None:
     error = _unreachable(closed, False)
     assert isinstance(error, urllib3.exceptions.NewConnectionError)
     assert TOKEN not in _everything(error)
 
 
 @pytest.mark.parametrize("host", ["http://[::1", "ftp://server"])
-def test_a_host_that_is_none_does_not_show_the_token(host: str) -> None:
+def test_the_error_for_an_invalid_host_hides_the_token(host: str) -> None:
     assert TOKEN not in _everything(_unreachable(host))
 
 
-def test_a_slow_answer_runs_into_the_timeout(api: DatasourcesApi, server: Scripted) -> None:
+def test_a_slow_response_exceeds_the_time_limit(api: DatasourcesApi, server: Scripted) -> None:
     server.script(Answer(json={"processedUntilTimestamp": 5}, delay=3))
     api.api_client.rest_client.pool_manager.connection_pool_kw["retries"] = urllib3.Retry(0)
     for timeout in (0.2, (5, 0.2), [5, 0.2]):
@@ -160,21 +160,21 @@ def test_a_slow_answer_runs_into_the_timeout(api: DatasourcesApi, server: Script
 
 
 @pytest.mark.parametrize("timeout", [None, 0, 30, 30.0, (30, 30)])
-def test_a_timeout_that_is_long_enough(api: DatasourcesApi, server: Scripted, timeout: Any) -> None:
+def test_a_response_within_the_time_limit(api: DatasourcesApi, server: Scripted, timeout: Any) -> None:
     server.script(Answer(json={"processedUntilTimestamp": 5}, delay=0.05))
     api.get_datasource_processed_until_timestamp_by_dataset_id(DATASET, _request_timeout=timeout)
 
 
 @pytest.mark.parametrize("timeout", ["5", (1, 2, 3), True])
-def test_a_timeout_that_is_none(api: DatasourcesApi, server: Scripted, timeout: Any) -> None:
+def test_an_invalid_time_limit_is_refused(api: DatasourcesApi, server: Scripted, timeout: Any) -> None:
     with pytest.raises(swagger_client.ApiTypeError, match="_request_timeout"):
         api.get_datasource_by_dataset_id(DATASET, _request_timeout=timeout)
     assert server.requests == []
 
 
 @pytest.mark.parametrize("credential", [{"access_token": f"{TOKEN}\n"}, {"api_key": {"ApiKeyAuth": f"{TOKEN}\n"}}])
-def test_a_token_with_a_line_break_is_refused_without_showing_it(server: Scripted, credential: Any) -> None:
-    """http.client's own error for such a header shows the header."""
+def test_the_error_for_a_token_with_a_line_break_hides_it(server: Scripted, credential: Any) -> None:
+    """The error of http.client for such a header contains the header."""
     api = DatasourcesApi(swagger_client.ApiClient(swagger_client.Configuration(server.url, **credential)))
     with api.api_client, pytest.raises(swagger_client.ApiValueError, match="line break") as caught:
         api.get_datasource_by_dataset_id(DATASET)
@@ -182,10 +182,10 @@ def test_a_token_with_a_line_break_is_refused_without_showing_it(server: Scripte
     assert server.requests == []
 
 
-def test_no_log_of_urllib3_shows_the_token(
+def test_logs_of_urllib3_hide_the_token(
     api: DatasourcesApi, server: Scripted, closed: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """urllib3 logs the URL of each request (debug), retry (warning!) and redirect (info)."""
+    """urllib3 logs the URL of each request (debug), retry (warning) and redirect (info)."""
     server.script(
         Answer(302, headers={"Location": f"{server.url}/elsewhere?token={TOKEN}"}),
         Answer(hang_up=True),
@@ -203,7 +203,7 @@ def test_no_log_of_urllib3_shows_the_token(
     assert TOKEN not in caplog.text
 
 
-def test_debug_logs_each_call_without_the_token(
+def test_debug_logs_hide_the_token(
     api: DatasourcesApi, server: Scripted, configuration: swagger_client.Configuration, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.script(Answer(json={"type": "LOCAL", "fullPath": ""}))
@@ -221,8 +221,8 @@ def test_debug_logs_each_call_without_the_token(
 
 
 @pytest.mark.parametrize("code", ["SOME_CODE", None])
-def test_a_server_that_repeats_the_credentials_makes_no_text_with_them(server: Scripted, code: str | None) -> None:
-    """A gateway's page may quote a token without the `token=` that tells it from other words."""
+def test_credentials_in_a_response_are_hidden_in_error_texts(server: Scripted, code: str | None) -> None:
+    """A gateway's page can quote a token without the `token=` that identifies it."""
     configuration = swagger_client.Configuration(
         server.url, {"ApiKeyAuth": "the+key/of=me"}, access_token="the.jwt.of-me"
     )
@@ -276,7 +276,7 @@ def test_the_servers_certificate_is_checked(certificate: Path) -> None:
             assert DatasourcesApi(api_client).get_datasource_by_dataset_id(DATASET).full_path == "x"
 
 
-def test_the_client_shows_its_certificate(certificate: Path) -> None:
+def test_the_client_sends_its_certificate(certificate: Path) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     context.load_verify_locations(certificate)
@@ -295,21 +295,21 @@ def test_the_client_shows_its_certificate(certificate: Path) -> None:
 
 def test_the_tree_of_exceptions() -> None:
     assert issubclass(exceptions.ApiTypeError, (swagger_client.OpenApiException, TypeError))
-    for kind, builtin in (
+    for exception, builtin in (
         (swagger_client.ApiTypeError, TypeError),
         (swagger_client.ApiValueError, ValueError),
         (swagger_client.ApiAttributeError, AttributeError),
         (swagger_client.ApiKeyError, KeyError),
     ):
-        assert issubclass(kind, builtin)
-        assert issubclass(kind, swagger_client.OpenApiException)
-        assert str(kind("wrong", ["data", 3])).strip('"') == "wrong at ['data'][3]"
+        assert issubclass(exception, builtin)
+        assert issubclass(exception, swagger_client.OpenApiException)
+        assert str(exception("wrong", ["data", 3])).strip('"') == "wrong at ['data'][3]"
     for answered in ("NotFound", "Unauthorized", "Forbidden", "Service"):
         assert issubclass(getattr(exceptions, f"{answered}Exception"), swagger_client.ApiException)
     assert not issubclass(swagger_client.ApiException, (TypeError, ValueError))
 
 
-def test_an_exception_made_by_hand() -> None:
+def test_an_exception_can_be_created_by_a_program() -> None:
     error = swagger_client.ApiException(status=0, reason="no answer")
     assert (error.status, error.reason, error.body, error.headers) == (0, "no answer", None, None)
     assert str(error) == "(0)\nReason: no answer\n"

@@ -1,4 +1,4 @@
-"""What importing the client loads, and that every documented import path is there."""
+"""What the import of the client loads, and that every documented import path exists."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def _run(code: str) -> str:
     return done.stdout
 
 
-def test_importing_it_loads_urllib3_and_nothing_else() -> None:
-    """Not even another module of the standard library: its cost is that of urllib3."""
+def test_the_import_loads_only_urllib3() -> None:
+    """No other module of the standard library is loaded, so the import is as fast as that of urllib3."""
     loaded = json.loads(
         _run(
             "import sys, json, urllib3; before = set(sys.modules);"
@@ -36,7 +36,7 @@ def test_importing_it_loads_urllib3_and_nothing_else() -> None:
     assert [name for name in loaded if name.split(".")[0] != "swagger_client"] == []
 
 
-def test_the_top_loads_no_models() -> None:
+def test_the_top_level_import_loads_no_models() -> None:
     loaded = json.loads(_run("import sys, json, swagger_client; print(json.dumps(sorted(sys.modules)))"))
     assert [name for name in loaded if name.startswith(("swagger_client.model.", "swagger_client.api."))] == []
 
@@ -81,13 +81,13 @@ def test_the_top_loads_no_models() -> None:
         ("swagger_client.models", "Timestamp"),
     ],
 )
-def test_the_import_paths_of_the_documents(module: str, name: str) -> None:
+def test_the_documented_import_paths_exist(module: str, name: str) -> None:
     imported = __import__(module, fromlist=[name])
     assert getattr(imported, name).__name__ == name
 
 
-def test_a_model_imported_alone_finds_the_others() -> None:
-    """The kinds of storage import their base, which has to find them without importing them in a circle."""
+def test_datasource_config_finds_its_classes_when_imported_alone() -> None:
+    """The classes import their base class, which has to find them without a circular import."""
     code = (
         "from swagger_client.model.datasource_config import DatasourceConfig;"
         "print(type(DatasourceConfig(type='LOCAL', full_path='')).__name__)"

@@ -1,6 +1,6 @@
 """What a program can do with models, and what they refuse."""
 
-# Much here is wrong on purpose, and type checkers say so.
+# Many arguments are wrong on purpose, and type checkers report them.
 # mypy: disable-error-code="arg-type,attr-defined,call-arg,index,list-item,misc,no-untyped-call,unused-ignore"
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ S3 = {
 ROW = DatasourceRawSamplesDataRow("a.jpg", "http://a")
 
 
-def test_a_simple_model_is_its_value() -> None:
+def test_a_simple_model_has_one_value() -> None:
     time = Timestamp(1577836800)
     assert time.value == time["value"] == Timestamp(value=1577836800).value == 1577836800
     assert (str(time), repr(time), time.to_str()) == ("1577836800",) * 3
@@ -75,7 +75,7 @@ def test_an_object_model_has_members_as_attributes_and_items() -> None:
     assert page.to_dict() == {"has_more": True, "cursor": "c", "data": [{"file_name": "b.jpg", "read_url": "http://a"}]}
 
 
-def test_members_that_the_contract_does_not_name() -> None:
+def test_members_without_a_declaration() -> None:
     row: Any = DatasourceRawSamplesDataRow("a.jpg", "http://a", size=7)
     row.taken_at = datetime.date(2020, 1, 1)
     row["nested"] = {"row": ROW}
@@ -93,25 +93,25 @@ def test_members_that_the_contract_does_not_name() -> None:
         swagger_client.ApiClient.sanitize_for_serialization({"wrong": object()})
 
 
-@pytest.mark.parametrize("kind", ["S3", "DatasourceConfigS3"])
+@pytest.mark.parametrize("type_name", ["S3", "DatasourceConfigS3"])
 @pytest.mark.parametrize("make", [DatasourceConfig, DatasourceConfigBase, DatasourceConfigS3])
-def test_a_datasource_of_either_spelling_becomes_its_kind(make: Any, kind: str) -> None:
-    config = make(type=kind, **S3)
+def test_both_spellings_of_a_type_select_the_class(make: Any, type_name: str) -> None:
+    config = make(type=type_name, **S3)
     assert type(config) is DatasourceConfigS3
     assert isinstance(config, DatasourceConfig)
-    assert config.type == kind
-    assert config == DatasourceConfigS3(type=kind, **S3)
+    assert config.type == type_name
+    assert config == DatasourceConfigS3(type=type_name, **S3)
 
 
 @pytest.mark.parametrize("name", [name for name in models.__all__ if name.startswith("DatasourceConfig")])
-def test_every_kind_is_found_by_the_name_of_its_class(name: str) -> None:
+def test_every_class_name_is_a_valid_type(name: str) -> None:
     if name in ("DatasourceConfig", "DatasourceConfigBase") or "Verify" in name:
         return
     with pytest.raises(ApiValueError, match=f"{name} needs full_path"):
         DatasourceConfig(type=name)
 
 
-def test_the_placeholder_of_the_examples_can_be_made() -> None:
+def test_the_placeholder_of_the_examples_can_be_created() -> None:
     placeholder = DatasourceConfig(None)
     assert type(placeholder) is DatasourceConfig
     assert placeholder.to_dict() == {}
@@ -159,7 +159,7 @@ def test_the_placeholder_of_the_examples_can_be_made() -> None:
         (lambda: DatasourceConfigLOCAL(type="LOCAL", full_path="x", web_server_location="x"), ApiValueError),
     ],
 )
-def test_what_a_constructor_refuses(make: Any, error: type[Exception]) -> None:
+def test_invalid_constructor_arguments_are_refused(make: Any, error: type[Exception]) -> None:
     with pytest.raises(error) as caught:
         make()
     assert isinstance(caught.value, swagger_client.OpenApiException)
@@ -177,7 +177,7 @@ def test_what_a_constructor_refuses(make: Any, error: type[Exception]) -> None:
         (DatasourceConfigLOCAL(type="LOCAL", full_path="x"), "type", "S3", ApiValueError),
     ],
 )
-def test_what_an_assignment_refuses_changes_nothing(model: Any, name: str, value: Any, error: type[Exception]) -> None:
+def test_a_refused_assignment_changes_nothing(model: Any, name: str, value: Any, error: type[Exception]) -> None:
     before = copy.deepcopy(model)
     with pytest.raises(error):
         setattr(model, name, value)
@@ -186,7 +186,7 @@ def test_what_an_assignment_refuses_changes_nothing(model: Any, name: str, value
     assert model == before
 
 
-def test_what_is_not_there_is_an_attribute_error_everywhere() -> None:
+def test_reading_a_missing_member_raises_an_attribute_error() -> None:
     for read in (lambda: ROW.size, lambda: ROW["size"], lambda: Timestamp(5).to_dict()):
         with pytest.raises(ApiAttributeError):
             read()
@@ -207,14 +207,14 @@ CONFIGS = [
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.type)
-def test_no_text_of_a_datasource_shows_its_secret(config: DatasourceConfig) -> None:
+def test_texts_of_a_datasource_hide_its_secret(config: DatasourceConfig) -> None:
     for text in (repr(config), str(config), config.to_str(), f"{[config]}", pprint.pformat(config)):
         assert SECRET not in text
         assert "'***'" in text
     assert SECRET in config.to_dict().values()
 
 
-def test_no_refusal_shows_a_secret() -> None:
+def test_error_texts_hide_secrets() -> None:
     for wrong in (
         {"s3_region": 5},
         {"s3_access_key_id": ""},
@@ -234,13 +234,13 @@ def test_no_refusal_shows_a_secret() -> None:
     "model", [Timestamp(5), ROW, DatasourceRawSamplesData(True, "c", [ROW]), *CONFIGS, DatasourceConfig(None)], ids=repr
 )
 def test_models_can_be_copied_and_pickled(again: Any, model: Any) -> None:
-    twin = again(model)
-    assert twin == model
-    assert type(twin) is type(model)
+    copied = again(model)
+    assert copied == model
+    assert type(copied) is type(model)
 
 
-def test_a_member_of_a_server_may_be_called_like_one_in_python() -> None:
-    """Copying and comparing once mixed the two up."""
+def test_an_undeclared_member_can_have_the_python_name_of_another() -> None:
+    """Copies and comparisons once confused the two."""
     wire = {"fileName": "a.jpg", "readUrl": "http://a", "file_name": "other"}
     row = from_server(DatasourceRawSamplesDataRow, wire)
     assert (row.file_name, copy.copy(row).file_name) == ("a.jpg", "a.jpg")
@@ -250,24 +250,24 @@ def test_a_member_of_a_server_may_be_called_like_one_in_python() -> None:
 
 def test_a_deep_copy_shares_nothing() -> None:
     page = DatasourceRawSamplesData(True, "c", [copy.copy(ROW)])
-    twin = copy.deepcopy(page)
-    twin.data[0].file_name = "other"
+    copied = copy.deepcopy(page)
+    copied.data[0].file_name = "other"
     assert page.data[0].file_name == "a.jpg"
 
 
-def test_rows_carry_no_dict() -> None:
+def test_rows_have_no_instance_dict() -> None:
     """A listing has very many rows; a dict in each would double their memory."""
     assert not hasattr(ROW, "__dict__")
     assert set(DatasourceRawSamplesDataRow.__slots__) == {"file_name", "read_url"}
 
 
-def test_models_are_not_hashable_because_they_can_be_changed() -> None:
+def test_models_are_not_hashable() -> None:
     with pytest.raises(TypeError):
         hash(Timestamp(5))
 
 
-def test_what_older_programs_give_by_position() -> None:
-    """The seed requires three flags; a fourth, and the code, text and request id of an error, by position too."""
+def test_positional_arguments_of_older_programs() -> None:
+    """The seed requires three flags; a fourth, and the code, text and request id of an error, are positional too."""
     assert DatasourceConfigVerifyData(True, True, False).to_dict() == {
         "can_read": True,
         "can_write": True,
@@ -294,7 +294,7 @@ def test_the_keywords_of_generated_constructors() -> None:
         DatasourceRawSamplesDataRow(5, "b", _path_to_item=["x", 3])
 
 
-def test_a_member_of_an_answer_takes_what_its_model_is_made_of() -> None:
+def test_a_member_of_a_response_accepts_plain_values() -> None:
     answer = from_server(models.DatasourceProcessedUntilTimestampResponse, {"processedUntilTimestamp": 5})
     answer.processed_until_timestamp = 7
     assert answer.processed_until_timestamp == Timestamp(7)
@@ -302,7 +302,7 @@ def test_a_member_of_an_answer_takes_what_its_model_is_made_of() -> None:
         answer.processed_until_timestamp = "7"
 
 
-def test_an_unchecked_answer_stays_as_json_has_it() -> None:
+def test_an_unchecked_response_keeps_its_json_values() -> None:
     page = from_server(DatasourceRawSamplesData, {"hasMore": 1, "cursor": None, "data": [{"fileName": 5}]}, False)
     assert (page.has_more, page.cursor, page.data) == (1, None, [{"fileName": 5}])
     with pytest.raises(ApiTypeError, match="lacks data"):
@@ -319,11 +319,11 @@ def test_the_tables_and_the_signature_of_a_model() -> None:
     assert names == ["can_read", "can_write", "can_list", "can_overwrite", "errors", "further_members"]
 
 
-@pytest.mark.parametrize("kind", ["Azure", "GCS", "LIGHTLY", "LOCAL", "S3"])
-def test_the_parts_of_the_kinds_of_storage(kind: str) -> None:
-    name = f"DatasourceConfig{kind}AllOf"
+@pytest.mark.parametrize("type_name", ["Azure", "GCS", "LIGHTLY", "LOCAL", "S3"])
+def test_the_all_of_models(type_name: str) -> None:
+    name = f"DatasourceConfig{type_name}AllOf"
     part = getattr(models, name)
-    assert part is getattr(import_module(f"swagger_client.model.datasource_config_{kind.lower()}_all_of"), name)
+    assert part is getattr(import_module(f"swagger_client.model.datasource_config_{type_name.lower()}_all_of"), name)
     assert "id" not in part.attribute_map
     assert part("a", **dict.fromkeys(list(part._required)[1:], "us-east-1")).full_path == "a"
     with pytest.raises(AttributeError, match="Nothing"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import threading
 from typing import Any
 
 import pytest
@@ -40,7 +41,7 @@ LOCAL = Answer(json={"type": "LOCAL", "fullPath": "cameras", "purpose": "INPUT_O
     ],
 )
 @pytest.mark.parametrize("dataset_id", [DATASET, MongoObjectID(DATASET)], ids=["str", "model"])
-def test_a_get_asks_for_json_with_the_token_in_the_query(
+def test_a_get_request_has_the_token_in_the_query(
     api: DatasourcesApi, server: Scripted, call: Any, path: str, answer: Answer, dataset_id: Any
 ) -> None:
     server.script(answer)
@@ -61,17 +62,15 @@ def test_the_parameters_of_a_listing(api: DatasourcesApi, server: Scripted) -> N
     assert server.request.query == [("from", "0"), ("to", "1577836800"), ("cursor", "a/+ b"), ("token", TOKEN)]
 
 
-def test_none_is_as_left_out_but_an_empty_cursor_is_sent(api: DatasourcesApi, server: Scripted) -> None:
-    """An empty cursor is the server's to refuse; dropping it would list from the beginning again, without an end."""
+def test_none_is_not_sent_but_an_empty_cursor_is(api: DatasourcesApi, server: Scripted) -> None:
+    """The server refuses an empty cursor; without it the listing would start again, in an endless loop."""
     server.script(PAGE)
     api.get_list_of_raw_samples_from_datasource_by_dataset_id(DATASET, _from=None, to=None, cursor=None)
     api.get_list_of_raw_samples_from_datasource_by_dataset_id(DATASET, cursor="")
     assert [sent.query for sent in server.requests] == [[("token", TOKEN)], [("cursor", ""), ("token", TOKEN)]]
 
 
-def test_setting_a_datasource_sends_its_members_by_their_names_on_the_wire(
-    api: DatasourcesApi, server: Scripted
-) -> None:
+def test_setting_a_datasource_sends_json_names(api: DatasourcesApi, server: Scripted) -> None:
     server.script(Answer())
     config = DatasourceConfigS3(
         type="DatasourceConfigS3",
@@ -95,7 +94,7 @@ def test_setting_a_datasource_sends_its_members_by_their_names_on_the_wire(
     }
 
 
-def test_a_datasource_may_be_a_dict_of_names_in_python(api: DatasourcesApi, server: Scripted) -> None:
+def test_a_datasource_can_be_a_dict_of_python_names(api: DatasourcesApi, server: Scripted) -> None:
     server.script(Answer())
     api.update_datasource_by_dataset_id(DATASET, {"type": "LOCAL", "full_path": "cameras"})
     assert server.request.json == {"type": "LOCAL", "fullPath": "cameras"}
@@ -144,7 +143,7 @@ def test_setting_the_watermark(api: DatasourcesApi, server: Scripted) -> None:
         (lambda api: api.update_datasource_by_dataset_id(DATASET, {}), swagger_client.ApiValueError),
     ],
 )
-def test_what_cannot_be_right_is_refused_before_anything_is_sent(
+def test_invalid_values_are_refused_before_a_request(
     api: DatasourcesApi, server: Scripted, call: Any, error: type[Exception]
 ) -> None:
     with pytest.raises(error):
@@ -152,7 +151,7 @@ def test_what_cannot_be_right_is_refused_before_anything_is_sent(
     assert server.requests == []
 
 
-def test_a_bearer_and_a_token_are_both_sent(server: Scripted) -> None:
+def test_bearer_token_and_api_key_are_both_sent(server: Scripted) -> None:
     server.script(WATERMARK)
     configuration = swagger_client.Configuration(host=server.url, access_token="a.b.c")
     with swagger_client.ApiClient(configuration) as api_client:
@@ -165,7 +164,7 @@ def test_a_bearer_and_a_token_are_both_sent(server: Scripted) -> None:
     assert (both.headers["Authorization"], both.query) == ("Bearer a.b.c", [("token", TOKEN)])
 
 
-def test_a_prefix_goes_before_the_token_and_the_hook_renews_it_before_each_use(
+def test_prefix_and_refresh_hook_of_an_api_key(
     api: DatasourcesApi, server: Scripted, configuration: swagger_client.Configuration
 ) -> None:
     server.script(WATERMARK)
@@ -179,9 +178,7 @@ def test_a_prefix_goes_before_the_token_and_the_hook_renews_it_before_each_use(
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(token=st.text(min_size=1).filter(lambda text: not set(text) & set("\r\n")), cursor=st.text())
-def test_any_token_and_cursor_arrive_as_they_were_given(
-    api: DatasourcesApi, server: Scripted, token: str, cursor: str
-) -> None:
+def test_any_token_and_cursor_arrive_unchanged(api: DatasourcesApi, server: Scripted, token: str, cursor: str) -> None:
     server.script(PAGE)
     server.requests.clear()
     api.api_client.configuration.api_key["ApiKeyAuth"] = token
@@ -196,7 +193,7 @@ def test_plus_and_slash_are_percent_encoded(api: DatasourcesApi, server: Scripte
     assert server.request.raw_query == "token=a%2Bb%2Fc%3D%3D"
 
 
-def test_headers_and_cookie_of_a_client_go_with_every_request(
+def test_headers_and_cookie_of_a_client_are_sent_with_every_request(
     configuration: swagger_client.Configuration, server: Scripted
 ) -> None:
     server.script(WATERMARK)
@@ -214,21 +211,21 @@ def test_headers_and_cookie_of_a_client_go_with_every_request(
 
 
 @pytest.mark.parametrize("suffix", ["", "/", "//"])
-def test_a_host_may_end_in_a_slash(server: Scripted, suffix: str) -> None:
+def test_a_host_can_end_with_a_slash(server: Scripted, suffix: str) -> None:
     server.script(WATERMARK)
     with swagger_client.ApiClient(swagger_client.Configuration(host=server.url + suffix)) as api_client:
         DatasourcesApi(api_client).get_datasource_processed_until_timestamp_by_dataset_id(DATASET)
     assert server.request.target == f"{PATH}/processedUntilTimestamp"
 
 
-def test_a_host_may_have_a_path(server: Scripted) -> None:
+def test_a_host_can_have_a_path(server: Scripted) -> None:
     server.script(WATERMARK)
     with swagger_client.ApiClient(swagger_client.Configuration(host=f"{server.url}/team/api/")) as api_client:
         DatasourcesApi(api_client).get_datasource_processed_until_timestamp_by_dataset_id(DATASET)
     assert server.request.target == f"/team/api{PATH}/processedUntilTimestamp"
 
 
-def test_where_the_host_comes_from(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_sources_of_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
     assert swagger_client.Configuration().host == "https://api.lightly.ai"
     monkeypatch.setenv("LIGHTLY_SERVER_LOCATION", "http://from-the-environment/")
     assert swagger_client.Configuration(access_token="t").host == "http://from-the-environment/"
@@ -237,10 +234,10 @@ def test_where_the_host_comes_from(monkeypatch: pytest.MonkeyPatch) -> None:
     assert swagger_client.Configuration().host == "https://api.lightly.ai"
 
 
-def test_the_examples_second_configuration_still_finds_the_server(
+def test_a_second_configuration_uses_the_environment_variable(
     server: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The seed's examples make a second Configuration for the bearer; the generated client's forgets the host."""
+    """The seed's examples create a second Configuration for the bearer token; the generated client's loses the host."""
     server.script(WATERMARK)
     monkeypatch.setenv("LIGHTLY_SERVER_LOCATION", server.url)
     configuration = swagger_client.Configuration(host="https://api.lightly.ai")
@@ -250,7 +247,7 @@ def test_the_examples_second_configuration_still_finds_the_server(
     assert server.request.headers["Authorization"] == "Bearer a.b.c"
 
 
-def test_a_client_without_a_configuration_takes_the_default_one(
+def test_a_client_without_a_configuration_uses_the_default_one(
     server: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.script(WATERMARK)
@@ -264,17 +261,17 @@ def test_a_client_without_a_configuration_takes_the_default_one(
     assert server.request.query == [("token", TOKEN)]
 
 
-def test_a_copy_of_a_configuration_has_credentials_of_its_own() -> None:
+def test_a_copy_of_a_configuration_has_its_own_credentials() -> None:
     configuration = swagger_client.Configuration(api_key={"ApiKeyAuth": TOKEN}, username="u", password="p")
     configuration.retries = 7
-    for twin in (copy.deepcopy(configuration), configuration.copy()):
-        twin.api_key["ApiKeyAuth"] = "other"
+    for copied in (copy.deepcopy(configuration), configuration.copy()):
+        copied.api_key["ApiKeyAuth"] = "other"
         assert configuration.api_key == {"ApiKeyAuth": TOKEN}
-        assert (twin.retries, twin.host) == (7, configuration.host)
-        assert twin.get_basic_auth_token() == "Basic dTpw"
+        assert (copied.retries, copied.host) == (7, configuration.host)
+        assert copied.get_basic_auth_token() == "Basic dTpw"
 
 
-def test_a_config_made_from_an_answer_can_be_put_back(api: DatasourcesApi, server: Scripted) -> None:
+def test_a_config_from_a_response_can_be_sent_back(api: DatasourcesApi, server: Scripted) -> None:
     server.script(LOCAL, Answer())
     config = api.get_datasource_by_dataset_id(DATASET)
     assert isinstance(config, DatasourceConfigLOCAL)
@@ -283,7 +280,7 @@ def test_a_config_made_from_an_answer_can_be_put_back(api: DatasourcesApi, serve
     assert server.requests[1].json == {"type": "LOCAL", "fullPath": "cameras/front", "purpose": "INPUT_OUTPUT"}
 
 
-def test_parameters_go_unchecked_where_the_call_says_so(api: DatasourcesApi, server: Scripted) -> None:
+def test_parameters_can_be_sent_unchecked(api: DatasourcesApi, server: Scripted) -> None:
     server.script(PAGE, Answer())
     unchecked: Any = {"_check_input_type": False}
     list_: Any = api.get_list_of_raw_samples_from_datasource_by_dataset_id
@@ -297,7 +294,7 @@ def test_parameters_go_unchecked_where_the_call_says_so(api: DatasourcesApi, ser
         list_(None, **unchecked)
 
 
-def test_a_datasource_may_be_a_dict_of_names_in_json(api: DatasourcesApi, server: Scripted) -> None:
+def test_a_datasource_can_be_a_dict_of_json_names(api: DatasourcesApi, server: Scripted) -> None:
     server.script(Answer())
     config = {"type": "S3", "fullPath": "b", "s3Region": "eu-central-1", "s3AccessKeyId": "i", "s3SecretAccessKey": "k"}
     api.update_datasource_by_dataset_id(DATASET, config, _spec_property_naming=True, _content_type="application/x+json")
@@ -305,7 +302,7 @@ def test_a_datasource_may_be_a_dict_of_names_in_json(api: DatasourcesApi, server
     assert server.request.headers["Content-Type"] == "application/x+json"
 
 
-def test_a_call_an_operation_or_a_configuration_choose_among_servers(server: Scripted) -> None:
+def test_call_operation_and_configuration_can_select_the_server(server: Scripted) -> None:
     class Servers(swagger_client.Configuration):
         def get_host_settings(self) -> Any:
             area = {"default_value": "one", "enum_values": ["one", "two"]}
@@ -327,3 +324,15 @@ def test_a_call_an_operation_or_a_configuration_choose_among_servers(server: Scr
         with pytest.raises(ValueError, match="Invalid index 2"):
             call(DATASET, _host_index=2)
     assert [sent.path.partition("/v1")[0] for sent in server.requests] == ["", "/two", "/one"]
+
+
+def test_the_thread_pool_is_started_once() -> None:
+    client = swagger_client.ApiClient(swagger_client.Configuration(host="http://127.0.0.1:1"))
+    pools: list[object] = []
+    threads = [threading.Thread(target=lambda: pools.append(client.pool)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({id(pool) for pool in pools}) == 1
+    client.close()

@@ -1,4 +1,4 @@
-"""Which calls are tried again, how often, and after which pauses."""
+"""Which calls are retried, how often, and after which delays."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MANY = failure(429, "BAD_REQUEST", "Too many requests.")
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rest, "BACKOFF", 0)
+    monkeypatch.setattr(rest, "BACKOFF_SECONDS", 0)
 
 
 @contextmanager
@@ -36,7 +36,7 @@ def _api(server: Scripted, retries: Any = None) -> Iterator[DatasourcesApi]:
 @pytest.mark.parametrize(
     "trouble", [BUSY, MANY, Answer(hang_up=True), Answer(json=GOOD.json, cut=3)], ids=["503", "429", "hang-up", "cut"]
 )
-def test_a_get_is_tried_again_until_it_succeeds(server: Scripted, trouble: Answer) -> None:
+def test_a_get_is_retried_until_it_succeeds(server: Scripted, trouble: Answer) -> None:
     server.script(trouble, trouble, trouble, GOOD)
     with _api(server) as api:
         answer = api.get_datasource_processed_until_timestamp_by_dataset_id(DATASET)
@@ -45,7 +45,7 @@ def test_a_get_is_tried_again_until_it_succeeds(server: Scripted, trouble: Answe
 
 
 @pytest.mark.parametrize("trouble", [BUSY, MANY, Answer(hang_up=True)], ids=["503", "429", "hang-up"])
-def test_a_put_is_tried_again_with_the_same_body(server: Scripted, trouble: Answer) -> None:
+def test_a_put_is_retried_with_the_same_body(server: Scripted, trouble: Answer) -> None:
     server.script(trouble, Answer())
     with _api(server) as api:
         api.update_datasource_by_dataset_id(DATASET, {"type": "LOCAL", "full_path": "cameras"})
@@ -60,7 +60,7 @@ def test_a_put_is_tried_again_with_the_same_body(server: Scripted, trouble: Answ
     [(BUSY, swagger_client.ServiceException), (MANY, swagger_client.ApiException)],
     ids=["503", "429"],
 )
-def test_the_number_of_tries_is_bounded_and_the_last_answer_is_the_error(
+def test_after_the_last_attempt_the_response_is_the_error(
     server: Scripted, trouble: Answer, error: type[swagger_client.ApiException], retries: Any, tries: int
 ) -> None:
     server.script(trouble)
@@ -71,7 +71,7 @@ def test_the_number_of_tries_is_bounded_and_the_last_answer_is_the_error(
 
 
 @pytest.mark.parametrize(("retries", "tries"), [(None, 4), (0, 1), (2, 3)])
-def test_the_number_of_tries_after_hang_ups_is_bounded(server: Scripted, retries: Any, tries: int) -> None:
+def test_the_number_of_attempts_after_hang_ups_is_limited(server: Scripted, retries: Any, tries: int) -> None:
     server.script(Answer(hang_up=True))
     with _api(server, retries) as api, pytest.raises(urllib3.exceptions.MaxRetryError) as caught:
         api.get_datasource_by_dataset_id(DATASET)
@@ -80,7 +80,7 @@ def test_the_number_of_tries_after_hang_ups_is_bounded(server: Scripted, retries
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 500, 502])
-def test_an_answer_that_will_stay_the_same_is_not_asked_for_again(server: Scripted, status: int) -> None:
+def test_permanent_errors_are_not_retried(server: Scripted, status: int) -> None:
     server.script(Answer(status, {}))
     with _api(server) as api, pytest.raises(swagger_client.ApiException):
         api.get_datasource_by_dataset_id(DATASET)
@@ -88,22 +88,22 @@ def test_an_answer_that_will_stay_the_same_is_not_asked_for_again(server: Script
 
 
 @pytest.mark.parametrize("trouble", [BUSY, Answer(hang_up=True)], ids=["503", "hang-up"])
-def test_a_post_is_not_repeated(server: Scripted, trouble: Answer) -> None:
-    """Whether the first one was carried out is not known."""
+def test_a_post_is_not_retried(server: Scripted, trouble: Answer) -> None:
+    """It is unknown whether the first attempt succeeded."""
     server.script(trouble)
     with _api(server) as api, pytest.raises((swagger_client.ServiceException, urllib3.exceptions.ProtocolError)):
         api.api_client.call_api("/v1/datasets", "POST", body={"name": "front-camera"})
     assert len(server.requests) == 1
 
 
-def test_rules_of_ones_own(server: Scripted) -> None:
+def test_a_custom_retry_object(server: Scripted) -> None:
     server.script(Answer(500, {}), GOOD)
     with _api(server, urllib3.Retry(2, status_forcelist=[500])) as api:
         api.get_datasource_processed_until_timestamp_by_dataset_id(DATASET)
     assert len(server.requests) == 2
 
 
-def test_retry_after_is_waited_for(server: Scripted) -> None:
+def test_the_delay_of_retry_after_is_used(server: Scripted) -> None:
     server.script(failure(503, "MALFORMED_RESPONSE", "The store is down.", Retry_After="1"), GOOD)
     start = time.monotonic()
     with _api(server) as api:
@@ -111,28 +111,36 @@ def test_retry_after_is_waited_for(server: Scripted) -> None:
     assert 1 <= time.monotonic() - start < 5
 
 
-def test_no_server_can_make_a_program_wait_for_hours() -> None:
+def test_the_delay_of_retry_after_is_limited() -> None:
     rules = rest.retry_rules(None)
     assert isinstance(rules, urllib3.Retry)
     assert rules.get_retry_after(urllib3.HTTPResponse(headers={"Retry-After": "7"})) == 7
-    assert rules.get_retry_after(urllib3.HTTPResponse(headers={"Retry-After": "86400"})) == rest.LONGEST_WAIT
+    assert rules.get_retry_after(urllib3.HTTPResponse(headers={"Retry-After": "86400"})) == rest.MAX_RETRY_AFTER_SECONDS
     assert rules.get_retry_after(urllib3.HTTPResponse()) is None
 
 
-def test_the_pauses_grow(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_delays_grow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     rules = rest.retry_rules(None)
     assert isinstance(rules, urllib3.Retry)
     pauses = []
-    for _ in range(rest.RETRIES):
+    for _ in range(rest.DEFAULT_RETRIES):
         rules = rules.increment("GET", PATH, error=urllib3.exceptions.ProtocolError())
         pauses.append(rules.get_backoff_time())
     assert pauses == [0, 1, 2]
 
 
-def test_a_connection_that_the_server_has_closed_meanwhile_is_replaced(server: Scripted) -> None:
+def test_a_connection_closed_by_the_server_is_replaced(server: Scripted) -> None:
     server.script(Answer(json=GOOD.json, headers={"Connection": "close"}))
     with _api(server, 0) as api:
         for _ in range(3):
             api.get_datasource_processed_until_timestamp_by_dataset_id(DATASET)
     assert len(server.requests) == 3
+
+
+def test_an_invalid_retry_after_is_ignored(api: DatasourcesApi, server: Scripted) -> None:
+    """It caused a different error, without the server's text and without a retry."""
+    busy = failure(503, "MALFORMED_RESPONSE", "The store is busy.", Retry_After="0.5")
+    server.script(busy, Answer(json={"processedUntilTimestamp": 7}))
+    answer = api.get_datasource_processed_until_timestamp_by_dataset_id(DATASET)
+    assert answer.processed_until_timestamp.value == 7

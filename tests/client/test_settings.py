@@ -1,4 +1,4 @@
-"""What our settings do beyond the generated client's: other processes, no_proxy, log files, saved files."""
+"""Settings that the generated client does not have: other processes, no_proxy, log files, saved files."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _status(api_client: swagger_client.ApiClient) -> Any:
 def test_a_client_works_in_another_process(
     server: Scripted, configuration: swagger_client.Configuration, tmp_path: Path
 ) -> None:
-    """With credentials, settings and headers, and without connections and threads; answers come back as models."""
+    """A pickled client has credentials, settings and headers, but no connections and threads; responses are models."""
     server.script(PAGE)
     configuration.retries = 0
     configuration.logger_file = str(tmp_path / "log")
@@ -60,27 +60,27 @@ def test_a_client_works_in_another_process(
     assert TOKEN not in log
 
 
-def test_a_pickled_model_carries_no_configuration() -> None:
-    """A configuration holds a token, and a model that was converted by one once took it along."""
+def test_a_pickled_model_has_no_configuration() -> None:
+    """A configuration contains a token, and a model that was converted with one once contained it."""
     configuration = swagger_client.Configuration(api_key={"ApiKeyAuth": TOKEN})
     make: Any = DatasourceProcessedUntilTimestampRequest
     converted = make(5, _configuration=configuration)
     pickled = pickle.dumps(converted)
     assert TOKEN.encode() not in pickled
-    twin = pickle.loads(pickled)
-    assert twin == converted
-    twin.processed_until_timestamp = 7
-    assert twin.processed_until_timestamp == Timestamp(7)
+    copied = pickle.loads(pickled)
+    assert copied == converted
+    copied.processed_until_timestamp = 7
+    assert copied.processed_until_timestamp == Timestamp(7)
 
 
 def test_copies_of_a_client(api: DatasourcesApi, server: Scripted) -> None:
     server.script(PAGE)
     _list(api)
-    for twin in (copy.copy(api.api_client), pickle.loads(pickle.dumps(api.api_client))):
-        assert twin.rest_client is not api.api_client.rest_client
-        assert twin.last_response is None
-        assert _list(DatasourcesApi(twin)).data[0].file_name == "a.jpg"
-        twin.close()
+    for copied in (copy.copy(api.api_client), pickle.loads(pickle.dumps(api.api_client))):
+        assert copied.rest_client is not api.api_client.rest_client
+        assert copied.last_response is None
+        assert _list(DatasourcesApi(copied)).data[0].file_name == "a.jpg"
+        copied.close()
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_copies_of_a_client(api: DatasourcesApi, server: Scripted) -> None:
         ("*", True),
     ],
 )
-def test_hosts_that_are_asked_without_the_proxy(server: Scripted, no_proxy: str | None, past: bool) -> None:
+def test_hosts_in_no_proxy_bypass_the_proxy(server: Scripted, no_proxy: str | None, past: bool) -> None:
     server.script(WATERMARK)
     configuration = swagger_client.Configuration(host=server.url)
     configuration.proxy, configuration.no_proxy = server.url, no_proxy
@@ -104,15 +104,15 @@ def test_hosts_that_are_asked_without_the_proxy(server: Scripted, no_proxy: str 
 
 
 @pytest.mark.parametrize("no_proxy", ["headwater.example", ".example", "headwater.example:8443"])
-def test_the_names_of_hosts_without_the_proxy(no_proxy: str) -> None:
+def test_the_forms_of_no_proxy(no_proxy: str) -> None:
     configuration = swagger_client.Configuration(host="https://user@headwater.example:8443/team")
     configuration.proxy, configuration.no_proxy = "http://proxy.example:3128", no_proxy
     with swagger_client.ApiClient(configuration) as api_client:
         assert api_client.rest_client.pool_manager.proxy is None
 
 
-def test_the_environment_names_no_host_without_the_proxy(server: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A proxy that a program names is a program's choice, as for the generated client."""
+def test_no_proxy_of_the_environment_is_ignored(server: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy in the settings takes precedence, as with the generated client."""
     monkeypatch.setenv("NO_PROXY", "*")
     monkeypatch.setenv("no_proxy", "*")
     server.script(WATERMARK)
@@ -123,7 +123,7 @@ def test_the_environment_names_no_host_without_the_proxy(server: Scripted, monke
     assert server.request.target.startswith("http://headwater.invalid/")
 
 
-def test_another_log_file_takes_the_place_of_the_first(tmp_path: Path) -> None:
+def test_another_log_file_replaces_the_first(tmp_path: Path) -> None:
     configuration = swagger_client.Configuration()
     logger = logging.getLogger("swagger_client.somewhere")
     for name in ("first", "second"):
@@ -134,7 +134,7 @@ def test_another_log_file_takes_the_place_of_the_first(tmp_path: Path) -> None:
     assert [(tmp_path / name).read_text().count("\n") for name in ("first", "second")] == [1, 2]
 
 
-def test_debug_writes_to_stderr_where_nothing_else_listens(
+def test_debug_writes_to_stderr_without_other_handlers(
     api: DatasourcesApi, server: Scripted, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.script(WATERMARK)
@@ -158,7 +158,7 @@ def test_debug_writes_to_stderr_where_nothing_else_listens(
         ("attachment", "answer"),
     ],
 )
-def test_a_saved_file_lands_in_a_new_folder_whatever_its_name(
+def test_a_saved_file_is_written_to_a_new_folder(
     api: DatasourcesApi, server: Scripted, tmp_path: Path, disposition: str, name: str
 ) -> None:
     server.script(Answer(body=b"\x00bytes", headers={"Content-Disposition": disposition}))
@@ -174,7 +174,7 @@ def test_a_saved_file_lands_in_a_new_folder_whatever_its_name(
     assert files[0].name != files[1].name
 
 
-def test_the_servers_that_the_document_names_begin_with_the_environments(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_variable_replaces_the_first_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LIGHTLY_SERVER_LOCATION", "http://from-the-environment")
     configuration = swagger_client.Configuration(host="http://given", server_index=0)
     assert configuration.host == "http://from-the-environment"

@@ -1,4 +1,4 @@
-"""The generated clients, once for each test run."""
+"""The generated clients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The contract file holds together, and says the same as the domain."""
+"""The contract file is consistent and agrees with the domain."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ REDIRECT = "/v1/datasets/{datasetId}/datasource/readurlRedirect"
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
-def test_it_is_valid_openapi(name: str) -> None:
+def test_document_is_valid_openapi(name: str) -> None:
     OpenAPIV30SpecValidator(DOCUMENTS[name]).validate()
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
-def test_it_survives_json(name: str) -> None:
-    """An unquoted 200 or date in YAML would come back as something else."""
+def test_document_survives_json(name: str) -> None:
+    """An unquoted 200 or date in YAML would become a value of another type."""
     assert json.loads(json.dumps(DOCUMENTS[name])) == DOCUMENTS[name]
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
-def test_every_reference_leads_somewhere_and_every_component_is_used(name: str) -> None:
+def test_references_resolve_and_components_are_used(name: str) -> None:
     document = DOCUMENTS[name]
     references = {node for node in walk(document) if isinstance(node, str) and node.startswith("#/")}
     components = {
@@ -47,21 +47,21 @@ def test_every_reference_leads_somewhere_and_every_component_is_used(name: str) 
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
-def test_no_mark_of_the_file_is_left(name: str) -> None:
+def test_internal_markers_are_removed(name: str) -> None:
     names = {member for node in walk(DOCUMENTS[name]) if isinstance(node, dict) for member in node}
     assert not [member for member in names if member.startswith("x-")]
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
-def test_every_object_of_an_answer_lists_its_required_members(name: str) -> None:
-    for path, schema in answered_objects(DOCUMENTS[name]):
+def test_objects_in_responses_list_their_required_members(name: str) -> None:
+    for path, schema in response_objects(DOCUMENTS[name]):
         assert schema.get("properties"), path
-        if "errors" not in path:  # the one object whose members may all be absent
+        if "errors" not in path:  # the only object whose members are all optional
             assert schema.get("required"), path
         assert set(schema.get("required", [])) <= set(schema["properties"]), path
 
 
-def test_every_operation_is_named_explained_and_can_fail() -> None:
+def test_operations_have_a_name_a_summary_and_errors() -> None:
     ids = []
     for path, method, operation in operations(contract.document()):
         where = f"{method} {path}"
@@ -71,7 +71,7 @@ def test_every_operation_is_named_explained_and_can_fail() -> None:
         assert "500" in operation["responses"], where
         if operation.get("security") != []:
             assert {"400", "401", "503"} <= set(operation["responses"]), where
-        if path == REDIRECT:  # for strangers, who learn nothing of what there is
+        if path == REDIRECT:  # needs no account, so its errors must not reveal what exists
             assert set(operation["responses"]) == {"307", "400", "401", "403", "500", "503"}
             assert operation["security"] == [{"ApiPublicJWTAuth": []}]
             continue
@@ -84,26 +84,26 @@ def test_every_operation_is_named_explained_and_can_fail() -> None:
     assert len(ids) == len(set(ids))
 
 
-def test_every_answer_carries_its_request_id() -> None:
+def test_responses_have_a_request_id() -> None:
     document = contract.document()
     for path, method, operation in operations(document):
         for status, response in operation["responses"].items():
-            headers = resolved(document, response)["headers"]
+            headers = resolve(document, response)["headers"]
             assert "X-Request-Id" in headers, (path, method, status)
             assert ("Retry-After" in headers) == (status in ("429", "503")), (path, method, status)
             assert ("WWW-Authenticate" in headers) == (status == "401"), (path, method, status)
 
 
-def test_every_failure_has_the_one_body() -> None:
+def test_errors_have_the_same_body() -> None:
     document = contract.document()
     for path, method, operation in operations(document):
         for status, response in operation["responses"].items():
             if status >= "400":
-                schema = resolved(document, response)["content"]["application/json"]["schema"]
+                schema = resolve(document, response)["content"]["application/json"]["schema"]
                 assert schema == {"$ref": "#/components/schemas/ApiErrorResponse"}, (path, method, status)
 
 
-def test_the_examples_keep_to_their_schemas() -> None:
+def test_examples_match_their_schemas() -> None:
     document = contract.document()
     count = 0
     for media in (node for node in walk(document) if isinstance(node, dict) and "examples" in node):
@@ -114,8 +114,8 @@ def test_the_examples_keep_to_their_schemas() -> None:
     assert count >= 14
 
 
-def test_each_config_is_one_of_the_seven_kinds_only() -> None:
-    """Without its own values of `type`, an S3 config would be a LIGHTLY one too, and so valid as neither."""
+def test_config_matches_exactly_one_type() -> None:
+    """If types did not restrict `type`, an S3 config would also match LIGHTLY, and `oneOf` would refuse it."""
     document = contract.document()
     schema = {"$ref": "#/components/schemas/DatasourceConfig"}
     lightly = {"type": "LIGHTLY", "fullPath": ""}
@@ -125,21 +125,21 @@ def test_each_config_is_one_of_the_seven_kinds_only() -> None:
 
 
 @pytest.mark.parametrize("path", ["", "a/b", "a/", "...", "a..b/.c", "a/...", "a//b", "a\nb"])
-def test_folders_of_a_local_datasource(path: str) -> None:
+def test_valid_folder_of_a_local_datasource(path: str) -> None:
     config = {"type": "LOCAL", "fullPath": path}
     assert not problems(contract.document(), {"$ref": "#/components/schemas/DatasourceConfig"}, config)
     datasource.parse_config(config)
 
 
 @pytest.mark.parametrize("path", ["/a", "file://a", "a/../b", "..", "./a", "a/.", "a/..", ".", "a\n/../b"])
-def test_what_is_no_folder_of_a_local_datasource(path: str) -> None:
+def test_invalid_folder_of_a_local_datasource(path: str) -> None:
     config = {"type": "LOCAL", "fullPath": path}
     assert problems(contract.document(), {"$ref": "#/components/schemas/DatasourceConfig"}, config)
     with pytest.raises(errors.MalformedRequestError):
         datasource.parse_config(config)
 
 
-def test_the_domain_agrees() -> None:
+def test_enumerations_equal_those_of_the_domain() -> None:
     schemas = contract.document()["components"]["schemas"]
     assert set(schemas["DatasourceConfig"]["discriminator"]["mapping"]) == set(datasource_members.TYPE_NAMES)
     assert schemas["DatasourcePurpose"]["enum"] == list(datasource.Purpose)
@@ -151,10 +151,10 @@ def test_the_domain_agrees() -> None:
     assert schemas["ImageType"]["enum"] == list(dataset.ImageType)
     assert schemas["DatasetCreator"]["enum"] == list(dataset.DatasetCreator)
     assert schemas["Timestamp"]["maximum"] == window.LAST_SECOND
-    assert {error.code for error in every_error()} <= set(schemas["ApiErrorCode"]["enum"])
+    assert {error.code for error in all_errors()} <= set(schemas["ApiErrorCode"]["enum"])
 
 
-def test_the_domain_takes_the_types_and_members_of_the_document() -> None:
+def test_types_and_members_equal_those_of_the_domain() -> None:
     schemas = contract.document()["components"]["schemas"]
     base = schemas["DatasourceConfigBase"]
     for short_name, reference in schemas["DatasourceConfig"]["discriminator"]["mapping"].items():
@@ -168,7 +168,7 @@ def test_the_domain_takes_the_types_and_members_of_the_document() -> None:
             assert datasource.find_config_class(alias) is datasource.find_config_class(short_name)
 
 
-def test_the_seed_holds_the_older_generation_alone() -> None:
+def test_seed_contains_only_the_older_generation() -> None:
     seed = contract.seed()
     assert [operation["operationId"] for _, _, operation in operations(seed)] == [
         "getDatasourceByDatasetId",
@@ -188,7 +188,7 @@ def test_the_seed_holds_the_older_generation_alone() -> None:
     assert "headers" not in json.dumps(seed)
 
 
-def test_the_schemas_of_the_seed_are_the_older_ones() -> None:
+def test_seed_has_the_older_schemas() -> None:
     schemas = contract.seed()["components"]["schemas"]
     assert len(schemas["DatasourceConfig"]["oneOf"]) == 5
     assert set(schemas["DatasourceConfig"]["discriminator"]["mapping"]) == {"S3", "GCS", "AZURE", "LOCAL", "LIGHTLY"}
@@ -202,26 +202,26 @@ def test_the_schemas_of_the_seed_are_the_older_ones() -> None:
     assert "DATASET_DATASOURCE_ILLEGAL_ACTION" in schemas["ApiErrorCode"]["enum"]
 
 
-def test_a_caller_may_change_what_it_gets() -> None:
+def test_document_is_a_copy_for_each_caller() -> None:
     contract.document()["paths"].clear()
     contract.seed()["paths"].clear()
     assert contract.document()["paths"]
     assert contract.seed()["paths"]
 
 
-def test_the_file_is_found_in_an_installed_package(tmp_path: Path) -> None:
+def test_file_is_found_in_an_installed_package(tmp_path: Path) -> None:
     packaged = tmp_path / "site-packages" / "headwater"
     (packaged / "openapi").mkdir(parents=True)
     (packaged / "openapi" / "datasources.yaml").touch()
     (packaged / "contract.py").write_bytes(Path(contract.__file__).read_bytes())
-    module = loaded(packaged / "contract.py")
+    module = load_module(packaged / "contract.py")
     assert module.source() == packaged / "openapi" / "datasources.yaml"
     (packaged / "openapi" / "datasources.yaml").unlink()
     with pytest.raises(FileNotFoundError, match="installation is incomplete"):
         module.source()
 
 
-def loaded(file: Path) -> ModuleType:
+def load_module(file: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location("contract_elsewhere", file)
     assert spec is not None
     assert spec.loader is not None
@@ -230,10 +230,10 @@ def loaded(file: Path) -> ModuleType:
     return module
 
 
-def every_error(root: type[errors.HeadwaterError] = errors.HeadwaterError) -> Iterator[type[errors.HeadwaterError]]:
+def all_errors(root: type[errors.HeadwaterError] = errors.HeadwaterError) -> Iterator[type[errors.HeadwaterError]]:
     yield root
     for child in root.__subclasses__():
-        yield from every_error(child)
+        yield from all_errors(child)
 
 
 def walk(node: Any) -> Iterator[Any]:
@@ -250,22 +250,22 @@ def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, A
                 yield path, method, operation
 
 
-def resolved(document: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
+def resolve(document: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
     while "$ref" in node:
         kind, name = node["$ref"].split("/")[2:]
         node = document["components"][kind][name]
     return node
 
 
-def answered_objects(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+def response_objects(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     for path, method, operation in operations(document):
         for status, response in operation["responses"].items():
-            for media in resolved(document, response).get("content", {}).values():
+            for media in resolve(document, response).get("content", {}).values():
                 yield from objects(document, media["schema"], f"{method} {path} {status}")
 
 
 def objects(document: dict[str, Any], schema: dict[str, Any], where: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    schema = resolved(document, schema)
+    schema = resolve(document, schema)
     for part in (*schema.get("oneOf", ()), *schema.get("allOf", ())):
         yield from objects(document, part, where)
     if schema.get("type") == "object":

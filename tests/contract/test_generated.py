@@ -1,4 +1,4 @@
-"""What openapi-generator 5.3.0 makes of the contract."""
+"""What openapi-generator 5.3.0 generates from the contract."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from headwater.domain.datasource_members import TYPE_NAMES
 from tests.generated import seed_examples
 
 SEED_SHA256 = "15a6b09ac24d22dc4d374ac9651c6c167ce1718d81f5377b08bcaaa90a1f62e6"
-"""Of the published document from which this project began; the rules of the contract name it."""
+"""The SHA-256 of the published document that this project implements (contract.md#operations)."""
 
 READ_ANSWERS = """
 import json, sys
@@ -62,12 +62,12 @@ print(json.dumps([swagger_client.ApiClient.sanitize_for_serialization(config) fo
 """
 
 
-def test_the_seed_comes_out_byte_for_byte(seed_client: Path) -> None:
+def test_seed_is_generated_byte_for_byte(seed_client: Path) -> None:
     document = (seed_client / "docs" / "DatasourcesApi.md").read_bytes()
     assert hashlib.sha256(document).hexdigest() == SEED_SHA256
 
 
-def test_the_seed_has_six_python_examples(seed_client: Path) -> None:
+def test_seed_has_six_python_examples(seed_client: Path) -> None:
     examples = seed_examples(seed_client)
     assert set(examples) == {
         operation["operationId"]
@@ -80,7 +80,7 @@ def test_the_seed_has_six_python_examples(seed_client: Path) -> None:
         ast.parse(code)
 
 
-def test_the_whole_document_becomes_a_client(whole_client: Path) -> None:
+def test_client_of_the_whole_document_can_be_imported(whole_client: Path) -> None:
     assert {path.stem for path in (whole_client / "swagger_client" / "api").glob("*_api.py")} == {
         "datasets_api",
         "datasources_api",
@@ -91,20 +91,20 @@ def test_the_whole_document_becomes_a_client(whole_client: Path) -> None:
 
 
 @pytest.mark.parametrize("type_name", TYPE_NAMES)
-def test_a_generated_client_reads_every_member_of_an_answer(whole_client: Path, type_name: str) -> None:
-    """A reference to a schema of a string inside an allOf makes a client that cannot read that member."""
-    answers = json.loads(run(whole_client, READ_ANSWERS, json.dumps([answer(type_name)])))
-    assert answers == [answer(type_name)]
+def test_client_of_the_whole_document_reads_every_member(whole_client: Path, type_name: str) -> None:
+    """With a reference to a string schema inside an allOf, the generated client could not read that member."""
+    answers = json.loads(run(whole_client, READ_ANSWERS, json.dumps([response_of(type_name)])))
+    assert answers == [response_of(type_name)]
 
 
-def test_a_client_of_the_seed_reads_every_member_of_an_answer(seed_client: Path) -> None:
-    """As with the whole document; members that came later arrive as they are."""
-    wanted = [answer(name) for name in TYPE_NAMES if name not in ("S3DelegatedAccess", "OBS")]
+def test_client_of_the_seed_reads_every_member(seed_client: Path) -> None:
+    """Members of the newer generation are read too."""
+    wanted = [response_of(name) for name in TYPE_NAMES if name not in ("S3DelegatedAccess", "OBS")]
     assert json.loads(run(seed_client, READ_ANSWERS, json.dumps(wanted))) == wanted
 
 
-def test_a_client_of_the_seed_makes_configs_with_class_names(seed_client: Path) -> None:
-    """Clients in the field cannot say S3; the server must know the class names that they send."""
+def test_client_of_the_seed_sends_class_names_as_types(seed_client: Path) -> None:
+    """Such clients cannot send S3 as a type, so the server must accept the class names that they send."""
     made = json.loads(run(seed_client, MAKE_REQUESTS))
     assert [find_config_class(config["type"]).__name__ for config in made] == [
         "S3Config",
@@ -115,8 +115,8 @@ def test_a_client_of_the_seed_makes_configs_with_class_names(seed_client: Path) 
     ]
 
 
-def answer(type_name: str) -> dict[str, Any]:
-    """The documented request of this type, as the server answers it, with every optional member."""
+def response_of(type_name: str) -> dict[str, Any]:
+    """Return the documented request of this type as the server returns it, with every optional member."""
     operation = contract.document()["paths"]["/v1/datasets/{datasetId}/datasource"]["put"]
     config: dict[str, Any] = operation["requestBody"]["content"]["application/json"]["examples"][type_name]["value"]
     config |= {"id": "62a9a71bd7a3e6d3a5cf2e11", "purpose": "INPUT_OUTPUT", "thumbSuffix": "[filename]_t.jpg"}
@@ -128,7 +128,7 @@ def answer(type_name: str) -> dict[str, Any]:
 
 
 def run(client: Path, code: str, stdin: str = "") -> str:
-    """Run Python code with a generated client, which needs urllib3 and python-dateutil beside it."""
+    """Run Python code with a generated client. The client needs urllib3 and python-dateutil."""
     done = subprocess.run(
         [sys.executable, "-c", code],
         env={**os.environ, "PYTHONPATH": str(client)},

@@ -9,7 +9,7 @@ import pytest
 from headwater.domain.datasource import parse_config
 from headwater.domain.errors import LocationInvalidError, MalformedRequestError
 from headwater.domain.pasted import advice_on, pasted_address
-from headwater.net.transport import parse_endpoint
+from headwater.net.urls import parse_endpoint
 from tests.domain.configs import VALID
 
 

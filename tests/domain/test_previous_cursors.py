@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from headwater.catalog.keyring import Keyring
-from headwater.domain.cursor import CursorSigner
+from headwater.domain.cursor import Counts, CursorSigner, ListingSpec, Progress
+from headwater.domain.key_range import Resume
+from headwater.domain.window import Window
 
 PREVIOUS = json.loads((Path(__file__).parents[1] / "catalog" / "previous" / "cursors.json").read_text())
 SIGNER = CursorSigner(Keyring([("test", bytes.fromhex(PREVIOUS["key"]))]).derive("cursors"))
@@ -18,7 +20,20 @@ SIGNER = CursorSigner(Keyring([("test", bytes.fromhex(PREVIOUS["key"]))]).derive
 @pytest.mark.parametrize("expected", PREVIOUS["cursors"], ids=lambda each: each["name"])
 def test_previous_cursor_opens_with_its_contents(expected: dict[str, Any]) -> None:
     fields = expected["fields"]
-    cursor = SIGNER.open(expected["text"], fields["dataset"], fields["location"], fields["folder"])
-    found = cursor._asdict()
-    window = found.pop("window")
-    assert {**found, "start": window.start, "end": window.end} == fields
+    spec, progress = SIGNER.open(expected["text"], fields["dataset"], fields["location"], fields["folder"])
+    assert spec == ListingSpec(
+        dataset=fields["dataset"],
+        location=fields["location"],
+        window=Window(fields["start"], fields["end"]),
+        folder=fields["folder"],
+        selection_file=fields["relevant"],
+        last_key=fields["until"],
+        order=fields["order"],
+    )
+    prefix_done = fields["marker"] == "\0"
+    assert progress == Progress(
+        resume=Resume(fields["after"], None if prefix_done else fields["marker"], prefix_done),
+        done=fields["done"],
+        unreadable=fields["unreadable"],
+        counts=None if fields["samples"] is None else Counts(fields["samples"], fields["size"]),
+    )

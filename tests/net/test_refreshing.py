@@ -11,7 +11,7 @@ import structlog
 
 from headwater.domain.errors import CredentialsRefusedError, StoreUnavailableError
 from headwater.net import refreshing as renewal
-from headwater.net.refreshing import COOL_DOWN, Expiring, RefreshingCache
+from headwater.net.refreshing import RETRY_PAUSE_SECONDS, Expiring, RefreshingCache
 
 LIFE = 3600.0
 
@@ -110,7 +110,7 @@ async def test_a_value_that_is_overdue_is_waited_for(renewed: RefreshingCache[st
     source.failure = StoreUnavailableError("The provider is down")
     assert [await renewed.get("key", source.fetch) for _ in range(5)] == ["value 2"] * 5, "better than none"
     assert source.fetched == 3
-    source.now += COOL_DOWN
+    source.now += RETRY_PAUSE_SECONDS
     source.failure = None
     assert await renewed.get("key", source.fetch) == "value 4"
 
@@ -132,7 +132,7 @@ async def test_a_failed_renewal_keeps_the_old_value_and_is_not_repeated_at_once(
             assert await renewed.get("key", source.fetch) == "value 1"
             await settled()
         assert source.fetched == 2
-        source.now += COOL_DOWN
+        source.now += RETRY_PAUSE_SECONDS
         assert await renewed.get("key", source.fetch) == "value 1"
         await settled()
         assert source.fetched == 3
@@ -160,7 +160,7 @@ async def test_a_failure_is_told_to_all_who_wait_and_remembered_by_nobody(
 
 async def test_a_refused_value_is_fetched_anew_once(renewed: RefreshingCache[str], source: Source) -> None:
     value = await renewed.get("key", source.fetch)
-    source.now += COOL_DOWN
+    source.now += RETRY_PAUSE_SECONDS
     assert [renewed.forget("key", value) for _ in range(20)] == [True] * 20
     assert await asyncio.gather(*(renewed.get("key", source.fetch) for _ in range(20))) == ["value 2"] * 20
     # Late ones still complain of the first.
@@ -174,7 +174,7 @@ async def test_a_value_that_was_only_just_fetched_is_not_fetched_anew(
 ) -> None:
     """Else a store that takes none would cost a fetch for each request."""
     value = await renewed.get("key", source.fetch)
-    source.now += COOL_DOWN - 1
+    source.now += RETRY_PAUSE_SECONDS - 1
     assert not renewed.forget("key", value)
     assert await renewed.get("key", source.fetch) == value
     assert source.fetched == 1
@@ -183,7 +183,7 @@ async def test_a_value_that_was_only_just_fetched_is_not_fetched_anew(
 async def test_what_nobody_asks_for_is_forgotten(
     renewed: RefreshingCache[str], source: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(renewal, "MOST", 3)
+    monkeypatch.setattr(renewal, "MAX_ENTRIES", 3)
     for key in ("a", "b", "c", "a", "d"):
         await renewed.get(key, source.fetch)
     assert source.fetched == 4

@@ -25,11 +25,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from headwater.domain.errors import LocationInvalidError, StoreError, StoreUnavailableError
-from headwater.net import connections as network
+from headwater.net import connections
 from headwater.net import transport as transport_module
 from headwater.net.egress import Egress
-from headwater.net.transport import Origin, Response, Transport, parse_endpoint
-from tests.fault_proxy import CutShort, Delay, Drip, FaultProxy, Raw, Reset, Status
+from headwater.net.transport import Request, Response, Transport
+from headwater.net.urls import Origin, parse_endpoint
+from headwater.testing.fault_proxy import CutShort, Delay, Drip, FaultProxy, Raw, Reset, Status
 from tests.servers import free_port
 
 
@@ -58,13 +59,30 @@ async def ask(
     body: bytes = b"",
 ) -> Response:
     origin, path = parse_endpoint(url, "obsEndpoint")
-    return await transport.request(method, origin, path or "/", {}, body, operator=operator, max_body=max_body)
+    request = Request(
+        method=method,
+        origin=origin,
+        target=path or "/",
+        body=body,
+        is_operator_endpoint=operator,
+        max_body_bytes=max_body,
+    )
+    return await transport.request(request)
 
 
 async def test_a_request_arrives_as_it_was_given(server: FaultProxy, transport: Transport) -> None:
     origin = Origin("http", "127.0.0.1", server.port)
     target = "/a//b/../%2F%C3%BC?x=%20&y"
-    answer = await transport.request("PUT", origin, target, {"x-a": "1"}, b"content", operator=False, max_body=100)
+    sent = Request(
+        method="PUT",
+        origin=origin,
+        target=target,
+        headers={"x-a": "1"},
+        body=b"content",
+        is_operator_endpoint=False,
+        max_body_bytes=100,
+    )
+    answer = await transport.request(sent)
     assert answer.status == 200
     assert answer.body == b"whole body"
     [request] = server.requests
@@ -124,14 +142,14 @@ async def test_the_last_answer_is_returned_when_attempts_are_used_up(server: Fau
     server.faults += [Status(503, b"busy %d" % i) for i in range(9)]
     answer = await ask(transport, server.url)
     assert (answer.status, answer.body) == (503, b"busy 3")
-    assert len(server.requests) == transport_module.ATTEMPTS
+    assert len(server.requests) == transport_module.MAX_ATTEMPTS
 
 
 async def test_the_last_error_is_raised_when_attempts_are_used_up(server: FaultProxy, transport: Transport) -> None:
     server.faults += [Reset(3)] * 9
     with pytest.raises(StoreUnavailableError, match="broke"):
         await ask(transport, server.url)
-    assert len(server.requests) == transport_module.ATTEMPTS
+    assert len(server.requests) == transport_module.MAX_ATTEMPTS
 
 
 async def test_what_is_not_idempotent_is_sent_once(server: FaultProxy, transport: Transport) -> None:
@@ -146,7 +164,7 @@ async def test_a_store_that_is_down_is_not_asked_ever_more_often(
     server: FaultProxy, transport: Transport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without a budget, an outage multiplies the load on a store by the number of attempts."""
-    monkeypatch.setattr(transport_module, "RETRY_TOKENS", 5.0)
+    monkeypatch.setattr(transport_module, "MAX_RETRY_TOKENS", 5.0)
     server.faults += [Status(503)] * 1000
     for _ in range(10):
         assert (await ask(transport, server.url)).status == 503
@@ -246,7 +264,7 @@ async def test_endless_headers_are_refused(server: FaultProxy, transport: Transp
 async def test_requests_to_one_host_wait_for_each_other(
     server: FaultProxy, transport: Transport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transport_module, "PER_HOST", 2)
+    monkeypatch.setattr(transport_module, "MAX_REQUESTS_PER_HOST", 2)
     server.faults += [Delay(0.2)] * 6
     began = time.monotonic()
     await asyncio.gather(*(ask(transport, server.url) for _ in range(6)))
@@ -341,7 +359,7 @@ async def test_hosts_that_hang_do_not_stop_the_operators(
     server: FaultProxy, hanging: Hanging, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All look-ups shared 16 threads: a user with as many hosts that DNS is silent about stopped every store."""
-    monkeypatch.setattr(network, "LOOK_UPS", 4)
+    monkeypatch.setattr(connections, "LOOK_UPS", 4)
     async with a_transport(resolver=hanging, connect_seconds=1.0, call_seconds=1.5) as transport:
         hung = [ask(transport, f"http://hung{i}.test:{server.port}") for i in range(4)]
         await asyncio.gather(*hung, return_exceptions=True)
@@ -359,7 +377,7 @@ async def test_hosts_that_hang_do_not_stop_the_operators(
 
 async def test_many_hosts_at_once_wait_for_each_other(server: FaultProxy, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only look-ups that hang are a reason to refuse others."""
-    monkeypatch.setattr(network, "LOOK_UPS", 2)
+    monkeypatch.setattr(connections, "LOOK_UPS", 2)
     under_way: list[str] = []
     most = 0
 
@@ -384,12 +402,15 @@ def test_the_end_of_the_process_waits_for_no_look_up(closing: str) -> None:
 import asyncio, time
 from headwater.domain.errors import StoreUnavailableError
 from headwater.net.egress import Egress
-from headwater.net.transport import Origin, Transport
+from headwater.net.transport import Request, Transport
+from headwater.net.urls import Origin
 
 async def main():
     transport = Transport(Egress(), connect_seconds=0.1, call_seconds=0.2, resolver=lambda host, port: time.sleep(60))
+    origin = Origin("http", "hung.test", 80)
+    request = Request(method="GET", origin=origin, target="/", is_operator_endpoint=False, max_body_bytes=9)
     try:
-        await transport.request("GET", Origin("http", "hung.test", 80), "/", {{}}, operator=False, max_body=9)
+        await transport.request(request)
     except StoreUnavailableError:
         print("given up")
     {closing}
@@ -436,11 +457,11 @@ def test_every_error_of_the_library_below_is_explained() -> None:
     raised = [each for each in raised if isinstance(each, type) and issubclass(each, Exception)]
     assert len(raised) > 10
     for each in raised:
-        assert issubclass(each, network.ERRORS)
+        assert issubclass(each, connections.ERRORS)
         assert isinstance(
-            network.explain(each("hidden"), "https://store.test"), StoreUnavailableError | LocationInvalidError
+            connections.explain(each("hidden"), "https://store.test"), StoreUnavailableError | LocationInvalidError
         )
-        assert "hidden" not in network.explain(each("hidden"), "https://store.test").message
+        assert "hidden" not in connections.explain(each("hidden"), "https://store.test").message
 
 
 # --- TLS ---

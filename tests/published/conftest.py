@@ -1,4 +1,4 @@
-"""Fixtures of the published clients."""
+"""The environments of the published clients."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.published.environments import VERSIONS, Environment, installed
 
 @pytest.fixture(params=VERSIONS)
 def environment(request: pytest.FixtureRequest) -> Environment:
-    """Each published client's environment in turn."""
+    """The environment of each published client."""
     return installed(request.param)
 
 

@@ -1,7 +1,7 @@
-"""The published clients, each from the package index in an environment of its own, unmodified.
+"""The published clients, unmodified from the package index, each in its own environment.
 
-An environment holds what `requirements/published-<version>.txt` pins and nothing else; `stand_in` takes the place of
-torch and the like. It is made on first use below `.cache`, and again when its requirements or the Python change.
+An environment contains only what `requirements/published-<version>.txt` pins; `stand_in` replaces torch and similar
+packages. It is created under `.cache` when first used, and again after its requirements or Python have changed.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ ROOT = HERE.parent.parent
 STAND_IN = HERE / "stand_in"
 
 VERSIONS = ("1.2.2", "1.2.47", "1.5.26")
-"""The clients that Headwater is held to: the oldest, one of the generation between, the newest."""
+"""The clients that Headwater is tested with: the oldest, one between the generations, the newest."""
 
-_INSTALL_LIMIT = 300.0
-_RUN_LIMIT = 90.0
+_INSTALL_SECONDS = 300.0
+_RUN_SECONDS = 90.0
 _PROXIES = ("all_proxy", "http_proxy", "https_proxy", "no_proxy")
 
 
 @dataclass(frozen=True)
 class Environment:
-    """Where one version of the client is installed."""
+    """The environment of one version of the client."""
 
     version: str
     folder: Path
@@ -52,22 +52,22 @@ class Environment:
         return self.folder / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
 
     def run(self, program: str, *arguments: str, environ: Mapping[str, str] | None = None) -> Any:
-        """Run a program of this folder; what it printed as JSON.
+        """Run a program of this folder; return what it printed as JSON.
 
-        The environment has nothing of the test's own but what is given: a client sends its requests through a proxy
-        that a variable names, also those to this machine, and reads its server and token from variables.
+        Variables of proxies, clients and the server are not inherited: a client would use them, the proxy even for
+        requests to this machine.
         """
-        kept = {
+        inherited = {
             name: value
             for name, value in os.environ.items()
             if name.lower() not in _PROXIES and not name.startswith(("LIGHTLY_", "HEADWATER_", "PYTHON", "COV_"))
         }
         done = subprocess.run(
             [str(self.python), str(HERE / program), *arguments],
-            env={**kept, "PYTHONPATH": str(STAND_IN), **(environ or {})},
+            env={**inherited, "PYTHONPATH": str(STAND_IN), **(environ or {})},
             capture_output=True,
             text=True,
-            timeout=_RUN_LIMIT,
+            timeout=_RUN_SECONDS,
             check=False,
         )
         assert done.returncode == 0, f"{program} with lightly {self.version}:\n{done.stdout}{done.stderr}"
@@ -75,9 +75,9 @@ class Environment:
 
 
 def installed(version: str) -> Environment:
-    """The environment of this version, made if need be.
+    """Return the environment of a version; create it if needed.
 
-    Skips the running test with the reason where the package index cannot be reached; in CI that fails it.
+    If the package index cannot be reached, the running test is skipped with the reason; in CI it fails.
     """
     if version in _failed:
         missing(_failed[version])
@@ -94,25 +94,25 @@ def installed(version: str) -> Environment:
                 shutil.rmtree(stale, ignore_errors=True)
             venv.create(folder, with_pip=False, symlinks=True)
             _install(version, requirements, folder / "bin" / "python")
-            (folder / "installed").touch()  # whole only from here on
+            (folder / "installed").touch()  # the environment is complete
     return Environment(version, folder)
 
 
 _failed: dict[str, str] = {}
-"""Why a version could not be installed, so that not every test waits for it again."""
+"""The reasons why versions could not be installed, so that not every test tries again."""
 
 
 def _install(version: str, requirements: Path, python: Path) -> None:
-    """Install with this interpreter's pip. Wheels alone, so that nothing is built and no build tool is fetched."""
+    """Install with the pip of this interpreter. Only wheels, so that no build tools are needed."""
     command = [
         *(sys.executable, "-m", "pip", "--python", str(python), "--disable-pip-version-check", "--retries", "5"),
         *("install", "-q", "--no-compile", "--no-deps", "--require-hashes", "--only-binary", ":all:"),
         *("-r", str(requirements)),
     ]
-    with tempfile.TemporaryFile("w+") as said:
+    with tempfile.TemporaryFile("w+") as output:
         try:
-            subprocess.run(command, stdout=said, stderr=said, timeout=_INSTALL_LIMIT, check=True)
+            subprocess.run(command, stdout=output, stderr=output, timeout=_INSTALL_SECONDS, check=True)
         except (OSError, subprocess.SubprocessError) as error:
-            said.seek(0)
-            _failed[version] = f"pip could not install {requirements.name}: {error} {said.read()[-500:]}"
+            output.seek(0)
+            _failed[version] = f"pip could not install {requirements.name}: {error} {output.read()[-500:]}"
             missing(_failed[version])

@@ -1,8 +1,8 @@
-"""Says what the newest published client takes in success answers: which routes, and which members each may hold.
+"""Print what the newest published client accepts in success responses: routes, and members of their bodies.
 
-Run by the Python of that client's environment; prints JSON. `routes` maps a method and path to the type of its body,
-`null` where it has none. A type is the name of a JSON type or of a model, or a list of one type. `models` maps the
-name of a model to its members with their types and to those that must be there, or to its variants by `type`.
+Runs in the environment of that client and prints JSON. `routes` maps a method and path to the type of the body, `null`
+if there is no body. A type is the name of a JSON type or model, or a list with one type. `models` maps the name of a
+model to its members with their types and to the required members, or to its variants by `type`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pydantic.v1 import BaseModel
 from pydantic.v1.fields import SHAPE_LIST, SHAPE_SINGLETON, ModelField
 
 OFFERED = (api.DatasetsApi, api.DatasourcesApi, api.VersioningApi)
-"""The parts of the API that Headwater has routes of."""
+"""The parts of the API for which Headwater has routes."""
 
 _CALL = re.compile(r"call_api\(\s*'(?P<path>/v1/[^']*)', '(?P<method>[A-Z]+)'")
 _SUCCESS = re.compile(r"'20[01]': (?:\"(?P<type>[^\"]+)\"|None)")
@@ -27,7 +27,7 @@ _LIST = re.compile(r"List\[(.+)\]")
 
 
 def routes() -> dict[str, Any]:
-    """Method and path of every operation, with the type of its success answer."""
+    """Return the method and path of every operation with the type of its success response."""
     found: dict[str, Any] = {}
     for part in OFFERED:
         for name, operation in inspect.getmembers(part, inspect.isfunction):
@@ -49,25 +49,25 @@ def _named(name: str) -> Any:
     return {"str": "string", "object": "object"}.get(name, name)
 
 
-def described(types: Any) -> dict[str, Any]:
-    """All models that these types lead to."""
+def models_of(types: Any) -> dict[str, Any]:
+    """Return all models that these types use, directly or indirectly."""
     found: dict[str, Any] = {}
-    open_ends = list(types)
-    while open_ends:
-        name = open_ends.pop()
+    pending = list(types)
+    while pending:
+        name = pending.pop()
         if isinstance(name, list):
-            open_ends += name
+            pending += name
         elif name is not None and name not in found and hasattr(models, name):
             model = getattr(models, name)
             variants = dict(_VARIANT.findall(inspect.getsource(model)))
             if variants:
                 found[name] = {"variants": variants}
-                open_ends += variants.values()
+                pending += variants.values()
             elif issubclass(model, BaseModel):
                 members = {field.alias: _type(field) for field in model.__fields__.values()}
                 required = sorted(field.alias for field in model.__fields__.values() if field.required)
                 found[name] = {"members": members, "required": required}
-                open_ends += members.values()
+                pending += members.values()
     return found
 
 
@@ -79,7 +79,7 @@ def _type(field: ModelField) -> Any:
 
 
 def _kind(of: Any) -> str:
-    if not isinstance(of, type):  # Union[float, int], say
+    if not isinstance(of, type):  # such as Union[float, int]
         kinds = {_kind(each) for each in get_args(of)}
         assert kinds <= {"number", "integer"}, of
         return "number"
@@ -96,9 +96,9 @@ def _kind(of: Any) -> str:
 
 
 def table() -> dict[str, Any]:
-    """What is printed."""
-    of_routes = routes()
-    return {"routes": of_routes, "models": described(of_routes.values())}
+    """Return the whole table."""
+    types = routes()
+    return {"routes": types, "models": models_of(types.values())}
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The demo's step with the published client, where that is installed."""
+"""The step of the demo that uses the published client, if it is installed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from tests.published.environments import STAND_IN, Environment
 
 
-def test_the_demo_lists_with_the_published_client(newest: Environment) -> None:
+def test_demo_lists_with_the_published_client(newest: Environment) -> None:
     paths = [str(STAND_IN), str(newest.packages), *filter(None, [os.environ.get("PYTHONPATH")])]
     done = subprocess.run(
         [sys.executable, "-m", "headwater", "demo"],

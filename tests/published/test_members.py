@@ -1,4 +1,4 @@
-"""The table that every success answer is checked against is what the newest published client says."""
+"""The table with which success responses are checked equals the models of the newest published client."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.checked import MEMBERS
 from tests.published.environments import Environment
 
 
-def test_the_table_is_what_the_newest_client_says(newest: Environment) -> None:
-    """If not: write what `tests/published/members.py` prints in its environment to `members.json`."""
-    said = newest.run("members.py", environ={"LIGHTLY_DID_VERSION_CHECK": "True"})
-    assert json.loads(MEMBERS.read_text()) == said
+def test_table_equals_the_models_of_the_newest_client(newest: Environment) -> None:
+    """If this fails, write what `tests/published/members.py` prints in that environment to `members.json`."""
+    printed = newest.run("members.py", environ={"LIGHTLY_DID_VERSION_CHECK": "True"})
+    assert json.loads(MEMBERS.read_text()) == printed

@@ -1,6 +1,6 @@
-"""The published clients, unmodified and each in an environment of its own, against a live server.
+"""The published clients, unmodified, on a live server.
 
-`workflow.py` is what a user of each does; what it reports is compared with what is on disk.
+`workflow.py` does what a user of each client does; its report is compared with the files on disk.
 """
 
 from __future__ import annotations
@@ -22,54 +22,54 @@ from tests.servers import moto_server, s3_client
 FIRST, BETWEEN, NEWEST = VERSIONS
 
 IMAGES = [f"camera {side}/img_{index:02}.png" for side in ("left", "right") for index in range(10)]
-"""More than two pages of the server's."""
+"""More than two pages of the server."""
 
 PREDICTIONS = {f".lightly/predictions/detection/{name}.json": f'{{"of": "{name}"}}' for name in "abcdefghi"}
 RELEVANT = ".lightly/predictions/detection/c.json"
 METADATA = {".lightly/metadata/schema.json": "[]", ".lightly/metadata/camera left/img_00.json": "{}"}
 OLD = 1_600_000_000
-"""The time of the first image and of all else; each further image is a minute younger."""
+"""The time of the first image and of all other files; each further image is one minute newer."""
 
 PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108000000003a7e9b55"
     "0000000a49444154789c63600000000200015e0b4f6b0000000049454e44ae426082"
 )
-"""The smallest image there is, of one pixel."""
+"""The smallest PNG image, with one pixel."""
 
 BUCKET = "published"
 
 
-class Plan(NamedTuple):
-    """What `workflow.py` is told."""
+class WorkflowInput(NamedTuple):
+    """The argument of `workflow.py`."""
 
     name: str
-    """Of its own, so that datasets of one run are told from those of another."""
+    """A unique name that distinguishes the datasets of one run from those of another."""
     root: str
-    """The folder that LOCAL datasets are set to."""
+    """The folder of the LOCAL datasources."""
     path: str
-    """The same, relative to the server's mount root."""
+    """The same folder, relative to the mount root of the server."""
     download: str
-    """A folder for what is downloaded."""
+    """A folder for downloads."""
     image: str
     window: tuple[int, int]
     input: str
-    """A bucket and path of nothing but images."""
+    """A bucket and path that contains only images."""
     lightly: str
-    """A bucket and path of nothing but what lies below `.lightly/`."""
+    """A bucket and path that contains only a `.lightly/` folder."""
     foreign: str
     """A dataset of another user."""
     calls: list[str]
-    """Those that are documented."""
+    """The documented calls."""
 
-    def json_response(self) -> str:
-        """The argument of the program."""
+    def to_json(self) -> str:
+        """Return the argument as text."""
         since, to = self.window
         return json.dumps({**self._asdict(), "from": since, "to": to, "unknown": "f" * 24})
 
 
 @pytest.fixture(scope="module")
 def s3() -> Iterator[str]:
-    """A bucket with all images, and with the files below `.lightly/` at another path."""
+    """A bucket with all images at one path and a `.lightly/` folder at another."""
     with moto_server() as url, s3_client(url) as client:
         client.create_bucket(Bucket=BUCKET)
         for name in IMAGES:
@@ -81,7 +81,7 @@ def s3() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory, s3: str) -> Iterator[Live]:
-    """A server with small pages, on which all of this module's clients work."""
+    """A server with small pages for all clients of this module."""
     folder = tmp_path_factory.mktemp("published")
     (folder / "files").mkdir()
     (folder / "managed").mkdir()
@@ -97,7 +97,7 @@ def live(tmp_path_factory: pytest.TempPathFactory, s3: str) -> Iterator[Live]:
 
 
 class Ran(NamedTuple):
-    """A run of `workflow.py`."""
+    """The result of a run of `workflow.py`."""
 
     version: str
     found: dict[str, Any]
@@ -107,7 +107,7 @@ class Ran(NamedTuple):
 
 @pytest.fixture(scope="module", params=VERSIONS)
 def ran(request: pytest.FixtureRequest, live: Live, tmp_path_factory: pytest.TempPathFactory) -> Ran:
-    """One run for each version; the tests look at its parts."""
+    """Run the workflow once for each version; each test checks one part."""
     environment: Environment = installed(request.param)
     root = Path(live.environ["HEADWATER_LOCAL_ROOT"]) / f"of {environment.version}"
     _fill(root)
@@ -116,7 +116,7 @@ def ran(request: pytest.FixtureRequest, live: Live, tmp_path_factory: pytest.Tem
     made = live.call(
         "POST", "/v1/datasets", {"name": f"of a stranger {len(request.node.name)}{os.urandom(3).hex()}"}, token=stranger
     )
-    plan = Plan(
+    workflow_input = WorkflowInput(
         name=os.urandom(4).hex(),
         root=str(root),
         path=root.name,
@@ -129,7 +129,7 @@ def ran(request: pytest.FixtureRequest, live: Live, tmp_path_factory: pytest.Tem
         calls=list(_documented()),
     )
     environ = {"LIGHTLY_SERVER_LOCATION": live.url, "LIGHTLY_TOKEN": live.token}
-    found = environment.run("workflow.py", plan.json_response(), environ=environ)
+    found = environment.run("workflow.py", workflow_input.to_json(), environ=environ)
     return Ran(environment.version, found, root, downloads)
 
 
@@ -151,12 +151,12 @@ def _fill(root: Path) -> None:
 
 
 def _bytes(name: str) -> bytes:
-    """An image that differs from all others: readers stop at its end."""
+    """Return an image that differs from all others: readers ignore what follows its end."""
     return PNG + name.encode()
 
 
 def _documented() -> dict[str, list[str]]:
-    """The calls in the table of `docs/coming-from-lightly.md`, each with the versions that it is said to work in."""
+    """Return the calls in the table of `docs/coming-from-lightly.md`, each with the versions that it works in."""
     text = (ROOT / "docs" / "coming-from-lightly.md").read_text()
     rows = re.findall(r"^\| `([\w.]+)` \| ([✓–]) \| ([✓–]) \| ([✓–]) \|$", text, re.MULTILINE)
     return {row[0]: [each for each, mark in zip(VERSIONS, row[1:], strict=True) if mark == "✓"] for row in rows}
@@ -166,11 +166,11 @@ def _downloaded(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def _of(names: list[str]) -> dict[str, bytes]:
+def _contents(names: list[str]) -> dict[str, bytes]:
     return {name: _bytes(name) for name in names}
 
 
-def test_the_documented_calls_are_those_that_are_run_here(ran: Ran) -> None:
+def test_documented_calls_are_the_tested_ones(ran: Ran) -> None:
     documented = _documented()
     assert ran.found["calls"] == [name for name, versions in documented.items() if ran.version in versions]
     program = (HERE / "workflow.py").read_text()
@@ -185,18 +185,18 @@ def test_datasets_are_created_found_and_deleted(ran: Ran) -> None:
     assert found["by name"]
     assert found["deleted"]
     assert found["names"] == [f"{name} {each}" for each in ("a", "b", "b_1", "b_2")]
-    latest, said = found["the latest"]
+    latest, texts = found["the latest"]
     assert latest
-    assert any("taking the last modified dataset" in each for each in said)
+    assert any("taking the last modified dataset" in text for text in texts)
     assert found["no such name"]["classes"][0] == "ValueError"
-    # The first version takes an existing dataset instead.
+    # The oldest version uses the existing dataset instead.
     assert found["again"] == {"value": "None"} if ran.version == FIRST else found["again"]["classes"][0] == "ValueError"
     assert found["enriched"] == [[0, 0]]
 
 
-def test_datasets_are_looked_up_by_name_and_by_whose_they_are(ran: Ran) -> None:
+def test_datasets_are_found_by_name_and_owner(ran: Ran) -> None:
     if ran.version == FIRST:
-        assert "shared" not in ran.found["datasets"], "it has no call for that"
+        assert "shared" not in ran.found["datasets"], "this version has no such call"
         return
     found, name = ran.found["datasets"], ran.found["name"]
     assert found["exists"] == [True, False]
@@ -209,7 +209,7 @@ def test_datasets_are_looked_up_by_name_and_by_whose_they_are(ran: Ran) -> None:
     assert found.get("enriched by ids", True)
 
 
-def test_every_kind_of_config_is_set_and_got(ran: Ran) -> None:
+def test_every_type_of_config_is_set_and_read(ran: Ran) -> None:
     found = ran.found["configs"]
     refused = found.pop("a server as path", None)
     assert set(found) == {"S3", "S3DelegatedAccess", "GCS", "AZURE", "LOCAL", "OBS", "LIGHTLY"}
@@ -233,7 +233,7 @@ def test_permissions_are_listed(ran: Ran) -> None:
     assert {name: value for name, value in permissions.items() if value is not None} == dict.fromkeys(flags, True)
 
 
-def test_raw_samples_are_listed_whole_and_by_window(ran: Ran) -> None:
+def test_raw_samples_are_listed_completely_and_by_window(ran: Ran) -> None:
     found = ran.found["listing"]
     assert found["all"] == IMAGES
     assert found["window"] == IMAGES[1:6]
@@ -241,28 +241,28 @@ def test_raw_samples_are_listed_whole_and_by_window(ran: Ran) -> None:
 
 
 def test_samples_are_downloaded(ran: Ran) -> None:
-    assert _downloaded(ran.downloads / "all") == _of(IMAGES)
+    assert _downloaded(ran.downloads / "all") == _contents(IMAGES)
     if ran.version != NEWEST:
         assert ran.found["listing"]["image"] == [1, 1]
 
 
-def test_relevant_filenames_shards_and_redirected_read_urls(ran: Ran) -> None:
+def test_relevant_filenames_shards_and_redirected_urls_are_listed(ran: Ran) -> None:
     found = ran.found["listing"]
     if ran.version == FIRST:
-        assert "relevant" not in found, "it has no call for that"
+        assert "relevant" not in found, "this version has no such call"
         return
     relevant = [*IMAGES[:10], "camera right/img_03.png"]
     assert found["relevant"] == relevant
     assert found["redirected"] == IMAGES
     assert found["redirected differ"]
-    assert _downloaded(ran.downloads / "redirected") == _of(IMAGES[:5])
+    assert _downloaded(ran.downloads / "redirected") == _contents(IMAGES[:5])
     if ran.version == NEWEST:
         assert found["shards"] == IMAGES
         assert found["relevant shards"] == relevant
         assert int(found["head"]) == len(_bytes(IMAGES[3]))
 
 
-def test_what_is_new_is_listed_once(ran: Ran) -> None:
+def test_new_samples_are_listed_once(ran: Ran) -> None:
     found = ran.found["new"]
     assert found["first"] == IMAGES
     assert found["second"] == ["new.png"]
@@ -271,10 +271,10 @@ def test_what_is_new_is_listed_once(ran: Ran) -> None:
     assert OLD < first < second <= time.time()
 
 
-def test_predictions_metadata_and_embeddings(ran: Ran) -> None:
+def test_predictions_metadata_and_embeddings_are_listed_and_read(ran: Ran) -> None:
     found = ran.found["folders"]
     if ran.version == FIRST:
-        assert found is None, "it has no call for that"
+        assert found is None, "this version has no such call"
         return
     assert found["predictions"] == found["redirected"] == list(PREDICTIONS)
     assert found["window"] == []
@@ -293,24 +293,24 @@ def test_predictions_metadata_and_embeddings(ran: Ran) -> None:
         assert (found["of a run"]["status"], found["of a run"]["code"]) == (404, "DOCKER_RUN_UNKNOWN")
 
 
-def test_a_datasource_for_the_input_and_another_for_lightly(ran: Ran) -> None:
+def test_input_and_lightly_datasource_are_used_together(ran: Ran) -> None:
     found = ran.found["two"]
     if ran.version == FIRST:
-        assert found is None, "it knows no purposes"
+        assert found is None, "this version has no purposes"
         return
     assert found["samples"] == IMAGES
-    assert _downloaded(ran.downloads / "two") == _of(IMAGES)
+    assert _downloaded(ran.downloads / "two") == _contents(IMAGES)
     assert found["predictions"] == [list(row) for row in PREDICTIONS.items()]
     assert found["datasources"] == [["INPUT", f"s3://{BUCKET}/in"], ["LIGHTLY", f"s3://{BUCKET}/out/"]]
     assert found.get("lightly", f"s3://{BUCKET}/out/") == f"s3://{BUCKET}/out/"
 
 
-def test_a_bucket_is_listed_and_downloaded(ran: Ran) -> None:
+def test_bucket_is_listed_and_downloaded(ran: Ran) -> None:
     assert ran.found["bucket"]["samples"] == IMAGES
-    assert _downloaded(ran.downloads / "bucket") == _of(IMAGES)
+    assert _downloaded(ran.downloads / "bucket") == _contents(IMAGES)
 
 
-def test_storage_of_the_operator_is_listed(ran: Ran) -> None:
+def test_managed_storage_is_listed(ran: Ran) -> None:
     assert ran.found["managed"]["samples"] == []
 
 
@@ -327,14 +327,14 @@ def test_storage_of_the_operator_is_listed(ran: Ran) -> None:
         ("not offered", 404, "NOT_IMPLEMENTED"),
     ],
 )
-def test_refusals_raise_the_client_s_own_exception(ran: Ran, what: str, status: int, code: str) -> None:
+def test_error_raises_the_exception_of_the_client(ran: Ran, what: str, status: int, code: str) -> None:
     refused = ran.found["refusals"][what]
     assert "ApiException" in refused["classes"]
     assert (refused["status"], refused["code"]) == (status, code)
 
 
 @pytest.mark.parametrize("what", ["404 listing", "404 new"])
-def test_an_unknown_dataset_is_told_as_each_version_does(ran: Ran, what: str) -> None:
+def test_unknown_dataset_raises_the_exception_of_the_version(ran: Ran, what: str) -> None:
     refused = ran.found["refusals"][what]
     if ran.version == NEWEST:
         assert refused["classes"][0] == "DatasetNotFoundError"
@@ -342,8 +342,8 @@ def test_an_unknown_dataset_is_told_as_each_version_does(ran: Ran, what: str) ->
         assert (refused["classes"][0], refused["code"]) == ("ApiException", "DATASET_UNKNOWN")
 
 
-def test_a_slash_at_the_end_of_the_server_s_url_changes_nothing(ran: Ran) -> None:
+def test_slash_at_the_end_of_the_server_url_has_no_effect(ran: Ran) -> None:
     found = ran.found["slash"]
     assert found["host"].endswith("/") == (ran.version != NEWEST)
     assert found["all"] == IMAGES
-    assert _downloaded(ran.downloads / "slash") == _of(IMAGES[:2])
+    assert _downloaded(ran.downloads / "slash") == _contents(IMAGES[:2])

@@ -1,9 +1,9 @@
-"""What a user of a published client does, with that client's own calls: create and find datasets, set configs, list
-permissions, list files and what is new, download, and what is raised when something is wrong.
+"""What a user of a published client does, with the calls of that client: create and find datasets, set configs, list
+permissions, list files and new files, download them, and handle errors.
 
-Run by the Python of a client's environment, with LIGHTLY_SERVER_LOCATION and LIGHTLY_TOKEN set and nothing else; the
-one argument is a plan as JSON (`Plan` in `test_workflow.py`). Prints one JSON object: an entry for each part, None
-for a part that this version has no call for.
+Runs in the environment of a client, with only LIGHTLY_SERVER_LOCATION and LIGHTLY_TOKEN set. The argument is JSON
+(`WorkflowInput` in `test_workflow.py`). Prints one JSON object with an entry for each part; the entry is None if this
+version has no calls for the part.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ from typing import Any
 from lightly import __version__
 from lightly.api import ApiWorkflowClient, download
 
-PLAN: dict[str, Any] = json.loads(sys.argv[1])
-ROOT = Path(PLAN["root"])
+INPUT: dict[str, Any] = json.loads(sys.argv[1])
+ROOT = Path(INPUT["root"])
 FIRST = __version__ == "1.2.2"
 NEWEST = __version__ == "1.5.26"
 TOKEN = os.environ["LIGHTLY_TOKEN"]
-DATASETS = f"set {__version__.replace('.', '-')} {PLAN['name']}"
+DATASETS = f"set {__version__.replace('.', '-')} {INPUT['name']}"
 ARN, EXTERNAL = "arn:aws:iam::123456789012:role/reader", "an-external-id"
 KEY_FILE = '{"type": "service_account", "private_key": "a-secret"}'
 
 
 def client(dataset: str | None = None, token: str = TOKEN) -> Any:
-    """A client as a user makes one; only the first version wants the token as an argument."""
+    """Return a client as a user creates it; only the oldest version requires the token as an argument."""
     if FIRST or token != TOKEN:
         return ApiWorkflowClient(token=token, dataset_id=dataset)
     return ApiWorkflowClient(dataset_id=dataset)
 
 
 def plain(value: Any) -> Any:
-    """Models as JSON has them. Configs are plain already in the versions before the newest."""
+    """Return models as JSON values. Before the newest version, configs are JSON values already."""
     if isinstance(value, list):
         return [plain(item) for item in value]
     value = getattr(value, "actual_instance", value)
@@ -50,7 +50,7 @@ def plain(value: Any) -> Any:
 
 
 def raised(call: Callable[[], Any]) -> dict[str, Any]:
-    """What a call raised: the names of its classes, the status and code of the answer where there was one."""
+    """Return what a call raised: names of its classes, and status and code of the response, if any."""
     try:
         value = call()
     except Exception as error:
@@ -68,7 +68,7 @@ def raised(call: Callable[[], Any]) -> dict[str, Any]:
 
 
 def warned(call: Callable[[], Any]) -> tuple[Any, list[str]]:
-    """What a call returns, and the warnings on its way."""
+    """Return the result of a call and its warnings."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         value = call()
@@ -76,12 +76,12 @@ def warned(call: Callable[[], Any]) -> tuple[Any, list[str]]:
 
 
 def names(rows: Any) -> list[str]:
-    """The file names of a listing, in its order."""
+    """Return the file names of a listing, in its order."""
     return [name for name, _ in rows]
 
 
 def fetched(url: str) -> str:
-    """The text behind a read URL, by the library that the client downloads with."""
+    """Return the text behind a read URL, fetched with the library that the client uses."""
     import requests
 
     answer = requests.get(url, timeout=10)
@@ -90,15 +90,15 @@ def fetched(url: str) -> str:
 
 
 def put(used: Any, url: str, text: str) -> None:
-    """Put a file to a write URL by the client's own call."""
+    """Upload a file to a write URL with the client's own call."""
     used.upload_file_with_signed_url(io.BytesIO(text.encode()), url)
 
 
 def calls() -> list[str]:
-    """Which of the documented calls this version has."""
+    """Return which of the documented calls this version has."""
     return [
         name
-        for name in PLAN["calls"]
+        for name in INPUT["calls"]
         if hasattr(download if name.startswith("download.") else ApiWorkflowClient, name.removeprefix("download."))
     ]
 
@@ -120,19 +120,19 @@ def datasets() -> dict[str, Any]:
     all_of_them = used._datasets_api.get_datasets() if FIRST else used.get_datasets()
     found["names"] = sorted(each.name for each in all_of_them if each.name.startswith(DATASETS))
     latest = client()
-    chosen, said = warned(lambda: latest.dataset_id)
-    found["the latest"] = (chosen == unique, said)
+    chosen, texts = warned(lambda: latest.dataset_id)
+    found["the latest"] = (chosen == unique, texts)
     if not FIRST:
-        found["exists"] = [used.dataset_exists(each) for each in (first, PLAN["unknown"])]
+        found["exists"] = [used.dataset_exists(each) for each in (first, INPUT["unknown"])]
         found["name exists"] = [used.dataset_name_exists(f"{DATASETS} {each}") for each in "abc"]
-        of_whom = {"own": False, "shared": True, "all": None}
+        sharing = {"own": False, "shared": True, "all": None}
         found["shared"] = {
-            whose: [each.name for each in used.get_datasets_by_name(f"{DATASETS} a", shared)]
-            for whose, shared in of_whom.items()
+            name: [each.name for each in used.get_datasets_by_name(f"{DATASETS} a", shared)]
+            for name, shared in sharing.items()
         }
         found["all"] = sum(each.name.startswith(DATASETS) for each in used.get_datasets(shared=None))
         found["not shared"] = len(used.get_datasets(shared=True))
-        found["set"] = raised(lambda: setattr(used, "dataset_id", PLAN["unknown"]))
+        found["set"] = raised(lambda: setattr(used, "dataset_id", INPUT["unknown"]))
         used.dataset_id = first
     api = used._datasets_api
     enriched = api.get_datasets_enriched()
@@ -141,9 +141,9 @@ def datasets() -> dict[str, Any]:
         found["enriched by name"] = [each.name for each in api.get_datasets_enriched_query_by_name(f"{DATASETS} b")]
         found["children"] = plain(api.get_children_of_dataset_id(first))
     if NEWEST:
-        asked = [first, unique]
-        found["enriched by ids"] = sorted(each.id for each in api.get_datasets_enriched_query_by_ids(asked)) == sorted(
-            asked
+        ids = [first, unique]
+        found["enriched by ids"] = sorted(each.id for each in api.get_datasets_enriched_query_by_ids(ids)) == sorted(
+            ids
         )
     used._dataset_id = unique
     used.delete_dataset_by_id(unique)
@@ -167,7 +167,7 @@ def _configs() -> dict[str, dict[str, Any]]:
 
 
 def _set(used: Any, config: dict[str, Any]) -> None:
-    """Put a config as the client's own `set_…_config` do, for kinds that have none in this version."""
+    """Put a config as the client's `set_…_config` calls do, for types without such a call in this version."""
     api = used._datasources_api
     if NEWEST:
         from lightly.openapi_generated.swagger_client.models import DatasourceConfig
@@ -181,7 +181,7 @@ def _set(used: Any, config: dict[str, Any]) -> None:
 
 
 def configs() -> dict[str, Any]:
-    """Set every kind of config and get it back."""
+    """Set every type of config and read it."""
     used = client()
     used.create_dataset(f"{DATASETS} configs")
     setters: dict[str, Callable[[], Any]] = {}
@@ -204,7 +204,7 @@ def configs() -> dict[str, Any]:
 
 
 def local(used: Any, path: str, **more: Any) -> None:
-    """Set a LOCAL config below the server's mount root."""
+    """Set a LOCAL config under the mount root of the server."""
     if FIRST:
         _set(used, {"type": "LOCAL", "fullPath": path})
     elif NEWEST:
@@ -214,22 +214,22 @@ def local(used: Any, path: str, **more: Any) -> None:
 
 
 def listing() -> dict[str, Any]:
-    """List permissions and files, whole, by window, in shards, those of a file of names; download them."""
+    """List permissions and files: all, by window, in shards, and by relevant filenames; download them."""
     used = client()
     used.create_dataset(f"{DATASETS} listing")
-    local(used, PLAN["path"])
+    local(used, INPUT["path"])
     verified = used._datasources_api.verify_datasource_by_dataset_id(used.dataset_id)
     permissions = verified if FIRST else used.list_datasource_permissions()
     rows = used.download_raw_samples()
     found: dict[str, Any] = {
         "permissions": permissions if isinstance(permissions, dict) else permissions.to_dict(),
         "all": names(rows),
-        "window": names(used.download_raw_samples(from_=PLAN["from"], to=PLAN["to"])),
-        "nothing": names(used.download_raw_samples(from_=PLAN["to"] + 1, to=PLAN["to"])),
+        "window": names(used.download_raw_samples(from_=INPUT["from"], to=INPUT["to"])),
+        "nothing": names(used.download_raw_samples(from_=INPUT["to"] + 1, to=INPUT["to"])),
     }
-    download.download_and_write_all_files(rows, f"{PLAN['download']}/all")
+    download.download_and_write_all_files(rows, f"{INPUT['download']}/all")
     if not NEWEST:
-        found["image"] = download.download_image(dict(rows)[PLAN["image"]]).size
+        found["image"] = download.download_image(dict(rows)[INPUT["image"]]).size
     if FIRST:
         return found
     relevant = {"relevant_filenames_file_name": ".lightly/relevant.txt"}
@@ -237,13 +237,13 @@ def listing() -> dict[str, Any]:
     redirected = used.download_raw_samples(use_redirected_read_url=True)
     found["redirected"] = names(redirected)
     found["redirected differ"] = all("readurlRedirect" in url for _, url in redirected)
-    download.download_and_write_all_files(redirected[:5], f"{PLAN['download']}/redirected")
+    download.download_and_write_all_files(redirected[:5], f"{INPUT['download']}/redirected")
     if NEWEST:
         shards = used.download_raw_samples(divide_and_conquer_shards=4)
         found["shards"] = sorted(names(shards))
         found["relevant shards"] = sorted(names(used.download_raw_samples(divide_and_conquer_shards=3, **relevant)))
         head = used._datasources_api.get_head_file_read_url_from_datasource_by_dataset_id(
-            dataset_id=used.dataset_id, file_name=PLAN["image"]
+            dataset_id=used.dataset_id, file_name=INPUT["image"]
         )
         import requests
 
@@ -252,13 +252,13 @@ def listing() -> dict[str, Any]:
 
 
 def new() -> dict[str, Any]:
-    """List what is new, twice, with a file added in between; then process all again."""
+    """List new files twice, with a file added in between; then list all again."""
     used = client()
     used.create_dataset(f"{DATASETS} new")
-    local(used, PLAN["path"])
+    local(used, INPUT["path"])
     first = names(used.download_new_raw_samples())
     mark = used.get_processed_until_timestamp()
-    # Windows are whole seconds: the file is to come after the one that is listed.
+    # Windows are whole seconds: the file must be newer than the watermark.
     time.sleep(max(0.0, mark + 1.02 - time.time()))
     (ROOT / "new.png").write_bytes(b"new")
     second = names(used.download_new_raw_samples())
@@ -270,19 +270,19 @@ def new() -> dict[str, Any]:
 
 
 def folders() -> dict[str, Any] | None:
-    """Predictions, metadata and embeddings: their lists, read URLs of files there and not there, a write URL."""
+    """List predictions and metadata; get read URLs of present and absent files, and a write URL."""
     if FIRST:
         return None
     used = client()
     used.create_dataset(f"{DATASETS} folders")
-    local(used, PLAN["path"])
+    local(used, INPUT["path"])
     api = used._datasources_api
     predictions = used.download_raw_predictions("detection")
     metadata = used.download_raw_metadata()
     relevant = {"relevant_filenames_file_name": ".lightly/relevant-predictions.txt"}
     found = {
         "predictions": names(predictions),
-        "window": names(used.download_raw_predictions("detection", from_=PLAN["from"], to=PLAN["to"])),
+        "window": names(used.download_raw_predictions("detection", from_=INPUT["from"], to=INPUT["to"])),
         "relevant": names(used.download_raw_predictions("detection", **relevant)),
         "redirected": names(used.download_raw_predictions("detection", use_redirected_read_url=True)),
         "no such task": names(used.download_raw_predictions("none")),
@@ -303,22 +303,22 @@ def folders() -> dict[str, Any] | None:
         found["metadata in shards"] = sorted(names(used.download_raw_metadata(divide_and_conquer_shards=2)))
         found["by iterator"] = names(used.download_raw_predictions_iter("detection"))
         found["of a run"] = raised(
-            lambda: used.download_raw_metadata(run_id=PLAN["unknown"], relevant_filenames_artifact_id=PLAN["unknown"])
+            lambda: used.download_raw_metadata(run_id=INPUT["unknown"], relevant_filenames_artifact_id=INPUT["unknown"])
         )
     return found
 
 
 def two() -> dict[str, Any] | None:
-    """One datasource for the input, another for everything below `.lightly/`."""
+    """Use one datasource for the input and another for everything under `.lightly/`."""
     if FIRST:
         return None
     used = client()
     used.create_dataset(f"{DATASETS} two")
     keys = ("eu-central-1", "id", "a-secret")
-    used.set_s3_config(PLAN["input"], *keys, purpose="INPUT")
-    used.set_s3_config(PLAN["lightly"], *keys, purpose="LIGHTLY")
+    used.set_s3_config(INPUT["input"], *keys, purpose="INPUT")
+    used.set_s3_config(INPUT["lightly"], *keys, purpose="LIGHTLY")
     rows = used.download_raw_samples()
-    download.download_and_write_all_files(rows, f"{PLAN['download']}/two")
+    download.download_and_write_all_files(rows, f"{INPUT['download']}/two")
     api = used._datasources_api
     ordered = sorted(plain(api.get_datasources_by_dataset_id(used.dataset_id)), key=lambda each: each["purpose"])
     found = {
@@ -337,16 +337,16 @@ def bucket() -> dict[str, Any]:
     used = client()
     used.create_dataset(f"{DATASETS} bucket")
     if FIRST:
-        _set(used, {**_configs()["S3"], "fullPath": PLAN["input"]})
+        _set(used, {**_configs()["S3"], "fullPath": INPUT["input"]})
     else:
-        used.set_s3_config(PLAN["input"], "eu-central-1", "id", "a-secret")
+        used.set_s3_config(INPUT["input"], "eu-central-1", "id", "a-secret")
     rows = used.download_raw_samples()
-    download.download_and_write_all_files(rows, f"{PLAN['download']}/bucket")
+    download.download_and_write_all_files(rows, f"{INPUT['download']}/bucket")
     return {"samples": names(rows)}
 
 
 def managed() -> dict[str, Any]:
-    """Storage that the operator of the server provides."""
+    """List storage that the server provides."""
     used = client()
     used.create_dataset(f"{DATASETS} managed")
     _set(used, {"type": "LIGHTLY", "fullPath": ""})
@@ -354,8 +354,8 @@ def managed() -> dict[str, Any]:
 
 
 def refusals() -> dict[str, Any]:
-    """What is raised where something is wrong."""
-    bad, foreign, unknown = client(PLAN["foreign"], "no-token"), client(PLAN["foreign"]), client(PLAN["unknown"])
+    """Return what is raised for each error."""
+    bad, foreign, unknown = client(INPUT["foreign"], "no-token"), client(INPUT["foreign"]), client(INPUT["unknown"])
     empty = client()
     empty.create_dataset(f"{DATASETS} empty")
     return {
@@ -363,7 +363,7 @@ def refusals() -> dict[str, Any]:
         "401 listing": raised(bad.download_raw_samples),
         "403": raised(foreign.get_datasource),
         "403 listing": raised(foreign.download_raw_samples),
-        "404": raised(lambda: unknown._datasets_api.get_dataset_by_id(PLAN["unknown"])),
+        "404": raised(lambda: unknown._datasets_api.get_dataset_by_id(INPUT["unknown"])),
         "404 listing": raised(unknown.download_raw_samples),
         "404 new": raised(unknown.download_new_raw_samples),
         "no datasource": raised(empty.get_datasource),
@@ -373,13 +373,13 @@ def refusals() -> dict[str, Any]:
 
 
 def slash() -> dict[str, Any]:
-    """The same with a slash at the end of the server's URL, which the older clients keep: they send `//v1/…`."""
+    """List with a slash at the end of the server URL. Older clients keep it and send `//v1/…`."""
     os.environ["LIGHTLY_SERVER_LOCATION"] += "/"
     used = client()
     used.create_dataset(f"{DATASETS} slash")
-    local(used, PLAN["path"])
+    local(used, INPUT["path"])
     rows = used.download_raw_samples(**({} if FIRST else {"use_redirected_read_url": True}))
-    download.download_and_write_all_files(rows[:2], f"{PLAN['download']}/slash")
+    download.download_and_write_all_files(rows[:2], f"{INPUT['download']}/slash")
     return {"host": used.api_client.configuration.host, "all": names(rows)}
 
 
@@ -388,7 +388,7 @@ PARTS = (calls, datasets, configs, listing, new, folders, two, bucket, managed, 
 if __name__ == "__main__":
     results: dict[str, Any] = {"name": DATASETS}
     for part in PARTS:
-        if part.__name__ in PLAN.get("parts", [each.__name__ for each in PARTS]):
+        if part.__name__ in INPUT.get("parts", [each.__name__ for each in PARTS]):
             at = time.monotonic()
             try:
                 results[part.__name__] = part()

@@ -1,4 +1,4 @@
-"""Limits on the requests of one user."""
+"""The number of requests that one user may have in flight."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from headwater.service import limits
 from headwater.service.limits import RequestLimiter
 
 
-def test_a_user_has_a_limited_number_of_requests_in_flight(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_limit_applies_per_user_and_to_requests_in_flight(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MAX_REQUESTS_PER_USER", 2)
     limiter = RequestLimiter()
-    with limiter.of("ada"), limiter.of("ada"), limiter.of("bob"):
-        with pytest.raises(TooManyRequestsError) as caught, limiter.of("ada"):
+    with limiter.hold("ada"), limiter.hold("ada"), limiter.hold("bob"):
+        with pytest.raises(TooManyRequestsError) as caught, limiter.hold("ada"):
             pass
         assert caught.value.retry_after is not None
-    with limiter.of("ada"), limiter.of("ada"):
+    with limiter.hold("ada"), limiter.hold("ada"):
         pass

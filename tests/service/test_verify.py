@@ -1,27 +1,42 @@
-"""How verification interprets what a store answers."""
+"""The checks of a verification that need a store with special answers."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from headwater.domain.errors import LocationInvalidError
-from headwater.service.verify import Verification, _try_read
-from tests.stores.memory import MemoryStore
+from headwater.domain.objects import StorePage
+from headwater.service.verify import Check, Verification, _check_read
+from headwater.stores.base import Method, Store
 
 
-class _ArchivingStore(MemoryStore):
-    """A store whose first objects are archived."""
+class _ArchiveStore(Store):
+    """A store in which keys that begin with `archived` cannot be read."""
+
+    async def list_page(self, prefix: str, after: str | None, limit: int, marker: str | None = None) -> StorePage:
+        raise NotImplementedError
+
+    async def sign(self, keys: Sequence[str], ttl: int, method: Method = "GET") -> list[str]:
+        raise NotImplementedError
 
     async def read(self, key: str, limit: int, start: int = 0) -> bytes:
         if key.startswith("archived"):
             raise LocationInvalidError("The object is archived: restore it first", "InvalidObjectState")
         return b"x"
 
+    async def write(self, key: str, data: bytes) -> None:
+        raise NotImplementedError
 
-async def test_an_archived_object_does_not_decide_whether_objects_can_be_read() -> None:
-    """One archived object that came first made canRead false."""
+    async def delete(self, key: str) -> None:
+        raise NotImplementedError
+
+
+async def test_archived_object_is_skipped() -> None:
+    """One archived object that was listed first made canRead false."""
     result = Verification()
-    await _try_read(_ArchivingStore([]), ["archived 1", "archived 2", "a.png"], result)
-    assert (result.can_read, result.errors) == (True, {})
+    await _check_read(_ArchiveStore(), ["archived 1", "archived 2", "a.png"], result)
+    assert result == Verification({Check.READ}, {})
     result = Verification()
-    await _try_read(_ArchivingStore([]), ["archived 1"], result)
-    assert not result.can_read
-    assert "archived" in result.errors["canRead"]
+    await _check_read(_ArchiveStore(), ["archived 1"], result)
+    assert Check.READ not in result.passed
+    assert "archived" in result.errors[Check.READ]

@@ -6,7 +6,9 @@ import tracemalloc
 
 import pytest
 
-from headwater.stores.listing_xml import NotAListingError, is_cut_short, parse_error, parse_list_page
+from headwater.stores.listing_xml import is_cut_short, parse_error, parse_list_page
+from headwater.stores.page_checks import NotAListingError
+from headwater.stores.s3.listing import FORM
 from tests.stores.s3.server import error_xml, list_xml
 
 LAUGHS = (
@@ -16,7 +18,7 @@ LAUGHS = (
 
 
 def test_a_page_is_read() -> None:
-    page = parse_list_page(list_xml(["a", "b &amp; &#x1F98A; c"], truncated=True))
+    page = parse_list_page(list_xml(["a", "b &amp; &#x1F98A; c"], truncated=True), FORM)
     assert page.page == {"IsTruncated": "true"}
     assert page.rows[1] == {
         "Key": "b & 🦊 c",
@@ -27,14 +29,14 @@ def test_a_page_is_read() -> None:
 
 
 def test_members_of_other_elements_are_not_taken_for_an_objects() -> None:
-    page = parse_list_page(list_xml(["a"], more="<Owner><ID>x</ID><DisplayName>y</DisplayName></Owner>"))
+    page = parse_list_page(list_xml(["a"], more="<Owner><ID>x</ID><DisplayName>y</DisplayName></Owner>"), FORM)
     assert set(page.rows[0]) == {"Key", "LastModified", "Size", "ETag"}
 
 
 def test_long_texts_are_whole() -> None:
     """expat hands over what exceeds its buffer in pieces."""
     key = "k" * 3072
-    assert {row["Key"] for row in parse_list_page(list_xml([key] * 100)).rows} == {key}
+    assert {row["Key"] for row in parse_list_page(list_xml([key] * 100), FORM).rows} == {key}
     message = "m" * 50_000
     assert parse_error(error_xml("X", message))["Message"] == message
 
@@ -52,7 +54,7 @@ def test_long_texts_are_whole() -> None:
 )
 def test_document_types_are_refused_however_they_are_encoded(body: bytes) -> None:
     with pytest.raises(NotAListingError):
-        parse_list_page(body)
+        parse_list_page(body, FORM)
     assert parse_error(body) == {}
 
 
@@ -71,12 +73,12 @@ def test_document_types_are_refused_however_they_are_encoded(body: bytes) -> Non
 )
 def test_what_is_no_list_page_is_refused(body: bytes) -> None:
     with pytest.raises(NotAListingError):
-        parse_list_page(body)
+        parse_list_page(body, FORM)
 
 
 def test_a_page_holds_no_more_objects_than_any_server_sends() -> None:
     with pytest.raises(NotAListingError, match="10000"):
-        parse_list_page(b"<ListBucketResult>" + b"<Contents/>" * 10_001 + b"</ListBucketResult>")
+        parse_list_page(b"<ListBucketResult>" + b"<Contents/>" * 10_001 + b"</ListBucketResult>", FORM)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +94,7 @@ def test_a_page_holds_no_more_objects_than_any_server_sends() -> None:
 def test_a_page_of_absurd_shape_is_refused(inside: bytes) -> None:
     """Only the rows were counted: a page of 16 MB could hold millions of elements, or attributes of one."""
     with pytest.raises(NotAListingError, match="more than"):
-        parse_list_page(b"<ListBucketResult>" + inside + b"</ListBucketResult>")
+        parse_list_page(b"<ListBucketResult>" + inside + b"</ListBucketResult>", FORM)
 
 
 @pytest.mark.parametrize("quoted", [b"", b">"], ids=["empty", "with-brackets"])
@@ -103,7 +105,7 @@ def test_a_huge_tag_is_refused_before_its_attributes_are_made_objects(quoted: by
     tracemalloc.start()
     try:
         with pytest.raises(NotAListingError, match="a tag of more than"):
-            parse_list_page(body)
+            parse_list_page(body, FORM)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -116,13 +118,13 @@ def test_a_huge_error_is_not_read() -> None:
 
 def test_every_cut_of_a_page_shows() -> None:
     whole = list_xml(["a", "b"])
-    assert not is_cut_short(whole)
-    assert not is_cut_short(whole + b"\n\n")
+    assert not is_cut_short(whole, FORM)
+    assert not is_cut_short(whole + b"\n\n", FORM)
     for length in range(len(whole)):
         if length >= 6 or length == 0:
-            assert is_cut_short(whole[:length]), length
+            assert is_cut_short(whole[:length], FORM), length
         with pytest.raises(NotAListingError):
-            parse_list_page(whole[:length])
+            parse_list_page(whole[:length], FORM)
 
 
 def test_errors_are_read() -> None:

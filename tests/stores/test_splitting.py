@@ -17,7 +17,7 @@ from headwater.net.transport import Transport
 from headwater.service.listing.splitting import find_split_points
 from headwater.stores.base import Store
 from headwater.stores.local.store import LocalStore
-from tests.fault_proxy import FaultProxy, Request, Status
+from headwater.testing.fault_proxy import FaultProxy, Request, Status
 from tests.servers import AZURE_KEY
 from tests.stores.azure import server as as_azure
 from tests.stores.memory import by_path, by_utf_8, by_utf_16

@@ -8,6 +8,8 @@ configuration = swagger_client.Configuration(host="http://localhost:8000", api_k
 with swagger_client.ApiClient(configuration) as api_client:
     page = DatasourcesApi(api_client).get_list_of_raw_samples_from_datasource_by_dataset_id(dataset_id)
 ```
+
+`headwater_client` streams whole listings, lists what is new and downloads files.
 """
 
 from swagger_client.api_client import ApiClient
@@ -24,8 +26,7 @@ from swagger_client.exceptions import (
     ServiceException,
     UnauthorizedException,
 )
-
-__version__ = "0.1.0"
+from swagger_client.version import __version__ as __version__
 
 __all__ = [
     "ApiAttributeError",

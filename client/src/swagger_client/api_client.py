@@ -1,4 +1,4 @@
-"""One call of the API: parameters and credentials into a request, an answer into a model."""
+"""Make calls of the API: convert parameters and credentials to a request, and the response to a model."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ import json
 import re
 import threading
 import weakref
-from typing import TYPE_CHECKING, Any, Mapping, Optional, Sequence, TypedDict
+from typing import TYPE_CHECKING, Any, Mapping, Optional, Sequence
 from urllib.parse import quote
 
+from swagger_client.call_options import ApiCall, CallOptions, Timeout
 from swagger_client.configuration import Configuration
 from swagger_client.exceptions import ApiException, ApiValueError
-from swagger_client.model_utils import from_server, to_wire
+from swagger_client.model_utils import from_server, to_json
 from swagger_client.redaction import spellings
-from swagger_client.rest import METHODS, RESTClientObject, RESTResponse, Timeout
+from swagger_client.rest import METHODS, RESTClientObject, RESTResponse
+from swagger_client.version import __version__
 
 if TYPE_CHECKING:
     from multiprocessing.pool import ThreadPool
@@ -24,56 +26,28 @@ _CHARSET = re.compile(r"charset=([a-zA-Z\-\d]+)")
 _SEPARATORS = {"ssv": " ", "tsv": "\t", "pipes": "|"}
 
 
-class CallOptions(TypedDict, total=False):
-    """What every operation takes beside its parameters. All of it may be left out."""
+__all__ = ["ApiClient", "CallOptions"]
 
-    async_req: bool
-    """True to get an object at once whose `get()` waits for the result. Its threads: `ApiClient(pool_threads=…)`."""
-
-    _return_http_data_only: bool
-    """False to get the triple of data, status and headers. Default: True."""
-
-    _preload_content: bool
-    """False to get urllib3's response, its body unread; `release_conn()` it after use. Default: True."""
-
-    _request_timeout: Timeout
-    """Seconds for each try, or a pair of seconds for connecting and for answering. Default: no limit."""
-
-    _check_input_type: bool
-    """False to send the parameters as they are, whatever they are. Default: True."""
-
-    _check_return_type: bool
-    """False to leave the members of the answer as JSON has them, whatever their type. Default: True."""
-
-    _spec_property_naming: bool
-    """True where a dict given for a model has its members by their names in JSON. Default: False."""
-
-    _content_type: Optional[str]
-    """The content type to send a body as. Default: JSON."""
-
-    _host_index: Optional[int]
-    """Which of the servers to ask, see `HostSettings`. Default: what the configuration says."""
-
-
-_starting = threading.Lock()
-"""Held while a client starts its threads, so that two calls do not start them twice."""
+_pool_lock = threading.Lock()
+"""Held while a client starts its threads, so that concurrent calls do not start them twice."""
 
 
 class ApiClient:
-    """Sends the calls of all APIs. Threads may share one; after use, `close()` it or make it in a `with`.
+    """Send the calls of all APIs. Thread-safe. Call `close()` after use, or create it in a `with` statement.
 
-    It can be pickled, without its connections and threads, and with its credentials.
+    A pickled client has its credentials, but not its connections and threads.
 
     Args:
-        configuration: where the server is, and the credentials. Default: `Configuration.get_default_copy()`.
-        header_name: name of a header to send with every request.
-        header_value: its value.
-        cookie: value of a `Cookie` header to send with every request.
-        pool_threads: how many calls with `async_req` run at the same time.
+        configuration: the server, the credentials and the connection settings. Default:
+            `Configuration.get_default_copy()`.
+        header_name: the name of a header for every request.
+        header_value: the value of that header.
+        cookie: the value of a `Cookie` header for every request.
+        pool_threads: how many calls with `async_req` run concurrently.
 
     Attributes:
-        default_headers: headers to send with every request.
-        last_response: what the last call got; of some call where threads share the client.
+        default_headers: the headers for every request.
+        last_response: the response to the last call, by any thread.
     """
 
     def __init__(
@@ -84,8 +58,6 @@ class ApiClient:
         cookie: Optional[str] = None,
         pool_threads: int = 1,
     ) -> None:
-        from swagger_client import __version__  # the package imports this module
-
         self.configuration = Configuration.get_default_copy() if configuration is None else configuration
         self.pool_threads = pool_threads
         self.cookie = cookie
@@ -115,7 +87,7 @@ class ApiClient:
         self.rest_client = RESTClientObject(self.configuration)
 
     def close(self) -> None:
-        """Wait for the calls with `async_req`, and close the connections."""
+        """Wait for the calls with `async_req`, then close the connections."""
         if self._pool is not None:
             self._pool.close()
             self._pool.join()
@@ -124,10 +96,10 @@ class ApiClient:
 
     @property
     def pool(self) -> ThreadPool:
-        """The threads of calls with `async_req`, started when first needed."""
-        from multiprocessing.pool import ThreadPool  # slow to import, and few programs need it
+        """The threads for calls with `async_req`. The first use starts them."""
+        from multiprocessing.pool import ThreadPool  # slow to import; few programs need it
 
-        with _starting:
+        with _pool_lock:
             if self._pool is None:
                 self._pool = ThreadPool(self.pool_threads)
                 weakref.finalize(self, self._pool.terminate)
@@ -143,10 +115,10 @@ class ApiClient:
         self.default_headers["User-Agent"] = value
 
     def set_default_header(self, header_name: str, header_value: str) -> None:
-        """Send a header with every request from now on."""
+        """Add a header to every later request."""
         self.default_headers[header_name] = header_value
 
-    def call_api(
+    def call_api(  # noqa: PLR0913  the signature of the generated client
         self,
         resource_path: str,
         method: str,
@@ -166,99 +138,108 @@ class ApiClient:
         _host: Optional[str] = None,
         _check_type: Optional[bool] = None,
     ) -> Any:
-        """Make one call, of an operation that no API of this package has.
+        """Call an operation that this package has no method for.
 
         Args:
-            resource_path: the path, with `{name}` where a path parameter goes.
+            resource_path: the path, with `{name}` for each path parameter.
             method: the HTTP method, in capitals.
-            path_params: by name.
+            path_params: the path parameters by name.
             query_params: names and values.
-            header_params: by name; `default_headers` go over them.
-            body: what to send as JSON: a model, or what JSON can hold.
-            post_params: names and values of a form, with a `Content-Type` of forms in `header_params`.
-            files: lists of open files by the names of their fields in the form; they are read and closed.
-            response_type: a tuple of the types that the answer may have, `[type, …]` for lists of them, `{str: (type,
-                …)}` for dicts, `io.IOBase` to save it as a file; None for an answer without a body.
-            auth_settings: the schemes whose credentials to send, where they are configured.
-            async_req: as in `CallOptions`, and so are the others.
-            collection_formats: how a parameter that is a list is sent: `csv`, `ssv`, `tsv`, `pipes` or `multi`.
-            _host: the server, in place of the configuration's.
-            _check_type: True to check, and make into models, the members of the answer; else they stay as JSON has
-                them.
+            header_params: the headers by name; `default_headers` override them.
+            body: what to send as JSON: a model or a JSON value.
+            post_params: names and values of a form; `header_params` must then have the `Content-Type` of a form.
+            files: lists of open files by the names of their form fields; they are read and closed.
+            response_type: a tuple of possible types of the response, `[type, …]` for lists of them, `{str: (type, …)}`
+                for dicts, `io.IOBase` to save it as a file; None for a response without a body.
+            auth_settings: the schemes whose credentials to send, if configured.
+            async_req: see `CallOptions`, as for the other options.
+            _return_http_data_only: True to return only the data.
+            collection_formats: the format of each parameter that is a list: `csv`, `ssv`, `tsv`, `pipes` or `multi`.
+            _host: the server to use instead of the configuration's.
+            _check_type: True to check the members of the response and convert them to models; else they stay as they
+                are in JSON.
 
         Returns:
-            The triple of data, status and headers, or what the options ask for instead.
+            The triple of data, status and headers, or what the options request instead.
 
         Raises:
-            ApiException: the server answered with another status than 2xx.
-            ApiTypeError: the answer does not have the type.
-            ApiValueError: a parameter, body or answer is not as it should be.
-            urllib3.exceptions.HTTPError: no answer came.
+            ApiException: the response has another status than 2xx.
+            ApiTypeError: the response does not have the type.
+            ApiValueError: a parameter, the body or the response is invalid.
+            urllib3.exceptions.HTTPError: no response was received.
         """
-        arguments = (
-            *(resource_path, method, path_params, query_params, header_params, body, post_params, files),
-            *(response_type, auth_settings, _return_http_data_only, collection_formats),
-            *(_preload_content, _request_timeout, _host, _check_type),
+        call = ApiCall(
+            resource_path=resource_path,
+            method=method,
+            path_params=path_params or {},
+            query_params=query_params or [],
+            header_params=header_params or {},
+            body=body,
+            post_params=post_params,
+            files=files,
+            response_type=response_type,
+            auth_settings=auth_settings,
+            collection_formats=collection_formats,
+            data_only=bool(_return_http_data_only),
+            preload_content=_preload_content,
+            timeout=_request_timeout,
+            host=_host,
+            check_type=_check_type,
         )
-        return self.pool.apply_async(self._call, arguments) if async_req else self._call(*arguments)
+        return self.pool.apply_async(self._send, (call,)) if async_req else self._send(call)
 
-    def _call(
-        self,
-        resource_path: str,
-        method: str,
-        path_params: Optional[Mapping[str, Any]],
-        query_params: Optional[Sequence[tuple[str, Any]]],
-        header_params: Optional[Mapping[str, Any]],
-        body: Any,
-        post_params: Any,
-        files: Optional[Mapping[str, Sequence[io.IOBase]]],
-        response_type: Optional[tuple[Any, ...]],
-        auth_settings: Optional[Sequence[str]],
-        _return_http_data_only: Optional[bool],
-        collection_formats: Optional[Mapping[str, str]],
-        _preload_content: bool,
-        _request_timeout: Timeout,
-        _host: Optional[str],
-        _check_type: Optional[bool],
-    ) -> Any:
+    def _send(self, call: ApiCall) -> Any:
         configuration = self.configuration
-        for name, value in self.parameters_to_tuples(to_wire(path_params or {}), collection_formats):
-            quoted = quote(str(value), safe=configuration.safe_chars_for_path_param)
-            resource_path = resource_path.replace(f"{{{name}}}", quoted)
-        given = to_wire(query_params or [])
-        queries = self.parameters_to_tuples(given, collection_formats)
+        path = self._path(call)
+        queries = self.parameters_to_tuples(to_json(call.query_params), call.collection_formats)
         headers = dict(
-            self.parameters_to_tuples(to_wire({**(header_params or {}), **self.default_headers}), collection_formats)
+            self.parameters_to_tuples(to_json({**call.header_params, **self.default_headers}), call.collection_formats)
         )
         if self.cookie:
             headers["Cookie"] = self.cookie
-        if post_params or files:
-            post_params = self.parameters_to_tuples(to_wire(post_params or []), collection_formats)
-            post_params += self.files_parameters(files)
-            if headers.get("Content-Type", "").startswith("multipart"):
-                post_params = self.parameters_to_multipart(post_params, dict)
-        body = to_wire(body)
-        self.update_params_for_auth(headers, queries, auth_settings, resource_path, method, body)
-        host = configuration.host if _host is None else _host
+        post_params = self._form(call, headers)
+        body = to_json(call.body)
+        self.update_params_for_auth(headers, queries, call.auth_settings, path, call.method, body)
+        host = configuration.host if call.host is None else call.host
         try:
             response = self.request(
-                method,
-                host.rstrip("/") + resource_path,
+                call.method,
+                host.rstrip("/") + path,
                 query_params=queries,
                 headers=headers,
                 post_params=post_params,
                 body=body,
-                _preload_content=_preload_content,
-                _request_timeout=_request_timeout,
+                _preload_content=call.preload_content,
+                _request_timeout=call.timeout,
             )
         except ApiException as error:
             error.hide(spellings(*configuration.api_key.values(), configuration.access_token))
             raise
         self.last_response = response
-        if not _preload_content:
+        if not call.preload_content:
             return response
-        data = None if response_type is None else self.deserialize(response, response_type, _check_type)
-        return data if _return_http_data_only else (data, response.status, response.getheaders())
+        data = None
+        if call.response_type is not None:
+            data = self.deserialize(response, call.response_type, call.check_type)
+        return data if call.data_only else (data, response.status, response.getheaders())
+
+    def _path(self, call: ApiCall) -> str:
+        """Return the path of a call with its parameters filled in."""
+        path = call.resource_path
+        for name, value in self.parameters_to_tuples(to_json(call.path_params), call.collection_formats):
+            quoted = quote(str(value), safe=self.configuration.safe_chars_for_path_param)
+            path = path.replace(f"{{{name}}}", quoted)
+        return path
+
+    def _form(self, call: ApiCall, headers: Mapping[str, str]) -> Any:
+        """Return the form fields of a call, with its files."""
+        if not (call.post_params or call.files):
+            return call.post_params
+        fields = self.parameters_to_tuples(to_json(call.post_params or []), call.collection_formats)
+        fields += self.files_parameters(call.files)
+        if headers.get("Content-Type", "").startswith("multipart"):
+            return self.parameters_to_multipart(fields, dict)
+        return fields
 
     def request(
         self,
@@ -271,10 +252,10 @@ class ApiClient:
         _preload_content: bool = True,
         _request_timeout: Timeout = None,
     ) -> Any:
-        """Send one request as it is, without credentials: see `RESTClientObject.request`.
+        """Send one request without credentials, and return the response: see `RESTClientObject.request`.
 
         Raises:
-            ApiValueError: there is no such method; methods are in capitals.
+            ApiValueError: the method is unknown; methods are in capitals.
         """
         if method not in METHODS:
             raise ApiValueError(f"http method must be one of {', '.join(METHODS)}")
@@ -298,18 +279,18 @@ class ApiClient:
         method: Optional[str] = None,
         body: Any = None,
     ) -> None:
-        """Add the credentials of these schemes, where they are configured, to headers and query.
+        """Add the credentials of these schemes, if configured, to the headers and the query.
 
         Args:
             headers: changed in place.
             queries: changed in place.
             auth_settings: the names of the schemes.
-            resource_path: not used by a scheme of this API, as the two that follow.
+            resource_path: not used by the schemes of this API, like the next two.
             method: not used.
             body: not used.
 
         Raises:
-            ApiValueError: a token holds a line break.
+            ApiValueError: a token contains a line break.
         """
         if not auth_settings:
             return
@@ -329,24 +310,24 @@ class ApiClient:
 
     @staticmethod
     def sanitize_for_serialization(obj: Any) -> Any:
-        """A model, or anything that holds models, as JSON has it; the content of an open file, which is closed.
+        """Return a model, or anything that contains models, as a JSON value; an open file as its content, and close it.
 
         Raises:
-            ApiValueError: JSON has no form for a value in it.
+            ApiValueError: JSON cannot represent one of its values.
         """
-        return to_wire(obj)
+        return to_json(obj)
 
     def deserialize(self, response: Any, response_type: tuple[Any, ...], _check_type: Optional[bool] = None) -> Any:
-        """The body of an answer in the type that it has.
+        """Return the body of a response in the given type.
 
         Args:
-            response: a 2xx answer, or anything whose `data` is a text.
+            response: a 2xx response, or anything whose `data` is a text.
             response_type: see `call_api`.
-            _check_type: True to check, and make into models, the members; else they stay as JSON has them.
+            _check_type: True to check the members and convert them to models; else they stay as they are in JSON.
 
         Raises:
             ApiTypeError: the body is not JSON of that type.
-            ApiValueError: it holds a datasource of an unknown kind, or is no text in its declared encoding.
+            ApiValueError: it contains a datasource of an unknown type, or its declared encoding is wrong.
         """
         data = response.data
         if response_type == (io.IOBase,):
@@ -359,7 +340,7 @@ class ApiClient:
             try:
                 data = data.decode(charset.group(1) if charset else "utf-8")
             except (LookupError, UnicodeDecodeError) as error:
-                raise ApiValueError(f"the answer's text cannot be decoded: {error}") from None
+                raise ApiValueError(f"the text of the response cannot be decoded: {error}") from None
         if isinstance(response, RESTResponse):
             response.data = data
         try:
@@ -369,7 +350,7 @@ class ApiClient:
         return from_server(response_type, data, check_type=bool(_check_type))
 
     def parameters_to_tuples(self, params: Any, collection_formats: Optional[Mapping[str, str]]) -> list[Any]:
-        """Parameters, as a dict or pairs, as pairs; one that is a list in the form that `call_api` says."""
+        """Return parameters (a dict or pairs) as pairs; those that are lists in their collection format."""
         pairs: list[Any] = []
         for name, value in params.items() if isinstance(params, dict) else params:
             collection_format = (collection_formats or {}).get(name)
@@ -382,13 +363,13 @@ class ApiClient:
         return pairs
 
     def parameters_to_multipart(self, params: Any, collection_types: Any) -> list[Any]:
-        """Parameters as fields of a multipart form, those of these types (default: a dict) as JSON."""
+        """Return parameters as fields of a multipart form; values of these types (default: a dict) as JSON."""
         from swagger_client import forms
 
         return forms.multipart_fields(params, collection_types)
 
     def files_parameters(self, files: Optional[Mapping[str, Sequence[io.IOBase]]] = None) -> list[tuple[str, Any]]:
-        """Lists of open files, by the names of their fields, as fields of a form. The files are read and closed.
+        """Return open files, by the names of their form fields, as fields of a form. The files are read and closed.
 
         Raises:
             ApiValueError: a file is closed.
@@ -401,17 +382,17 @@ class ApiClient:
 
     @staticmethod
     def get_file_data_and_close_file(file_instance: io.IOBase) -> Any:
-        """What is in an open file, which is closed."""
+        """Return the content of an open file, and close it."""
         from swagger_client import forms
 
         return forms.read_and_close(file_instance)
 
     def select_header_accept(self, accepts: Sequence[str]) -> Optional[str]:
-        """The `Accept` header for these content types: JSON where it is among them, else all; None for none."""
+        """Return the `Accept` header for these content types: JSON if it is among them, else all; None for no types."""
         lower = [each.lower() for each in accepts or ()]
         return "application/json" if "application/json" in lower else ", ".join(lower) or None
 
     def select_header_content_type(self, content_types: Sequence[str]) -> str:
-        """The `Content-Type` header to choose among these: JSON where it can be, else the first."""
+        """Return the `Content-Type` header to use of these: JSON if possible, else the first."""
         lower = [each.lower() for each in content_types or ()]
         return "application/json" if not lower or {"application/json", "*/*"} & set(lower) else lower[0]

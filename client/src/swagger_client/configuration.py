@@ -1,4 +1,4 @@
-"""Where the server is, with which credentials, and how to connect."""
+"""The settings of a client: server, credentials, connections, retries."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from urllib3.util import make_headers
 from swagger_client.configuration_logging import LoggingSettings
 from swagger_client.exceptions import ApiValueError
 from swagger_client.host_settings import HostSettings
+from swagger_client.version import __version__
 
 JSON_SCHEMA_VALIDATION_KEYWORDS = frozenset(
     (
@@ -18,59 +19,59 @@ JSON_SCHEMA_VALIDATION_KEYWORDS = frozenset(
         *("maxLength", "minLength", "pattern", "maxItems", "minItems"),
     )
 )
-"""The rules that `disabled_client_side_validations` can name."""
+"""The rules that `disabled_client_side_validations` can contain."""
 
-_OF_THE_PROCESS = ("logger", "logger_formatter", "logger_file_handler", "logger_stream_handler")
-"""Attributes that copies share, and that do not travel to another process."""
+_PROCESS_ATTRIBUTES = ("logger", "logger_formatter", "logger_file_handler", "logger_stream_handler")
+"""Attributes that copies share, and that are not pickled."""
 
 
 class Configuration(HostSettings, LoggingSettings):
-    """Where the server is, with which credentials, and how to connect.
+    """The settings of a client: server, credentials, connections, retries.
 
-    An `ApiClient` reads the connection settings when it is made, credentials and `host` at every call.
+    An `ApiClient` reads the connection settings when it is created, the credentials and `host` at every call.
 
     Args:
         host: URL of the server, with or without a trailing slash. Default: the environment variable
             `LIGHTLY_SERVER_LOCATION`, else `https://api.lightly.ai`.
-        api_key: API tokens by scheme; the one of this API is `ApiKeyAuth`, sent as `?token=…`.
-        api_key_prefix: what to put before a token, by scheme.
+        api_key: API tokens by scheme; the scheme of this API is `ApiKeyAuth`, sent as `?token=…`.
+        api_key_prefix: the prefix of each token, by scheme.
         access_token: sent as `Authorization: Bearer …`: a JWT, or an API token.
         username: for `get_basic_auth_token`; this API has no basic authentication.
-        password: as `username`.
-        discard_unknown_keys: has no effect: all models of this API may have further members, and keep them.
-        disabled_client_side_validations: rules, separated by commas, that values of parameters need not meet:
+        password: like `username`.
+        discard_unknown_keys: has no effect: models of this API keep unknown members.
+        disabled_client_side_validations: the rules that are not checked for parameters, separated by commas:
             `pattern`, `minLength`, … (`JSON_SCHEMA_VALIDATION_KEYWORDS`).
         server_index: see `HostSettings`, as for the next three.
-        server_variables: values for the variables in a server's URL.
+        server_variables: values for the variables in the URL of a server.
         server_operation_index: the index for single operations.
         server_operation_variables: the variables for single operations.
-        ssl_ca_cert: path of a file of CA certificates (PEM) that the server's certificate is checked against.
+        ssl_ca_cert: path of a file with CA certificates (PEM) for the check of the server's certificate.
 
     Attributes:
         refresh_api_key_hook: called with this configuration before each use of an API token, to renew it.
-        verify_ssl: whether the server's certificate is checked.
+        verify_ssl: whether to check the server's certificate.
         cert_file: path of the client's certificate (PEM).
-        key_file: path of its key.
+        key_file: path of the client's key.
         assert_hostname: the name that the server's certificate must have; False for any.
         proxy: URL of a proxy.
-        no_proxy: hosts, separated by commas, that are asked without the proxy; `*` for all.
-        proxy_headers: headers for the proxy, as urllib3's `make_headers` makes them.
-        connection_pool_maxsize: connections that are kept open to the server, so calls in parallel.
-        socket_options: for each connection, as urllib3 takes them: `[(level, option, value), …]`.
-        retries: how often a call that may be repeated (GET, PUT) is tried once more after a connection error, a
-            429 or a 503: a number, 0 for never, a `urllib3.Retry` for rules of your own. Default: 3, with growing
-            pauses or as long as `Retry-After` says, at most 30 seconds each.
-        safe_chars_for_path_param: characters that stay as they are in a path.
-        temp_folder_path: where `call_api` puts an answer that is to be a file. Default: the system's folder.
-        client_side_validation: has no effect, as in generated clients; see `disabled_client_side_validations`.
+        no_proxy: hosts that are reached without the proxy, separated by commas; `*` for all.
+        proxy_headers: headers for the proxy, in the form of urllib3's `make_headers`.
+        connection_pool_maxsize: number of connections that stay open, and so of concurrent calls.
+        socket_options: options of each connection in urllib3's form: `[(level, option, value), …]`.
+        retries: the number of retries for an idempotent call (GET, PUT, DELETE) after a connection error, a 429 or a
+            503; 0 for none; a `urllib3.Retry` for your own rules. Default: 3, with growing delays or the one of
+            `Retry-After`, at most 30 seconds each.
+        safe_chars_for_path_param: characters that are not quoted in a path.
+        temp_folder_path: where `call_api` saves files. Default: the system's temporary folder.
+        client_side_validation: has no effect, as in the generated client; see `disabled_client_side_validations`.
 
     Raises:
-        ApiValueError: `disabled_client_side_validations` names no rule.
+        ApiValueError: `disabled_client_side_validations` contains an unknown rule.
     """
 
     _default: Optional[Configuration] = None
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  the signature of the generated client
         self,
         host: Optional[str] = None,
         api_key: Optional[dict[str, str]] = None,
@@ -115,32 +116,32 @@ class Configuration(HostSettings, LoggingSettings):
 
     @classmethod
     def set_default(cls, default: Optional[Configuration]) -> None:
-        """Make a copy of this configuration the one of every `ApiClient` that is made without one."""
+        """Set the default configuration of every later `ApiClient` to a copy of this one."""
         cls._default = None if default is None else default.copy()
 
     @classmethod
     def get_default_copy(cls) -> Configuration:
-        """A copy of the default configuration, or a new one where no default was set."""
+        """Return a copy of the default configuration, or a new one if no default was set."""
         return cls() if cls._default is None else cls._default.copy()
 
     def copy(self) -> Configuration:
-        """A configuration of its own with the same settings. Its loggers are the same."""
-        import copy  # not needed by a program that copies no configuration
+        """Return a copy. It shares its loggers with the original."""
+        import copy  # few programs need it
 
         return copy.deepcopy(self)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Configuration:
         import copy
 
-        twin = type(self).__new__(type(self))
-        memo[id(self)] = twin
+        copied = type(self).__new__(type(self))
+        memo[id(self)] = copied
         for name, value in vars(self).items():
-            vars(twin)[name] = value if name in _OF_THE_PROCESS else copy.deepcopy(value, memo)
-        twin.logger = dict(self.logger)
-        return twin
+            vars(copied)[name] = value if name in _PROCESS_ATTRIBUTES else copy.deepcopy(value, memo)
+        copied.logger = dict(self.logger)
+        return copied
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name not in _OF_THE_PROCESS}
+        return {name: value for name, value in vars(self).items() if name not in _PROCESS_ATTRIBUTES}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         LoggingSettings.__init__(self)
@@ -152,7 +153,7 @@ class Configuration(HostSettings, LoggingSettings):
 
     @property
     def disabled_client_side_validations(self) -> str:
-        """The rules, separated by commas, that values of parameters need not meet."""
+        """The rules that are not checked for parameters, separated by commas."""
         return self._disabled_names
 
     @disabled_client_side_validations.setter
@@ -166,7 +167,7 @@ class Configuration(HostSettings, LoggingSettings):
         self._disabled_client_side_validations = names
 
     def get_api_key_with_prefix(self, identifier: str, alias: Optional[str] = None) -> Optional[str]:
-        """The API token of a scheme with its prefix, renewed by the hook; None where there is none."""
+        """Return the API token of a scheme with its prefix, renewed by the hook; None if it is not set."""
         if self.refresh_api_key_hook is not None:
             self.refresh_api_key_hook(self)
         key = self.api_key.get(identifier, None if alias is None else self.api_key.get(alias))
@@ -176,15 +177,15 @@ class Configuration(HostSettings, LoggingSettings):
         return f"{prefix} {key}" if prefix else key
 
     def get_basic_auth_token(self) -> str:
-        """The value of an `Authorization` header made from `username` and `password`."""
+        """Return the value of an `Authorization` header for `username` and `password`."""
         return make_headers(basic_auth=f"{self.username or ''}:{self.password or ''}")["authorization"]
 
     def auth_settings(self) -> dict[str, dict[str, Any]]:
-        """The credentials that are set, by scheme: where each goes, under which name, with which value.
+        """Return the credentials that are set, by scheme: location, name and value of each.
 
         Raises:
-            ApiValueError: a token holds a line break, as one does that was read from a file and not stripped, or a
-                character that no header can have.
+            ApiValueError: a token contains a line break, because it was read from a file without stripping it, or a
+                character that a header cannot have.
         """
         settings: dict[str, dict[str, Any]] = {}
         if "ApiKeyAuth" in self.api_key:
@@ -204,17 +205,15 @@ class Configuration(HostSettings, LoggingSettings):
             }
         for scheme, setting in settings.items():
             if any(mark in (setting["value"] or "") for mark in "\r\n"):
-                raise ApiValueError(f"The token for {scheme} holds a line break; strip it")
+                raise ApiValueError(f"The token for {scheme} contains a line break; strip it")
             if setting["in"] == "header" and any(ord(mark) > 255 for mark in setting["value"] or ""):
-                # The error that Python would raise holds the token.
-                raise ApiValueError(f"The token for {scheme} holds a character that no token has; copy it again")
+                # The error that Python would raise contains the token.
+                raise ApiValueError(f"The token for {scheme} contains an invalid character; copy it again")
         return settings
 
     def to_debug_report(self) -> str:
-        """What to send along with a report of a fault: the system, and the versions of Python, API and client."""
+        """Return the versions of system, Python, API and client, for a bug report."""
         import sys
-
-        from swagger_client import __version__  # the package imports this module
 
         return (
             "Python SDK Debug Report:\n"

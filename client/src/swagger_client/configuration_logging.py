@@ -1,4 +1,4 @@
-"""What a client logs, in how much detail, and into which file."""
+"""The logging settings of a client."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Optional
 
 
 class LoggingSettings:
-    """The part of a `Configuration` that is about logging. Loggers belong to the process, so this does too.
+    """The logging settings of a `Configuration`. Loggers belong to the process, so these settings do too.
 
     Attributes:
-        logger: the loggers that `debug` and `logger_file` are for, by name: `package_logger`, `urllib3_logger`.
-        logger_formatter: made from `logger_format`.
+        logger: the loggers that `debug` and `logger_file` change, by name: `package_logger`, `urllib3_logger`.
+        logger_formatter: the formatter for `logger_format`.
         logger_file_handler: writes `logger_file`.
-        logger_stream_handler: writes to stderr while `debug` is on and nothing else handles log records.
+        logger_stream_handler: writes to stderr while `debug` is on, if no other handler exists.
     """
 
     def __init__(self) -> None:
@@ -30,10 +30,10 @@ class LoggingSettings:
 
     @property
     def debug(self) -> bool:
-        """Log every call: method, URL without the token, status, milliseconds; and what urllib3 says of it.
+        """Whether to log every call: method, URL without the token, status, milliseconds, and urllib3's own records.
 
-        It is the level of the loggers that this sets, to DEBUG or WARNING, so it holds for the whole process. Where
-        nothing handles log records yet, they go to stderr.
+        Setting it sets the level of the loggers to DEBUG or WARNING, for the whole process. If no handler exists,
+        records go to stderr.
         """
         return self._debug
 
@@ -50,7 +50,7 @@ class LoggingSettings:
 
     @property
     def logger_file(self) -> Optional[str]:
-        """Path of a file to append log records to. Another path takes its place; None leaves the file as it is."""
+        """Path of a file to append log records to. Another path replaces it; None has no effect."""
         return self._logger_file
 
     @logger_file.setter
@@ -59,7 +59,7 @@ class LoggingSettings:
         if not value:
             return
         previous = self.logger_file_handler
-        handler = self._handler_of(value) or logging.FileHandler(value)
+        handler = self._existing_handler(value) or logging.FileHandler(value)
         handler.setFormatter(self.logger_formatter)
         for logger in self.logger.values():
             logger.addHandler(handler)
@@ -69,9 +69,9 @@ class LoggingSettings:
                 logger.removeHandler(previous)
             previous.close()
 
-    def _handler_of(self, path: str) -> Optional[logging.FileHandler]:
-        """The handler that writes this file already, for a copy of a configuration: each line is to come once."""
-        absolute = os.path.abspath(path)  # noqa: PTH100  as logging names it
+    def _existing_handler(self, path: str) -> Optional[logging.FileHandler]:
+        """Return the handler that already writes this file. A copy of a configuration must not add a second one."""
+        absolute = os.path.abspath(path)  # noqa: PTH100  the form that logging uses
         for handler in self.logger["package_logger"].handlers:
             if isinstance(handler, logging.FileHandler) and handler.baseFilename == absolute:
                 return handler
@@ -79,7 +79,7 @@ class LoggingSettings:
 
     @property
     def logger_format(self) -> str:
-        """The form of log lines, for a `logger_file` or `debug` that is set afterwards."""
+        """The format of log lines, for a `logger_file` or `debug` that is set later."""
         return self._logger_format
 
     @logger_format.setter

@@ -1,31 +1,47 @@
-"""Every exception of this package, as one tree.
+"""All exceptions of this package.
 
     OpenApiException
-    ├── ApiTypeError (TypeError)            a value of the wrong type; a member or parameter that is missing or unknown
-    ├── ApiValueError (ValueError)          a value of the right type that its rules refuse
+    ├── ApiTypeError (TypeError)            a value has the wrong type; a member or parameter is missing or unknown
+    ├── ApiValueError (ValueError)          a value has the right type but breaks a rule
     ├── ApiAttributeError (AttributeError)  a model has no such attribute, or it is not set
     ├── ApiKeyError (KeyError)
-    └── ApiException                        the server answered with another status than 2xx
+    └── ApiException                        the response has another status than 2xx
         ├── UnauthorizedException           401
         ├── ForbiddenException              403
         ├── NotFoundException               404
         └── ServiceException                5xx
 
-An answer that never came is an exception of urllib3 (`MaxRetryError` and its relatives), without the token.
+If no response is received, urllib3's exception (such as `MaxRetryError`) is raised, without the token in its text.
 """
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Iterable, Mapping, Optional
+from typing import Any, Iterable, Mapping, Optional, Protocol
 
 from swagger_client.redaction import redact
 
-if TYPE_CHECKING:
-    from swagger_client.rest import RESTResponse
+_MAX_BODY_CHARACTERS = 1000
+"""How much of a body that is not an API error (such as a proxy's page) the text of an exception shows."""
 
-_SHOWN_OF_A_BODY = 1000
-"""Characters of a body that is not an error of the API (a proxy's page, say) that the text of an exception shows."""
+
+class HttpResponse(Protocol):
+    """What an `ApiException` reads from a response; `rest.RESTResponse` has it."""
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+
+    @property
+    def reason(self) -> Optional[str]:
+        """The HTTP reason phrase."""
+
+    @property
+    def data(self) -> Any:
+        """The body, as bytes or text."""
+
+    def getheaders(self) -> Mapping[str, str]:
+        """Return the headers."""
 
 
 class OpenApiException(Exception):
@@ -33,12 +49,12 @@ class OpenApiException(Exception):
 
 
 class ApiTypeError(OpenApiException, TypeError):
-    """A value of the wrong type, or a member or parameter that is missing or unknown.
+    """A value has the wrong type, or a member or parameter is missing or unknown.
 
     Args:
-        msg: what was wrong.
+        msg: what is wrong.
         path_to_item: the names and indices that lead to the value.
-        valid_classes: the types that would have been right.
+        valid_classes: the valid types.
         key_type: whether the value is the key of a dict.
     """
 
@@ -56,7 +72,7 @@ class ApiTypeError(OpenApiException, TypeError):
 
 
 class ApiValueError(OpenApiException, ValueError):
-    """A value of the right type that its rules refuse."""
+    """A value has the right type but breaks a rule."""
 
     def __init__(self, msg: str, path_to_item: Optional[Iterable[Any]] = None) -> None:
         self.path_to_item = path_to_item
@@ -72,7 +88,7 @@ class ApiAttributeError(OpenApiException, AttributeError):
 
 
 class ApiKeyError(OpenApiException, KeyError):
-    """A key that is not there."""
+    """A key does not exist."""
 
     def __init__(self, msg: str, path_to_item: Optional[Iterable[Any]] = None) -> None:
         self.path_to_item = path_to_item
@@ -80,20 +96,20 @@ class ApiKeyError(OpenApiException, KeyError):
 
 
 class ApiException(OpenApiException):
-    """The server answered with another status than 2xx.
+    """The response has another status than 2xx.
 
     Attributes:
-        status: the HTTP status; 0 where there was none.
+        status: the HTTP status; 0 if there was no response.
         reason: the HTTP reason phrase.
         body: the body as text.
-        headers: the headers, found in any letter case.
+        headers: the headers; their names are case-insensitive.
     """
 
     def __init__(
         self,
         status: Optional[int] = None,
         reason: Optional[str] = None,
-        http_resp: Optional[RESTResponse] = None,
+        http_resp: Optional[HttpResponse] = None,
     ) -> None:
         super().__init__()
         self._text: Optional[str] = None
@@ -109,22 +125,22 @@ class ApiException(OpenApiException):
             self.headers = http_resp.getheaders()
 
     def hide(self, secrets: Iterable[str]) -> None:
-        """Show `***` from now on where the text of this error has one of these; `body` and `headers` stay."""
+        """Replace these secrets by `***` in the text of this error; `body` and `headers` keep them."""
         self._text = self._describe(secrets)
 
     @property
     def code(self) -> Optional[str]:
-        """The code of the API's error body, such as `DATASET_UNKNOWN`; None where the body is not one."""
+        """The code of the API error in the body, such as `DATASET_UNKNOWN`; None if the body is not an API error."""
         return self._member("code")
 
     @property
     def message(self) -> Optional[str]:
-        """What was wrong and what to do, in the words of the API's error body; None where the body is not one."""
+        """What was wrong and what to do, from the API error in the body; None if the body is not an API error."""
         return self._member("message") or self._member("error")
 
     @property
     def request_id(self) -> Optional[str]:
-        """What to name when asking the server's operator about this failure; None where the server said none."""
+        """The id of the request, to find it in the server's log; None if the server sent none."""
         return self._member("requestId") or (self.headers or {}).get("X-Request-Id")
 
     def _member(self, name: str) -> Optional[str]:
@@ -143,8 +159,8 @@ class ApiException(OpenApiException):
         if self.code is not None:
             lines.append(f"Error: {self.code}: {self.message}")
         elif self.body:
-            # What is hidden is hidden before the cut, which could leave a part of it.
-            lines.append(f"HTTP response body: {redact(self.body, secrets)[:_SHOWN_OF_A_BODY]}")
+            # Redact before the text is cut: the cut could leave a part of a secret.
+            lines.append(f"HTTP response body: {redact(self.body, secrets)[:_MAX_BODY_CHARACTERS]}")
         if self.request_id is not None:
             lines.append(f"Request id: {self.request_id}")
         return redact("\n".join(lines), secrets) + "\n"
@@ -155,19 +171,19 @@ class NotFoundException(ApiException):
 
 
 class UnauthorizedException(ApiException):
-    """401: no credential, or one that is not good."""
+    """401: the credential is missing or invalid."""
 
 
 class ForbiddenException(ApiException):
-    """403: a good credential without access to this dataset."""
+    """403: the credential is valid but has no access to this dataset."""
 
 
 class ServiceException(ApiException):
-    """5xx: the server failed, or what it depends on is down or busy."""
+    """5xx: the server failed, or a service that it depends on is down or busy."""
 
 
 def render_path(path_to_item: Iterable[Any]) -> str:
-    """A path of names and indices as a person reads it: `['data'][3]['fileName']`."""
+    """Return a path of names and indices in readable form: `['data'][3]['fileName']`."""
     return "".join(f"[{part}]" if isinstance(part, int) else f"['{part}']" for part in path_to_item)
 
 

@@ -1,6 +1,6 @@
-"""Bodies that are no JSON, and answers that are files: for calls by way of `ApiClient.call_api`.
+"""Bodies that are not JSON, and responses that are files, for `ApiClient.call_api`.
 
-No operation of this API has any, so a program that uses the APIs alone does not load this.
+No operation of this API needs them, so most programs do not load this module.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _FILE_NAME = re.compile(r"filename=['\"]?([^'\"\s]+)['\"]?")
 
 
 def read_and_close(file: Any) -> Any:
-    """What is in an open file, which is closed."""
+    """Return the content of an open file, and close it."""
     with file:
         return file.read()
 
 
 def file_fields(files: Optional[Mapping[str, Optional[Sequence[Optional[io.IOBase]]]]]) -> list[tuple[str, Any]]:
-    """Open files, by the name of their field, as fields of a form. The files are read and closed.
+    """Return open files, by the names of their form fields, as fields of a form. The files are read and closed.
 
     Raises:
         ApiValueError: a file is closed.
@@ -41,14 +41,14 @@ def file_fields(files: Optional[Mapping[str, Optional[Sequence[Optional[io.IOBas
                 continue
             if file.closed:
                 raise ApiValueError(f"Cannot read a closed file. The passed in file_type for {name} must be open.")
-            base = Path(file.name).name  # type: ignore[attr-defined]  # every file has one, only not the common base class
-            kind = mimetypes.guess_type(base)[0] or "application/octet-stream"
-            fields.append((name, (base, read_and_close(file), kind)))
+            base = Path(file.name).name  # type: ignore[attr-defined]  # files have it, but their common base class does not
+            content_type = mimetypes.guess_type(base)[0] or "application/octet-stream"
+            fields.append((name, (base, read_and_close(file), content_type)))
     return fields
 
 
 def multipart_fields(params: Any, collection_types: Any = None) -> list[Any]:
-    """Names and values as fields of a multipart form: a value of these types (default: a dict) becomes JSON."""
+    """Return names and values as fields of a multipart form; values of these types (default: a dict) become JSON."""
     fields: list[Any] = []
     for name, value in params.items() if isinstance(params, dict) else params:
         if isinstance(value, collection_types or dict):
@@ -61,10 +61,10 @@ def multipart_fields(params: Any, collection_types: Any = None) -> list[Any]:
 
 
 def encoded(body: Any, post_params: Iterable[Any], headers: dict[str, str]) -> Any:
-    """The body for a content type that is not JSON; `headers` get the boundary of a multipart form.
+    """Return the body for a content type that is not JSON; set the boundary of a multipart form in `headers`.
 
     Raises:
-        ApiException: nothing of what was given can be sent as that content type.
+        ApiException: the arguments cannot be sent as that content type.
     """
     content_type = headers["Content-Type"]
     if content_type == "application/x-www-form-urlencoded":
@@ -82,9 +82,9 @@ def encoded(body: Any, post_params: Iterable[Any], headers: dict[str, str]) -> A
 
 
 def saved(data: Any, folder: Optional[str], content_disposition: Optional[str]) -> io.BufferedReader:
-    """An answer as an open file in a folder, named as the server says; whoever asked closes and removes it.
+    """Return a response as an open file with the server's name for it; the caller closes and removes it.
 
-    Only the last part of the server's name counts, and no file that is there is written over.
+    The file is in a new folder in `folder`, so it replaces nothing. Only the last part of the server's name is used.
     """
     found = _FILE_NAME.search(content_disposition or "")
     name = found[1].replace("\\", "/").rpartition("/")[2] if found else ""

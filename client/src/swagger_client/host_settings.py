@@ -1,4 +1,4 @@
-"""Which server is asked: the one of `host`, or one of the servers that the API's document names."""
+"""The server settings of a client: `host`, or one of the servers in the API's document."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ import os
 from typing import Any, Mapping, Optional, Sequence
 
 DEFAULT_HOST = "https://api.lightly.ai"
-"""The server of the published API, where neither `host` nor the environment names one."""
+"""The server of the published API, used if neither `host` nor the environment variable is set."""
 
 HOST_VARIABLE = "LIGHTLY_SERVER_LOCATION"
-"""The environment variable that names the server."""
+"""The environment variable with the URL of the server."""
 
 
 class HostSettings:
-    """The part of a `Configuration` that says which server is asked.
+    """The server settings of a `Configuration`.
 
-    The document of this API names one server, so the index of a server is 0 or None, and no server has variables;
-    subclasses may name more in `get_host_settings`.
+    The document of this API has one server, without variables, so the index of a server is 0 or None. Subclasses can
+    return more servers from `get_host_settings`.
 
     Attributes:
-        server_index: which of the servers; None for the one of `host`. Setting `host` sets this to None.
-        server_variables: values for the variables in a server's URL.
-        server_operation_index: the index for single operations, by their names in Python.
-        server_operation_variables: the variables for single operations, by their names in Python.
+        server_index: the index of the server; None for `host`. Setting `host` sets this to None.
+        server_variables: values for the variables in the URL of a server.
+        server_operation_index: the index for single operations, by their Python names.
+        server_operation_variables: the variables for single operations, by their Python names.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class HostSettings:
         """URL of the server.
 
         Raises:
-            ValueError: there is no server of this `server_index`, or one of `server_variables` is not allowed.
+            ValueError: `server_index` or one of `server_variables` is invalid.
         """
         return self.get_host_from_settings(self.server_index, variables=self.server_variables)
 
@@ -55,7 +55,7 @@ class HostSettings:
         self.server_index = None
 
     def get_host_settings(self) -> Sequence[Mapping[str, Any]]:
-        """The servers of the API's document, each with `url` and `description`; the environment's goes before them."""
+        """Return the servers, each with `url` and `description`. The environment variable replaces the document's."""
         return [{"url": self._server, "description": "No description provided"}]
 
     def get_host_from_settings(
@@ -64,15 +64,15 @@ class HostSettings:
         variables: Optional[Mapping[str, str]] = None,
         servers: Optional[Sequence[Mapping[str, Any]]] = None,
     ) -> str:
-        """The URL of a server.
+        """Return the URL of a server.
 
         Args:
-            index: which one; None for the one that was given as `host`.
+            index: the index of the server; None for `host`.
             variables: values for the variables in its URL.
-            servers: in the form of `get_host_settings`, which is the default.
+            servers: the servers in the form of `get_host_settings`, which is the default.
 
         Raises:
-            ValueError: there is no such server, or a value is not among those that it allows.
+            ValueError: the index or the value of a variable is invalid.
         """
         if index is None:
             return self._base_path
@@ -95,14 +95,14 @@ class HostSettings:
         return url
 
     def host_of(self, operation: str, index: Optional[int] = None) -> str:
-        """The URL of the server that an operation asks.
+        """Return the URL of the server for an operation.
 
         Args:
-            operation: its name in Python.
-            index: the choice of this one call (`_host_index`).
+            operation: its Python name.
+            index: the index for this call (`_host_index`).
 
         Raises:
-            ValueError: as `get_host_from_settings`.
+            ValueError: see `get_host_from_settings`.
         """
         if index is None:
             index = self.server_operation_index.get(operation, self.server_index)

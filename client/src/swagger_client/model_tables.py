@@ -1,6 +1,7 @@
-"""The tables and private attributes of generated models, for programs that read them. Made from the members.
+"""The tables and private attributes of generated models, for programs that read them. Computed from the members.
 
-Each function is an attribute of that name of every model: `Timestamp.validations`, `config.attribute_map`.
+Each function is an attribute of that name of every model: `Timestamp.validations`, `config.attribute_map`. A model is
+typed `Any` here, because the base class of the models imports this module.
 """
 
 from __future__ import annotations
@@ -9,16 +10,7 @@ import inspect
 from typing import Any, Mapping, Optional, Union
 
 from swagger_client.exceptions import ApiAttributeError
-from swagger_client.model_utils import (
-    FURTHER_TYPES,
-    UNSET,
-    Member,
-    ModelComposed,
-    ModelSimple,
-    OpenApiModel,
-    none_type,
-    terms_of,
-)
+from swagger_client.model_members import ADDITIONAL_TYPES, UNSET, Member, none_type
 
 _LIST: Any = type(list[Any])
 _RULES = {"minLength": "min_length", "maxLength": "max_length", "minimum": "inclusive_minimum"}
@@ -30,100 +22,94 @@ _PRIVATE = {
 }
 
 
-def attribute_map(cls: type[OpenApiModel]) -> dict[str, str]:
-    """The names in JSON, by the names in Python."""
-    return {} if issubclass(cls, ModelSimple) else {name: line.wire for name, line in _lines(cls).items()}
+def attribute_map(model: Any) -> dict[str, str]:
+    """Return the JSON names by the Python names."""
+    return {} if model._is_simple else {name: member.json_name for name, member in _members(model).items()}
 
 
-def openapi_types(cls: type[OpenApiModel]) -> dict[str, tuple[Any, ...]]:
-    """The types that each member may have, as a tuple; `[type]` is a list of them."""
+def openapi_types(model: Any) -> dict[str, tuple[Any, ...]]:
+    """Return the types of each member as a tuple; `[type]` is a list of them."""
     types: dict[str, tuple[Any, ...]] = {}
-    for name, line in _lines(cls).items():
-        kind: Any = [line.kind.__args__[0]] if type(line.kind) is _LIST else line.kind
-        types[name] = (kind, none_type) if line.nullable else (kind,)
+    for name, member in _members(model).items():
+        is_list = type(member.value_type) is _LIST
+        value_type: Any = [member.value_type.__args__[0]] if is_list else member.value_type
+        types[name] = (value_type, none_type) if member.nullable else (value_type,)
     return types
 
 
-def allowed_values(cls: type[OpenApiModel]) -> dict[tuple[str], dict[str, Any]]:
-    """The values that a member may have, where they are of a list, by themselves in capitals."""
+def allowed_values(model: Any) -> dict[tuple[str], dict[str, Any]]:
+    """Return the values of each `enum` member, by the values in capitals."""
     return {
-        (name,): {str(value).upper(): value for value in line.rules["enum"]}
-        for name, line in _lines(cls).items()
-        if "enum" in line.rules
+        (name,): {str(value).upper(): value for value in member.rules["enum"]}
+        for name, member in _members(model).items()
+        if "enum" in member.rules
     }
 
 
-def validations(cls: type[OpenApiModel]) -> dict[tuple[str], dict[str, Any]]:
-    """What else a member must meet, where there is something."""
+def validations(model: Any) -> dict[tuple[str], dict[str, Any]]:
+    """Return the other rules of each member that has some."""
     found: dict[tuple[str], dict[str, Any]] = {}
-    for name, line in _lines(cls).items():
-        rules: dict[str, Any] = {_RULES[rule]: limit for rule, limit in line.rules.items() if rule in _RULES}
-        if "pattern" in line.rules:
-            rules["regex"] = {"pattern": line.rules["pattern"]}
+    for name, member in _members(model).items():
+        rules: dict[str, Any] = {_RULES[rule]: limit for rule, limit in member.rules.items() if rule in _RULES}
+        if "pattern" in member.rules:
+            rules["regex"] = {"pattern": member.rules["pattern"]}
         if rules:
             found[(name,)] = rules
     return found
 
 
-def discriminator(cls: type[OpenApiModel]) -> Optional[dict[str, Mapping[str, type[OpenApiModel]]]]:
-    """By which member, and by which values of it, the class of a model is found; None where it is the class itself."""
-    kinds = _kinds(cls)
-    return {"type": kinds} if kinds else None
+def discriminator(model: Any) -> Optional[dict[str, Mapping[str, Any]]]:
+    """Return the member that selects the class of a model, with the classes by its values; None if nothing does."""
+    classes = model._classes_by_type()
+    return {"type": classes} if classes else None
 
 
-def additional_properties_type(cls: type[OpenApiModel]) -> Optional[tuple[type, ...]]:
-    """The types of members that the table does not name; None where there can be none."""
-    return None if issubclass(cls, ModelSimple) else FURTHER_TYPES
+def additional_properties_type(model: Any) -> Optional[tuple[type, ...]]:
+    """Return the types of members without a declaration; None if there can be none."""
+    return None if model._is_simple else ADDITIONAL_TYPES
 
 
-def required_properties(_: type[OpenApiModel]) -> set[str]:
-    """The names of the attributes that `private` has; they are no members."""
+def required_properties(_: Any) -> set[str]:
+    """Return the names of the attributes that `private` has; they are not members."""
     return {"_data_store", "_visited_composed_classes", *_PRIVATE}
 
 
-def read_only_vars(cls: type[OpenApiModel]) -> Union[set[str], dict[str, Any]]:
-    """The members that a program cannot set: none."""
-    return set() if issubclass(cls, ModelSimple) else {}
+def read_only_vars(model: Any) -> Union[set[str], dict[str, Any]]:
+    """Return the members that a program cannot set: none."""
+    return set() if model._is_simple else {}
 
 
-def signature(cls: type[OpenApiModel]) -> inspect.Signature:
-    """What the constructor takes, for `help()` and editors."""
+def signature(model: Any) -> inspect.Signature:
+    """Return the parameters of the constructor, for `help()` and editors."""
     parameters = []
-    for name, line in cls._members.items():
-        by_name = line.kw_only or issubclass(cls, ModelComposed)
+    for name, member in model._members.items():
+        by_name = member.kw_only or model._takes_names_only
         kind = inspect.Parameter.KEYWORD_ONLY if by_name else inspect.Parameter.POSITIONAL_OR_KEYWORD
-        default = inspect.Parameter.empty if line.required else UNSET
-        parameters.append(inspect.Parameter(name, kind, default=default, annotation=line.kind))
-    if not issubclass(cls, ModelSimple):
+        default = inspect.Parameter.empty if member.required else UNSET
+        parameters.append(inspect.Parameter(name, kind, default=default, annotation=member.value_type))
+    if not model._is_simple:
         parameters.append(inspect.Parameter("further_members", inspect.Parameter.VAR_KEYWORD))
     return inspect.Signature(parameters)
 
 
-def private(model: OpenApiModel, name: str) -> Any:
-    """An attribute that generated models keep for themselves.
+def private(instance: Any, name: str) -> Any:
+    """Return a private attribute of the generated models.
 
     Raises:
         ApiAttributeError: they have none of this name.
     """
     if name == "_data_store":
-        return {member: value for _, member, value in model._items()}
+        return {member: value for _, member, value in instance._items()}
     if name == "_visited_composed_classes":
-        return (type(model),)
+        return (type(instance),)
     if name in _PRIVATE:
-        return getattr(terms_of(model), _PRIVATE[name])
-    raise ApiAttributeError(f"{type(model).__name__} has no attribute '{name}'", [name])
+        return getattr(instance._options(), _PRIVATE[name])
+    raise ApiAttributeError(f"{type(instance).__name__} has no attribute '{name}'", [name])
 
 
-def _lines(cls: type[OpenApiModel]) -> Mapping[str, Member]:
-    """The members of a class, and of the classes that it becomes."""
-    lines: dict[str, Member] = {}
-    for kind in (cls, *_kinds(cls).values()):
-        lines = {**kind._members, **lines}
-    return lines
-
-
-def _kinds(cls: type[OpenApiModel]) -> Mapping[str, type[OpenApiModel]]:
-    """By the value of `type`, the classes that a class without a kind becomes."""
-    from swagger_client.model.datasource_config import DatasourceConfig, kinds_by_type
-
-    return kinds_by_type() if issubclass(cls, DatasourceConfig) and cls._class_for({"type": "S3"}) is not cls else {}
+def _members(model: Any) -> Mapping[str, Member]:
+    """Return the members of a class, and of the classes that it can become."""
+    members: dict[str, Member] = {}
+    for cls in (model, *model._classes_by_type().values()):
+        members = {**cls._members, **members}
+    return members

@@ -1,181 +1,63 @@
-"""What every model is made of: a table of its members, and what reading, writing and checking make of it.
+"""The base classes of all models: attribute and item access, constructors, comparison, copies and texts.
 
-A model is a class whose members are declared in its body; everything else follows from that table:
-
-    class DatasourceRawSamplesDataRow(ModelNormal):
-        file_name: str = member("fileName", str)
-        read_url: str = member("readUrl", str)
-
-Values that a program sets are checked against the type and the rules of their member. Values that a server sent
-are checked against the type only, so that a newer server (a region, an error code that this version does not
-know) can be read. Members that the table does not name are kept under their own name.
-
-The values lie in slots: a page of many rows is built quickly and takes little memory.
+`model_members` describes how models are declared.
 """
 
 from __future__ import annotations
 
-import io
 from datetime import date, datetime
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    Callable,
-    Iterator,
-    Mapping,
-    Optional,
-    Sequence,
-    TypeVar,
-    Union,
-    cast,
-)
+from typing import TYPE_CHECKING, Any, Callable, Iterator, Mapping, Optional, Sequence, TypeVar
 
 from swagger_client.exceptions import ApiAttributeError, ApiTypeError, ApiValueError
-from swagger_client.terms import RECEIVED, TERMS, UNCHECKED, USUAL, Path, Terms, check_rules
+from swagger_client.model_members import (
+    ADDITIONAL_TYPES,
+    UNSET,
+    Member,
+    ModelType,
+    file_type,
+    from_json,
+    from_program,
+    member,
+    none_type,
+    wrong_type,
+)
+from swagger_client.model_serialization import to_json, to_plain
+from swagger_client.validation_options import (
+    DEFAULT_OPTIONS,
+    OPTION_KEYWORDS,
+    RESPONSE_OPTIONS,
+    UNCHECKED_OPTIONS,
+    Path,
+    ValidationOptions,
+)
 
-if TYPE_CHECKING:
-    from typing_extensions import dataclass_transform
-else:
+__all__ = [
+    "UNSET",
+    "ApiAttributeError",
+    "ApiTypeError",
+    "ApiValueError",
+    "Member",
+    "ModelComposed",
+    "ModelNormal",
+    "ModelSimple",
+    "ModelType",
+    "OpenApiModel",
+    "as_parameter",
+    "date",
+    "datetime",
+    "file_type",
+    "from_server",
+    "member",
+    "none_type",
+    "to_json",
+    "wrong_type",
+]
 
-    def dataclass_transform(**_: Any) -> Any:
-        """Say to type checkers, and to nobody else, that constructors follow from the members."""
-        return lambda decorated: decorated
-
-
-T = TypeVar("T")
 M = TypeVar("M", bound="OpenApiModel")
-UNSET: Any = type("Unset", (), {"__slots__": (), "__repr__": lambda _: "UNSET"})()
-"""The default of a member that may be left out: not set, which is not the same as None."""
-
-_REQUIRED: Any = object()
-_LIST: Any = type(list[Any])
-none_type = type(None)
-file_type = io.IOBase
-FURTHER_TYPES = (bool, date, datetime, dict, float, int, list, str, none_type)
-"""The types of members that a model does not declare."""
-
-
-class Member:
-    """One line of a model's table.
-
-    Attributes:
-        name: the name in Python.
-        wire: the name in JSON.
-        kind: the type: `str`, `int`, `bool`, a model, or `list[…]` of one of these.
-        required: whether the constructor needs it.
-        rules: what a value must meet beyond its type, named as in OpenAPI: `pattern`,
-            `minLength`, `maxLength`, `minimum`, `enum`.
-        kw_only: whether constructors take it by name only.
-        nullable: whether None is a value of it.
-        secret: whether texts show `***` in place of the value.
-        wraps: whether a `str` is taken too, and made into the model that is the type.
-    """
-
-    name: str
-    put: Callable[[OpenApiModel, Any], None]
-    read: Callable[[OpenApiModel], Any]
-
-    def __init__(self, wire: str, kind: Any, required: bool, rules: Mapping[str, Any]) -> None:
-        self.wire = wire
-        self.kind = kind
-        self.plain = kind if kind in (str, int, bool) else None
-        self.required = required
-        self.rules = rules
-        self.kw_only = self.nullable = self.secret = self.wraps = False
-
-    def bind(self, name: str, slot: Any) -> None:
-        """Learn under which name, and in which slot of its class, the values lie."""
-        self.name = name
-        self.put = slot.__set__
-        self.read = slot.__get__
-
-    def check(self, value: Any, terms: Terms) -> Any:
-        """The value, if a program may set it.
-
-        Raises:
-            ApiTypeError: it has the wrong type.
-            ApiValueError: the rules refuse it.
-        """
-        if type(value) is not self.plain and terms.check_type and not (value is None and self.nullable):
-            if self.wraps and isinstance(value, str):
-                return self.kind(value)
-            value = _taken(self.kind, value, (*terms.path_to_item, self.name), terms)
-        if self.rules and value is not None:
-            check_rules(self.name, value, self.rules, terms.configuration)
-        return value
-
-    def receive(self, value: Any, path: Path) -> Any:
-        """What a server sent, in the type of this member.
-
-        Raises:
-            ApiTypeError: it is not JSON of that type.
-        """
-        return None if value is None and self.nullable else _received(self.kind, value, path)
-
-
-def member(
-    wire: str,
-    kind: type[T],
-    *,
-    default: Any = _REQUIRED,
-    kw_only: bool = False,
-    nullable: bool = False,
-    secret: bool = False,
-    wraps: bool = False,
-    **rules: Any,
-) -> T:
-    """Declare a member of a model.
-
-    Args:
-        wire: its name in JSON.
-        kind: its type.
-        default: `UNSET` where it may be left out.
-        kw_only: whether constructors take it by name only.
-        nullable: whether None is a value of it.
-        secret: whether texts show `***` in place of its value.
-        wraps: whether a `str` is taken too, and made into the model that is the type.
-        rules: `pattern`, `minLength`, `maxLength`, `minimum`, `enum`, as the contract has them.
-    """
-    line = Member(wire, kind, default is _REQUIRED, rules)
-    line.kw_only, line.nullable, line.secret, line.wraps = kw_only, nullable, secret, wraps
-    return cast(T, line)
-
-
-@dataclass_transform(field_specifiers=(member,))
-class ModelType(type):
-    """Turns the members in the body of a class into slots and a table."""
-
-    _members: Mapping[str, Member]
-    _by_wire: Mapping[str, Member]
-    _required: Sequence[str]
-    _required_wires: frozenset[str]
-    _positional: Sequence[str]
-    _nests: bool
-
-    def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **_: Any) -> ModelType:
-        """Make the class. Keywords such as `kw_only` are for type checkers."""
-        own = {key: value for key, value in namespace.items() if isinstance(value, Member)}
-        for key in own:
-            del namespace[key]
-        namespace.setdefault("__slots__", tuple(own))
-        cls = super().__new__(mcs, name, bases, namespace)
-        for key, line in own.items():
-            line.bind(key, cls.__dict__[key])
-        members = {**getattr(cls, "_members", {}), **own}
-        cls._members = members
-        cls._by_wire = {line.wire: line for line in members.values()}
-        cls._required = tuple(key for key, line in members.items() if line.required)
-        cls._required_wires = frozenset(members[key].wire for key in cls._required)
-        cls._positional = tuple(key for key, line in members.items() if not line.kw_only)
-        cls._nests = any(line.plain is None for line in members.values())
-        return cls
-
-    def __init__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **_: Any) -> None:
-        super().__init__(name, bases, namespace)
 
 
 class _Table:
-    """A table of a model's members in the form of generated clients, made when it is read."""
+    """A table of a model's members in the form of the generated client, computed when it is read."""
 
     def __set_name__(self, _: type, name: str) -> None:
         self._name = name.strip("_")
@@ -187,17 +69,18 @@ class _Table:
 
 
 class OpenApiModel(metaclass=ModelType):
-    """What all models can do.
+    """The base class of all models.
 
     Members are attributes and items: `row.file_name`, `row["file_name"]`, `"file_name" in row`, `row.get("file_name")`.
-    One that is not set raises ApiAttributeError. Two models are equal if they are of one class and hold the same.
+    Reading one that is not set raises ApiAttributeError. Two models are equal if they have the same class and members.
 
-    Beside their members, constructors take the keywords of generated clients: `_check_type`, `_spec_property_naming`,
-    `_path_to_item`, `_configuration` (see `Terms`) and `_visited_composed_classes`, which has no effect.
+    Besides members, constructors take the keywords of the generated client: `_check_type`, `_spec_property_naming`,
+    `_path_to_item`, `_configuration` (see `ValidationOptions`) and `_visited_composed_classes`, which has no effect.
     """
 
-    # A dict of the members that the table does not name, or None; the terms, empty in rows that a server sent.
-    __slots__ = ("_further", "_terms")
+    # `_additional`: a dict of the members without a declaration, or None.
+    # `_validation_options`: empty in rows from a server, which need the default only.
+    __slots__ = ("_additional", "_validation_options")
 
     openapi_types = _Table()
     attribute_map = _Table()
@@ -209,13 +92,17 @@ class OpenApiModel(metaclass=ModelType):
     read_only_vars = _Table()
     __signature__ = _Table()
 
-    if not TYPE_CHECKING:  # checkers know the constructor and the attributes of each model from its members
+    _is_simple = False
+    _takes_names_only = False
+
+    if not TYPE_CHECKING:  # type checkers derive the constructor and the attributes of each model from its members
 
         def __init__(self, *args: Any, **kwargs: Any) -> None:
-            self._fill(args, kwargs, USUAL if TERMS.isdisjoint(kwargs) else Terms.taken_from(kwargs))
+            default = OPTION_KEYWORDS.isdisjoint(kwargs)
+            self._set_members(args, kwargs, DEFAULT_OPTIONS if default else ValidationOptions.pop_from(kwargs))
 
         def __getattr__(self, name: str) -> Any:
-            # Python comes here for slots that are empty, and for names that are no slot.
+            # Python calls this for empty slots, and for names that are not slots.
             if name in OpenApiModel.__slots__:
                 raise AttributeError(name)
             value = self.get(name, UNSET)
@@ -230,31 +117,28 @@ class OpenApiModel(metaclass=ModelType):
 
     @classmethod
     def _from_openapi_data(cls: type[M], *args: Any, **kwargs: Any) -> M:
-        """As the constructor."""
+        """Return a model, as the constructor does."""
         make: Callable[..., M] = cls
         return make(*args, **kwargs)
 
-    def _leave_empty(self) -> None:
-        _put_further(self, None)
-
-    def _fill(self, args: Sequence[Any], kwargs: Mapping[str, Any], terms: Terms) -> None:
+    def _set_members(self, args: Sequence[Any], kwargs: Mapping[str, Any], options: ValidationOptions) -> None:
         cls = type(self)
-        self._leave_empty()
-        _put_terms(self, terms)
-        if terms.spec_property_naming:
-            lines = cls._by_wire
-            kwargs = {lines[name].name if name in lines else name: value for name, value in kwargs.items()}
+        self._clear()
+        _write_options(self, options)
+        if options.spec_property_naming:
+            declared = cls._members_by_json_name
+            kwargs = {declared[name].name if name in declared else name: value for name, value in kwargs.items()}
         if len(args) > len(cls._positional):
             raise ApiTypeError(
                 f"Invalid positional arguments passed to {cls.__name__}: "
                 f"it takes {len(cls._positional)}, {len(args)} were given",
                 valid_classes=(cls,),
             )
-        given = dict(zip(cls._positional, args))  # noqa: B905  as many as there are; strict= needs Python 3.10
+        given = dict(zip(cls._positional, args))  # noqa: B905  checked above; strict= needs Python 3.10
         for name, value in kwargs.items():
             if name in given:
                 raise ApiTypeError(f"{cls.__name__} got two values for '{name}'", valid_classes=(cls,))
-            if not self._takes(name):
+            if not self._accepts(name):
                 raise ApiTypeError(f"Invalid named argument '{name}' passed to {cls.__name__}", valid_classes=(cls,))
             given[name] = value
         for name in cls._required:
@@ -263,67 +147,83 @@ class OpenApiModel(metaclass=ModelType):
         for name, value in given.items():
             self[name] = value
 
+    def _clear(self) -> None:
+        _write_additional(self, None)
+
     @classmethod
     def _from_server(cls, data: Any, path: Path, check: bool = True) -> Any:
-        """A model made from the JSON of an answer; without a check its members stay as JSON has them.
+        """Return a model from the JSON of a response; without `check` its members stay as they are in JSON.
 
         Raises:
             ApiTypeError: a member is missing or has the wrong type.
         """
         if type(data) is not dict:
             raise wrong_type(data, cls, path)
-        if not cls._required_wires <= data.keys():
-            missing = sorted(cls._required_wires - data.keys())
+        if not cls._required_json_names <= data.keys():
+            missing = sorted(cls._required_json_names - data.keys())
             raise ApiTypeError(f"The answer lacks {', '.join(missing)} of {cls.__name__}", path, (cls,))
         self = object.__new__(cls)
-        further = None
-        by_wire = cls._by_wire
-        for wire, value in data.items():
-            line = by_wire.get(wire)
-            if line is None:
-                if further is None:
-                    further = {}
-                further[wire] = value
-            elif type(value) is line.plain or not check:
-                line.put(self, value)
+        additional = None
+        by_json_name = cls._members_by_json_name
+        for json_name, value in data.items():
+            declared = by_json_name.get(json_name)
+            if declared is None:
+                if additional is None:
+                    additional = {}
+                additional[json_name] = value
+            elif type(value) is declared.plain_type or not check:
+                declared.write(self, value)
             else:
-                line.put(self, line.receive(value, (*path, line.name)))
-        _put_further(self, further)
-        if cls._nests or not check:
-            _put_terms(self, RECEIVED if check else UNCHECKED)
+                declared.write(self, declared.receive(value, (*path, declared.name)))
+        _write_additional(self, additional)
+        if cls._has_nested or not check:
+            _write_options(self, RESPONSE_OPTIONS if check else UNCHECKED_OPTIONS)
         return self
 
     @classmethod
     def _class_for(cls, members: Mapping[str, Any]) -> type[OpenApiModel]:
-        """The class of a model with these members."""
+        """Return the class of a model with these members."""
         return cls
 
     @classmethod
-    def _takes(cls, name: str) -> bool:
-        """Whether a member of this name can be set."""
+    def _classes_by_type(cls) -> Mapping[str, type[OpenApiModel]]:
+        """Return the classes that a model of this class can become, by their value of `type`."""
+        return {}
+
+    @classmethod
+    def _accepts(cls, name: str) -> bool:
+        """Return whether a member of this name can be set."""
         return True
 
+    def _options(self) -> ValidationOptions:
+        try:
+            options: ValidationOptions = _read_options(self)
+        except AttributeError:
+            return DEFAULT_OPTIONS
+        return options
+
     def _items(self) -> Iterator[tuple[Optional[Member], str, Any]]:
-        """The members that are set, with their line of the table; None for one that the table does not name."""
-        for name, line in type(self)._members.items():
+        """Yield the declaration (None for a member without one), name and value of each member that is set."""
+        for name, declared in type(self)._members.items():
             try:
-                yield line, name, line.read(self)
+                yield declared, name, declared.read(self)
             except AttributeError:
                 continue
-        for name, value in _further(self).items():
+        for name, value in _additional(self).items():
             yield None, name, value
 
     def _state(self) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-        """The members that the table names, and those that it does not; a server may give both the same name."""
-        return {name: value for line, name, value in self._items() if line is not None}, _further(self)
+        """Return the members with and without a declaration, separately: a response can give both the same name."""
+        declared = {name: value for member, name, value in self._items() if member is not None}
+        return declared, _additional(self)
 
     def get(self, name: str, default: Any = None) -> Any:
-        """The value of a member, or the default where it is not set."""
-        line = type(self)._members.get(name)
-        if line is None:
-            return _further(self).get(name, default)
+        """Return the value of a member, or the default if it is not set."""
+        declared = type(self)._members.get(name)
+        if declared is None:
+            return _additional(self).get(name, default)
         try:
-            return line.read(self)
+            return declared.read(self)
         except AttributeError:
             return default
 
@@ -334,17 +234,17 @@ class OpenApiModel(metaclass=ModelType):
         return value
 
     def __setitem__(self, name: str, value: Any) -> None:
-        line = type(self)._members.get(name)
-        if line is not None:
-            line.put(self, line.check(value, terms_of(self)))
+        declared = type(self)._members.get(name)
+        if declared is not None:
+            declared.write(self, declared.check(value, self._options()))
             return
         if not isinstance(name, str):
             raise wrong_type(name, str, (name,), key_type=True)
-        if not self._takes(name):
+        if not self._accepts(name):
             raise ApiAttributeError(f"{type(self).__name__} has no attribute '{name}'", [name])
-        if terms_of(self).check_type and not isinstance(value, (*FURTHER_TYPES, OpenApiModel)):
-            raise wrong_type(value, FURTHER_TYPES, (*terms_of(self).path_to_item, name))
-        _put_further(self, {**_further(self), name: value})
+        if self._options().check_type and not isinstance(value, (*ADDITIONAL_TYPES, OpenApiModel)):
+            raise wrong_type(value, ADDITIONAL_TYPES, (*self._options().path_to_item, name))
+        _write_additional(self, {**_additional(self), name: value})
 
     def set_attribute(self, name: str, value: Any) -> None:
         """Set a member, as `model[name] = value` does."""
@@ -356,85 +256,78 @@ class OpenApiModel(metaclass=ModelType):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, type(self)) and self._state() == other._state()
 
-    __hash__ = None  # type: ignore[assignment]  # a model can be changed
+    __hash__ = None  # type: ignore[assignment]  # models are mutable
 
     def to_str(self) -> str:
-        """The model as text, with secrets hidden."""
+        """Return the model as text, with secrets hidden."""
         raise NotImplementedError
 
     def __repr__(self) -> str:
         return self.to_str()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # A configuration holds a token, so it does not go along.
-        return _rebuild, (type(self), *self._state(), terms_of(self)._replace(configuration=None))
+        # A configuration holds a token, so it is left out.
+        return _rebuild, (type(self), *self._state(), self._options()._replace(configuration=None))
 
 
-_put_further = OpenApiModel.__dict__["_further"].__set__
-_read_further = OpenApiModel.__dict__["_further"].__get__
-_put_terms = OpenApiModel.__dict__["_terms"].__set__
-_read_terms = OpenApiModel.__dict__["_terms"].__get__
+_write_additional = OpenApiModel.__dict__["_additional"].__set__
+_read_additional = OpenApiModel.__dict__["_additional"].__get__
+_write_options = OpenApiModel.__dict__["_validation_options"].__set__
+_read_options = OpenApiModel.__dict__["_validation_options"].__get__
 
 
-def terms_of(model: OpenApiModel) -> Terms:
-    """The terms of a model; its slot may be empty where they are the usual ones."""
-    try:
-        terms: Terms = _read_terms(model)
-    except AttributeError:
-        return USUAL
-    return terms
+def _additional(model: OpenApiModel) -> Mapping[str, Any]:
+    """Return the members of a model that have no declaration."""
+    return _read_additional(model) or {}
 
 
-def _further(model: OpenApiModel) -> Mapping[str, Any]:
-    """The members of a model that its table does not name."""
-    return _read_further(model) or {}
-
-
-def _rebuild(cls: type[M], values: Mapping[str, Any], further: Mapping[str, Any], terms: Terms) -> M:
-    """A model with these values, unchecked: what copying and unpickling call."""
+def _rebuild(cls: type[M], values: Mapping[str, Any], additional: Mapping[str, Any], options: ValidationOptions) -> M:
+    """Return a model with these values, unchecked. Copying and unpickling call this."""
     self = object.__new__(cls)
     for name, value in values.items():
-        cls._members[name].put(self, value)
-    _put_further(self, further or None)
-    if terms != USUAL:
-        _put_terms(self, terms)
+        cls._members[name].write(self, value)
+    _write_additional(self, additional or None)
+    if options != DEFAULT_OPTIONS:
+        _write_options(self, options)
     return self
 
 
 class ModelSimple(OpenApiModel):
-    """A model that is one value, in `value`: `Timestamp(1577836800).value`."""
+    """A model with a single value, in `value`: `Timestamp(1577836800).value`."""
+
+    _is_simple = True
 
     @classmethod
     def _from_server(cls, data: Any, path: Path, check: bool = True) -> Any:
         self = object.__new__(cls)
-        _put_further(self, None)
-        line = cls._members["value"]
-        line.put(self, line.receive(data, path) if check else data)
+        _write_additional(self, None)
+        declared = cls._members["value"]
+        declared.write(self, declared.receive(data, path) if check else data)
         return self
 
     @classmethod
-    def _takes(cls, name: str) -> bool:
+    def _accepts(cls, name: str) -> bool:
         return name == "value"
 
     def to_str(self) -> str:
-        """The value as text."""
+        """Return the value as text."""
         return str(self["value"])
 
 
 class ModelNormal(OpenApiModel):
-    """A model that is an object of members."""
+    """A model that is a JSON object."""
 
     def to_dict(self) -> dict[str, Any]:
-        """The members that are set, by their names in Python, down to plain values. Secrets are in it."""
-        return {name: _plain(value, wire=False) for _, name, value in self._items()}
+        """Return the members that are set, by their Python names, as plain values. It includes secrets."""
+        return {name: to_plain(value, json_names=False) for _, name, value in self._items()}
 
     def to_str(self) -> str:
-        """The members that are set, by their names in Python, as text. Secrets are hidden."""
-        import pprint  # not needed by a program that prints no model, and slow to import
+        """Return the members that are set, by their Python names, as text. Secrets are hidden."""
+        import pprint  # slow to import, and only needed to print a model
 
         shown = {
-            name: "***" if line is not None and line.secret else _plain(value, wire=False)
-            for line, name, value in self._items()
+            name: "***" if declared is not None and declared.secret else to_plain(value, json_names=False)
+            for declared, name, value in self._items()
         }
         return pprint.pformat(shown)
 
@@ -442,17 +335,19 @@ class ModelNormal(OpenApiModel):
 class ModelComposed(ModelNormal):
     """A model whose schema is composed of others.
 
-    Its constructor takes names only, and raises ApiValueError for whatever its schemas refuse, a wrong type too.
+    Its constructor takes names only, and raises ApiValueError for every invalid value, even one of the wrong type.
     """
 
-    def _fill(self, args: Sequence[Any], kwargs: Mapping[str, Any], terms: Terms) -> None:
+    _takes_names_only = True
+
+    def _set_members(self, args: Sequence[Any], kwargs: Mapping[str, Any], options: ValidationOptions) -> None:
         if args:
             raise ApiTypeError(
                 f"Invalid positional arguments passed to {type(self).__name__}: it takes names only",
                 valid_classes=(type(self),),
             )
         try:
-            super()._fill(args, kwargs, terms)
+            super()._set_members(args, kwargs, options)
         except TypeError as error:
             raise ApiValueError(f"Invalid inputs given to make a {type(self).__name__}: {error}") from error
 
@@ -464,146 +359,32 @@ class ModelComposed(ModelNormal):
             raise ApiValueError(f"The answer holds no {cls.__name__}: {error}") from error
 
 
-def from_server(kind: Any, data: Any, check_type: bool = True) -> Any:
-    """The JSON of an answer in the type that the operation answers.
+def from_server(value_type: Any, data: Any, check_type: bool = True) -> Any:
+    """Return the JSON of a response in the type that the operation returns; see `from_json` for types and errors.
 
     Args:
-        kind: the type, or a tuple of those that it may have; `[type, …]` or `list[type]` for a list of them,
-            `{str: (type, …)}` for a dict.
+        value_type: the type.
         data: the JSON.
-        check_type: False to leave the members of models as JSON has them.
-
-    Raises:
-        ApiTypeError: the answer is not of that type.
-        ApiValueError: it holds a datasource whose kind is unknown.
+        check_type: False to leave the members of models as they are in JSON.
     """
-    return _received(kind, data, ("received_data",), check_type)
-
-
-def to_wire(value: Any) -> Any:
-    """A value as JSON has it: models as objects with their names on the wire.
-
-    Raises:
-        ApiValueError: JSON has no form for this type.
-    """
-    return _plain(value, wire=True)
+    return from_json(value_type, data, ("received_data",), check_type)
 
 
 def as_parameter(
-    kind: Any, value: Any, name: str, configuration: Any = None, spec_property_naming: bool = False
+    value_type: Any, value: Any, name: str, configuration: Any = None, spec_property_naming: bool = False
 ) -> Any:
-    """A parameter of an operation in its type: a model, or what one is made of (`"5000…"`, `1577836800`, a dict).
+    """Return a parameter of an operation in its type, converted from a plain value (a text, a number, a dict).
 
     Args:
-        kind: the type.
+        value_type: the type.
         value: the parameter.
-        name: its name, for the texts of errors.
-        configuration: says which rules the value need not meet.
-        spec_property_naming: whether the members of a dict have their names in JSON.
+        name: its name, for error texts.
+        configuration: the configuration that says which rules are disabled.
+        spec_property_naming: whether the keys of a dict are JSON names.
 
     Raises:
-        ApiTypeError: it is neither.
-        ApiValueError: it is refused by the rules of its type.
+        ApiTypeError: it has the wrong type and cannot be converted.
+        ApiValueError: it breaks a rule of its type.
     """
-    return _taken(kind, value, (name,), Terms(True, spec_property_naming, (), configuration, convert=True))
-
-
-def wrong_type(value: Any, valid: Union[type, tuple[type, ...]], path: Path, key_type: bool = False) -> ApiTypeError:
-    """The error for a value, or a key, of the wrong type. It names the type of the value, never the value."""
-    valid_classes = valid if isinstance(valid, tuple) else (valid,)
-    names = sorted(getattr(each, "__name__", str(each)) for each in valid_classes)
-    required = f"is {names[0]}" if len(names) == 1 else f"is one of [{', '.join(names)}]"
-    return ApiTypeError(
-        f"Invalid type for variable '{path[-1]}'. Required {'key' if key_type else 'value'} type {required} and "
-        f"passed type was {type(value).__name__}",
-        list(path),
-        valid_classes,
-        key_type,
-    )
-
-
-def _is(value: Any, kind: Any) -> bool:
-    """Whether a value is of a type that is no model. True and False are no numbers here."""
-    return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
-
-
-def _taken(kind: Any, value: Any, path: Path, terms: Terms) -> Any:
-    """What a program gives, in this type."""
-    if type(kind) is _LIST:
-        if not isinstance(value, list):
-            raise wrong_type(value, list, path)
-        (item,) = kind.__args__
-        return [_taken(item, each, (*path, index), terms) for index, each in enumerate(value)]
-    if not issubclass(kind, OpenApiModel):
-        if _is(value, kind):
-            return value
-    elif isinstance(value, kind):
-        return value
-    elif terms.convert:
-        if issubclass(kind, ModelSimple):
-            if _is(value, kind._members["value"].kind):
-                return _made(kind, {"value": value}, path, terms)
-        elif isinstance(value, dict):
-            return _made(kind, value, path, terms)
-    raise wrong_type(value, kind, path)
-
-
-def _made(kind: type[OpenApiModel], members: Mapping[str, Any], path: Path, terms: Terms) -> OpenApiModel:
-    """A model of these members."""
-    model = object.__new__(kind._class_for(members))
-    model._fill((), members, terms._replace(path_to_item=path))
-    return model
-
-
-def _received(kind: Any, value: Any, path: Path, check: bool = True) -> Any:
-    """What a server sent, in this type; the forms of types are those of `from_server`."""
-    if isinstance(kind, tuple):
-        for each in kind[:-1]:
-            try:
-                return _received(each, value, path, check)
-            except (ApiTypeError, ApiValueError):
-                continue
-        return _received(kind[-1], value, path, check)
-    if type(kind) is _LIST or isinstance(kind, list):
-        if not isinstance(value, list):
-            raise wrong_type(value, list, path)
-        item = tuple(kind) if isinstance(kind, list) else kind.__args__[0]
-        if isinstance(item, type) and issubclass(item, OpenApiModel):  # a page has very many rows
-            read = item._from_server
-            return [read(each, (*path, index), check) for index, each in enumerate(value)]
-        return [_received(item, each, (*path, index), check) for index, each in enumerate(value)]
-    if isinstance(kind, dict):
-        if not isinstance(value, dict):
-            raise wrong_type(value, dict, path)
-        return {key: _received(kind[str], each, (*path, key), check) for key, each in value.items()}
-    if issubclass(kind, OpenApiModel):
-        return kind._from_server(value, path, check)
-    if kind is float and type(value) is int:
-        return float(value)
-    if not _is(value, kind):
-        raise wrong_type(value, kind, path)
-    return value
-
-
-def _plain(value: Any, wire: bool) -> Any:
-    if value is None or isinstance(value, (str, int, float)):
-        return value
-    if isinstance(value, ModelSimple):
-        return value["value"]
-    if isinstance(value, OpenApiModel):
-        return {
-            line.wire if wire and line is not None else name: _plain(each, wire) for line, name, each in value._items()
-        }
-    if isinstance(value, (list, tuple)):
-        return [_plain(each, wire) for each in value]
-    if isinstance(value, dict):
-        return {key: _plain(each, wire) for key, each in value.items()}
-    if not wire:
-        return value
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, io.IOBase):
-        from swagger_client import forms  # no operation of the API sends a file
-
-        return forms.read_and_close(value)
-    raise ApiValueError(f"Unable to prepare type {type(value).__name__} for serialization")
+    options = ValidationOptions(True, spec_property_naming, (), configuration, convert=True)
+    return from_program(value_type, value, (name,), options)

@@ -1,5 +1,7 @@
-"""Tokens and signatures travel in the query of a URL, and URLs stand in error texts and log lines. Here they are taken
-out."""
+"""Remove secrets from texts.
+
+Tokens and signatures are part of the query of a URL, and error texts and log lines contain URLs.
+"""
 
 from __future__ import annotations
 
@@ -11,26 +13,25 @@ from urllib.parse import quote, quote_plus
 _SECRET = re.compile(r"((?:token|signature|credential|awsaccesskeyid|\bsig)=|bearer\s+)[^&\s\"'<>\\)]+", re.IGNORECASE)
 _URL_LOGGERS = ("urllib3.connection", "urllib3.connectionpool", "urllib3.poolmanager", "urllib3.util.retry")
 
-
-_SHORTEST = 6
-"""Characters of a secret that is looked for by itself: a shorter one could be part of any word."""
+_MIN_SECRET_LENGTH = 6
+"""The shortest secret that is searched for: a shorter one could be part of any word."""
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
-    """The text with every token and signature in a query or `Authorization` header, and these secrets, as `***`."""
-    for secret in sorted(secrets, key=len, reverse=True):  # one may be the beginning of another
+    """Return the text with `***` for each of the secrets, and for tokens and signatures in URLs and headers."""
+    for secret in sorted(secrets, key=len, reverse=True):  # one may be a prefix of another
         text = text.replace(secret, "***")
     return _SECRET.sub(r"\1***", text)
 
 
 def spellings(*secrets: Optional[str]) -> set[str]:
-    """The secrets as they are and as a URL has them, for `redact`."""
-    known = [secret for secret in secrets if secret and len(secret) >= _SHORTEST]
+    """Return the secrets, unchanged and in the forms that a URL can have them, for `redact`."""
+    known = [secret for secret in secrets if secret and len(secret) >= _MIN_SECRET_LENGTH]
     return {form for secret in known for form in (secret, quote(secret), quote(secret, safe=""), quote_plus(secret))}
 
 
 def redact_error(error: Optional[BaseException]) -> None:
-    """Take the tokens out of an error, in place, and out of the errors that led to it. Its class stays."""
+    """Remove the tokens from an error and from the errors that caused it, in place."""
     seen: set[int] = set()
     waiting = [error]
     while waiting:
@@ -48,7 +49,7 @@ def redact_error(error: Optional[BaseException]) -> None:
 
 
 class _TokenFilter(logging.Filter):
-    """urllib3 logs the URLs of requests, retries (as warnings) and redirects."""
+    """Redacts the URLs of requests, retries (logged as warnings) and redirects that urllib3 logs."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if isinstance(record.args, tuple):
@@ -57,7 +58,7 @@ class _TokenFilter(logging.Filter):
 
 
 def redact_logs() -> None:
-    """Keep tokens out of what urllib3 logs, whoever has turned its loggers on. Doing it twice is doing it once."""
+    """Redact what urllib3 logs, even if another program part enabled its loggers. Idempotent."""
     for name in _URL_LOGGERS:
         logger = logging.getLogger(name)
         if not any(isinstance(present, _TokenFilter) for present in logger.filters):

@@ -1,4 +1,4 @@
-"""HTTP: one request over urllib3's pool, with its retries, as an answer or an exception."""
+"""Send HTTP requests over urllib3's connection pool, with retries; return a response or raise an exception."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from urllib.parse import urlencode, urlsplit
 
 import urllib3
 
+from swagger_client.call_options import Timeout as Timeout
 from swagger_client.configuration import Configuration
 from swagger_client.exceptions import (
     ApiException,
@@ -24,65 +25,62 @@ from swagger_client.exceptions import (
 )
 from swagger_client.redaction import redact, redact_error, redact_logs
 
-RETRIES = 3
-"""How often a call is tried once more, where `Configuration.retries` does not say."""
+DEFAULT_RETRIES = 3
+"""The number of retries if `Configuration.retries` is None."""
 
 RETRIED_STATUSES = (429, 503)
-"""Too many requests; the server, or the store behind it, is down or busy (contract, section 3)."""
+"""Too many requests; the server or its store is down or busy. See contract.md#errors."""
 
-BACKOFF = 0.5
-"""Seconds, in urllib3's formula: no pause before the second try, then 1 second, then 2."""
+BACKOFF_SECONDS = 0.5
+"""The factor of urllib3's formula: no delay before the second attempt, then 1 second, then 2."""
 
-LONGEST_WAIT = 30
-"""Seconds that `Retry-After` is followed for, at most, before one try."""
-
-Timeout = Union[float, Sequence[float], None]
-"""Seconds for connecting plus answering, or a pair of seconds for each; None for no limit."""
+MAX_RETRY_AFTER_SECONDS = 30
+"""The longest delay before one attempt, even if `Retry-After` is longer."""
 
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PATCH", "PUT", "DELETE")
-"""The HTTP methods that can be sent."""
+"""The HTTP methods that a request can have."""
 
 _EXCEPTIONS = {401: UnauthorizedException, 403: ForbiddenException, 404: NotFoundException}
 
 logger = logging.getLogger(__name__)
 
 
-class PatientRetry(urllib3.Retry):
-    """urllib3's Retry, which waits as long as `Retry-After` says, but never longer than `LONGEST_WAIT`."""
+class CappedRetry(urllib3.Retry):
+    """urllib3's Retry with a limit for `Retry-After`: `MAX_RETRY_AFTER_SECONDS`."""
 
     def get_retry_after(self, response: Any) -> Optional[float]:
-        """Seconds to wait before the next try; None where the server did not say."""
+        """Return the seconds to wait before the next attempt; None without a valid `Retry-After`."""
         try:
             seconds = super().get_retry_after(response)
         except (urllib3.exceptions.InvalidHeader, ValueError, OverflowError):
             return None
-        return None if seconds is None else min(seconds, LONGEST_WAIT)
+        return None if seconds is None else min(seconds, MAX_RETRY_AFTER_SECONDS)
 
 
 def retry_rules(retries: Union[int, urllib3.Retry, None]) -> Union[bool, urllib3.Retry]:
-    """What urllib3 shall do for this value of `Configuration.retries`.
+    """Return the retries in urllib3's form for a value of `Configuration.retries`.
 
-    Only methods that may be repeated (GET, PUT, DELETE …) are, as urllib3's own rules say. What is no connection
-    error, such as a certificate that is not trusted, is not tried again. The server's last answer is handed on.
+    urllib3 repeats only idempotent methods (GET, PUT, DELETE …). Errors that are not connection errors, such as an
+    untrusted certificate, are not retried. After the last attempt the server's response is returned.
     """
     if isinstance(retries, (bool, urllib3.Retry)):
         return retries
-    return PatientRetry(
-        total=RETRIES if retries is None else retries,
+    return CappedRetry(
+        total=DEFAULT_RETRIES if retries is None else retries,
         other=0,
         status_forcelist=RETRIED_STATUSES,
-        backoff_factor=BACKOFF,
+        backoff_factor=BACKOFF_SECONDS,
         raise_on_status=False,
     )
 
 
 class RESTResponse(io.IOBase):
-    """An answer that has been read.
+    """A response whose body has been read.
 
     Attributes:
         status: the HTTP status.
         reason: the HTTP reason phrase.
-        data: the body: bytes, or text once it was decoded.
+        data: the body: bytes, or text after decoding.
     """
 
     def __init__(self, resp: urllib3.BaseHTTPResponse) -> None:
@@ -92,21 +90,21 @@ class RESTResponse(io.IOBase):
         self.data: Any = resp.data
 
     def getheaders(self) -> Mapping[str, str]:
-        """The headers, found in any letter case."""
+        """Return the headers; their names are case-insensitive."""
         return self.urllib3_response.headers
 
     def getheader(self, name: str, default: Optional[str] = None) -> Optional[str]:
-        """One header, or the default."""
+        """Return one header, or the default."""
         return self.urllib3_response.headers.get(name, default)
 
 
 class RESTClientObject:
-    """urllib3's connection pool, set up as a configuration says. Threads may share it.
+    """urllib3's connection pool with the settings of a configuration. Thread-safe.
 
     Args:
-        configuration: its connection settings are read once, here.
-        pools_size: number of servers that connections are kept for.
-        maxsize: number of connections that are kept to each. Default: the configuration's `connection_pool_maxsize`.
+        configuration: the connection settings, which are read once.
+        pools_size: the number of servers with pooled connections.
+        maxsize: the number of pooled connections to each. Default: the configuration's `connection_pool_maxsize`.
     """
 
     def __init__(self, configuration: Configuration, pools_size: int = 4, maxsize: Optional[int] = None) -> None:
@@ -125,7 +123,7 @@ class RESTClientObject:
         if configuration.socket_options is not None:
             settings["socket_options"] = configuration.socket_options
         self.pool_manager: urllib3.PoolManager
-        if configuration.proxy and not _goes_past_the_proxy(configuration):
+        if configuration.proxy and not _bypasses_proxy(configuration):
             self.pool_manager = urllib3.ProxyManager(
                 configuration.proxy, proxy_headers=configuration.proxy_headers, **settings
             )
@@ -133,7 +131,7 @@ class RESTClientObject:
             self.pool_manager = urllib3.PoolManager(**settings)
 
     def close(self) -> None:
-        """Close the connections that nobody is using. A later request opens new ones."""
+        """Close the idle connections. A later request opens new ones."""
         self.pool_manager.clear()
 
     def request(
@@ -147,24 +145,24 @@ class RESTClientObject:
         _preload_content: bool = True,
         _request_timeout: Timeout = None,
     ) -> Any:
-        """Send one request and wait for its answer.
+        """Send one request and return its response.
 
         Args:
             method: the HTTP method, one of `METHODS`.
             url: without a query.
             query_params: names and values of the query.
-            headers: to send. Their content type is JSON unless they say otherwise.
-            body: sent as JSON; a text or bytes as they are where the content type is another; None for no body. GET
-                and HEAD have none.
-            post_params: names and values of a form, where the content type is one of forms.
-            _preload_content: False to get urllib3's response with its body still unread.
-            _request_timeout: seconds for each try.
+            headers: the headers. Without a content type, it is JSON.
+            body: a JSON value; with another content type, a text or bytes; None for no body. GET and HEAD have no
+                body.
+            post_params: names and values of a form, if the content type is that of a form.
+            _preload_content: False to return urllib3's response with its body unread.
+            _request_timeout: seconds for each attempt, or a pair of seconds for connecting and for reading.
 
         Raises:
             ApiException: the status is not 2xx; a subclass for 401, 403, 404 and 5xx.
-            ApiTypeError: the timeout is neither a number nor a pair of them.
-            ApiValueError: there is no such method, or both a body and a form.
-            urllib3.exceptions.HTTPError: no answer came.
+            ApiTypeError: the timeout is neither a number nor a pair of numbers.
+            ApiValueError: the method is unknown, or there are both a body and a form.
+            urllib3.exceptions.HTTPError: no response was received.
         """
         method = method.upper()
         if method not in METHODS:
@@ -193,40 +191,40 @@ class RESTClientObject:
         logger.debug("%s %s -> %d in %.0f ms", method, redact(url), response.status, milliseconds)
         if 200 <= response.status <= 299:
             return RESTResponse(response) if _preload_content else response
-        kind = _EXCEPTIONS.get(response.status) or (ServiceException if response.status >= 500 else ApiException)
-        raise kind(http_resp=RESTResponse(response))
+        exception = _EXCEPTIONS.get(response.status) or (ServiceException if response.status >= 500 else ApiException)
+        raise exception(http_resp=RESTResponse(response))
 
     def GET(self, url: str, **options: Any) -> Any:
-        """`request` with this method, as the six that follow."""
+        """Send a request with this method, see `request`."""
         return self.request("GET", url, **options)
 
     def HEAD(self, url: str, **options: Any) -> Any:
-        """`request` with this method."""
+        """Send a request with this method, see `request`."""
         return self.request("HEAD", url, **options)
 
     def OPTIONS(self, url: str, **options: Any) -> Any:
-        """`request` with this method."""
+        """Send a request with this method, see `request`."""
         return self.request("OPTIONS", url, **options)
 
     def DELETE(self, url: str, **options: Any) -> Any:
-        """`request` with this method."""
+        """Send a request with this method, see `request`."""
         return self.request("DELETE", url, **options)
 
     def POST(self, url: str, **options: Any) -> Any:
-        """`request` with this method."""
+        """Send a request with this method, see `request`."""
         return self.request("POST", url, **options)
 
     def PUT(self, url: str, **options: Any) -> Any:
-        """`request` with this method."""
+        """Send a request with this method, see `request`."""
         return self.request("PUT", url, **options)
 
     def PATCH(self, url: str, **options: Any) -> Any:
-        """`request` with this method."""
+        """Send a request with this method, see `request`."""
         return self.request("PATCH", url, **options)
 
 
 def _body(method: str, body: Any, post_params: Any, headers: dict[str, str]) -> Any:
-    """What to send as body, in the form that the content type in `headers` says; DELETE may be without one."""
+    """Return the encoded body for the content type in `headers`; set that to JSON if missing, except for DELETE."""
     if post_params and body:
         raise ApiValueError("body parameter cannot be used with post_params parameter.")
     content_type = headers.get("Content-Type")
@@ -239,8 +237,8 @@ def _body(method: str, body: Any, post_params: Any, headers: dict[str, str]) -> 
     return forms.encoded(body, post_params or (), headers)
 
 
-def _goes_past_the_proxy(configuration: Configuration) -> bool:
-    """Whether `no_proxy` names the server."""
+def _bypasses_proxy(configuration: Configuration) -> bool:
+    """Return whether `no_proxy` contains the server."""
     if not configuration.no_proxy:
         return False
     from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]  # few programs need it
@@ -250,7 +248,7 @@ def _goes_past_the_proxy(configuration: Configuration) -> bool:
 
 
 def _timeout(seconds: Timeout) -> Optional[urllib3.Timeout]:
-    """What urllib3 calls it. None is no limit, and so is 0."""
+    """Return the timeout in urllib3's form. None and 0 mean no limit."""
     if not seconds:
         return None
     if isinstance(seconds, (int, float)) and not isinstance(seconds, bool):

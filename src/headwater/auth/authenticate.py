@@ -1,7 +1,7 @@
-"""Who is asking: API tokens and JWTs (contract.md#authentication).
+"""Authenticate requests by API token or JWT (contract.md#authentication).
 
-Credentials come as query parameter `token` and as header `Authorization: Bearer …`. Either place takes an API
-token or a JWT, because published clients send what they have in the place they know.
+Credentials are sent as the query parameter `token` and as the header `Authorization: Bearer …`. Each of them may hold
+an API token or a JWT, because a published client uses the same place for both.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from headwater.domain.errors import IssuerUnavailableError, JwtInvalidError, UnauthorizedError
 from headwater.domain.users import ApiToken, Principal
 
-if TYPE_CHECKING:  # A server without a JWT issuer, and `headwater token create`, need none of what jwt.py imports.
+if TYPE_CHECKING:  # jwt.py is slow to import, and `headwater token create` and most servers do not need it.
     from headwater.auth.jwt import JwtVerifier
 
 _BEARER = re.compile(r"bearer[ \t]+(?P<token>.*)", re.IGNORECASE | re.DOTALL)
@@ -23,58 +23,58 @@ _JWT_SHAPE = re.compile(r"[^.]*\.[^.]*\.[^.]*")  # no API token has a dot
 
 
 class TokenLookup(Protocol):
-    """What `Access` needs of the catalog."""
+    """What `Authenticator` needs of the catalog."""
 
     async def find(self, digest: bytes) -> ApiToken | None:
-        """Return the API token that has this digest; None where there is none, or it was revoked."""
+        """Return the API token with this digest; None if there is none or it was revoked."""
 
 
 def new_token() -> str:
-    """Make a new API token: 192 random bits as hex, which no URL, form or header encoding changes.
+    """Return a new API token: 192 random bits in hex, which no URL, form or header encoding changes.
 
-    The prefix lets people and secret scanners see what it is.
+    People and secret scanners recognize it by its prefix.
     """
     return f"hw_{secrets.token_hex(24)}"
 
 
 def digest(token: str) -> bytes:
-    """Return the SHA-256 under which the catalog knows an API token.
+    """Return the SHA-256 by which the catalog finds an API token.
 
-    A slow hash would add nothing: 192 random bits cannot be guessed. Looking a token up by its digest leaves
-    nothing to learn from how long a comparison takes.
+    A slow hash is not needed, because 192 random bits cannot be guessed. A lookup by digest does not leak the token
+    through the time that a comparison takes.
     """
-    # surrogatepass: a credential of any characters is merely unknown, never an error of encoding.
+    # surrogatepass: a credential with any characters is unknown, not an encoding error.
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
 class Authenticator:
-    """Turns the credentials of a request into the one who makes it.
+    """Turns the credentials of a request into a principal.
 
     Args:
-        catalog: where API tokens are looked up.
-        jwt: checks JWTs; None on a server without a JWT issuer.
+        tokens: finds API tokens.
+        jwt: verifies JWTs; None on a server without a JWT issuer.
     """
 
-    def __init__(self, catalog: TokenLookup, jwt: JwtVerifier | None) -> None:
-        self._catalog = catalog
+    def __init__(self, tokens: TokenLookup, jwt: JwtVerifier | None) -> None:
+        self._tokens = tokens
         self._jwt = jwt
 
     async def authenticate(self, query_tokens: Sequence[str], authorization: Sequence[str]) -> Principal:
-        """Return who makes a request.
+        """Return the principal of a request.
 
-        Every credential in it must be good, or a proxy and this server could take one request for two different
-        people's. Of several good ones the first counts, and those of the query come before those of the header,
-        because the query is where published clients put their token.
+        Every credential in the request must be valid. Otherwise a proxy and this server could assign one request to
+        two different users. Of several valid credentials the first counts, and the query comes before the header,
+        because published clients put their token there.
 
         Args:
-            query_tokens: every value of the query parameter `token`, decoded. Generated clients can put
-                `Bearer ` before it (their `api_key_prefix`).
+            query_tokens: every value of the query parameter `token`, decoded. Generated clients can add the prefix
+                `Bearer ` (their `api_key_prefix`).
             authorization: every value of the header `Authorization`.
 
         Raises:
-            Unauthorized: there is no credential, or a bad one (also as JwtMalformedError and JwtInvalidError). The text
-                never holds any part of a credential.
-            IssuerUnavailableError: no credential is known to be bad, but a JWT could not be checked now.
+            UnauthorizedError: there is no credential, or an invalid one (JwtMalformedError and JwtInvalidError are
+                subclasses). The text never contains any part of a credential.
+            IssuerUnavailableError: no credential is known to be invalid, but a JWT cannot be verified now.
         """
         tokens = [_without_scheme(value) for value in query_tokens]
         tokens += [_bearer(value) for value in authorization]
@@ -89,7 +89,7 @@ class Authenticator:
             try:
                 principals.append(await self._principal(token))
             except IssuerUnavailableError as error:
-                unchecked = error  # A bad credential beside this one is still a 401.
+                unchecked = error  # An invalid credential next to this one is still a 401.
         if unchecked is not None:
             raise unchecked
         return principals[0]
@@ -101,11 +101,11 @@ class Authenticator:
             return Principal(user=await self._jwt.verify(token))
         if not token:
             raise UnauthorizedError("an empty credential was sent: expected an API token or a JWT")
-        known = await self._catalog.find(digest(token))
+        known = await self._tokens.find(digest(token))
         if known is None:
             raise UnauthorizedError(
-                "a credential was sent that is neither a JWT nor an API token in force here; `headwater token create`, "
-                "run with this server's settings, makes one"
+                "a credential was sent that is neither a JWT nor a valid API token of this server; "
+                "`headwater token create`, run with this server's settings, makes one"
             )
         return Principal(user=known.user, admin=known.admin)
 

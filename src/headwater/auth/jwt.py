@@ -1,7 +1,7 @@
 """JWTs of one issuer, checked against its public keys (contract.md#authentication).
 
-Only RS256, ES256 and EdDSA are taken, never a shared secret and never `none`. Which of them a key is for comes
-from the key, and the header of a token must name the same (RFC 8725, sections 3.1 and 3.2).
+Only RS256, ES256 and EdDSA are accepted, never a shared secret and never `none`. The key decides the algorithm, and the
+header of a token must name the same one (RFC 8725, sections 3.1 and 3.2).
 """
 
 from __future__ import annotations
@@ -15,20 +15,21 @@ from typing import Any
 
 from jwt import DecodeError, InvalidSignatureError, PyJWS, PyJWTError
 
-from headwater.auth.jwks import Jwks, Key, Keys, is_http_url
+from headwater.auth.jwks import Jwks, Key, Keys
 from headwater.domain.errors import JwtInvalidError, JwtMalformedError, StartupError
 from headwater.domain.users import jwt_user_name
+from headwater.net.transport import Transport
+from headwater.net.urls import is_http_url
 
 ALGORITHMS = ("RS256", "ES256", "EdDSA")
 
-LEEWAY = 5.0
-"""Seconds that the issuer's clock may be ahead of ours, so that a token works as soon as it is there."""
+LEEWAY_SECONDS = 5.0
+"""How far the issuer's clock may be ahead of this server's, so that a new token works at once."""
 
-LONGEST = 16 * 1024
-"""Characters of the longest JWT that is read."""
+MAX_JWT_LENGTH = 16 * 1024
 
-# At most 255 characters: OpenID Connect Core 1.0, section 2. No control characters and no lone surrogates, which
-# JSON can hold: the catalog could not store them, and a log line could not show them.
+# At most 255 characters: OpenID Connect Core 1.0, section 2. JSON can contain control characters and lone surrogates,
+# which the catalog cannot store and a log line cannot show.
 _SUBJECT = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,255}")
 
 _JWS = PyJWS(algorithms=ALGORITHMS)
@@ -38,10 +39,11 @@ class JwtVerifier:
     """Checks the JWTs of one issuer.
 
     Args:
-        issuer: what the claim `iss` must be, to the character.
-        audience: what the claim `aud` must be or hold.
-        jwks_url: where the issuer's JWK set is; None to find it through the issuer's discovery document.
-        now: the time in seconds since 1970.
+        issuer: the exact value of the claim `iss`.
+        audience: what the claim `aud` must be or contain.
+        jwks_url: the URL of the issuer's JWK set; None to find it through the issuer's discovery document.
+        transport: fetches the keys; the caller closes it.
+        now: returns Unix seconds.
         monotonic: a clock in seconds that never goes back, for the age of the keys.
     """
 
@@ -51,23 +53,25 @@ class JwtVerifier:
         audience: str,
         jwks_url: str | None = None,
         *,
+        transport: Transport,
         now: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._issuer = issuer
         self._audience = audience
         self._now = now
-        self._jwks = Jwks(issuer, jwks_url, monotonic)
+        self._jwks = Jwks(issuer, jwks_url, transport, monotonic)
 
     async def verify(self, token: str) -> str:
-        """Return the name of the user that a JWT speaks for.
+        """Return the name of the user that a JWT identifies.
 
-        Claims come before the signature, so that only a token that looks good can make us ask its issuer.
+        Claims are checked before the signature, so that only a token with valid claims can cause a request to its
+        issuer.
 
         Raises:
-            JwtMalformedError: this cannot be read as a JWT.
-            JwtInvalidError: a check failed; the text says which, and holds no part of the token.
-            IssuerUnavailableError: the token looks good, but the keys to check it with cannot be fetched now.
+            JwtMalformedError: the token cannot be parsed as a JWT.
+            JwtInvalidError: a check failed; the text says which, and contains no part of the token.
+            IssuerUnavailableError: the claims are valid, but the keys to check the signature cannot be fetched now.
         """
         header, claims = _read(token)
         algorithm = header.get("alg")
@@ -78,7 +82,7 @@ class JwtVerifier:
         return jwt_user_name(self._issuer, subject)
 
     async def aclose(self) -> None:
-        """Stop fetching keys."""
+        """Cancel a fetch of keys that is in flight."""
         await self._jwks.aclose()
 
     def _checked_subject(self, claims: dict[str, Any]) -> str:
@@ -96,12 +100,12 @@ class JwtVerifier:
         expires, not_before, issued = (_seconds(claims, name) for name in ("exp", "nbf", "iat"))
         if expires is None:
             raise JwtInvalidError("the JWT has no expiry (exp)")
-        # The clock carries the leeway, not the claim: a claim may be an integer too large for a float.
+        # The leeway is added to the clock, not subtracted from the claim: a claim may be too large for a float.
         if now >= expires:
             raise JwtInvalidError("the JWT has expired (exp): get a new one from its issuer")
-        if not_before is not None and now + LEEWAY < not_before:
+        if not_before is not None and now + LEEWAY_SECONDS < not_before:
             raise JwtInvalidError("the JWT is not yet valid (nbf)")
-        if issued is not None and now + LEEWAY < issued:
+        if issued is not None and now + LEEWAY_SECONDS < issued:
             raise JwtInvalidError("the JWT is not yet valid: it was issued in the future (iat)")
 
         subject = claims.get("sub")
@@ -114,8 +118,8 @@ class JwtVerifier:
     async def _check_signature(self, token: str, algorithm: str, kid: str | None) -> None:
         keys = await self._jwks.keys()
         fault = _signature_fault(token, keys, algorithm, kid)
-        if fault is not None and (kid is None or not _named(keys, kid)):
-            # The issuer may have changed its keys. A key of this name that we know has not changed with them.
+        if fault is not None and (kid is None or not _keys_with_id(keys, kid)):
+            # The issuer may have changed its keys. A known key of this name cannot have changed.
             newer = await self._jwks.newer(keys)
             if newer is not None:
                 fault = _signature_fault(token, newer, algorithm, kid)
@@ -123,11 +127,13 @@ class JwtVerifier:
             raise JwtInvalidError(fault)
 
 
-def jwt_verifier(issuer: str | None, audience: str | None, jwks_url: str | None) -> JwtVerifier | None:
-    """Make the verifier that the settings ask for; None where all three are unset or empty.
+def jwt_verifier(
+    issuer: str | None, audience: str | None, jwks_url: str | None, transport: Transport
+) -> JwtVerifier | None:
+    """Return the verifier that the settings describe, or None if all three are unset or empty.
 
     Raises:
-        StartupError: they ask for half of one, or hold something that is no URL; the text names the setting.
+        StartupError: a setting is missing or is not a URL; the text names the setting.
     """
     if not (issuer or audience or jwks_url):
         return None
@@ -142,13 +148,13 @@ def jwt_verifier(issuer: str | None, audience: str | None, jwks_url: str | None)
             "HEADWATER_JWT_ISSUER: expected an http or https URL without user name, query or fragment; "
             "for an issuer with another name, set HEADWATER_JWKS_URL"
         )
-    return JwtVerifier(issuer, audience, jwks_url or None)
+    return JwtVerifier(issuer, audience, jwks_url or None, transport=transport)
 
 
 def _read(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return header and claims, unchecked. No text of PyJWT gets out: it may quote the token."""
-    if len(token) > LONGEST:
-        raise JwtMalformedError(f"the JWT is longer than {LONGEST} characters")
+    """Return header and claims, unchecked. The texts of PyJWT are not passed on: they may quote the token."""
+    if len(token) > MAX_JWT_LENGTH:
+        raise JwtMalformedError(f"the JWT is longer than {MAX_JWT_LENGTH} characters")
     try:
         parts = _JWS.decode_complete(token, options={"verify_signature": False})
         claims = json.loads(parts["payload"])
@@ -162,23 +168,23 @@ def _read(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _seconds(claims: dict[str, Any], name: str) -> float | None:
-    """Return a time claim, a NumericDate of RFC 7519; None where the token has none."""
+    """Return a time claim (a NumericDate of RFC 7519), or None if the token lacks it."""
     value = claims.get(name)
     if value is None:
         return None
-    # JSON as Python reads it has NaN and Infinity, and no comparison with NaN would ever call a token expired.
+    # Python's JSON parser accepts NaN and Infinity, and with NaN no comparison would find a token expired.
     if type(value) is int or (type(value) is float and math.isfinite(value)):
         return value
     raise JwtInvalidError(f"the JWT's claim {name} is not a number of seconds")
 
 
-def _named(keys: Keys, kid: str) -> list[Key]:
+def _keys_with_id(keys: Keys, kid: str) -> list[Key]:
     return [key for key in keys if key.kid == kid]
 
 
 def _signature_fault(token: str, keys: Keys, algorithm: str, kid: str | None) -> str | None:
-    """Say what is wrong with a signature; None where one of the keys made it."""
-    candidates = list(keys) if kid is None else _named(keys, kid)
+    """Return what is wrong with a signature, or None if it was made with one of the keys."""
+    candidates = list(keys) if kid is None else _keys_with_id(keys, kid)
     if not candidates:
         return "the JWT is signed with an unknown key: its issuer publishes none of this key id (kid)"
     fitting = [key for key in candidates if key.algorithm == algorithm]

@@ -1,4 +1,4 @@
-"""Open a dataset for a principal: every operation on a dataset begins here."""
+"""Open a dataset for a principal. Every operation on a dataset begins with this."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from headwater.domain.permissions import Permission, permissions_of
 from headwater.domain.users import Principal
 
 LoadDatasources = Callable[[], Sequence[Datasource]]
-"""Decodes the datasources of a dataset: decrypts their secrets and checks their form. Does no I/O."""
+"""Decodes the datasources of a dataset: decrypts the secrets and checks the form. Does no I/O."""
 
 
 class DatasetLookup(Protocol):
@@ -27,16 +27,14 @@ class DatasetLookup(Protocol):
 
 @dataclass(frozen=True)
 class DatasetContext:
-    """A dataset that `principal` may use, with its datasources.
-
-    Only `open_dataset` and, for the operator, `service.datasets.find_dataset` make one.
+    """A dataset that `principal` may use, with its datasources. Only `open_dataset` creates one.
 
     Attributes:
         dataset: the dataset.
-        principal: who uses it.
-        permissions: what `principal` may do on it.
-        load_datasources: called at most once, when `datasources` is first needed. A stored secret that cannot be
-            decrypted then fails only operations that need it.
+        principal: who uses the dataset.
+        permissions: what `principal` may do on the dataset.
+        load_datasources: called when `datasources` is first used. A stored secret that cannot be decrypted therefore
+            fails only the operations that need it.
     """
 
     dataset: Dataset

@@ -87,11 +87,11 @@ def delete(
 
     At a terminal you are asked for confirmation; a script is not.
     """
-    from headwater.service import datasets
     from headwater.service.admin import find_dataset
+    from headwater.service.datasets import delete_dataset
 
     async def work(ctx: ServiceContext) -> None:
-        await datasets.delete(ctx, await find_dataset(ctx, ref))
+        await delete_dataset(ctx, await find_dataset(ctx, ref))
 
     dataset = run(lambda ctx: find_dataset(ctx, ref)).dataset
     if not yes and sys.stdin.isatty():

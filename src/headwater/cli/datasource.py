@@ -212,10 +212,12 @@ def _verify(ref: str, json: bool) -> None:
             found = run(work)
     else:
         found = run(work)
+    from headwater.web.api.bodies import verification_body
+
     if json:
-        print_json(found.answer())
+        print_json(verification_body(found))
     else:
-        _print_verification(found.answer())
+        _print_verification(verification_body(found))
     if found.errors:
         raise typer.Exit(EXIT_FAILURE)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -29,17 +28,18 @@ def parse_time(name: str, text: str) -> int:
     Raises:
         MalformedRequestError: `text` has neither form.
     """
+    from headwater.domain.times import parse_iso_seconds
     from headwater.domain.window import check_seconds, parse_seconds
 
     if text.isascii() and text.isdigit():
         return parse_seconds(name, text)
     try:
-        given = datetime.fromisoformat(text)
+        seconds = parse_iso_seconds(text)
     except ValueError:
         raise MalformedRequestError(
             f"{name}: expected Unix seconds such as 1577836800, or a time such as 2020-01-01T00:00:00Z"
         ) from None
-    return check_seconds(name, int((given if given.tzinfo else given.replace(tzinfo=UTC)).timestamp()))
+    return check_seconds(name, seconds)
 
 
 @app.command("get")

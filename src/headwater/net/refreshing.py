@@ -1,4 +1,4 @@
-"""What expires and is fetched anew: access tokens, sessions of a role. Fetched once for all who need it."""
+"""A cache of values that expire and are fetched again: access tokens, sessions of a role."""
 
 from __future__ import annotations
 
@@ -15,47 +15,51 @@ from headwater.domain.errors import StoreError
 
 T = TypeVar("T")
 
-MOST = 1000
-"""Values that are kept; the one that was not asked for for the longest time is forgotten first."""
+MAX_ENTRIES = 1000
+"""Values that are kept. The least recently used one is dropped first."""
 
-COOL_DOWN = 30.0
-"""Seconds between two attempts to renew a value that is still good, and between two values that are refused."""
+RETRY_PAUSE_SECONDS = 30.0
+"""The pause between two attempts to refresh a value that is still valid, and between two values that are refused."""
 
 log = structlog.get_logger(__name__)
 
 
 class Expiring(NamedTuple, Generic[T]):
-    """A value with its life, in Unix seconds.
+    """A value and its life, in Unix seconds. Its repr does not show the value.
 
-    It is renewed in the background from `renew` on, and not given out from `expires` on. From `overdue` on it is given
-    out only where it cannot be renewed: nobody may have asked for it in between.
+    Attributes:
+        value: the value.
+        refresh_at: from then on, the value is refreshed in the background.
+        expires_at: from then on, the value is not returned any more.
+        refresh_by: from then on, callers wait for the refreshed value, and get the old one only if the refresh fails.
+            The value may not have been used, and so not refreshed, for a while before.
     """
 
     value: T
-    renew: float
-    expires: float
-    overdue: float = math.inf
+    refresh_at: float
+    expires_at: float
+    refresh_by: float = math.inf
 
     def __repr__(self) -> str:
-        return f"Leased(renew={self.renew}, expires={self.expires})"
+        return f"Expiring(refresh_at={self.refresh_at}, expires_at={self.expires_at})"
 
 
 class _Entry(Generic[T]):
     def __init__(self) -> None:
-        self.leased: Expiring[T] | None = None
+        self.current: Expiring[T] | None = None
         self.fetching: asyncio.Task[Expiring[T]] | None = None
-        self.not_before = 0.0
-        self.fetched = 0.0
+        self.no_refresh_before = 0.0
+        self.fetched_at = 0.0
 
 
 class RefreshingCache(Generic[T]):
-    """Values by key, each fetched when it is first asked for and renewed before it expires.
+    """Values by key. Each is fetched when it is first needed and refreshed before it expires.
 
-    However many ask at the same time, one fetch is under way for a key. While the old value is good, nobody waits for
-    the new one before it is overdue, and nobody is troubled if it cannot be had yet.
+    At most one fetch is in flight for a key, however many callers need the value. While the old value is valid, callers
+    do not wait for the new one before `refresh_by`, and a failed refresh is no error for them.
 
     Args:
-        clock: gives Unix seconds.
+        clock: returns Unix seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
@@ -66,75 +70,75 @@ class RefreshingCache(Generic[T]):
         """Return the value of a key.
 
         Args:
-            key: what tells it from the others; everything that `fetch` depends on.
-            fetch: gets a new one.
+            key: everything that `fetch` depends on.
+            fetch: fetches a new value.
 
         Raises:
-            StoreError: what `fetch` raises, where there is no good value.
+            StoreError: `fetch` raised it, and there is no valid value.
         """
         entry = self._entries.setdefault(key, _Entry())
         self._entries.move_to_end(key)
         now = self._clock()
-        leased = entry.leased
-        if leased is not None and now < leased.expires:
-            if now < leased.renew or now < entry.not_before:
-                return leased.value
-            task = self._start(entry, fetch)
-            if now < leased.overdue:
-                return leased.value
+        current = entry.current
+        if current is not None and now < current.expires_at:
+            if now < current.refresh_at or now < entry.no_refresh_before:
+                return current.value
+            task = self._start_fetch(entry, fetch)
+            if now < current.refresh_by:
+                return current.value
             try:
                 return (await asyncio.shield(task)).value
             except StoreError:
-                return leased.value
-        task = self._start(entry, fetch)
-        self._forget()
-        # One who gives up must not end it for the others.
+                return current.value
+        task = self._start_fetch(entry, fetch)
+        self._drop_oldest()
+        # A caller that is cancelled must not end the fetch for the others.
         return (await asyncio.shield(task)).value
 
     def forget(self, key: Hashable, value: T) -> bool:
-        """Take back a value that is refused before its time; whether `get` may bring another one.
+        """Drop a value that was refused before its expiry, and return whether `get` may return another one.
 
-        However many say so of one value, it is fetched anew once. One that was fetched less than `COOL_DOWN` seconds
-        ago stays: another would be refused as well, and each request would cost a fetch.
+        Several reports about one value cause one fetch. A value that was fetched less than `RETRY_PAUSE_SECONDS` ago
+        stays: a new one would be refused as well, and each request would cost a fetch.
         """
         entry = self._entries.get(key)
-        if entry is None or entry.leased is None or entry.leased.value != value:
+        if entry is None or entry.current is None or entry.current.value != value:
             return True
-        if self._clock() < entry.fetched + COOL_DOWN:
+        if self._clock() < entry.fetched_at + RETRY_PAUSE_SECONDS:
             return False
-        entry.leased = None
+        entry.current = None
         return True
 
     async def aclose(self) -> None:
-        """Give up what is being fetched."""
+        """Cancel all fetches."""
         tasks = [entry.fetching for entry in self._entries.values() if entry.fetching is not None]
         self._entries.clear()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _start(self, entry: _Entry[T], fetch: Callable[[], Awaitable[Expiring[T]]]) -> asyncio.Task[Expiring[T]]:
+    def _start_fetch(self, entry: _Entry[T], fetch: Callable[[], Awaitable[Expiring[T]]]) -> asyncio.Task[Expiring[T]]:
         if entry.fetching is None:
             entry.fetching = asyncio.ensure_future(self._fetch(entry, fetch))
-            # Nobody may be waiting for it, which asyncio would report as an error of ours.
+            # If nobody waits for the task, asyncio would log its exception as never retrieved.
             entry.fetching.add_done_callback(lambda ended: None if ended.cancelled() else ended.exception())
         return entry.fetching
 
     async def _fetch(self, entry: _Entry[T], fetch: Callable[[], Awaitable[Expiring[T]]]) -> Expiring[T]:
         try:
-            entry.leased = leased = await fetch()
-            entry.fetched = self._clock()
-            return leased
+            entry.current = fetched = await fetch()
+            entry.fetched_at = self._clock()
+            return fetched
         except StoreError as error:
-            entry.not_before = self._clock() + COOL_DOWN
-            if entry.leased is not None:
-                log.warning("credentials could not be renewed yet", reason=error.message)
+            entry.no_refresh_before = self._clock() + RETRY_PAUSE_SECONDS
+            if entry.current is not None:
+                log.warning("credentials_refresh_failed", reason=error.message)
             raise
         finally:
             entry.fetching = None
 
-    def _forget(self) -> None:
-        while len(self._entries) > MOST:
+    def _drop_oldest(self) -> None:
+        while len(self._entries) > MAX_ENTRIES:
             for key, entry in self._entries.items():
                 if entry.fetching is None:
                     del self._entries[key]

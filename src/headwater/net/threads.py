@@ -121,47 +121,47 @@ def _do(future: Future[Any], fn: Callable[..., Any], args: tuple[Any, ...], kwar
         future.set_result(result)
 
 
-async def call_in(
-    threads: Executor,
+async def run_in_executor(
+    executor: Executor,
     work: Callable[[*Args], T],
     *args: *Args,
-    limit: float,
-    patience: float,
+    timeout: float,  # noqa: ASYNC109  the work cannot be cancelled as `asyncio.timeout` would
+    start_timeout: float,
     discard: Callable[[T], object] | None = None,
 ) -> T:
-    """Do blocking work in a thread, and wait for it no longer than `limit` seconds.
+    """Run blocking work in a thread, and return its result if it is there within `timeout` seconds.
 
-    A thread cannot be stopped: after the time, or where the caller is cancelled, work that has begun goes on alone.
+    A thread cannot be stopped: after a time-out or a cancellation, work that has begun continues in the background.
 
     Args:
-        threads: where.
-        work: what.
+        executor: where the work runs.
+        work: the function to call.
         args: its arguments.
-        limit: seconds in all.
-        patience: seconds, of those, to wait for a free thread.
-        discard: called with a result that nobody is left to receive, in the thread that brought it or in this one.
+        timeout: seconds in all.
+        start_timeout: how many of these seconds to wait for a free thread.
+        discard: called with a result that nobody receives any more, in the thread of the work or in this one.
 
     Raises:
-        NoFreeThreadError: there was no free thread.
-        TimeoutError: the work is not done yet.
+        NoFreeThreadError: no thread was free in time, and the work was not begun.
+        TimeoutError: the work is not done in time.
     """
-    future = threads.submit(work, *args)
-    waiting = asyncio.wrap_future(future)
+    future = executor.submit(work, *args)
+    result = asyncio.wrap_future(future)
     try:
-        done, _ = await asyncio.wait((waiting,), timeout=patience)
+        done, _ = await asyncio.wait((result,), timeout=start_timeout)
         if not done and future.cancel():
             raise NoFreeThreadError
         if not done:
-            done, _ = await asyncio.wait((waiting,), timeout=limit - patience)
+            done, _ = await asyncio.wait((result,), timeout=timeout - start_timeout)
         if not done:
             raise TimeoutError
     except BaseException:
-        if not waiting.cancel() and not waiting.cancelled():
-            waiting.exception()  # looked at, or asyncio would log that nobody did
+        if not result.cancel() and not result.cancelled():
+            result.exception()  # retrieved, or asyncio would log that nobody did
         if discard is not None:
             future.add_done_callback(lambda ended: _discard(ended, discard))
         raise
-    return waiting.result()
+    return result.result()
 
 
 def _discard(ended: Future[T], discard: Callable[[T], object]) -> None:

@@ -4,89 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import random
-import re
 import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import quote, urlsplit
 
 from headwater.domain.errors import LocationInvalidError, StoreError, StoreUnavailableError
-from headwater.domain.pasted import pasted_address
 from headwater.net.egress import Egress
+from headwater.net.urls import Origin
 
 if TYPE_CHECKING:
     import httpcore
 
     from headwater.net.connections import LookUps, Resolver
 
-ATTEMPTS = 4
-IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE"})
-PER_HOST = 32
+MAX_ATTEMPTS = 4
+IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "PUT", "DELETE"})
+MAX_REQUESTS_PER_HOST = 32
 """Requests under way to one host at most; further ones wait."""
 
 PAUSE_SECONDS = 0.2
 """The longest pause before the second attempt; each further one may be twice as long."""
 
-RETRY_TOKENS = 50.0
+MAX_RETRY_TOKENS = 50.0
 """Retries that one host may cost in a row. Each success gives half a one back, so that a host that is down
-is asked once per request rather than `ATTEMPTS` times."""
+is asked once per request rather than `MAX_ATTEMPTS` times."""
 
-_PORTS = {"http": 80, "https": 443}
-_HOSTS_REMEMBERED = 1000
-_host_name = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?").fullmatch
-_ipv6 = re.compile(r"[0-9a-f:.]*:[0-9a-f:.]*").fullmatch
-
-
-class Origin(NamedTuple):
-    """Where a connection goes. `host` is lower-case ASCII, an IPv6 address without brackets."""
-
-    scheme: str
-    host: str
-    port: int
-
-    @property
-    def authority(self) -> str:
-        """The `Host` header: without the port where it is the scheme's own."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if _PORTS[self.scheme] == self.port else f"{host}:{self.port}"
-
-    def __str__(self) -> str:
-        return f"{self.scheme}://{self.authority}"
-
-
-def parse_endpoint(url: str, member: str) -> tuple[Origin, str]:
-    """Split an endpoint URL into its origin and its path, percent-encoded, without a slash at the end.
-
-    Args:
-        url: such as `https://storage.example.com:9000/base`.
-        member: the config member or setting that holds it, for the error text.
-
-    Raises:
-        LocationInvalidError: it is not such a URL; the text names the member.
-    """
-    host = ""
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-        if ":" not in host:
-            host = host.encode("idna").decode("ascii").lower()
-        port = _PORTS.get(parts.scheme, 0) if parts.port is None else parts.port
-    except (ValueError, UnicodeError):
-        port = 0
-    # urlsplit drops line breaks and tabs without a word.
-    if not port or re.search(r"[\x00-\x20\x7f]", url) or not (_host_name(host) or _ipv6(host)):
-        raise LocationInvalidError(
-            f"{member}: expected a URL such as https://storage.example.com, with a host name or address"
-        )
-    if (page := pasted_address(host)) is not None:
-        raise LocationInvalidError(
-            f"{member}: this is {page.what}; expected the URL at which the storage itself answers"
-        )
-    if parts.username is not None or parts.query or parts.fragment:
-        raise LocationInvalidError(f"{member}: expected a URL without a user, query or fragment")
-    return Origin(parts.scheme, host, port), quote(parts.path.rstrip("/"), safe="/%~")
+MAX_HOSTS = 1000
 
 
 class Response(NamedTuple):
@@ -124,15 +69,48 @@ def is_transient(response: Response) -> bool:
     return is_transient_status(response.status)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One HTTP request and the limits it has.
+
+    Attributes:
+        method: in upper case.
+        origin: where the request goes. Its addresses are checked unless `is_operator_endpoint` is true.
+        target: path and query, percent-encoded; sent unchanged.
+        headers: by lower-case name, sent unchanged. `host`, `content-length` and, if it is missing,
+            `accept-encoding` are added.
+        body: the content to send.
+        is_operator_endpoint: the operator of this server configured the origin, not a user.
+        max_body_bytes: a longer response is an error.
+        should_retry: whether a response calls for another attempt.
+        is_idempotent: whether the request may be sent again; None decides by the method.
+    """
+
+    method: str
+    origin: Origin
+    target: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    is_operator_endpoint: bool
+    max_body_bytes: int
+    should_retry: Callable[[Response], bool] = is_transient
+    is_idempotent: bool | None = None
+
+    @property
+    def may_be_repeated(self) -> bool:
+        """Whether the request may be sent again after a failed attempt."""
+        return self.method in IDEMPOTENT_METHODS if self.is_idempotent is None else self.is_idempotent
+
+
 class _NotRetryableError(StoreUnavailableError):
     """Another attempt is of no use: the call's own time is over, or no look-up can be made."""
 
 
 @dataclass
 class _Host:
-    gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PER_HOST))
-    tokens: float = field(default_factory=lambda: RETRY_TOKENS)
-    waiting: int = 0
+    slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_REQUESTS_PER_HOST))
+    retry_tokens: float = field(default_factory=lambda: MAX_RETRY_TOKENS)
+    requests: int = 0
     facts: set[str] = field(default_factory=set)
 
 
@@ -157,7 +135,7 @@ class Transport:
         read_seconds: float = 10.0,
         resolver: Resolver | None = None,
     ) -> None:
-        self._egress = egress
+        self.egress = egress
         self._call_seconds = call_seconds
         self._timeouts = {
             "connect": connect_seconds,
@@ -171,81 +149,57 @@ class Transport:
         self._pools: dict[tuple[bool, str], httpcore.AsyncConnectionPool] = {}
         self._hosts: dict[tuple[bool, Origin], _Host] = {}
 
-    async def request(
-        self,
-        method: str,
-        origin: Origin,
-        target: str,
-        headers: Mapping[str, str],
-        body: bytes = b"",
-        *,
-        operator: bool,
-        max_body: int,
-        should_retry: Callable[[Response], bool] = is_transient,
-        idempotent: bool | None = None,
-    ) -> Response:
-        """Send a request and read the whole answer.
+    async def request(self, request: Request) -> Response:
+        """Send a request and return its complete response.
 
-        Connection errors, answers cut short and those that `again` picks are tried again for idempotent methods,
-        with pauses, while time and the host's budget last; then the last answer is returned, or its error raised.
-        Redirects are not followed.
-
-        Args:
-            method: in upper case.
-            origin: where to; whose addresses are checked unless `operator`.
-            target: path and query, percent-encoded; sent as it is.
-            headers: by lower-case name, sent as they are; `host`, `content-length` and, where it is missing,
-                `accept-encoding` are added.
-            body: what to send.
-            operator: the operator of this server named the origin, not a user.
-            max_body: bytes; a longer answer is an error.
-            again: whether an answer calls for another attempt.
-            idempotent: whether the request may be sent again; None goes by the method.
+        If the request may be repeated, connection errors, truncated responses and the responses that
+        `request.should_retry` selects are retried, with pauses, until the time or the host's retry budget is used up.
+        Then the last response is returned, or its error raised. Redirects are not followed.
 
         Raises:
-            LocationInvalidError: the origin may not be contacted, is unknown, or does not answer as a store would.
-            StoreUnavailableError: it could not be reached or did not answer in time.
+            LocationInvalidError: the origin may not be contacted, is unknown, or does not respond as a store would.
+            StoreUnavailableError: the origin could not be reached or did not respond in time.
         """
-        until = time.monotonic() + self._call_seconds
-        repeatable = method in IDEMPOTENT if idempotent is None else idempotent
-        host = self._host(operator, origin)
-        host.waiting += 1
-        answer: Response | StoreError | None = None
+        deadline = time.monotonic() + self._call_seconds
+        host = self._host(request.is_operator_endpoint, request.origin)
+        host.requests += 1
         try:
-            for attempt in range(ATTEMPTS):
-                try:
-                    answer = await self._attempt(
-                        method, origin, target, headers, body, operator, max_body, until, host.gate
-                    )
-                except _NotRetryableError as error:
-                    # What an earlier attempt met says more.
-                    answer = answer or error
-                    break
-                except StoreUnavailableError as error:
-                    answer = error
-                if isinstance(answer, Response) and not should_retry(answer):
-                    host.tokens = min(host.tokens + 0.5, RETRY_TOKENS)
-                    break
-                pause = _pause(attempt, answer)
-                if not repeatable or attempt == ATTEMPTS - 1 or host.tokens < 1 or time.monotonic() + pause >= until:
-                    break
-                host.tokens -= 1
-                await asyncio.sleep(pause)
+            result = await self._request_with_retries(request, host, deadline)
         finally:
-            host.waiting -= 1
-        assert answer is not None
-        if isinstance(answer, StoreError):
-            raise answer
-        return answer
+            host.requests -= 1
+        if isinstance(result, StoreError):
+            raise result
+        return result
 
-    def knows(self, operator: bool, origin: Origin, fact: str) -> bool:
-        """Whether `fact` was learned of an origin, such as what its server does not offer."""
-        host = self._hosts.get((operator, origin))
+    async def _request_with_retries(self, request: Request, host: _Host, deadline: float) -> Response | StoreError:
+        result: Response | StoreError | None = None
+        for attempt in range(MAX_ATTEMPTS):
+            try:
+                result = await self._attempt(request, host, deadline)
+            except _NotRetryableError as error:
+                # The error of an earlier attempt is more informative.
+                return result or error
+            except StoreUnavailableError as error:
+                result = error
+            if isinstance(result, Response) and not request.should_retry(result):
+                host.retry_tokens = min(host.retry_tokens + 0.5, MAX_RETRY_TOKENS)
+                return result
+            pause = _pause_seconds(attempt, result)
+            is_last = attempt == MAX_ATTEMPTS - 1 or host.retry_tokens < 1 or time.monotonic() + pause >= deadline
+            if is_last or not request.may_be_repeated:
+                return result
+            host.retry_tokens -= 1
+            await asyncio.sleep(pause)
+        raise AssertionError("the last attempt returns")
+
+    def knows(self, origin: Origin, fact: str, *, is_operator_endpoint: bool) -> bool:
+        """Return whether `learn` recorded a fact about an origin, such as what its server does not offer."""
+        host = self._hosts.get((is_operator_endpoint, origin))
         return host is not None and fact in host.facts
 
-    def learn(self, operator: bool, origin: Origin, fact: str) -> None:
-        """Remember something of an origin, so that it need not be found out with each request."""
-        self._host(operator, origin).facts.add(fact)
+    def learn(self, origin: Origin, fact: str, *, is_operator_endpoint: bool) -> None:
+        """Record a fact about an origin, so that it need not be found out again with each request."""
+        self._host(is_operator_endpoint, origin).facts.add(fact)
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -253,93 +207,87 @@ class Transport:
         for pool in pools.values():
             await pool.aclose()
 
-    async def _attempt(
-        self,
-        method: str,
-        origin: Origin,
-        target: str,
-        headers: Mapping[str, str],
-        body: bytes,
-        operator: bool,
-        max_body: int,
-        until: float,
-        gate: asyncio.Semaphore,
-    ) -> Response:
+    async def _attempt(self, request: Request, host: _Host, deadline: float) -> Response:
         import httpcore
 
-        from headwater.net import connections as network
+        from headwater.net import connections
 
-        sent = {"host": origin.authority, "accept-encoding": "identity", **headers}
-        if body or method in ("PUT", "POST"):
-            sent["content-length"] = str(len(body))
-        request = httpcore.Request(
-            method,
-            httpcore.URL(scheme=origin.scheme, host=origin.host, port=origin.port, target=target),
-            headers=list(sent.items()),
-            content=body,
+        origin = request.origin
+        headers = {"host": origin.authority, "accept-encoding": "identity", **request.headers}
+        if request.body or request.method in ("PUT", "POST"):
+            headers["content-length"] = str(len(request.body))
+        sent = httpcore.Request(
+            request.method,
+            httpcore.URL(scheme=origin.scheme, host=origin.host, port=origin.port, target=request.target),
+            headers=list(headers.items()),
+            content=request.body,
             extensions={"timeout": self._timeouts},
         )
-        pool = self._pool(operator, origin.scheme)
+        pool = await self._pool(request.is_operator_endpoint, origin.scheme)
         try:
-            async with asyncio.timeout(until - time.monotonic()), gate:
-                response = await pool.handle_async_request(request)
+            async with asyncio.timeout(deadline - time.monotonic()), host.slots:
+                response = await pool.handle_async_request(sent)
                 try:
-                    content = await _read(response, max_body, origin)
+                    body = await _read_body(response, request.max_body_bytes, origin)
                 finally:
                     await response.aclose()
         except TimeoutError:
             raise _NotRetryableError(f"{origin} did not answer in the time that one request may take") from None
-        except network.TooManyLookUpsError as error:
+        except connections.TooManyLookUpsError as error:
             raise _NotRetryableError(error.message) from None
-        except network.ERRORS as error:
-            raise network.explain(error, str(origin)) from None
+        except connections.ERRORS as error:
+            raise connections.explain(error, str(origin)) from None
         return Response(
             response.status,
             {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers},
-            content,
+            body,
         )
 
-    def _pool(self, operator: bool, scheme: str) -> httpcore.AsyncConnectionPool:
+    async def _pool(self, is_operator_endpoint: bool, scheme: str) -> httpcore.AsyncConnectionPool:
         # A connection that was opened for the operator was not checked, so it must never serve a user.
-        pool = self._pools.get((operator, scheme))
-        if pool is None:
-            from headwater.net import connections as network
+        key = (is_operator_endpoint, scheme)
+        if key in self._pools:
+            return self._pools[key]
+        from headwater.net import connections
 
-            if operator not in self._look_ups:
-                # Whatever hosts users name, the operator's are still found.
-                self._look_ups[operator] = network.LookUps(self._resolver or network.resolve)
-            backend = network.CheckedBackend(
-                (lambda host, found: list(found)) if operator else self._egress.check, self._look_ups[operator]
+        if scheme == "https" and self._tls is None:
+            # In a thread: reading the certificates of all authorities takes tens of milliseconds.
+            self._tls = await asyncio.to_thread(connections.tls_context)
+        if key not in self._pools:
+            if is_operator_endpoint not in self._look_ups:
+                # Separate, so that the operator's hosts are found even if all look-ups of users' hosts hang.
+                self._look_ups[is_operator_endpoint] = connections.LookUps(self._resolver or connections.resolve)
+            backend = connections.CheckedBackend(
+                (lambda host, addresses: list(addresses)) if is_operator_endpoint else self.egress.check,
+                self._look_ups[is_operator_endpoint],
             )
-            if scheme == "https" and self._tls is None:
-                self._tls = network.tls_context()
-            pool = self._pools[operator, scheme] = network.open_pool(backend, self._tls)
-        return pool
+            self._pools[key] = connections.open_pool(backend, self._tls)
+        return self._pools[key]
 
-    def _host(self, operator: bool, origin: Origin) -> _Host:
-        host = self._hosts.get((operator, origin))
+    def _host(self, is_operator_endpoint: bool, origin: Origin) -> _Host:
+        host = self._hosts.get((is_operator_endpoint, origin))
         if host is None:
-            host = self._hosts[operator, origin] = _Host()
-        if len(self._hosts) > _HOSTS_REMEMBERED:
+            host = self._hosts[is_operator_endpoint, origin] = _Host()
+        if len(self._hosts) > MAX_HOSTS:
             for key, other in list(self._hosts.items()):
-                if other is not host and not other.waiting:
+                if other is not host and not other.requests:
                     del self._hosts[key]
         return host
 
 
-async def _read(response: httpcore.Response, max_body: int, origin: Origin) -> bytes:
+async def _read_body(response: httpcore.Response, max_bytes: int, origin: Origin) -> bytes:
     chunks: list[bytes] = []
     size = 0
     async for chunk in response.aiter_stream():
         size += len(chunk)
-        if size > max_body:
-            raise LocationInvalidError(f"{origin} answered with more than {max_body} bytes, which no store does here")
+        if size > max_bytes:
+            raise LocationInvalidError(f"{origin} answered with more than {max_bytes} bytes, which no store does here")
         chunks.append(chunk)
     return b"".join(chunks)
 
 
-def _pause(attempt: int, answer: Response | StoreError) -> float:
-    """Seconds before the next attempt: "full jitter", or what the store asks for where that is longer."""
+def _pause_seconds(attempt: int, result: Response | StoreError) -> float:
+    """Return the pause before the next attempt: "full jitter", or what `Retry-After` asks for if that is longer."""
     pause = random.uniform(0.0, PAUSE_SECONDS * 2**attempt)  # noqa: S311  not for secrets
-    asked = answer.headers.get("retry-after", "") if isinstance(answer, Response) else ""
-    return max(pause, float(asked)) if asked.isdecimal() and len(asked) < 6 else pause
+    retry_after = result.headers.get("retry-after", "") if isinstance(result, Response) else ""
+    return max(pause, float(retry_after)) if retry_after.isdecimal() and len(retry_after) < 6 else pause

@@ -1,4 +1,9 @@
-"""Logs: one line an event on stderr, JSON for machines, readable at a terminal, never a secret."""
+"""Logs: one line per event on stderr, as JSON or, at a terminal, readable. Secrets are redacted.
+
+The event is a short, stable snake_case name such as `request_failed`; details are fields:
+
+    log.warning("file_read_failed", reason=error.message)
+"""
 
 from __future__ import annotations
 
@@ -17,30 +22,30 @@ _SECRET_PARAMETERS = re.compile(
     r"x-goog-credential|cursor)=[^&\s\"'<>]+"
 )
 _BEARER = re.compile(r"(?i)\b(bearer)\s+[^\s\"',]+")
-_OWN_TOKEN = re.compile(r"\bhw_[A-Za-z0-9_-]{8,}")
+_API_TOKEN = re.compile(r"\bhw_[A-Za-z0-9_-]{8,}")
 
 
 def redact(text: str) -> str:
-    """Take tokens and signatures out of a text that was made elsewhere, such as a traceback."""
+    """Replace tokens and signatures in a text, such as a traceback of a library."""
     text = _SECRET_PARAMETERS.sub(r"\1=[redacted]", text)
-    return _OWN_TOKEN.sub("[redacted]", _BEARER.sub(r"\1 [redacted]", text))
+    return _API_TOKEN.sub("[redacted]", _BEARER.sub(r"\1 [redacted]", text))
 
 
 def _redact_event(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    return {name: _shown(name, value) if isinstance(value, str) else value for name, value in event.items()}
+    return {name: _printable(name, value) if isinstance(value, str) else value for name, value in event.items()}
 
 
-def _shown(name: str, value: str) -> str:
-    """A value without secrets, and without what would move a terminal's cursor; a traceback keeps its lines."""
+def _printable(name: str, value: str) -> str:
+    """Return a value without secrets and without terminal control characters. A traceback keeps its lines."""
     lines = redact(value).split("\n") if name == "exception" else [redact(value)]
     return "\n".join(map(visible, lines))
 
 
 def log_to_stderr(level: str = "WARNING") -> None:
-    """Set up logging for this process: ours and that of the libraries, alike.
+    """Set up logging for this process, for Headwater and for libraries.
 
     Args:
-        level: the least severe that is shown.
+        level: the minimum severity.
     """
     terminal = sys.stderr.isatty()
     shared: list[Any] = [

@@ -1,1 +1,1 @@
-"""The use cases, named after the verbs of the API."""
+"""The use cases, and the context that they run in."""

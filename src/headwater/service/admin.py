@@ -1,4 +1,4 @@
-"""What an operator does beside the API: users, their tokens, datasets in their name."""
+"""What an operator does from the command line: tokens of users, and datasets on behalf of users."""
 
 from __future__ import annotations
 
@@ -15,14 +15,17 @@ from headwater.domain.users import ApiToken, Principal, check_user_name
 from headwater.service.context import ServiceContext
 
 OPERATOR = Principal("operator", admin=True)
-"""Whoever may run commands on the catalog is its operator."""
+"""The principal of the command line. Anyone who can access the catalog may do everything."""
 
 
 async def create_token(ctx: ServiceContext, user: str, admin: bool) -> tuple[str, ApiToken]:
-    """Make a token for a user, making the user if need be. The token works at once and is shown never again.
+    """Create a token for a user; the user is created if needed.
+
+    Returns:
+        The token, which cannot be shown again, and what the catalog stores of it. It can be used at once.
 
     Raises:
-        MalformedRequestError: not a name that a user may have.
+        MalformedRequestError: `user` is not a valid user name.
     """
     check_user_name(user)
     token = new_token()
@@ -30,15 +33,16 @@ async def create_token(ctx: ServiceContext, user: str, admin: bool) -> tuple[str
 
 
 async def list_tokens(ctx: ServiceContext) -> Sequence[ApiToken]:
-    """All tokens, revoked ones too; never the tokens themselves."""
+    """Return what the catalog stores of all tokens, revoked ones included."""
     return await ctx.catalog.tokens.list()
 
 
 async def revoke_token(ctx: ServiceContext, token_id: str) -> None:
-    """Make a token useless at once; one that was revoked before stays revoked.
+    """Revoke a token, with immediate effect. Revoking it again is no error.
 
     Raises:
-        NotFoundError: there is no token of this id.
+        MalformedRequestError: `token_id` does not have the form of an id.
+        NotFoundError: there is no token with this id.
     """
     if not is_id(token_id):
         raise MalformedRequestError("ID: expected the id of a token, as `headwater token list` shows it, not the token")
@@ -47,22 +51,22 @@ async def revoke_token(ctx: ServiceContext, token_id: str) -> None:
 
 
 async def create_dataset(ctx: ServiceContext, user: str | None, new: NewDataset) -> Dataset:
-    """Make a dataset for a user, making the user if need be.
+    """Create a dataset for a user; the user is created if needed.
 
     Args:
-        hw: the service.
-        user: whose; None means the only user there is, or `operator` where there is none yet.
+        ctx: the service.
+        user: the owner. None selects the only user, or `operator` if there are no users.
         new: the dataset.
 
     Raises:
-        MalformedRequestError: a name that may not be given, or `user` is None and there are several users.
-        NameTakenError: the user has a dataset of this name.
+        MalformedRequestError: a name is invalid, or `user` is None and there are several users.
+        NameTakenError: the user has a dataset with this name.
     """
     if user is None:
         known = await ctx.catalog.users.list()
         if len(known) > 1:
-            raise MalformedRequestError(f"--user: needed to tell whose dataset it is: {', '.join(known)}")
-        user = known[0] if known else "operator"
+            raise MalformedRequestError(f"--user: required, because there are several users: {', '.join(known)}")
+        user = known[0] if known else OPERATOR.user
     elif not await ctx.catalog.users.exists(user):
         check_user_name(user)
     check_name(new.name)
@@ -74,7 +78,7 @@ async def find_dataset(ctx: ServiceContext, reference: str) -> DatasetContext:
 
     Raises:
         DatasetUnknownError: there is no such dataset.
-        MalformedRequestError: several users have a dataset of this name.
+        MalformedRequestError: several users have a dataset with this name.
     """
     if is_id(reference) and (await ctx.catalog.datasets.get(reference)) is not None:
         return await open_dataset(ctx.catalog.datasets, OPERATOR, reference, Permission.WRITE)

@@ -1,4 +1,4 @@
-"""Configure where a dataset's files lie. Form is checked, no store is contacted."""
+"""Configure the datasources of a dataset. Only the form is checked; no store is contacted."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from headwater.domain.purposes import (
     sort_datasources,
 )
 from headwater.service.context import ServiceContext
-from headwater.service.datasets import unknown
+from headwater.service.datasets import dataset_unknown
 
 NO_DATASOURCE = "this dataset has no datasource yet; configure one first"
-"""The text of the error when a dataset has no datasource at all."""
+"""The error text for a dataset without any datasource."""
 
 
 def get_datasource(dataset: DatasetContext, purpose: Purpose | None = None) -> Datasource:
@@ -35,7 +35,7 @@ def get_datasource(dataset: DatasetContext, purpose: Purpose | None = None) -> D
 
 
 def get_datasources(dataset: DatasetContext) -> list[Datasource]:
-    """Return all datasources of a dataset, in the order in which `get_datasource` looks for them."""
+    """Return all datasources of a dataset, in the order in which `get_datasource` searches them."""
     return sort_datasources(dataset.datasources)
 
 
@@ -74,22 +74,23 @@ def require_lightly_datasource(dataset: DatasetContext) -> Datasource:
 
 
 async def put_datasource(ctx: ServiceContext, dataset: DatasetContext, raw: object) -> Reconfigured:
-    """Configure a datasource and return what the dataset has then, the configured one first. Durable when this returns.
+    """Configure a datasource and return the datasources that the dataset has afterwards, the configured one first.
 
-    A call that fails changes nothing.
-
-    The watermark starts again at 0 where the input moves to other data (contract.md#watermark).
+    The change is durable when this returns; a call that fails changes nothing. The watermark is reset to 0 if the input
+    moves to other data (contract.md#watermark).
 
     Args:
-        hw: the service.
+        ctx: the service.
         dataset: the dataset.
-        raw: the config as a decoded JSON body.
+        raw: the config as decoded from JSON.
 
     Raises:
-        MalformedRequestError: the config has not the documented form, or a mask stands where a secret is needed.
+        MalformedRequestError: the config does not have the documented form, or it contains a mask instead of a secret
+            that is needed.
+        DatasetUnknownError: the dataset was deleted in the meantime.
     """
     config = parse_config(raw)
     after = await ctx.catalog.datasources.change(dataset.id, lambda stored: reconfigure(dataset.id, stored, config))
     if after is None:
-        raise unknown(dataset.id)
+        raise dataset_unknown(dataset.id)
     return after

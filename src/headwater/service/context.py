@@ -1,4 +1,4 @@
-"""The service as a whole: what every use case works with."""
+"""The context that every use case works with: settings, catalog, stores, signers, limits."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ from headwater.catalog.keyring import Keyring
 from headwater.domain.cursor import CursorSigner
 from headwater.domain.errors import KeyMissingError, StartupError
 from headwater.domain.redirected_url import RedirectedUrlSigner
+from headwater.net.egress import Egress
+from headwater.net.transport import Transport
+from headwater.service.background import BackgroundTasks
 from headwater.service.limits import RequestLimiter
 from headwater.service.selection_cache import SelectionCache
 from headwater.settings import Settings
@@ -27,12 +30,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceContext:
-    """One running service: settings, catalog, stores, and the signers of what it hands out."""
+    """One running service.
+
+    It holds everything that lives as long as the service. There is no state of the service in modules, so that several
+    services can run in one process.
+
+    Attributes:
+        settings: the settings that the service was opened with.
+        catalog: everything that survives a restart.
+        stores: opens the store of a datasource.
+        authenticator: authenticates requests.
+        background: starts work that no request waits for.
+        cursors: signs and opens cursors.
+        redirected_urls: signs and checks redirected URLs.
+        limiter: limits the requests in flight of each user.
+        selections: selections that were parsed recently.
+        now: returns the current time in Unix seconds.
+    """
 
     settings: Settings
     catalog: Catalog
     stores: StoreRegistry
-    access: Authenticator
+    authenticator: Authenticator
+    background: BackgroundTasks
     cursors: CursorSigner
     redirected_urls: RedirectedUrlSigner
     limiter: RequestLimiter = field(default_factory=RequestLimiter)
@@ -42,46 +62,52 @@ class ServiceContext:
 
 @asynccontextmanager
 async def open_context(settings: Settings) -> AsyncIterator[ServiceContext]:
-    """Open the service: prepare the data folder, bring the catalog up to date, connect nothing else.
+    """Open a service until the block ends. Creates the data folder and migrates the catalog if needed.
+
+    No store and no JWT issuer is contacted.
 
     Raises:
-        StartupError: a setting, key or catalog with which nothing can start.
+        StartupError: a setting, the key or the catalog cannot be used.
     """
-    _check_apart(settings)
+    _check_separation(settings)
     async with AsyncExitStack() as opened:
-        verifier = _jwt_verifier(settings)
+        transport = Transport(Egress.parse(settings.allowed_endpoints))
+        opened.push_async_callback(transport.aclose)
+        verifier = _jwt_verifier(settings, transport)
         if verifier is not None:
             opened.push_async_callback(verifier.aclose)
         key_file = settings.folder / "secret.key"
-        made_key = settings.secret_key is None and not key_file.exists()
+        created_key = settings.secret_key is None and not key_file.exists()
         keyring = _keyring(settings, key_file)
-        stores = StoreRegistry(settings, keyring.derive("read urls"))
+        stores = StoreRegistry(settings, keyring.derive("read urls"), transport)
         opened.push_async_callback(stores.aclose)
         try:
             catalog = await Catalog.open(settings.catalog_url, keyring)
         except KeyMissingError:
-            if made_key:
-                key_file.unlink(missing_ok=True)  # it opens nothing, and would lie in the way of the right one
+            if created_key:
+                key_file.unlink(missing_ok=True)  # it decrypts nothing, and would hide that the right key is missing
             raise
         opened.push_async_callback(catalog.close)
+        background = await opened.enter_async_context(BackgroundTasks())
         yield ServiceContext(
             settings=settings,
             catalog=catalog,
             stores=stores,
-            access=Authenticator(catalog.tokens, verifier),
+            authenticator=Authenticator(catalog.tokens, verifier),
+            background=background,
             cursors=CursorSigner(keyring.derive("cursors")),
             redirected_urls=RedirectedUrlSigner(keyring.derive("redirected read urls"), settings.base_url),
         )
 
 
-def _check_apart(settings: Settings) -> None:
-    """Refuse a mount root from which datasources could read the catalog or the key, or the areas of other datasets.
+def _check_separation(settings: Settings) -> None:
+    """Check that LOCAL datasources cannot read the catalog, the key, or managed areas.
 
-    A data folder or a managed folder below the mount root is hidden from datasources; one that is the mount root, or
-    above it, cannot be, nor can a database outside the data folder.
+    A data folder or managed folder under the mount root is hidden from datasources. That is impossible if it is the
+    mount root or contains it, and for a database outside the data folder.
 
     Raises:
-        StartupError: they could.
+        StartupError: datasources could read them.
     """
     if settings.mount_root is None:
         return
@@ -101,24 +127,24 @@ def _check_apart(settings: Settings) -> None:
         )
 
 
-def _jwt_verifier(settings: Settings) -> JwtVerifier | None:
-    wanted = (settings.jwt_issuer, settings.jwt_audience, settings.jwks_url)
-    if not any(wanted):
+def _jwt_verifier(settings: Settings, transport: Transport) -> JwtVerifier | None:
+    jwt_settings = (settings.jwt_issuer, settings.jwt_audience, settings.jwks_url)
+    if not any(jwt_settings):
         return None
     from headwater.auth.jwt import jwt_verifier  # slow to import, and few installations need it
 
-    return jwt_verifier(*wanted)
+    return jwt_verifier(*jwt_settings, transport)
 
 
 def _keyring(settings: Settings, key_file: Path) -> Keyring:
     if settings.database_url is None or settings.secret_key is None:
-        _prepare(settings.folder)
+        _create_data_folder(settings.folder)
     if settings.secret_key is not None:
         return Keyring.parse(settings.secret_key)
     return Keyring.load_or_create(key_file)
 
 
-def _prepare(folder: Path) -> None:
+def _create_data_folder(folder: Path) -> None:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:

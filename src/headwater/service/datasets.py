@@ -1,9 +1,9 @@
-"""Make, find, rename and delete datasets."""
+"""Create, find, rename and delete datasets (contract.md#datasets)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from headwater.auth.permissions import DatasetContext, open_dataset
 from headwater.domain.dataset import Dataset, NewDataset, check_name, may_begin_name
@@ -14,129 +14,144 @@ from headwater.domain.users import Principal
 from headwater.service.context import ServiceContext
 
 
-class DatasetSummary(NamedTuple):
-    """A dataset and the ids of its datasources."""
+@dataclass(frozen=True, slots=True)
+class DatasetSummary:
+    """A dataset with the ids of its datasources."""
 
     dataset: Dataset
     datasource_ids: Sequence[str]
 
 
-class DatasetFilter(NamedTuple):
-    """Which of the datasets that a query finds are asked for (contract.md#datasets).
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetFilter:
+    """Which of the datasets that a query finds are returned.
 
-    `others` asks for what other people have shared, or one's team has: nothing, until sharing exists. `newest` keeps
-    so many of those made last; of them `offset` are passed over, and at most `limit` answered. None stands for all.
+    Attributes:
+        other_users: return datasets that other users share. There are none: sharing does not exist.
+        limit: the maximum number of datasets, applied last; None for all.
+        offset: how many datasets to skip, applied after `newest`.
+        newest: keep only this many of the datasets that were created last; None for all.
     """
 
-    others: bool = False
+    other_users: bool = False
     limit: int | None = None
     offset: int = 0
     newest: int | None = None
 
 
-def unknown(dataset_id: str) -> DatasetUnknownError:
-    """The error of a dataset that is not there, or not any more."""
+def dataset_unknown(dataset_id: str) -> DatasetUnknownError:
+    """Return the error for a dataset that does not exist, or no longer exists."""
     return DatasetUnknownError(f"there is no dataset with the id {dataset_id}")
 
 
-async def create(ctx: ServiceContext, who: Principal, new: NewDataset) -> Dataset:
-    """Make a dataset of the asking user's.
+async def create_dataset(ctx: ServiceContext, principal: Principal, new: NewDataset) -> Dataset:
+    """Create a dataset that the principal owns.
 
     Raises:
-        MalformedRequestError: the name has not the contract's form.
-        NameTakenError: the user has one of this name.
-        DatasetUnknownError, Forbidden: the parent is not there, or not the user's.
+        MalformedRequestError: the name does not have the documented form.
+        NameTakenError: the principal has a dataset with this name.
+        DatasetUnknownError: the parent does not exist.
+        ForbiddenError: the parent belongs to another user.
     """
     check_name(new.name)
     if new.parent_id is not None:
         check_id("parentDatasetId", new.parent_id)
-        await open_dataset(ctx.catalog.datasets, who, new.parent_id, Permission.READ)
-    return await ctx.catalog.datasets.add(who.user, new)
+        await open_dataset(ctx.catalog.datasets, principal, new.parent_id, Permission.READ)
+    return await ctx.catalog.datasets.add(principal.user, new)
 
 
-async def describe(ctx: ServiceContext, dataset: DatasetContext) -> DatasetSummary:
+async def summarize_dataset(ctx: ServiceContext, dataset: DatasetContext) -> DatasetSummary:
     """Return the dataset with the ids of its datasources."""
     ids = await ctx.catalog.datasources.ids([dataset.id])
     return DatasetSummary(dataset.dataset, ids[dataset.id])
 
 
-async def describe_all(ctx: ServiceContext, who: Principal, wanted: DatasetFilter) -> list[DatasetSummary]:
-    """Find the asking user's datasets, the oldest first. An operator's token asks for its user's too."""
-    if wanted.others:
-        return []
-    found = await ctx.catalog.datasets.list(who.user, wanted.limit, wanted.offset, newest=wanted.newest)
-    return await _described(ctx, found)
-
-
-async def describe_named(
-    ctx: ServiceContext, who: Principal, name: str, *, exact: bool, wanted: DatasetFilter
+async def list_datasets(
+    ctx: ServiceContext, principal: Principal, dataset_filter: DatasetFilter
 ) -> list[DatasetSummary]:
-    """Find the asking user's datasets by name, the oldest first.
-
-    Args:
-        hw: the service.
-        who: asks.
-        name: what no name can be or begin with is no error, and finds nothing.
-        exact: whether the whole name is meant, or how it begins. Letter case counts either way.
-        wanted: which of them.
-    """
-    if wanted.others or not may_begin_name(name):
+    """Return the datasets that the principal owns, oldest first. For an admin too, only its own."""
+    if dataset_filter.other_users:
         return []
     found = await ctx.catalog.datasets.list(
-        who.user,
-        wanted.limit,
-        wanted.offset,
+        principal.user, dataset_filter.limit, dataset_filter.offset, newest=dataset_filter.newest
+    )
+    return await _summaries(ctx, found)
+
+
+async def find_datasets_by_name(
+    ctx: ServiceContext, principal: Principal, name: str, *, exact: bool, dataset_filter: DatasetFilter
+) -> list[DatasetSummary]:
+    """Return the datasets that the principal owns and that have a name, oldest first.
+
+    Args:
+        ctx: the service.
+        principal: the owner.
+        name: the name or a prefix of it; letter case matters. A text that no name can begin with finds nothing.
+        exact: compare the whole name instead of a prefix.
+        dataset_filter: which of them to return.
+    """
+    if dataset_filter.other_users or not may_begin_name(name):
+        return []
+    found = await ctx.catalog.datasets.list(
+        principal.user,
+        dataset_filter.limit,
+        dataset_filter.offset,
         name=name if exact else None,
         prefix=None if exact else name,
-        newest=wanted.newest,
+        newest=dataset_filter.newest,
     )
-    return await _described(ctx, found)
+    return await _summaries(ctx, found)
 
 
-async def describe_ids(
-    ctx: ServiceContext, who: Principal, ids: Sequence[str], wanted: DatasetFilter
+async def find_datasets_by_ids(
+    ctx: ServiceContext, principal: Principal, ids: Sequence[str], dataset_filter: DatasetFilter
 ) -> list[DatasetSummary]:
-    """Find those of these datasets that there are and that `who` may use, each once, the oldest first.
+    """Return those of the given datasets that exist and that the principal may use, each once, oldest first.
 
     Raises:
-        MalformedRequestError: one has not the form of an id.
+        MalformedRequestError: an id does not have the form of an id.
     """
     found = await ctx.catalog.datasets.list_by_ids([check_id("datasetIds", each) for each in ids])
-    usable = [dataset for dataset in found if who.may_use(dataset.owner) and not wanted.others]
-    if wanted.newest is not None:
-        usable = usable[max(0, len(usable) - wanted.newest) :]
-    usable = usable[wanted.offset :]
-    return await _described(ctx, usable if wanted.limit is None else usable[: wanted.limit])
+    usable = [dataset for dataset in found if principal.may_use(dataset.owner) and not dataset_filter.other_users]
+    if dataset_filter.newest is not None:
+        usable = usable[max(0, len(usable) - dataset_filter.newest) :]
+    usable = usable[dataset_filter.offset :]
+    return await _summaries(ctx, usable if dataset_filter.limit is None else usable[: dataset_filter.limit])
 
 
-async def describe_children(ctx: ServiceContext, dataset: DatasetContext) -> list[DatasetSummary]:
-    """Find the datasets made as children of this one that its principal may use, the oldest first."""
+async def list_child_datasets(ctx: ServiceContext, dataset: DatasetContext) -> list[DatasetSummary]:
+    """Return the children of a dataset that its principal may use, oldest first."""
     found = await ctx.catalog.datasets.list_children(dataset.id)
-    return await _described(ctx, [child for child in found if dataset.principal.may_use(child.owner)])
+    return await _summaries(ctx, [child for child in found if dataset.principal.may_use(child.owner)])
 
 
-async def _described(ctx: ServiceContext, datasets: Sequence[Dataset]) -> list[DatasetSummary]:
-    ids = await ctx.catalog.datasources.ids([dataset.id for dataset in datasets])
-    return [DatasetSummary(dataset, ids[dataset.id]) for dataset in datasets]
-
-
-async def rename(ctx: ServiceContext, dataset: DatasetContext, name: str) -> None:
-    """Give a dataset another name.
+async def rename_dataset(ctx: ServiceContext, dataset: DatasetContext, name: str) -> None:
+    """Rename a dataset.
 
     Raises:
-        MalformedRequestError: the name has not the contract's form.
-        NameTakenError: its owner has another one of this name.
+        MalformedRequestError: the name does not have the documented form.
+        NameTakenError: the owner has another dataset with this name.
+        DatasetUnknownError: the dataset was deleted in the meantime.
     """
     if not await ctx.catalog.datasets.rename(dataset.id, check_name(name)):
-        raise unknown(dataset.id)
+        raise dataset_unknown(dataset.id)
 
 
-async def note_upload(ctx: ServiceContext, dataset: DatasetContext) -> None:
-    """Take note that a client uploads to a dataset: it counts as modified now. Nothing else of it is kept."""
+async def register_upload(ctx: ServiceContext, dataset: DatasetContext) -> None:
+    """Set the modification time of a dataset that a client uploads to. Nothing else is stored.
+
+    Raises:
+        DatasetUnknownError: the dataset was deleted in the meantime.
+    """
     if not await ctx.catalog.datasets.touch(dataset.id):
-        raise unknown(dataset.id)
+        raise dataset_unknown(dataset.id)
 
 
-async def delete(ctx: ServiceContext, dataset: DatasetContext) -> None:
-    """Delete a dataset with its datasources, their secrets and its watermark. Nothing in the bucket is touched."""
+async def delete_dataset(ctx: ServiceContext, dataset: DatasetContext) -> None:
+    """Delete a dataset with its datasources, their secrets and its watermark. Files in its storage stay."""
     await ctx.catalog.datasets.delete(dataset.id)
+
+
+async def _summaries(ctx: ServiceContext, datasets: Sequence[Dataset]) -> list[DatasetSummary]:
+    ids = await ctx.catalog.datasources.ids([dataset.id for dataset in datasets])
+    return [DatasetSummary(dataset, ids[dataset.id]) for dataset in datasets]

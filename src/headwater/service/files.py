@@ -1,4 +1,4 @@
-"""URLs of single files, named by whoever asks; the files need not be there yet (contract.md#lightly-folder)."""
+"""Signed URLs of single files. The files need not exist (contract.md#lightly-folder)."""
 
 from __future__ import annotations
 
@@ -11,48 +11,53 @@ from headwater.service.configure import require_input_datasource, require_lightl
 from headwater.service.context import ServiceContext
 from headwater.stores.base import Method
 
-REDIRECTED_TTL = 3600
-"""Seconds that a URL lives to which a redirected one leads: time to fetch a large file, and no more."""
+REDIRECT_TARGET_TTL_SECONDS = 3600
+"""How long the read URL behind a redirected URL is valid: long enough to download a large file."""
 
 
-async def file_url(ctx: ServiceContext, dataset: DatasetContext, folder: str, name: str, method: Method = "GET") -> str:
-    """Make a URL for one file.
+async def sign_file_url(
+    ctx: ServiceContext, dataset: DatasetContext, folder: str, name: str, method: Method = "GET"
+) -> str:
+    """Return a signed URL of one file.
 
     Args:
-        hw: the service.
+        ctx: the service.
         dataset: the dataset.
-        folder: one of `domain.folders`, in which the file lies. Raw names may lead below `.lightly/` too.
-        name: of the file, relative to the folder, or from the root on.
-        method: what the URL is good for.
+        folder: `RAW` or one of the folders in `domain.lightly_folder`. With `RAW`, the name may also lead into
+            `.lightly/`.
+        name: the file name, relative to the folder or to the root of the datasource.
+        method: the only method that the URL can be used with.
 
     Raises:
-        MalformedRequestError: a name that leads out of the folder.
+        MalformedRequestError: the name leads out of the folder.
         DatasourceUnknownError: no datasource holds such files.
-        StoreError: no URL can be made with what is configured.
+        StoreError: the store cannot sign URLs with its configuration.
     """
     key = key_in_folder(folder, name)
-    lightly = folder != RAW or key.startswith(LIGHTLY_FOLDER)
-    source = (require_lightly_datasource if lightly else require_input_datasource)(dataset)
+    in_lightly_folder = folder != RAW or key.startswith(LIGHTLY_FOLDER)
+    source = (require_lightly_datasource if in_lightly_folder else require_input_datasource)(dataset)
     return (await ctx.stores.open(source).sign([key], ctx.settings.read_url_ttl, method))[0]
 
 
-async def redirect(ctx: ServiceContext, dataset_id: str, key: str | None, token: str | None, method: Method) -> str:
-    """Answer where a redirected read URL leads: to a read URL that is signed now.
+async def resolve_redirected_url(
+    ctx: ServiceContext, *, dataset_id: str, key: str | None, token: str | None, method: Method
+) -> str:
+    """Return the read URL, signed now, that a redirected URL leads to.
 
-    Whoever holds such a URL may read one object of one datasource, until the datasource moves or is deleted, and
-    learns nothing of anything else.
+    A redirected URL gives access to one object of one datasource, until the datasource moves or is deleted. An error
+    does not reveal what exists.
 
     Args:
-        hw: the service.
-        dataset_id: of the path.
-        key: `path` of the query.
-        token: `publicToken` of the query.
-        method: GET or HEAD; what it leads to is good for that.
+        ctx: the service.
+        dataset_id: from the path of the redirected URL.
+        key: `path` from its query.
+        token: `publicToken` from its query.
+        method: the only method that the read URL can be used with.
 
     Raises:
-        MalformedRequestError: not the form of such a URL.
-        Unauthorized: there is no token.
-        Forbidden: the token is not for this object, or not any more.
+        MalformedRequestError: the redirected URL does not have the expected form.
+        UnauthorizedError: the token is missing.
+        ForbiddenError: the token does not belong to this object, or the datasource has moved.
         StoreError: the store refused, or could not be reached after retries.
     """
     check_id("datasetId", dataset_id)
@@ -63,7 +68,8 @@ async def redirect(ctx: ServiceContext, dataset_id: str, key: str | None, token:
     source = ctx.redirected_urls.find(await ctx.catalog.datasources.list(dataset_id), key, token)
     if source is None:
         raise ForbiddenError(
-            "this redirected read URL is not good, or not any more: use it exactly as it was listed, and list again "
-            "where the datasource has moved since"
+            "this redirected read URL is invalid, or no longer valid: use it exactly as it was listed, and list again "
+            "if the datasource has moved since"
         )
-    return (await ctx.stores.open(source).sign([key], min(REDIRECTED_TTL, ctx.settings.read_url_ttl), method))[0]
+    ttl = min(REDIRECT_TARGET_TTL_SECONDS, ctx.settings.read_url_ttl)
+    return (await ctx.stores.open(source).sign([key], ttl, method))[0]

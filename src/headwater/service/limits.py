@@ -1,4 +1,4 @@
-"""How much one user may have under way at once."""
+"""How many requests one user may have in flight."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from contextlib import contextmanager
 from headwater.domain.errors import TooManyRequestsError
 
 MAX_REQUESTS_PER_USER = 100
-"""Requests to stores that one user may have under way. Clients wait and come back on 429."""
+"""Requests that access stores which one user may have in flight. Clients wait and retry on 429."""
 
 
 class RequestLimiter:
-    """Counts the requests under way for each user, so that one of them cannot take every connection."""
+    """Counts the requests in flight of each user, so that no user can occupy every connection."""
 
     def __init__(self) -> None:
-        self._count: Counter[str] = Counter()
+        self._in_flight: Counter[str] = Counter()
 
     @contextmanager
-    def of(self, user: str) -> Iterator[None]:
-        """Hold one of the user's places for the length of a block.
+    def hold(self, user: str) -> Iterator[None]:
+        """Count one request of `user` as in flight for the duration of the block.
 
         Raises:
-            TooManyRequestsError: all of them are taken.
+            TooManyRequestsError: the user already has `MAX_REQUESTS_PER_USER` in flight.
         """
-        if self._count[user] >= MAX_REQUESTS_PER_USER:
+        if self._in_flight[user] >= MAX_REQUESTS_PER_USER:
             raise TooManyRequestsError(
                 f"you already have {MAX_REQUESTS_PER_USER} listings and verifications in flight; try again in a second"
             )
-        self._count[user] += 1
+        self._in_flight[user] += 1
         try:
             yield
         finally:
-            self._count[user] -= 1
-            if not self._count[user]:
-                del self._count[user]
+            self._in_flight[user] -= 1
+            if not self._in_flight[user]:
+                del self._in_flight[user]

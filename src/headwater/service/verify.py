@@ -1,11 +1,11 @@
-"""Verify a datasource's access by trying it, never by reading policies (contract.md#verify)."""
+"""Verify the access to datasources by using it, never by reading policies (contract.md#verify)."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from enum import StrEnum
 
 from headwater.auth.permissions import DatasetContext
 from headwater.domain.datasource import Datasource, Purpose
@@ -25,164 +25,159 @@ from headwater.service.context import ServiceContext
 from headwater.stores.base import Store
 
 TEST_KEY = f"{LIGHTLY_FOLDER}headwater-verify.txt"
-"""The one test file, always of this name: made, replaced, removed. Where removing is refused it stays."""
+"""The test file that is created, replaced and deleted. If it cannot be deleted, it stays and is used again."""
 
 ABSENT_KEY = f"{LIGHTLY_FOLDER}headwater-verify-absent.txt"
-"""A key that is asked for where nothing may be written and nothing was found to read."""
+"""A key that does not exist. It is read if nothing may be written and no listed file can be read."""
 
-TIME_LIMIT = 11.0
-"""Seconds after which what was not yet answered counts as unreachable."""
+VERIFY_SECONDS = 11.0
+"""Time limit for all checks; those without a result by then fail as unreachable."""
 
-CLEAN_UP_LIMIT = 3.0
-"""Seconds that removing the test file may take beyond that; a verification answers within 15 in all."""
+CLEAN_UP_SECONDS = 3.0
+"""Additional time limit for deleting the test file. A verification takes at most 15 seconds in all."""
 
-_MAY_BE_ABSENT = frozenset({"AccessDenied", "forbidden", "AuthorizationPermissionMismatch"})
-"""What providers answer to good credentials that lack a permission, also for what is not there."""
+MAX_KEYS_TO_READ = 3
+"""How many listed files are tried until one can be read."""
 
-KEYS_TO_READ = 3
-"""Listed files of which one is read, at most."""
+_ACCESS_DENIED_CODES = frozenset({"AccessDenied", "forbidden", "AuthorizationPermissionMismatch"})
+"""Codes of providers for valid credentials without a permission. They may also mean that the object is absent."""
 
-_ASKED_FOR_NOTHING = " (no file was listed that could be read, so one that does not exist was asked for)"
+_ABSENT_KEY_WAS_READ = " (no listed file could be read, so a file that does not exist was requested)"
+
+
+class Check(StrEnum):
+    """One of the operations that a verification tries."""
+
+    LIST = "list"
+    READ = "read"
+    WRITE = "write"
+    OVERWRITE = "overwrite"
+
+
+_WRITE_CHECKS = (Check.WRITE, Check.OVERWRITE)
 
 
 @dataclass(slots=True)
 class Verification:
-    """What works. `errors` says of each flag that is false by the store's doing why, and what to change."""
+    """The result of a verification.
 
-    can_read: bool = False
-    can_write: bool = False
-    can_list: bool = False
-    can_overwrite: bool = False
-    errors: dict[str, str] = field(default_factory=dict)
+    Attributes:
+        passed: the operations that work.
+        errors: why an operation does not work and what to change. An operation that was not tried has no error.
+    """
 
-    def answer(self) -> dict[str, Any]:
-        """What is answered: the four flags, and the errors where there are any."""
-        flags = {
-            "canRead": self.can_read,
-            "canWrite": self.can_write,
-            "canList": self.can_list,
-            "canOverwrite": self.can_overwrite,
-        }
-        return {**flags, "errors": self.errors} if self.errors else flags
+    passed: set[Check] = field(default_factory=set)
+    errors: dict[Check, str] = field(default_factory=dict)
 
 
 async def verify_datasource(ctx: ServiceContext, dataset: DatasetContext) -> Verification:
-    """Try the datasource of a dataset: list, write, replace, read, remove.
+    """Try the datasources of a dataset: list, write, overwrite, read, delete.
 
-    For the purpose INPUT nothing is written, and the two write flags stay false without an error. Where there is one
-    for INPUT and one for LIGHTLY, both are tried beside each other, within the same time. A store that refuses or
-    cannot be reached is an answer, not an error.
+    A datasource with the purpose INPUT is never written to; its write checks neither pass nor fail. If the dataset has
+    both an INPUT and a LIGHTLY datasource, both are tried concurrently within the same time limit. A store that refuses
+    or cannot be reached is a result, not an error.
 
     Raises:
-        DatasourceUnknownError: none is configured.
+        DatasourceUnknownError: the dataset has no datasource.
+        TooManyRequestsError: the principal has too many requests in flight.
     """
     sources = get_datasources(dataset)
     if not sources:
         raise DatasourceUnknownError(NO_DATASOURCE)
-    with ctx.limiter.of(dataset.principal.user):
-        found = await asyncio.gather(*(_verify(ctx, source) for source in sources))
+    with ctx.limiter.hold(dataset.principal.user):
+        results = await asyncio.gather(*(_verify(ctx, source) for source in sources))
     if len(sources) == 1:
-        return found[0]
-    return _together({source.config.purpose: side for source, side in zip(sources, found, strict=True)})
+        return results[0]
+    return _combine({source.config.purpose: result for source, result in zip(sources, results, strict=True)})
 
 
-def _together(sides: Mapping[Purpose, Verification]) -> Verification:
-    """One answer for INPUT and LIGHTLY: each must be listed and read, LIGHTLY alone is written to."""
-    lightly = sides[Purpose.LIGHTLY]
-    told: dict[str, list[str]] = {}
-    for purpose, side in sides.items():
-        for flag, error in side.errors.items():
-            told.setdefault(flag, []).append(f"{purpose}: {error}")
-    return Verification(
-        can_read=all(side.can_read for side in sides.values()),
-        can_write=lightly.can_write,
-        can_list=all(side.can_list for side in sides.values()),
-        can_overwrite=lightly.can_overwrite,
-        errors={flag: "; ".join(texts) for flag, texts in told.items()},
-    )
+def _combine(results: Mapping[Purpose, Verification]) -> Verification:
+    """Return one result for INPUT and LIGHTLY: both must be listed and read, only LIGHTLY is written to."""
+    passed = {check for check in (Check.LIST, Check.READ) if all(check in each.passed for each in results.values())}
+    passed |= results[Purpose.LIGHTLY].passed.intersection(_WRITE_CHECKS)
+    texts: dict[Check, list[str]] = {}
+    for purpose, result in results.items():
+        for check, error in result.errors.items():
+            texts.setdefault(check, []).append(f"{purpose}: {error}")
+    return Verification(passed, {check: "; ".join(errors) for check, errors in texts.items()})
 
 
 async def _verify(ctx: ServiceContext, source: Datasource) -> Verification:
     writes = source.config.purpose is not Purpose.INPUT
     result = Verification()
     try:
-        async with asyncio.timeout(TIME_LIMIT):
-            await _try_all(ctx, source, writes, result)
+        async with asyncio.timeout(VERIFY_SECONDS):
+            await _run_checks(ctx, source, writes, result)
     except TimeoutError:
-        late = StoreUnavailableError(f"the storage did not answer within {TIME_LIMIT:.0f} seconds")
-        _give_up(result, late, writes)
+        late = StoreUnavailableError(f"the storage did not answer within {VERIFY_SECONDS:.0f} seconds")
+        _fail_open_checks(result, late, writes)
     except StoreError as error:
-        _give_up(result, error, writes)
+        _fail_open_checks(result, error, writes)
     return result
 
 
-def _give_up(result: Verification, error: StoreError, writes: bool) -> None:
-    """Say of every flag that nothing was found out about why that is."""
-    for flag, known, asked in (
-        ("canList", result.can_list, True),
-        ("canRead", result.can_read, True),
-        ("canWrite", result.can_write, writes),
-        ("canOverwrite", result.can_overwrite, writes),
-    ):
-        if asked and not known:
-            result.errors.setdefault(flag, error.message)
+def _fail_open_checks(result: Verification, error: StoreError, writes: bool) -> None:
+    """Set `error` for every check without a result."""
+    for check in (Check.LIST, Check.READ, *(_WRITE_CHECKS if writes else ())):
+        if check not in result.passed:
+            result.errors.setdefault(check, error.message)
 
 
-async def _try_all(ctx: ServiceContext, source: Datasource, writes: bool, result: Verification) -> None:
+async def _run_checks(ctx: ServiceContext, source: Datasource, writes: bool, result: Verification) -> None:
     store = ctx.stores.open(source)
-    # Of a datasource that serves LIGHTLY alone nothing else is ever listed, and its policy need not allow more.
-    listed = await _try_list(store, LIGHTLY_FOLDER if source.config.purpose is Purpose.LIGHTLY else "", result)
+    # With the purpose LIGHTLY only this folder is ever listed, and the policy may allow no more than that.
+    listed = await _check_list(store, LIGHTLY_FOLDER if source.config.purpose is Purpose.LIGHTLY else "", result)
     if not writes:
-        await _try_read(store, listed, result)
+        await _check_read(store, listed, result)
         return
     try:
-        await _try_write(store, result)
-        await _try_read(store, [*listed, *([TEST_KEY] if result.can_write else [])], result)
+        await _check_write(store, result)
+        await _check_read(store, [*listed, *([TEST_KEY] if Check.WRITE in result.passed else [])], result)
     finally:
         await _clean_up(store)
 
 
-async def _try_list(store: Store, prefix: str, result: Verification) -> list[Key]:
-    """List one page; answer some keys to read, if there are any.
+async def _check_list(store: Store, prefix: str, result: Verification) -> list[Key]:
+    """List one page and return some keys to read.
 
     Raises:
-        StoreError: there is nothing to try: no such place, or nobody answers there.
+        StoreError: no check can pass: the location does not exist or cannot be reached.
     """
     try:
         page = await store.list_page(prefix, None, store.list_limit)
     except CredentialsRefusedError as error:
-        result.errors["canList"] = error.message
+        result.errors[Check.LIST] = error.message
         return []
-    result.can_list = True
-    return [found.key for found in page.objects if not found.key.endswith("/")][:KEYS_TO_READ]
+    result.passed.add(Check.LIST)
+    return [found.key for found in page.objects if not found.key.endswith("/")][:MAX_KEYS_TO_READ]
 
 
-async def _try_write(store: Store, result: Verification) -> None:
+async def _check_write(store: Store, result: Verification) -> None:
     try:
         await _create(store)
-        result.can_write = True
+        result.passed.add(Check.WRITE)
     except OverwriteRefusedError as error:
-        # An earlier verification made it and could not remove it, so creating works, and replacing was tried just now.
-        result.can_write = True
-        result.errors["canOverwrite"] = error.message
+        # The file of an earlier verification still exists: creating works, and overwriting was just refused.
+        result.passed.add(Check.WRITE)
+        result.errors[Check.OVERWRITE] = error.message
         return
     except StoreError as error:
-        result.errors["canWrite"] = error.message
-        result.errors["canOverwrite"] = f"not tried, as creating is refused: {error.message}"
+        result.errors[Check.WRITE] = error.message
+        result.errors[Check.OVERWRITE] = f"not tried, as creating is refused: {error.message}"
         return
     try:
         await store.write(TEST_KEY, b"Headwater replaced this to verify its access, and removes it.\n")
-        result.can_overwrite = True
+        result.passed.add(Check.OVERWRITE)
     except StoreError as error:
-        result.errors["canOverwrite"] = error.message
+        result.errors[Check.OVERWRITE] = error.message
 
 
 async def _create(store: Store) -> None:
-    """Create the test file; where one of an earlier verification may not be replaced, it is removed first if it can be.
+    """Create the test file. If one exists that cannot be overwritten, try to delete it first.
 
     Raises:
-        OverwriteRefusedError: it is there, and can neither be replaced nor removed.
-        StoreError: it cannot be created.
+        OverwriteRefusedError: the file exists and can be neither overwritten nor deleted.
+        StoreError: the file cannot be created.
     """
     data = b"Headwater writes this to verify its access, and removes it.\n"
     try:
@@ -195,33 +190,34 @@ async def _create(store: Store) -> None:
         await store.write(TEST_KEY, data)
 
 
-async def _try_read(store: Store, keys: list[Key], result: Verification) -> None:
-    """Read a byte of a file that is there; where none is known, ask for one that is not.
+async def _check_read(store: Store, keys: list[Key], result: Verification) -> None:
+    """Read one byte of an existing file; without `keys`, request a file that does not exist.
 
-    One that cannot be read as it lies, such as an archived one, says nothing of the access: the next one is tried.
+    A file that cannot be read in its state, such as an archived one, says nothing about the access: the next one is
+    tried.
     """
-    told = ""
+    reason = ""
     for key in keys or [ABSENT_KEY]:
         try:
             await store.read(key, 1)
         except ObjectNotFoundError:
             pass
         except LocationInvalidError as error:
-            told = told or error.message
+            reason = reason or error.message
             continue
         except StoreError as error:
-            told = error.message
-            if not keys and error.provider_code in _MAY_BE_ABSENT:
-                told += _ASKED_FOR_NOTHING
+            reason = error.message
+            if not keys and error.provider_code in _ACCESS_DENIED_CODES:
+                reason += _ABSENT_KEY_WAS_READ
             break
-        result.can_read = True
+        result.passed.add(Check.READ)
         return
-    result.errors["canRead"] = told
+    result.errors[Check.READ] = reason
 
 
 async def _clean_up(store: Store) -> None:
     try:
-        async with asyncio.timeout(CLEAN_UP_LIMIT):
+        async with asyncio.timeout(CLEAN_UP_SECONDS):
             await store.delete(TEST_KEY)
     except (StoreError, TimeoutError):
-        pass  # the contract's four flags do not speak of removing; the file stays and is used again
+        pass  # deleting is not one of the checks; the file stays and is used again

@@ -1,4 +1,4 @@
-"""Remember until when a dataset's files were processed (contract.md#watermark)."""
+"""Set the watermark of a dataset (contract.md#watermark)."""
 
 from __future__ import annotations
 
@@ -9,11 +9,16 @@ from headwater.service.context import ServiceContext
 
 
 async def set_watermark(ctx: ServiceContext, dataset: DatasetContext, seconds: object) -> None:
-    """Set the watermark, also to an earlier time; durable when this returns.
+    """Set the watermark, to an earlier time too. It is durable when this returns.
+
+    Args:
+        ctx: the service.
+        dataset: the dataset.
+        seconds: Unix seconds, as decoded from JSON.
 
     Raises:
-        MalformedRequestError: not whole seconds between 0 and the year 9999.
-        DatasourceUnknownError: nothing is configured from which files could have been processed.
+        MalformedRequestError: `seconds` is not a whole number between 0 and the end of year 9999.
+        DatasourceUnknownError: no datasource is configured whose files could have been processed.
     """
     if not await ctx.catalog.datasets.set_watermark(dataset.id, check_seconds("processedUntilTimestamp", seconds)):
         raise DatasourceUnknownError("this dataset has no datasource to process; configure one first")

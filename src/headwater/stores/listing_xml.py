@@ -10,11 +10,11 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 from xml.parsers import expat
 
+from headwater.stores.error_mapping import MAX_ERROR_BODY_BYTES
+from headwater.stores.page_checks import BIG_PAGE_BYTES, NotAListingError
+
 MAX_ROWS = 10_000
 """More objects than any server sends in one page."""
-
-MAX_ERROR_BODY = 64 * 2**10
-"""Bytes: no error document comes near."""
 
 _MAX_TAGS = 40 * MAX_ROWS
 _MAX_DEPTH = 10
@@ -25,17 +25,11 @@ _MAX_TEXT = 8 * 2**10
 _CHUNK = 64 * 2**10
 """Bytes that are parsed at a time, and that no single tag exceeds."""
 
-_ERROR_MEMBERS = frozenset({"Code", "Message", "Region", "Endpoint", "AuthenticationErrorDetail", "HeaderName"})
+_ERROR_MEMBERS = frozenset({"Code", "Message", "Region", "Endpoint"})
 
-
-BIG_PAGE = 2**20
-MANY_TAGS = 40_000
-"""Bytes and `<` of a list page from which it is read in a thread, so as not to hold up everybody's requests. A thousand
-keys of usual length are a third of that, and a thread would only delay them."""
-
-
-class NotAListingError(Exception):
-    """The body is not the XML that the store answers with; the text says in what way."""
+BIG_PAGE_TAGS = 40_000
+"""`<` characters of a list page from which it is parsed in a thread, as with `BIG_PAGE_BYTES`. A thousand keys of usual
+length have a third of that."""
 
 
 class Form(NamedTuple):
@@ -44,15 +38,6 @@ class Form(NamedTuple):
     root: str
     row: str
     members: frozenset[str]
-
-
-S3 = Form(
-    "ListBucketResult",
-    "Contents",
-    frozenset(
-        {"Key", "LastModified", "Size", "ETag", "IsTruncated", "EncodingType", "NextContinuationToken", "NextMarker"}
-    ),
-)
 
 
 class ListPage(NamedTuple):
@@ -65,7 +50,7 @@ class ListPage(NamedTuple):
     page: dict[str, str]
 
 
-def is_cut_short(body: bytes, form: Form = S3) -> bool:
+def is_cut_short(body: bytes, form: Form) -> bool:
     """Whether a body begins as a list page and lacks its end, which not every broken connection shows."""
     root = form.root.encode()
     begun = not body or body.lstrip(b"\xef\xbb\xbf \t\r\n")[:24].startswith((b"<?xml", b"<" + root))
@@ -74,10 +59,10 @@ def is_cut_short(body: bytes, form: Form = S3) -> bool:
 
 def is_big(body: bytes) -> bool:
     """Whether a list page is better read in a thread."""
-    return len(body) >= BIG_PAGE or body.count(b"<") > MANY_TAGS
+    return len(body) >= BIG_PAGE_BYTES or body.count(b"<") > BIG_PAGE_TAGS
 
 
-def parse_list_page(body: bytes, form: Form = S3) -> ListPage:
+def parse_list_page(body: bytes, form: Form) -> ListPage:
     """Read the answer to ListObjects or List Blobs.
 
     Raises:
@@ -133,12 +118,14 @@ def parse_list_page(body: bytes, form: Form = S3) -> ListPage:
     return ListPage(rows, page)
 
 
-def parse_error(body: bytes) -> dict[str, str]:
-    """Read an error body: Code, Message, and what else tells what to do (`_ERROR_MEMBERS`).
+def parse_error(body: bytes, members: frozenset[str] = _ERROR_MEMBERS) -> dict[str, str]:
+    """Return the members of an error document by name; empty if the body is not an error document.
 
-    Empty where the body is no such error.
+    Args:
+        body: the response's body.
+        members: the elements to keep.
     """
-    if len(body) > MAX_ERROR_BODY:
+    if len(body) > MAX_ERROR_BODY_BYTES:
         return {}
     found: dict[str, str] = {}
     text = ""
@@ -152,7 +139,7 @@ def parse_error(body: bytes) -> dict[str, str]:
         text += data
 
     def end(name: str) -> None:
-        if name in _ERROR_MEMBERS:
+        if name in members:
             found.setdefault(name, text.strip())
 
     try:

@@ -18,23 +18,22 @@ from urllib.parse import unquote, urlsplit
 
 from headwater.domain.errors import CredentialsRefusedError, StartupError
 from headwater.domain.read_url import ReadUrlSigner
-from headwater.net.egress import Egress
 from headwater.net.refreshing import RefreshingCache
 from headwater.net.transport import Transport
 from headwater.settings import Settings
-from headwater.stores.azure.container import Members, azure_container
-from headwater.stores.azure.container import endpoint_place as azure_endpoint_container
+from headwater.stores.azure.container import Members, azure_container, endpoint_container
+from headwater.stores.azure.server_account import azure_account
 from headwater.stores.azure.signing import SharedKey, parse_credentials
 from headwater.stores.azure.store import OPERATOR_ENDPOINT as AZURE_ENDPOINT
 from headwater.stores.azure.store import AzureStore
 from headwater.stores.base import Store
 from headwater.stores.error_mapping import ConfigLabels
 from headwater.stores.local.store import LocalStore
-from headwater.stores.s3.bucket import DEFAULT_REGION, aws_bucket, endpoint_place
+from headwater.stores.s3.bucket import DEFAULT_REGION, aws_bucket, endpoint_bucket
 from headwater.stores.s3.own_identity import OwnIdentity
 from headwater.stores.s3.sigv4 import Credentials
 from headwater.stores.s3.store import OPERATOR_ENDPOINT, S3Store
-from headwater.stores.server_credentials import SETTING, azure_account, google_key_file
+from headwater.stores.server_credentials import SETTING, google_key_file
 
 _SCHEMES = ("file", "s3", "gs", "az")
 _EXPECTED = f"{SETTING}: expected file:///folder, s3://bucket/path, gs://bucket/path or az://container/path"
@@ -89,34 +88,31 @@ class ManagedStores:
     """Opens the areas of datasets.
 
     Args:
-        place: where they lie.
+        location: where they lie.
         settings: the operator's own endpoints.
-        served: how their files are served, where they lie in a folder of this server's.
+        file_root: how their files are served, where they lie in a folder of this server's.
         transport: what requests go through.
         sessions: where this server's own AWS credentials are kept.
         tokens: where access tokens of Google are kept.
-        egress: the rules for endpoints.
     """
 
     def __init__(
         self,
-        place: ManagedLocation,
+        location: ManagedLocation,
         settings: Settings,
-        served: LocalFileRoot | None,
+        file_root: LocalFileRoot | None,
         transport: Transport,
         sessions: RefreshingCache[Credentials],
         tokens: RefreshingCache[str],
-        egress: Egress,
     ) -> None:
-        self._place = place
+        self._location = location
         self._settings = settings
-        self._served = served
+        self._file_root = file_root
         self._transport = transport
         self._sessions = sessions
         self._tokens = tokens
-        self._egress = egress
         self._aws = OwnIdentity(sessions)
-        self._google_key_file = _read_google_key_file(place)
+        self._google_key_file = _read_google_key_file(location)
 
     def open(self, dataset_id: str) -> Store:
         """Open the area of a dataset. It is made with the first use.
@@ -124,54 +120,57 @@ class ManagedStores:
         Raises:
             StoreError: this server's environment lacks the credentials, or the place cannot be used.
         """
-        if self._served is not None:
-            root, signer, hidden = self._served
+        if self._file_root is not None:
+            root, signer, hidden = self._file_root
             return LocalStore(root, dataset_id, signer, hidden=hidden, create=True)
-        prefix = f"{self._place.path}{dataset_id}/"
+        prefix = f"{self._location.path}{dataset_id}/"
         openers = {"s3": self._in_s3, "gs": self._in_gcs, "az": self._in_azure}
-        return openers[self._place.scheme](self._place.bucket, prefix)
+        return openers[self._location.scheme](self._location.bucket, prefix)
 
     def _in_s3(self, bucket: str, prefix: str) -> Store:
         region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or DEFAULT_REGION
         endpoint = self._settings.s3_endpoint
         if endpoint:
-            place = endpoint_place(endpoint, OPERATOR_ENDPOINT, bucket, region, operator=True)
+            s3_bucket = endpoint_bucket(endpoint, OPERATOR_ENDPOINT, bucket, region, is_operator_endpoint=True)
         else:
-            place = replace(aws_bucket(bucket, region, SETTING), operator=True)
-        names = ConfigLabels(
+            s3_bucket = replace(aws_bucket(bucket, region, SETTING), is_operator_endpoint=True)
+        labels = ConfigLabels(
             "S3", "the server's AWS credentials", "the server's AWS credentials", SETTING, "AWS_REGION", SETTING
         )
-        return S3Store(self._transport, place, prefix, self._aws.credentials, names)
+        return S3Store(self._transport, s3_bucket, prefix, self._aws, labels)
 
     def _in_gcs(self, bucket: str, prefix: str) -> Store:
-        from headwater.stores.gcs.credentials import read_key_file
-        from headwater.stores.gcs.store import GcsStore, gcs_bucket  # google-auth takes a while to load
+        from headwater.stores.gcs.bucket import gcs_bucket
+        from headwater.stores.gcs.credentials import read_key_file  # google-auth takes a while to load
+        from headwater.stores.gcs.store import GcsStore
 
-        names = ConfigLabels("GCS", "the service account", "GOOGLE_APPLICATION_CREDENTIALS", SETTING, path=SETTING)
-        key_file = read_key_file(self._google_key_file or google_key_file(), names.secret_access_key, self._egress)
-        place = gcs_bucket(bucket, self._settings.gcs_endpoint, SETTING)
-        return GcsStore(self._transport, place, prefix, key_file, self._tokens, names)
+        labels = ConfigLabels("GCS", "the service account", "GOOGLE_APPLICATION_CREDENTIALS", SETTING, path=SETTING)
+        key_file = read_key_file(
+            self._google_key_file or google_key_file(), labels.secret_access_key, self._transport.egress
+        )
+        address = gcs_bucket(bucket, self._settings.gcs_endpoint, SETTING)
+        return GcsStore(self._transport, address, prefix, key_file, self._tokens, labels)
 
     def _in_azure(self, container: str, prefix: str) -> Store:
         account, endpoint = azure_account(), self._settings.azure_endpoint
         members = Members("AZURE_STORAGE_ACCOUNT", SETTING)
         if endpoint:
-            place = azure_endpoint_container(endpoint, AZURE_ENDPOINT, account.name, container, members)
+            address = endpoint_container(endpoint, AZURE_ENDPOINT, account.name, container, members)
         else:
-            place = replace(azure_container(account.name, container, members), operator=True)
+            address = replace(azure_container(account.name, container, members), is_operator_endpoint=True)
         credentials = parse_credentials(account.name, account.key, "AZURE_STORAGE_KEY")
         if not isinstance(credentials, SharedKey):
             raise CredentialsRefusedError(
                 f"{SETTING}: AZURE_STORAGE_KEY must be the account's key. URLs with a SAS token would open the areas "
                 f"of all datasets"
             )
-        names = ConfigLabels("Azure", "AZURE_STORAGE_ACCOUNT", "AZURE_STORAGE_KEY", SETTING, path=SETTING)
-        return AzureStore(self._transport, place, prefix, credentials, names)
+        labels = ConfigLabels("Azure", "AZURE_STORAGE_ACCOUNT", "AZURE_STORAGE_KEY", SETTING, path=SETTING)
+        return AzureStore(self._transport, address, prefix, credentials, labels)
 
 
-def _read_google_key_file(place: ManagedLocation) -> str | None:
+def _read_google_key_file(location: ManagedLocation) -> str | None:
     """The key file, read once, when the server starts; None where it is not needed or not to be had."""
-    if place.scheme != "gs":
+    if location.scheme != "gs":
         return None
     try:
         return google_key_file()

@@ -1,4 +1,8 @@
-"""What every answer to a list request goes through, whatever its form: no web page, no part of a page, read in time."""
+"""The checks that every list page goes through, whatever its format.
+
+A server that a user names may send anything, and some compatible servers list in their own way. A page that lists the
+wrong objects must be an error: otherwise a listing would be endless or silently incomplete.
+"""
 
 from __future__ import annotations
 
@@ -6,35 +10,87 @@ import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
-from headwater.domain.errors import StoreUnavailableError
+from headwater.domain.errors import LocationInvalidError, StoreUnavailableError
 from headwater.net.transport import Response
-from headwater.stores.error_mapping import OperationContext, does_not_speak, is_html
-from headwater.stores.listing_xml import NotAListingError
+from headwater.stores.error_mapping import ConfigLabels, OperationContext, is_html, wrong_protocol_error
+
+BIG_PAGE_BYTES = 2**20
+"""List pages of this size are parsed in a thread, so that they do not hold up other requests."""
+
+MAX_KEY_BYTES = 1024
+"""Bytes of UTF-8 in a key, for S3 ("Naming Amazon S3 objects") and Cloud Storage ("About Cloud Storage objects")."""
+
+MAX_OBJECT_BYTES = 2**63 - 1
 
 T = TypeVar("T")
 
 
-async def read_list_answer(
-    response: Response, asked: OperationContext, read: Callable[[bytes], T], *, cut_short: bool, big: bool
+class NotAListingError(Exception):
+    """The body is not what the provider sends as a list page; the text says in what way."""
+
+
+async def parse_page(
+    response: Response, context: OperationContext, parse: Callable[[bytes], T], *, is_cut_short: bool, is_big: bool
 ) -> T:
-    """Read an answer with the status of a success.
+    """Parse the body of a successful list response.
 
     Args:
-        response: the answer.
-        asked: what was asked, for error texts.
-        read: reads its body; raises NotAListingError where it is something else.
-        cut_short: the body begins as a page and lacks its end, after all attempts.
-        big: it is better read in a thread, so as not to hold up everybody's requests.
+        response: the response.
+        context: the operation, for error texts.
+        parse: parses the body; raises NotAListingError if it is not a list page.
+        is_cut_short: the body begins as a page and lacks its end, after all attempts.
+        is_big: parse in a thread, so that other requests are not held up.
 
     Raises:
-        LocationInvalidError: it is no listing: a web page, a listing of another kind.
-        StoreUnavailableError: it is a part of one.
+        LocationInvalidError: the body is not a listing but a web page or a listing of another kind.
+        StoreUnavailableError: the page is incomplete.
     """
     if is_html(response):
-        raise does_not_speak(asked, "a web page")
-    if cut_short:
-        raise StoreUnavailableError(f"{asked.names.store} broke a list page off, several times. Try again")
+        raise wrong_protocol_error(context, "a web page")
+    if is_cut_short:
+        raise StoreUnavailableError(f"{context.labels.store} broke a list page off, several times. Try again")
     try:
-        return await asyncio.to_thread(read, response.body) if big else read(response.body)
+        return await asyncio.to_thread(parse, response.body) if is_big else parse(response.body)
     except NotAListingError as error:
-        raise does_not_speak(asked, str(error)) from None
+        raise wrong_protocol_error(context, str(error)) from None
+
+
+def key_too_long() -> NotAListingError:
+    """Return the error for a key of more than `MAX_KEY_BYTES`."""
+    return NotAListingError(f"a key of more than {MAX_KEY_BYTES} bytes")
+
+
+def impossible_size() -> NotAListingError:
+    """Return the error for a size below 0 or above `MAX_OBJECT_BYTES`."""
+    return NotAListingError("an object of impossible size")
+
+
+def prefix_ignored(labels: ConfigLabels) -> LocationInvalidError:
+    """Return the error for a page with keys that do not begin with the prefix of the request."""
+    return LocationInvalidError(f"{labels.store} ignores the prefix of a listing. Check {labels.endpoint}")
+
+
+def start_ignored(labels: ConfigLabels, parameter: str) -> LocationInvalidError:
+    """Return the error for a page that begins at or before the key after which it should begin.
+
+    Args:
+        labels: what to call the store.
+        parameter: the query parameter that names the key.
+    """
+    return LocationInvalidError(
+        f"{labels.store} at this endpoint does not support {parameter}: a listing would begin anew with each page. "
+        f"Check {labels.endpoint}"
+    )
+
+
+def keys_out_of_order(labels: ConfigLabels) -> LocationInvalidError:
+    """Return the error for a page whose keys are not in ascending order."""
+    return LocationInvalidError(
+        f"{labels.store} at this endpoint does not list objects in the order of their keys, so that a listing could "
+        f"not go on where it stopped. Check {labels.endpoint}"
+    )
+
+
+def listing_never_ends(labels: ConfigLabels, fault: str = "lists nothing") -> StoreUnavailableError:
+    """Return the error for a page that announces another one and gives no position to resume from."""
+    return StoreUnavailableError(f"{labels.store} says that a listing goes on, and {fault}. It could never be finished")

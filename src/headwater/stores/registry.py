@@ -20,7 +20,6 @@ from headwater.domain.datasource import (
 from headwater.domain.errors import LocationInvalidError
 from headwater.domain.pasted import advice_on
 from headwater.domain.read_url import FILES, MANAGED, ReadUrlSigner
-from headwater.net.egress import Egress
 from headwater.net.refreshing import RefreshingCache
 from headwater.net.transport import Transport
 from headwater.settings import Settings
@@ -40,24 +39,24 @@ class StoreRegistry:
     Args:
         settings: where the operator has put things.
         url_keys: the keys of the URLs that this server answers itself (`ReadUrlSigner`).
+        transport: sends the requests of all stores; the caller closes it.
 
     Raises:
-        StartupError: HEADWATER_ALLOWED_ENDPOINTS or HEADWATER_MANAGED_STORE cannot be read.
+        StartupError: HEADWATER_MANAGED_STORE is invalid.
     """
 
-    def __init__(self, settings: Settings, url_keys: Sequence[bytes]) -> None:
+    def __init__(self, settings: Settings, url_keys: Sequence[bytes], transport: Transport) -> None:
         self._settings = settings
         place = ManagedLocation.parse(settings.managed_store) if settings.managed_store else None
         folder = place.folder if place else None
         own = [settings.folder]
         self._mounted = _served(settings, url_keys, settings.mount_root, FILES, [*own, folder] if folder else own)
         self._area_files = _served(settings, url_keys, folder, MANAGED, own)
-        self._egress = Egress.parse(settings.allowed_endpoints)
-        self._transport = Transport(self._egress)
+        self._transport = transport
         self._sessions: RefreshingCache[Credentials] = RefreshingCache()
         self._tokens: RefreshingCache[str] = RefreshingCache()
         self._areas = place and ManagedStores(
-            place, settings, self._area_files, self._transport, self._sessions, self._tokens, self._egress
+            place, settings, self._area_files, self._transport, self._sessions, self._tokens
         )
         self._openers: dict[type[DatasourceConfig], Callable[[Any], Store]] = {
             LocalConfig: self._local,
@@ -93,10 +92,9 @@ class StoreRegistry:
         ]
 
     async def aclose(self) -> None:
-        """Close all connections."""
+        """Stop fetching sessions and tokens."""
         await self._sessions.aclose()
         await self._tokens.aclose()
-        await self._transport.aclose()
 
     def _delegated(self, config: S3DelegatedAccessConfig) -> Store:
         settings = self._settings
@@ -105,7 +103,7 @@ class StoreRegistry:
     def _gcs(self, config: GcsConfig) -> Store:
         from headwater.stores.gcs.store import open_gcs  # google-auth takes a while to load
 
-        return open_gcs(config, self._transport, self._tokens, self._egress, self._settings.gcs_endpoint)
+        return open_gcs(config, self._transport, self._tokens, self._settings.gcs_endpoint)
 
     def _azure(self, config: AzureConfig) -> Store:
         return open_azure(config, self._transport, self._settings.azure_endpoint)

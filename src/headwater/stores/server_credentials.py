@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 from headwater.domain.errors import CredentialsRefusedError
 
@@ -26,35 +25,3 @@ def google_key_file(environ: Mapping[str, str] = os.environ) -> str:
             f"{SETTING}: the operator must let GOOGLE_APPLICATION_CREDENTIALS name the key file of a service account, "
             f"which this server can read"
         ) from None
-
-
-class AzureAccount(NamedTuple):
-    """A storage account and its key."""
-
-    name: str
-    key: str
-
-    def __repr__(self) -> str:
-        return f"AzureAccount(name={self.name!r})"
-
-
-def azure_account(environ: Mapping[str, str] = os.environ) -> AzureAccount:
-    """Find the account in the variables that Azure's own tools read.
-
-    `AZURE_STORAGE_ACCOUNT` with `AZURE_STORAGE_KEY`, or `AZURE_STORAGE_CONNECTION_STRING`. A SAS token will not do:
-    it would be in every URL, and open the areas of all datasets to whoever has a URL of one.
-
-    Raises:
-        CredentialsRefusedError: they hold none.
-    """
-    parts = dict(
-        part.split("=", 1) for part in environ.get("AZURE_STORAGE_CONNECTION_STRING", "").split(";") if "=" in part
-    )
-    name = environ.get("AZURE_STORAGE_ACCOUNT") or parts.get("AccountName", "")
-    key = environ.get("AZURE_STORAGE_KEY") or parts.get("AccountKey", "")
-    if not name or not key:
-        raise CredentialsRefusedError(
-            f"{SETTING}: the operator must set AZURE_STORAGE_ACCOUNT and AZURE_STORAGE_KEY in this server's "
-            f"environment. A SAS token will not do: URLs would open the areas of all datasets"
-        )
-    return AzureAccount(name, key)

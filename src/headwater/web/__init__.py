@@ -1,1 +1,1 @@
-"""The pages a person looks at. No decisions."""
+"""HTTP: routes, requests, responses and errors on the wire. No decisions."""

@@ -1,12 +1,10 @@
-"""The HTTP application: routes, errors, frame."""
+"""The HTTP application: routes, error handlers and middleware."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
-from starlette.routing import BaseRoute, Match, Route
+from starlette.routing import Match, Route
 
 from headwater.domain.errors import (
     HeadwaterError,
@@ -27,33 +25,31 @@ ROUTERS = (datasources.router, datasets.router, health.router)
 
 
 def create_app(ctx: ServiceContext) -> FastAPI:
-    """Put the routes over a service that is open for as long as the application runs."""
+    """Return the application on a service, which must stay open while the application runs."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
-    app.state.headwater = ctx
+    app.state.context = ctx
     for router in ROUTERS:
         app.include_router(router)
-    for local_file_roots in ctx.stores.local_file_roots:
-        app.router.routes.append(
-            files.route(local_file_roots.folder, local_file_roots.signer, error_response, local_file_roots.hidden)
-        )
+    for root in ctx.stores.local_file_roots:
+        app.router.routes.append(files.route(root.folder, root.signer, root.hidden))
     app.router.routes += docs.routes(ctx.settings.base_url)
-    app.state.methods_of = _methods_of([*(route for router in ROUTERS for route in router.routes), *app.router.routes])
-    app.add_exception_handler(HeadwaterError, _known)
-    app.add_exception_handler(HTTPException, _unrouted)
+    app.state.routes = [*(route for router in ROUTERS for route in router.routes), *app.router.routes]
+    app.add_exception_handler(HeadwaterError, _handle_error)
+    app.add_exception_handler(HTTPException, _handle_http_exception)
     app.add_middleware(RequestMiddleware)
     return app
 
 
-async def _known(request: Request, error: Exception) -> Response:
+async def _handle_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HeadwaterError)
     return error_response(request, error)
 
 
-async def _unrouted(request: Request, error: Exception) -> Response:
-    """What the framework itself refuses: no such route, or not with this method."""
+async def _handle_http_exception(request: Request, error: Exception) -> Response:
+    """Return the response to what the framework refuses: an unknown route, or a method that the route lacks."""
     assert isinstance(error, HTTPException)
     if error.status_code == 405:
-        allow = request.app.state.methods_of(request)
+        allow = _methods_of(request)
         return error_response(
             request, MethodNotAllowedError(f"{request.method} is not offered here, only {', '.join(allow)}", allow)
         )
@@ -66,15 +62,11 @@ async def _unrouted(request: Request, error: Exception) -> Response:
     return error_response(request, NotFoundError("there is nothing at this path; /docs shows what there is"))
 
 
-def _methods_of(routes: Sequence[BaseRoute]) -> Callable[[Request], tuple[str, ...]]:
-    """Make what tells which methods there are where one was asked for that is not."""
-
-    def methods_of(request: Request) -> tuple[str, ...]:
-        asked = {"type": "http", "path": request.scope["path"], "method": request.method}
-        methods: set[str] = set()
-        for route in routes:
-            if isinstance(route, Route) and route.matches(asked)[0] is not Match.NONE:
-                methods |= route.methods or set()
-        return tuple(sorted(methods))
-
-    return methods_of
+def _methods_of(request: Request) -> tuple[str, ...]:
+    """Return the methods that the path of a request can be used with."""
+    scope = {"type": "http", "path": request.scope["path"], "method": request.method}
+    methods: set[str] = set()
+    for route in request.app.state.routes:
+        if isinstance(route, Route) and route.matches(scope)[0] is not Match.NONE:
+            methods |= route.methods or set()
+    return tuple(sorted(methods))

@@ -1,4 +1,4 @@
-"""Errors on the wire: the contract's body, status and headers (contract.md#errors)."""
+"""Error responses: body, status and headers (contract.md#errors)."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from starlette.responses import Response
 
 from headwater.domain.errors import HeadwaterError, MethodNotAllowedError, StoreError, UnauthorizedError
 
-UNFORESEEN = "an unforeseen error; the server's log tells more under this requestId"
+UNEXPECTED_ERROR = "an unexpected error; the server's log has details under this requestId"
 
 log = structlog.get_logger(__name__)
 
 
 class ErrorBody(msgspec.Struct):
-    """`error` and `message` carry the same text: one published generation requires the one, one the other."""
+    """`error` and `message` hold the same text: one generation of published clients requires each."""
 
     code: str
     error: str
     message: str
-    requestId: str  # noqa: N815  the wire's name
+    requestId: str  # noqa: N815  the name on the wire
 
 
 def error_body(error: HeadwaterError, request_id: str) -> bytes:
-    """Encode an error. What is wrong inside (a 500) is for the log alone."""
-    text = UNFORESEEN if error.status == 500 else error.message
+    """Return the body of an error response. The text of a 500 is replaced: it may hold internal details."""
+    text = UNEXPECTED_ERROR if error.status == 500 else error.message
     return msgspec.json.encode(ErrorBody(error.code, text, text, request_id))
 
 
 def error_response(request: Request, error: HeadwaterError) -> Response:
-    """Write an error as the contract has it, and log one that is the server's own."""
+    """Return the response to a request that failed, and log the error if the server caused it."""
     request.state.error = error
     if error.status >= 500 and not isinstance(error, StoreError):
-        log.error("request failed", reason=error.message, cause=_cause(error))
+        log.error("request_failed", reason=error.message, cause=_cause(error))
     headers = {"Cache-Control": "no-store"}
     if isinstance(error, MethodNotAllowedError):
         headers["Allow"] = ", ".join(error.allow)
@@ -45,8 +45,8 @@ def error_response(request: Request, error: HeadwaterError) -> Response:
 
 
 def _cause(error: HeadwaterError) -> str | None:
-    """What a library said, without the statement and parameters that SQLAlchemy adds."""
+    """Return the error of the library, without the statement and parameters that SQLAlchemy adds to it."""
     if error.__cause__ is None:
         return None
-    said = getattr(error.__cause__, "orig", None) or error.__cause__
-    return f"{type(said).__name__}: {said}"
+    cause = getattr(error.__cause__, "orig", None) or error.__cause__
+    return f"{type(cause).__name__}: {cause}"

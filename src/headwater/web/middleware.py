@@ -1,4 +1,4 @@
-"""The frame around every request: an id, a log line, and an answer whatever happens inside."""
+"""What every request passes through: a request id, one log line, and a response to unexpected errors."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ log = structlog.get_logger(__name__)
 
 
 class RequestMiddleware:
-    """ASGI middleware, the outermost: nothing leaves the server without passing here.
+    """The outermost ASGI middleware. For each request it:
 
-    It gives the request its id (also in the header `X-Request-Id`), folds slashes doubled at the start of the
-    path (clients that keep a `/` at the end of the server's URL send them), turns what nobody foresaw into the
-    contract's 500, and writes one log line, without the query, where tokens and signatures are.
+    - creates a request id, which is also sent as the header `X-Request-Id`,
+    - removes doubled slashes at the start of the path, which clients send if their server URL ends in `/`,
+    - turns unexpected exceptions into a 500 response,
+    - writes one log line. The line does not contain the query, which may hold tokens and signatures.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -40,7 +41,7 @@ class RequestMiddleware:
         scope = _fold_leading_slashes(scope)
         scope.setdefault("state", {})["request_id"] = request_id
         status: int | None = None
-        began = time.perf_counter()
+        started = time.perf_counter()
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
@@ -53,21 +54,21 @@ class RequestMiddleware:
             try:
                 await self._app(scope, receive, send_with_id)
             except ClientDisconnect:
-                log.info("the client hung up before its request was whole")
+                log.info("client_disconnected")
             except Exception as error:
-                log.exception("request failed")
+                log.exception("request_failed")
                 if status is not None:
-                    raise  # part of the answer is out already: all that is left is to break off
-                unforeseen = error_response(Request(scope), HeadwaterError(type(error).__name__))
-                await unforeseen(scope, receive, send_with_id)
+                    raise  # the response has been started, so the connection can only be closed
+                response = error_response(Request(scope), HeadwaterError(type(error).__name__))
+                await response(scope, receive, send_with_id)
             finally:
                 log.info(
                     "request",
                     method=scope["method"],
                     path=scope["path"],
                     status=status,
-                    ms=round((time.perf_counter() - began) * 1000, 1),
-                    **_who_and_why(scope),
+                    ms=round((time.perf_counter() - started) * 1000, 1),
+                    **_outcome(scope),
                 )
 
 
@@ -78,11 +79,11 @@ def _fold_leading_slashes(scope: Scope) -> MutableMapping[str, Any]:
     return {**scope, "path": "/" + scope["path"].lstrip("/"), "raw_path": _LEADING_SLASHES.sub(b"/", raw)}
 
 
-def _who_and_why(scope: Scope) -> dict[str, str]:
-    """The user, and the error that was answered: whoever is told a requestId finds the reason by it."""
-    said: dict[str, str] = {}
+def _outcome(scope: Scope) -> dict[str, str]:
+    """Return the user and the error as log fields: a requestId from an error body then leads to the reason."""
+    fields: dict[str, str] = {}
     if (principal := scope["state"].get("principal")) is not None:
-        said["user"] = principal.user
+        fields["user"] = principal.user
     if (error := scope["state"].get("error")) is not None:
-        said |= {"code": error.code, "reason": error.message}
-    return said
+        fields |= {"code": error.code, "reason": error.message}
+    return fields

@@ -1,4 +1,4 @@
-"""What comes in: credentials, ids, queries and bodies, each refused with a text that names the field."""
+"""Parts of a request: credentials, dataset, query and body. An error text names the field that is wrong."""
 
 from __future__ import annotations
 
@@ -14,48 +14,49 @@ from headwater.domain.users import Principal
 from headwater.service.context import ServiceContext
 
 MAX_BODY_BYTES = 1 << 20
-"""Bytes of a request body that are read; far more than any documented one has."""
+"""The largest request body that is read; far larger than any documented one."""
 
 
-async def _service(request: Request) -> ServiceContext:
-    service: ServiceContext = request.app.state.headwater
-    return service
+async def _context(request: Request) -> ServiceContext:
+    ctx: ServiceContext = request.app.state.context
+    return ctx
 
 
-Context = Annotated[ServiceContext, Depends(_service)]
+Context = Annotated[ServiceContext, Depends(_context)]
+"""The service that the application runs on."""
 
 
-async def _authenticated(request: Request, ctx: Context) -> Principal:
-    principal = await ctx.access.authenticate(
+async def _authenticate(request: Request, ctx: Context) -> Principal:
+    principal = await ctx.authenticator.authenticate(
         request.query_params.getlist("token"), request.headers.getlist("authorization")
     )
     request.state.principal = principal
     return principal
 
 
-CurrentPrincipal = Annotated[Principal, Depends(_authenticated)]
-"""The authenticated user. Credentials are checked before anything else is looked at."""
+CurrentPrincipal = Annotated[Principal, Depends(_authenticate)]
+"""The authenticated user. Credentials are checked before the rest of the request."""
 
 
-def _opened_for(permission: Permission) -> Any:
-    async def opened(request: Request, ctx: Context, principal: CurrentPrincipal) -> DatasetContext:
+def _open_for(permission: Permission) -> Any:
+    async def open_for_permission(request: Request, ctx: Context, principal: CurrentPrincipal) -> DatasetContext:
         return await open_dataset(ctx.catalog.datasets, principal, request.path_params["dataset_id"], permission)
 
-    return Depends(opened)
+    return Depends(open_for_permission)
 
 
-AuthorizedDataset = Annotated[DatasetContext, _opened_for(Permission.READ)]
-"""The dataset of the path, opened for reading. The rest of a request is read only after this check."""
+AuthorizedDataset = Annotated[DatasetContext, _open_for(Permission.READ)]
+"""The dataset in the path, opened for reading. Query and body are read only after this check."""
 
-WritableDataset = Annotated[DatasetContext, _opened_for(Permission.WRITE)]
-"""The dataset of the path, opened for writing."""
+WritableDataset = Annotated[DatasetContext, _open_for(Permission.WRITE)]
+"""The dataset in the path, opened for writing."""
 
 
 def query_value(request: Request, name: str) -> str | None:
-    """A query parameter that may be given once.
+    """Return a query parameter; None if it is absent.
 
     Raises:
-        MalformedRequestError: it is given twice with different values.
+        MalformedRequestError: it is given more than once, with different values.
     """
     values = set(request.query_params.getlist(name))
     if len(values) > 1:
@@ -63,8 +64,20 @@ def query_value(request: Request, name: str) -> str | None:
     return values.pop() if values else None
 
 
+def required_query_value(request: Request, name: str) -> str:
+    """Return a query parameter that must be present.
+
+    Raises:
+        MalformedRequestError: it is absent, or given more than once, with different values.
+    """
+    value = query_value(request, name)
+    if value is None:
+        raise MalformedRequestError(f"{name}: required")
+    return value
+
+
 def query_bool(request: Request, name: str) -> bool:
-    """A query parameter `true` or `false` in any letter case; absent is false."""
+    """Return a boolean query parameter, which is `true` or `false` in any letter case; False if it is absent."""
     match (query_value(request, name) or "false").lower():
         case "true":
             return True
@@ -74,22 +87,22 @@ def query_bool(request: Request, name: str) -> bool:
             raise MalformedRequestError(f"{name}: expected true or false")
 
 
-def query_int(request: Request, name: str, least: int) -> int | None:
-    """A query parameter that is a whole number of at least `least`; None where absent."""
+def query_int(request: Request, name: str, minimum: int) -> int | None:
+    """Return a query parameter that is a whole number, at least `minimum`; None if it is absent."""
     text = query_value(request, name)
     if text is None:
         return None
-    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) >= least):
-        raise MalformedRequestError(f"{name}: expected a whole number, {least} or more")
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) >= minimum):
+        raise MalformedRequestError(f"{name}: expected a whole number, {minimum} or more")
     return int(text)
 
 
 async def read_json(request: Request) -> Any:
-    """Read and decode a JSON body, never more of it than `MOST_BODY`.
+    """Return the decoded JSON body. At most `MAX_BODY_BYTES` of it are read.
 
     Raises:
-        PayloadTooLargeError: the body is longer.
-        MalformedRequestError: not JSON, or none at all.
+        PayloadTooLargeError: the body is larger.
+        MalformedRequestError: the body is empty or not JSON.
     """
     body = bytearray()
     async for chunk in request.stream():
@@ -105,8 +118,8 @@ async def read_json(request: Request) -> Any:
         raise MalformedRequestError(f"body: expected a JSON document: {reason}") from None
 
 
-async def read_object(request: Request) -> dict[str, Any]:
-    """Read a JSON body that must be an object. Raises as `read_json`."""
+async def read_json_object(request: Request) -> dict[str, Any]:
+    """Return the JSON body, which must be an object. Raises the errors of `read_json`."""
     decoded = await read_json(request)
     if not isinstance(decoded, dict):
         raise MalformedRequestError("body: expected a JSON object")
@@ -114,18 +127,18 @@ async def read_object(request: Request) -> dict[str, Any]:
 
 
 def required_field(body: dict[str, Any], name: str) -> Any:
-    """A required member of a body.
+    """Return a required member of a JSON object.
 
     Raises:
-        MalformedRequestError: it is missing.
+        MalformedRequestError: it is missing or null.
     """
     if body.get(name) is None:
         raise MalformedRequestError(f"{name}: required")
     return body[name]
 
 
-def text(body: dict[str, Any], name: str) -> str | None:
-    """An optional member that is a string."""
+def optional_string(body: dict[str, Any], name: str) -> str | None:
+    """Return an optional string member of a JSON object; None if it is missing or null."""
     value = body.get(name)
     if value is not None and not isinstance(value, str):
         raise MalformedRequestError(f"{name}: expected a string")

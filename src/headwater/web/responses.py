@@ -1,4 +1,4 @@
-"""Answers on the wire."""
+"""Success responses on the wire."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from fastapi import Response
 
 
 def json_response(value: Any, status: int = 200) -> Response:
-    """Encode an answer once, without a model in between."""
+    """Return a JSON response. The value is encoded directly, without a response model."""
     return Response(msgspec.json.encode(value), status, media_type="application/json")

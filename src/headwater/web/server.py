@@ -1,4 +1,4 @@
-"""Uvicorn, with what is our own: how it ends, when it says that it listens, and what it answers to broken HTTP."""
+"""Uvicorn with our own shutdown, startup message and response to malformed HTTP."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from headwater.domain.errors import MalformedRequestError
 from headwater.web.errors import error_body
 
-GRACE = 30
-"""Seconds that requests under way have to finish after SIGTERM."""
+SHUTDOWN_GRACE_SECONDS = 30
+"""Time that requests in flight have to finish after SIGTERM."""
 
-MOST_HEAD = 64 << 10
-"""Bytes of a request's line and headers that are read; a cursor over the longest of names has some 6,000."""
+MAX_HEAD_BYTES = 64 << 10
+"""The largest request line with headers that is read. A cursor over the longest names has about 6,000 bytes."""
 
 _UNBOUNDED = 1 << 62
-_TOO_LONG = f"the request's line and headers are longer than {MOST_HEAD} bytes"
+_HEAD_TOO_LARGE = f"the request's line and headers are longer than {MAX_HEAD_BYTES} bytes"
 
 log = structlog.get_logger(__name__)
 
@@ -32,44 +32,44 @@ log = structlog.get_logger(__name__)
 class Server(uvicorn.Server):
     """One server on one socket.
 
-    SIGTERM and SIGINT, from the moment `ended_by_signals` is entered, end it by letting `run_on` return; uvicorn's own
-    way is to raise the signal again, and to end with its number.
+    From the moment `ended_by_signals` is entered, SIGTERM and SIGINT make `run_on` return. Uvicorn would raise the
+    signal again, so that the process exits with its number.
     """
 
     def __init__(self) -> None:
         super().__init__(
             uvicorn.Config(
-                _not_open,
-                http=_Protocol,
+                _no_application,
+                http=_HttpProtocol,
                 log_config=None,
                 access_log=False,
                 lifespan="off",
                 proxy_headers=False,
                 server_header=False,
-                timeout_graceful_shutdown=GRACE,
+                timeout_graceful_shutdown=SHUTDOWN_GRACE_SECONDS,
             )
         )
-        self._greeting = ""
+        self._startup_message = ""
 
-    async def run_on(self, listening: socket.socket, app: ASGIApp, greeting: str) -> None:
-        """Serve until a signal comes. `greeting` is printed once connections are accepted."""
-        self.config.app, self._greeting = app, greeting
+    async def run_on(self, listening: socket.socket, app: ASGIApp, startup_message: str) -> None:
+        """Serve until a signal arrives. `startup_message` is printed once connections are accepted."""
+        self.config.app, self._startup_message = app, startup_message
         await self.serve(sockets=[listening])
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, then greet."""
+        """Listen, then print the startup message."""
         await super().startup(sockets)
         if not self.should_exit:
-            print(self._greeting, flush=True)  # noqa: T201  what the command says
+            print(self._startup_message, flush=True)  # noqa: T201  the output of `headwater serve`
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Capture none: `ended_by_signals` does, for longer."""
+        """Do nothing: `ended_by_signals` handles signals, for longer than uvicorn would."""
         yield
 
     @contextmanager
     def ended_by_signals(self) -> Iterator[None]:
-        """For the length of the block, SIGTERM and SIGINT ask the server to end; a second SIGINT does not wait."""
+        """Let SIGTERM and SIGINT stop the server within this block. A second SIGINT does not wait for requests."""
         loop = asyncio.get_running_loop()
         numbers = (signal.SIGINT, signal.SIGTERM)
         for number in numbers:
@@ -81,31 +81,31 @@ class Server(uvicorn.Server):
                 loop.remove_signal_handler(number)
 
 
-class _Protocol(HttpToolsProtocol):
-    _head = 0
+class _HttpProtocol(HttpToolsProtocol):
+    _head_bytes = 0
 
     def data_received(self, data: bytes) -> None:
-        """Refuse a request whose line and headers grow beyond `MOST_HEAD`; the parser has no bound of its own."""
-        self._head += len(data)
+        """Refuse a request whose line and headers exceed `MAX_HEAD_BYTES`; the parser has no limit."""
+        self._head_bytes += len(data)
         super().data_received(data)
-        if self._head > MOST_HEAD and not self.transport.is_closing():
-            self.send_400_response(_TOO_LONG)
+        if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+            self.send_400_response(_HEAD_TOO_LARGE)
 
     def on_headers_complete(self) -> None:
-        """From here on a body comes, which is read as the application asks for it."""
+        """Stop counting: what follows is the body, which the application reads and limits."""
         super().on_headers_complete()
-        self._head = -_UNBOUNDED
+        self._head_bytes = -_UNBOUNDED
 
     def on_message_complete(self) -> None:
-        """The next request of the connection begins."""
+        """Start counting again for the next request of the connection."""
         super().on_message_complete()
-        self._head = 0
+        self._head_bytes = 0
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what is no HTTP with the contract's body too."""
+        """Answer malformed HTTP with the error body of the contract."""
         request_id = secrets.token_hex(12)
-        log.warning("a request that cannot be read", request_id=request_id, reason=msg)
-        reason = _TOO_LONG if msg == _TOO_LONG else "the request is not well-formed HTTP"
+        log.warning("malformed_http", request_id=request_id, reason=msg)
+        reason = _HEAD_TOO_LARGE if msg == _HEAD_TOO_LARGE else "the request is not well-formed HTTP"
         body = error_body(MalformedRequestError(reason), request_id)
         head = (
             "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncache-control: no-store\r\n"
@@ -115,5 +115,5 @@ class _Protocol(HttpToolsProtocol):
         self.transport.close()
 
 
-async def _not_open(scope: Scope, receive: Receive, send: Send) -> None:
+async def _no_application(scope: Scope, receive: Receive, send: Send) -> None:
     raise RuntimeError("the server was started without an application")

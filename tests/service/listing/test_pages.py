@@ -26,8 +26,8 @@ from headwater.service.listing.pages import ListingRequest, SamplesPage, list_sa
 from headwater.service.listing.store_source import StoreSource
 from headwater.settings import Settings
 from headwater.stores.base import Method, Store
+from headwater.testing.fault_proxy import Delay, FaultProxy
 from headwater.web.app import create_app
-from tests.fault_proxy import Delay, FaultProxy
 from tests.servers import KEY_ID, SECRET, moto_server, s3_client
 
 ADA = Principal("ada")

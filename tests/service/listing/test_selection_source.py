@@ -22,6 +22,8 @@ from headwater.domain.key_range import KeyRange, Resume
 from headwater.domain.objects import StorePage
 from headwater.domain.selection import Selection
 from headwater.domain.selection_parser import SelectionParser
+from headwater.net.egress import Egress
+from headwater.net.transport import Transport
 from headwater.service.listing.selection_source import SelectionSource
 from headwater.service.listing.splitting import find_selection_split_points
 from headwater.settings import Settings
@@ -212,7 +214,9 @@ async def test_a_local_folder_is_listed_like_a_bucket(tmp_path: Path) -> None:
     selection = select(*chosen.sample(keys, 40), "a/a/*", "ü/* *1.png !**/a1.png", "a-b/absent", "zz")
     expected = [key for key in keys if selection.selects(key)]
     stores = StoreRegistry(
-        Settings.load({"HEADWATER_LOCAL_ROOT": str(tmp_path), "HEADWATER_DATA_DIR": str(tmp_path / "d")}), [bytes(32)]
+        Settings.load({"HEADWATER_LOCAL_ROOT": str(tmp_path), "HEADWATER_DATA_DIR": str(tmp_path / "d")}),
+        [bytes(32)],
+        Transport(Egress()),
     )
     config = parse_config({"type": "LOCAL", "fullPath": ""})
     store = stores.open(Datasource("1" * 24, "d" * 24, config))

@@ -14,11 +14,11 @@ from xml.sax.saxutils import escape
 from headwater.domain.datasource import AzureConfig, parse_config
 from headwater.domain.objects import StoredObject, StorePage
 from headwater.net.transport import Transport
-from headwater.stores.azure.container import endpoint_place
+from headwater.stores.azure.container import endpoint_container
 from headwater.stores.azure.signing import parse_credentials
 from headwater.stores.azure.store import OPERATOR_ENDPOINT, AzureStore, open_azure
 from headwater.stores.error_mapping import ConfigLabels
-from tests.fault_proxy import FaultProxy, Request, Status
+from headwater.testing.fault_proxy import FaultProxy, Request, Status
 from tests.servers import AZURE_ACCOUNT, AZURE_KEY
 from tests.stores.memory import by_path, by_utf_8
 
@@ -38,7 +38,7 @@ def open_store(
     """Open the store at the operator's endpoint; `more` goes to its constructor."""
     if not more:
         return open_azure(config(f"{container}/{root}", key), transport, url)
-    place = endpoint_place(url, OPERATOR_ENDPOINT, AZURE_ACCOUNT, container)
+    place = endpoint_container(url, OPERATOR_ENDPOINT, AZURE_ACCOUNT, container)
     return AzureStore(transport, place, root, parse_credentials(AZURE_ACCOUNT, key, "accountKey"), NAMES, **more)
 
 

@@ -13,8 +13,8 @@ from headwater.domain.errors import (
     StoreUnavailableError,
 )
 from headwater.net.transport import Response
-from headwater.stores.azure.error_codes import AZURE, refuses_version
-from headwater.stores.error_mapping import ConfigLabels, Operation, OperationContext, explain
+from headwater.stores.azure.error_codes import AZURE, RULES, refuses_version
+from headwater.stores.error_mapping import ConfigLabels, Operation, OperationContext, error_from_response
 from tests.stores.azure.server import error_xml
 
 NAMES = ConfigLabels("Azure", "accountName", "accountKey", "accountName")
@@ -29,7 +29,7 @@ UNAUTHORIZED = "This request is not authorized to perform this operation."
 def told(
     status: int, body: bytes = b"", operation: Operation = LIST, headers: dict[str, str] | None = None
 ) -> StoreError:
-    return explain(
+    return error_from_response(
         Response(status, headers or {}, body),
         OperationContext(operation, "data", "train/", NAMES, AZURE),
         ["hush-hush"],
@@ -183,8 +183,10 @@ CAUSES = [
         "lacks a part or was altered",
     ),
 ]
-TESTED = {code for code, *_ in ROWS} | {row for row, *_ in CAUSES}
-"""Rows of the table that are tested here; `test_refusals` holds that all of them are tested somewhere."""
+
+
+def test_every_rule_is_tested() -> None:
+    assert RULES.keys() <= {code for code, *_ in ROWS} | {rule_code for rule_code, *_ in CAUSES}
 
 
 @pytest.mark.parametrize(("code", "status", "kind", "advice"), ROWS)
@@ -204,8 +206,8 @@ def test_the_cause_is_found(
 ) -> None:
     more = f"<AuthenticationErrorDetail>{detail}</AuthenticationErrorDetail>" if detail else ""
     response = Response(403, {}, error_xml(code, message, more))
-    assert AZURE.read(response, LIST).row == row
-    error = explain(response, OperationContext(LIST, "data", "", NAMES, AZURE))
+    assert AZURE.read_error(response, LIST).rule_code == row
+    error = error_from_response(response, OperationContext(LIST, "data", "", NAMES, AZURE))
     assert type(error) is kind
     assert error.provider_code == code
     assert advice in error.message

@@ -16,7 +16,7 @@ from headwater.net.transport import Transport
 from headwater.stores.azure import store as azure_module
 from headwater.stores.azure.listing import Rows, read_rows
 from headwater.stores.azure.store import AzureStore, open_azure
-from tests.fault_proxy import CutShort, Delay, FaultProxy, Request, Reset, Status
+from headwater.testing.fault_proxy import CutShort, Delay, FaultProxy, Request, Reset, Status
 from tests.stores.azure.server import account_sas, config, error_xml, list_xml, names, open_store
 from tests.stores.s3.server import answering
 
@@ -167,7 +167,7 @@ async def test_entities_are_refused(transport: Transport) -> None:
 
 
 async def test_a_huge_page_is_refused(transport: Transport) -> None:
-    error = await refused(transport, answering(200, b" " * (azure_module.MAX_LIST_BODY + 1)))
+    error = await refused(transport, answering(200, b" " * (azure_module.MAX_LIST_BODY_BYTES + 1)))
     assert type(error) is LocationInvalidError
     assert "more than" in error.message
 

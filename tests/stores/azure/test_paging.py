@@ -13,7 +13,7 @@ from headwater.domain.errors import LocationInvalidError, StoreUnavailableError
 from headwater.domain.samples import AFTER_LIGHTLY_FOLDER
 from headwater.net.transport import Transport
 from headwater.stores.azure.listing import is_before
-from tests.fault_proxy import FaultProxy, Request, Status
+from headwater.testing.fault_proxy import FaultProxy, Request, Status
 from tests.stores.azure.server import (
     Listing,
     asked,
@@ -52,7 +52,7 @@ async def test_a_cursor_goes_on_in_another_process(transport: Transport) -> None
             found: list[str] = []
             after = marker = None
             while True:
-                other = Transport(transport._egress)
+                other = Transport(transport.egress)
                 page = await open_store(other, server.url).list_page("", after, 6, marker)
                 await other.aclose()
                 found += [item.key for item in page.objects]

@@ -18,7 +18,7 @@ from headwater.domain.errors import (
 from headwater.net.egress import Egress
 from headwater.net.transport import Transport
 from headwater.stores.azure.store import AzureStore, open_azure
-from tests.fault_proxy import FaultProxy
+from headwater.testing.fault_proxy import FaultProxy
 from tests.servers import AZURE_KEY
 from tests.stores.azure.server import account_sas, asked, config, container_sas, later, list_all, names, open_store, put
 from tests.stores.s3.server import fetch

@@ -8,8 +8,9 @@ from typing import Any
 from headwater.net.egress import Egress
 from headwater.net.refreshing import RefreshingCache
 from headwater.net.transport import Transport
+from headwater.stores.gcs.bucket import gcs_bucket
 from headwater.stores.gcs.credentials import read_key_file
-from headwater.stores.gcs.store import CONFIGURED, GcsStore, gcs_bucket
+from headwater.stores.gcs.store import CONFIGURED, GcsStore
 from tests.stores.gcs.server import GcsServer
 
 LOOPBACK = Egress.parse("127.0.0.1")

@@ -32,7 +32,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from tests.fault_proxy import FaultProxy, Request, Status
+from headwater.testing.fault_proxy import FaultProxy, Request, Status
 
 EMAIL = "reader@test-project.iam.gserviceaccount.com"
 KEY_ID = "test-key-id"

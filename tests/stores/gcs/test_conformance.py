@@ -10,12 +10,11 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from headwater.domain.datasource import GcsConfig, parse_config
 from headwater.domain.objects import Key
-from headwater.net.egress import Egress
 from headwater.net.refreshing import RefreshingCache
 from headwater.net.transport import Transport
 from headwater.stores.base import Store
 from headwater.stores.gcs.store import open_gcs
-from headwater.testing.conformance import Prepared, StoreConformance
+from headwater.testing import Prepared, StoreConformance
 from tests.servers import free_port
 from tests.stores.gcs.server import GcsServer, is_no_name, pem
 
@@ -38,7 +37,7 @@ class GcsBucket(Prepared):
             }
         )
         assert isinstance(config, GcsConfig)
-        return open_gcs(config, self.transport, self.tokens, Egress.parse("127.0.0.1"), endpoint)
+        return open_gcs(config, self.transport, self.tokens, endpoint)
 
     def open(self, root: str = "") -> Store:
         return self.connect(f"gs://bucket/{root}", self.gcs.url)
@@ -57,19 +56,19 @@ class GcsBucket(Prepared):
     def modified(self, key: Key) -> float:
         return self.gcs.buckets["bucket"][key].created
 
-    def cannot_store(self, key: Key) -> str | None:
+    def why_not_storable(self, key: Key) -> str | None:
         return "Cloud Storage allows no such name" if is_no_name(key) else None
 
-    def requests(self) -> int:
+    def request_count(self) -> int:
         return len(self.gcs.requests)
 
-    def missing(self) -> Store:
+    def open_missing_bucket(self) -> Store:
         return self.connect("absent-bucket", self.gcs.url)
 
-    def stranger(self) -> Store:
+    def open_with_wrong_credentials(self) -> Store:
         return self.connect("bucket", self.gcs.url, private_key=pem(rsa.generate_private_key(65537, 2048)))
 
-    def unreachable(self) -> Store:
+    def open_unreachable(self) -> Store:
         return self.connect("bucket", f"http://127.0.0.1:{free_port()}")
 
 

@@ -22,9 +22,10 @@ from headwater.net.egress import Egress
 from headwater.net.refreshing import Expiring, RefreshingCache
 from headwater.net.transport import Transport
 from headwater.stores.gcs import credentials as gcs_credentials
+from headwater.stores.gcs.bucket import gcs_bucket
 from headwater.stores.gcs.credentials import AccessTokens, read_key_file
-from headwater.stores.gcs.store import CONFIGURED, GcsStore, gcs_bucket
-from tests.fault_proxy import Delay, FaultProxy, Reset, Status
+from headwater.stores.gcs.store import CONFIGURED, GcsStore
+from headwater.testing.fault_proxy import Delay, FaultProxy, Reset, Status
 from tests.stores.gcs.bucket import LOOPBACK, open_store
 from tests.stores.gcs.server import AUDIENCE, EMAIL, KEY_ID, SCOPE, GcsServer, key_file, pem, private_key
 
@@ -265,8 +266,8 @@ async def test_a_token_is_not_given_out_in_its_last_moments(
     gcs.now, gcs.token_life = clock, life
     source = access(transport, gcs, RefreshingCache(clock), clock)
     leased: Expiring[str] = await source._fetch()
-    assert leased.expires - clock.now == pytest.approx(given)
-    assert clock.now < leased.renew < leased.expires
+    assert leased.expires_at - clock.now == pytest.approx(given)
+    assert clock.now < leased.refresh_at < leased.expires_at
 
 
 async def test_a_token_that_is_revoked_early_is_fetched_anew_once(transport: Transport, gcs: GcsServer) -> None:
@@ -278,7 +279,7 @@ async def test_a_token_that_is_revoked_early_is_fetched_anew_once(transport: Tra
     gcs.put("bucket", "a")
     await store.list_page("", None, 1)
     gcs.tokens.clear()
-    clock.now += renewal.COOL_DOWN + 1
+    clock.now += renewal.RETRY_PAUSE_SECONDS + 1
     calls = [store.read("a", 1) if number % 2 else store.list_page("", None, 1) for number in range(40)]
     await asyncio.gather(*calls)
     assert gcs.token_requests == 2
@@ -300,7 +301,7 @@ async def test_tokens_that_are_always_refused_are_not_fetched_for_ever(transport
                 assert type(refusal) is CredentialsRefusedError
                 assert "authError (Invalid Credentials). Google does not take the access token" in refusal.message
             assert gcs.token_requests == fetched
-        clock.now += renewal.COOL_DOWN + 1
+        clock.now += renewal.RETRY_PAUSE_SECONDS + 1
     await tokens.aclose()
 
 
@@ -315,7 +316,7 @@ async def test_forgetting_a_value() -> None:
     assert values.forget("k", 0), "nothing is kept of it"
     assert await values.get("k", fetch) == 0
     assert not values.forget("k", 0), "another would be refused as well"
-    clock.now += renewal.COOL_DOWN
+    clock.now += renewal.RETRY_PAUSE_SECONDS
     assert values.forget("k", 0)
     assert await values.get("k", fetch) == 1
     assert values.forget("k", 0), "somebody else did"

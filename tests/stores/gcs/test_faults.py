@@ -14,12 +14,12 @@ from headwater.domain.errors import LocationInvalidError, StoreError, StoreUnava
 from headwater.domain.objects import StorePage
 from headwater.net.refreshing import RefreshingCache
 from headwater.net.transport import Transport
-from headwater.stores.gcs import error_codes as gcs_answers
+from headwater.stores.gcs import listing as gcs_listing
 from headwater.stores.gcs import store as gcs_module
-from headwater.stores.gcs.error_codes import ListPage
+from headwater.stores.gcs.listing import ListPage
 from headwater.stores.gcs.store import GcsStore
-from headwater.testing.conformance import list_all
-from tests.fault_proxy import CutShort, Delay, FaultProxy, Request, Reset, Status
+from headwater.testing.fault_proxy import CutShort, Delay, FaultProxy, Request, Reset, Status
+from headwater.testing.prepared import list_all
 from tests.stores.gcs.bucket import LOOPBACK, open_store
 from tests.stores.gcs.server import GcsServer
 from tests.stores.s3.server import answering
@@ -66,10 +66,10 @@ async def test_a_listing_is_whole_after_passing_faults(store: GcsStore, gcs: Gcs
 def test_a_page_is_cut_short_wherever_it_ends() -> None:
     """The end of what is left may look like that of a page."""
     body = page(["a{}", "b}"], "}")
-    assert not gcs_answers.is_cut_short(body)
-    assert not gcs_answers.is_cut_short(body + b"\n ")
+    assert not gcs_listing.is_cut_short(body)
+    assert not gcs_listing.is_cut_short(body + b"\n ")
     for end in range(len(body)):
-        assert gcs_answers.is_cut_short(body[:end]), end
+        assert gcs_listing.is_cut_short(body[:end]), end
 
 
 async def test_reads_and_writes_are_tried_again(store: GcsStore, gcs: GcsServer) -> None:
@@ -251,7 +251,7 @@ async def test_names_are_what_json_says(ask: Callable[..., Any]) -> None:
 
 
 async def test_a_huge_page_is_refused(ask: Callable[..., Any]) -> None:
-    error = await refused(ask(b" " * (gcs_module.MAX_LIST_BODY + 1)))
+    error = await refused(ask(b" " * (gcs_module.MAX_LIST_BODY_BYTES + 1)))
     assert type(error) is LocationInvalidError
     assert "more than" in error.message
 
@@ -261,7 +261,7 @@ async def test_a_page_of_the_longest_keys_is_listed(
 ) -> None:
     keys = [f"{number:04}" + "\x01" * 1020 for number in range(1000)]
     body = page(keys)
-    assert 6_000_000 < len(body) < gcs_module.MAX_LIST_BODY
+    assert 6_000_000 < len(body) < gcs_module.MAX_LIST_BODY_BYTES
     with FaultProxy(respond=answering(200, body)) as server:
         objects, resume_after, *_ = await open_store(transport, gcs, tokens, url=server.url).list_page("", None, 1000)
     assert [found.key for found in objects] == keys
@@ -273,13 +273,13 @@ async def test_a_big_page_is_read_beside_the_event_loop(
 ) -> None:
     """A page of megabytes would hold up everybody's requests while it is read."""
     threads: list[threading.Thread] = []
-    read = gcs_answers.read_list_page
+    read = gcs_listing.parse_list_page
 
     def noting(body: bytes) -> ListPage:
         threads.append(threading.current_thread())
         return read(body)
 
-    monkeypatch.setattr(gcs_module, "read_list_page", noting)
+    monkeypatch.setattr(gcs_module, "parse_list_page", noting)
     await ask(page([f"{number:04}" for number in range(1000)]))
     await ask(page([f"{number:04}" + "k" * 1000 for number in range(1000)]))
     assert threads[0] is threading.main_thread()

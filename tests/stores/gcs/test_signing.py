@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from headwater.net.refreshing import RefreshingCache
 from headwater.net.transport import Transport
 from headwater.stores.gcs import signing as gcs_signing
+from headwater.stores.gcs.bucket import GcsBucket, gcs_bucket
 from headwater.stores.gcs.signing import UrlSigner
-from headwater.stores.gcs.store import GcsBucket, gcs_bucket
-from headwater.testing.conformance import fetch
+from headwater.testing.prepared import fetch
 from tests.stores.gcs.bucket import open_store
 from tests.stores.gcs.server import EMAIL, GcsServer, is_no_name, key_file, private_key
 from tests.stores.s3.test_sigv4 import keys
@@ -42,8 +42,7 @@ def client() -> Client:
 
 
 def signer(place: GcsBucket, ttl: int, method: str = "GET", now: float = NOW.timestamp()) -> UrlSigner:
-    origin = f"{place.origin}{place.base}"
-    return UrlSigner(origin, place.origin.authority, place.bucket, EMAIL, private_key(), ttl, now, method)
+    return UrlSigner(place, EMAIL, private_key(), ttl, now, method)
 
 
 @pytest.mark.parametrize("name", PLACES)
@@ -51,14 +50,14 @@ def signer(place: GcsBucket, ttl: int, method: str = "GET", now: float = NOW.tim
 @given(data=st.data())
 def test_signed_urls_equal_googles(name: str, data: st.DataObject) -> None:
     place = PLACES[name]
-    own = f"{place.origin}{place.base}" if place.operator else None
+    own = f"{place.origin}{place.base_path}" if place.is_operator_endpoint else None
     method = data.draw(st.sampled_from(["GET", "HEAD", "PUT"]))
     some = data.draw(st.lists(keys, min_size=1, max_size=3))
-    ttl = data.draw(st.integers(1, gcs_signing.MAX_TTL))
+    ttl = data.draw(st.integers(1, gcs_signing.MAX_TTL_SECONDS))
     with patch("google.cloud.storage._signing._NOW", return_value=NOW):
         expected = [
             client()
-            .bucket(place.bucket)
+            .bucket(place.name)
             .blob(key)
             .generate_signed_url(version="v4", expiration=ttl, method=method, api_access_endpoint=own)
             for key in some
@@ -66,7 +65,7 @@ def test_signed_urls_equal_googles(name: str, data: st.DataObject) -> None:
     assert signer(place, ttl, method).sign(some) == expected
 
 
-@pytest.mark.parametrize("ttl", [0, -1, gcs_signing.MAX_TTL + 1])
+@pytest.mark.parametrize("ttl", [0, -1, gcs_signing.MAX_TTL_SECONDS + 1])
 def test_a_life_that_cloud_storage_refuses_is_not_signed(ttl: int) -> None:
     with pytest.raises(ValueError, match="604800"):
         signer(PLACES["google"], ttl)
@@ -114,9 +113,7 @@ async def test_a_url_of_another_account_is_refused(
     """The server of the tests does verify what it is sent."""
     gcs.put("bucket", "a")
     place = gcs_bucket("bucket", gcs.url)
-    stranger = UrlSigner(
-        gcs.url, place.origin.authority, "bucket", EMAIL, rsa.generate_private_key(65537, 2048), 60, time.time()
-    )
+    stranger = UrlSigner(place, EMAIL, rsa.generate_private_key(65537, 2048), 60, time.time())
     (url,) = await gcs_signing.sign(stranger, ["a"])
     status, body = fetch(url)
     assert (status, b"SignatureDoesNotMatch" in body) == (403, True)

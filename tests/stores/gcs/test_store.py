@@ -23,9 +23,10 @@ from headwater.domain.errors import (
 from headwater.domain.objects import StorePage
 from headwater.net.refreshing import RefreshingCache
 from headwater.net.transport import Transport
-from headwater.stores.gcs.store import GcsStore, gcs_bucket, open_gcs
-from headwater.testing.conformance import ODD_KEYS, list_all
-from tests.fault_proxy import Status
+from headwater.stores.gcs.bucket import gcs_bucket
+from headwater.stores.gcs.store import GcsStore, open_gcs
+from headwater.testing.fault_proxy import Status
+from headwater.testing.prepared import ODD_KEYS, list_all
 from tests.stores.gcs.bucket import LOOPBACK, open_store
 from tests.stores.gcs.server import ALL, EMAIL, GcsServer, is_no_name
 
@@ -162,7 +163,7 @@ async def test_a_datasource_is_opened_and_its_requests_go_to_the_operators_endpo
     )
     assert isinstance(config, GcsConfig)
     transport = Transport(LOOPBACK)
-    store = open_gcs(config, transport, tokens, LOOPBACK, gcs.url)
+    store = open_gcs(config, transport, tokens, gcs.url)
     assert [found.key for found in await list_all(store)] == ["a.jpg"]
     (url,) = await store.sign(["a.jpg"], 60)
     assert url.startswith(f"{gcs.url}/bucket/data/a.jpg?X-Goog-Algorithm=GOOG4-RSA-SHA256&")
@@ -172,14 +173,18 @@ async def test_a_datasource_is_opened_and_its_requests_go_to_the_operators_endpo
 
 def test_without_an_endpoint_it_is_google() -> None:
     place = gcs_bucket("my-bucket")
-    assert (str(place.origin), place.base, place.operator) == ("https://storage.googleapis.com", "", False)
+    assert (str(place.origin), place.base_path, place.is_operator_endpoint) == (
+        "https://storage.googleapis.com",
+        "",
+        False,
+    )
 
 
 @pytest.mark.parametrize(
     "name", ["abc", "a-b_c", "1.2", "a" * 63, ".".join(["a" * 63] * 3), "my.domain.example", "a-.b"]
 )
 def test_bucket_names_that_google_gives(name: str) -> None:
-    assert gcs_bucket(name).bucket == name
+    assert gcs_bucket(name).name == name
 
 
 @pytest.mark.parametrize(

@@ -18,9 +18,9 @@ from headwater.domain.objects import Key
 from headwater.domain.read_url import FILES, MANAGED, ReadUrlSigner
 from headwater.stores.base import Store
 from headwater.stores.local.store import LocalStore
-from headwater.testing.conformance import Prepared, StoreConformance
+from headwater.testing import Prepared, StoreConformance
 from headwater.web.files import routes as files
-from tests.web.files.test_read import error_response
+from headwater.web.middleware import RequestMiddleware
 
 
 @contextmanager
@@ -31,7 +31,8 @@ def serving(root: Path, start: str) -> Iterator[ReadUrlSigner]:
         listening.listen()
         signer = ReadUrlSigner([b"k" * 32], f"http://127.0.0.1:{listening.getsockname()[1]}", str(root), start)
         app = FastAPI(openapi_url=None, redirect_slashes=False)
-        app.router.routes.append(files.route(root, signer, error_response))
+        app.router.routes.append(files.route(root, signer))
+        app.add_middleware(RequestMiddleware)
         server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
@@ -45,7 +46,7 @@ def serving(root: Path, start: str) -> Iterator[ReadUrlSigner]:
 class Folder(Prepared):
     """A folder, prepared through the file system."""
 
-    cannot: ClassVar[Mapping[str, str]] = {}
+    skipped_tests: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, root: Path, signer: ReadUrlSigner) -> None:
         self.root = root
@@ -72,14 +73,14 @@ class Folder(Prepared):
     def modified(self, key: Key) -> float:
         return (self.folder / key).stat().st_mtime
 
-    def cannot_store(self, key: Key) -> str | None:
+    def why_not_storable(self, key: Key) -> str | None:
         if any(part in ("", ".", "..") for part in key.split("/")):
             return "no file on a disk has an empty or dotted name"
         if any(len(os.fsencode(part)) > 255 for part in key.split("/")):
             return "a file's name on disk has at most 255 bytes"
         return None
 
-    def missing(self) -> Store | None:
+    def open_missing_bucket(self) -> Store | None:
         return LocalStore(self.root, "absent", self.signer)
 
 
@@ -89,7 +90,7 @@ class Area(Folder):
     def open(self, root: str = "") -> Store:
         return LocalStore(self.root, f"set/{root}", self.signer, create=True)
 
-    def missing(self) -> None:
+    def open_missing_bucket(self) -> None:
         return None
 
 

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from headwater.domain.errors import StoreUnavailableError
 from headwater.domain.read_url import ReadUrlSigner
-from headwater.net.threads import DaemonExecutor, LimitedExecutor, NoFreeThreadError, call_in
+from headwater.net.threads import DaemonExecutor, LimitedExecutor, NoFreeThreadError, run_in_executor
 from headwater.stores.local import disk_threads as local_threads
 from headwater.stores.local import listing as local_listing
 from headwater.stores.local.listing import sort_in_steps
@@ -209,10 +209,10 @@ async def test_work_that_was_not_begun_in_time_is_never_done() -> None:
     go_on, done = threading.Event(), list[int]()
     hung = lane.submit(go_on.wait, 30)
     with pytest.raises(NoFreeThreadError):
-        await call_in(lane, done.append, 1, limit=10, patience=0.05)
+        await run_in_executor(lane, done.append, 1, timeout=10, start_timeout=0.05)
     go_on.set()
     await asyncio.wrap_future(hung)
-    await call_in(lane, done.append, 2, limit=10, patience=10)
+    await run_in_executor(lane, done.append, 2, timeout=10, start_timeout=10)
     assert done == [2]
 
 

@@ -7,16 +7,19 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
+from headwater.domain.errors import StoreError
 from headwater.domain.objects import StoredObject
-from headwater.net.transport import Transport
-from headwater.stores.error_mapping import ConfigLabels
-from headwater.stores.s3.bucket import endpoint_place
+from headwater.net.transport import Response, Transport
+from headwater.stores.error_mapping import ConfigLabels, Operation, OperationContext, error_from_response
+from headwater.stores.s3.bucket import endpoint_bucket
+from headwater.stores.s3.error_codes import S3
 from headwater.stores.s3.sigv4 import Credentials
-from headwater.stores.s3.store import S3Store, static
-from tests.fault_proxy import Request, Status
+from headwater.stores.s3.store import S3Store, StaticCredentials
+from headwater.testing.fault_proxy import Request, Status
 from tests.servers import KEY_ID, SECRET
 
 OBS = ConfigLabels("OBS", "obsAccessKeyId", "obsSecretAccessKey", "obsEndpoint")
+S3_LABELS = ConfigLabels("S3", "s3AccessKeyId", "s3SecretAccessKey", "s3Region", "s3Region")
 GOOD = Credentials(KEY_ID, SECRET)
 
 
@@ -28,8 +31,8 @@ def open_store(
     credentials: Credentials = GOOD,
     **more: Any,
 ) -> S3Store:
-    place = endpoint_place(url, "obsEndpoint", bucket, None, operator=False)
-    return S3Store(transport, place, root, static(credentials), OBS, **more)
+    address = endpoint_bucket(url, "obsEndpoint", bucket, None, is_operator_endpoint=False)
+    return S3Store(transport, address, root, StaticCredentials(credentials), OBS, **more)
 
 
 async def list_all(store: S3Store, prefix: str = "", limit: int = 1000) -> list[StoredObject]:
@@ -77,3 +80,16 @@ def answering(status: int, body: bytes = b"", **headers: str) -> Callable[[Reque
 
 def error_xml(code: str, message: str = "Said by the provider.", more: str = "") -> bytes:
     return f'<?xml version="1.0"?><Error><Code>{code}</Code><Message>{message}</Message>{more}</Error>'.encode()
+
+
+def store_error(
+    status: int,
+    body: bytes = b"",
+    operation: Operation = Operation.LIST,
+    labels: ConfigLabels = S3_LABELS,
+    headers: dict[str, str] | None = None,
+) -> StoreError:
+    """Return the error for a response of S3 whose text must not contain the secret `hush-hush`."""
+    response = Response(status, headers or {}, body)
+    context = OperationContext(operation, "data", "train/", labels, S3)
+    return error_from_response(response, context, ["hush-hush"])

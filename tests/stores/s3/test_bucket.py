@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from headwater.domain.errors import LocationInvalidError
-from headwater.stores.s3.bucket import aws_bucket, endpoint_place
+from headwater.stores.s3.bucket import aws_bucket, endpoint_bucket
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ from headwater.stores.s3.bucket import aws_bucket, endpoint_place
 def test_amazons_buckets(bucket: str, region: str, host: str, path: str, signed: str) -> None:
     place = aws_bucket(bucket, region)
     assert str(place.origin) == f"https://{host}"
-    assert (place.bucket_path, place.region, place.operator) == (path, signed, False)
+    assert (place.path, place.region, place.is_operator_endpoint) == (path, signed, False)
 
 
 @pytest.mark.parametrize(
@@ -51,18 +51,22 @@ def test_a_name_that_s3_does_not_give_never_becomes_a_host(bucket: str) -> None:
     ],
 )
 def test_the_region_is_the_one_that_the_host_names(endpoint: str, region: str) -> None:
-    assert endpoint_place(endpoint, "obsEndpoint", "data", None, operator=False).region == region
+    assert endpoint_bucket(endpoint, "obsEndpoint", "data", None, is_operator_endpoint=False).region == region
 
 
 def test_endpoints_have_the_bucket_in_the_path() -> None:
-    place = endpoint_place("https://store.test:9000/base/", "obsEndpoint", "My_Data 1", None, operator=False)
+    place = endpoint_bucket(
+        "https://store.test:9000/base/", "obsEndpoint", "My_Data 1", None, is_operator_endpoint=False
+    )
     assert str(place.origin) == "https://store.test:9000"
-    assert place.bucket_path == "/base/My_Data%201"
-    place = endpoint_place("http://10.0.0.1", "HEADWATER_S3_ENDPOINT", "data", "us-gov-west", operator=True)
-    assert (place.region, place.operator) == ("us-gov-west-1", True)
+    assert place.path == "/base/My_Data%201"
+    place = endpoint_bucket(
+        "http://10.0.0.1", "HEADWATER_S3_ENDPOINT", "data", "us-gov-west", is_operator_endpoint=True
+    )
+    assert (place.region, place.is_operator_endpoint) == ("us-gov-west-1", True)
 
 
 @pytest.mark.parametrize("bucket", ["", "..", ".", "a/b", "a?b", "a#b", "a\nb", "a b\0", "a\\b"])
 def test_a_name_that_would_change_the_path_is_refused(bucket: str) -> None:
     with pytest.raises(LocationInvalidError, match="fullPath"):
-        endpoint_place("https://store.test", "obsEndpoint", bucket, None, operator=False)
+        endpoint_bucket("https://store.test", "obsEndpoint", bucket, None, is_operator_endpoint=False)

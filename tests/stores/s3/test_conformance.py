@@ -13,8 +13,8 @@ from headwater.domain.objects import Key
 from headwater.net.transport import Transport
 from headwater.stores.base import Store
 from headwater.stores.s3.store import open_obs, open_s3
-from headwater.testing.conformance import Prepared, StoreConformance
-from tests.fault_proxy import FaultProxy
+from headwater.testing import Prepared, StoreConformance
+from headwater.testing.fault_proxy import FaultProxy
 from tests.servers import KEY_ID, SECRET, free_port, s3_client
 
 if TYPE_CHECKING:
@@ -63,24 +63,24 @@ class S3Bucket(Prepared):
     def modified(self, key: Key) -> float:
         return self.client.head_object(Bucket=self.name, Key=key)["LastModified"].timestamp()
 
-    def requests(self) -> int:
+    def request_count(self) -> int:
         return len(self.proxy.requests)
 
-    def missing(self) -> Store:
+    def open_missing_bucket(self) -> Store:
         return self.connect(f"absent-{uuid.uuid4().hex[:12]}", SECRET, self.proxy.url)
 
-    def unreachable(self) -> Store:
+    def open_unreachable(self) -> Store:
         return self.connect(self.name, SECRET, f"http://127.0.0.1:{free_port()}")
 
 
 class MotoBucket(S3Bucket):
     """What moto holds."""
 
-    cannot: ClassVar[Mapping[str, str]] = dict.fromkeys(
-        ("test_a_url_is_good_for_its_object_and_method_alone", "test_a_url_ends"), "moto checks no signatures"
+    skipped_tests: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("test_a_url_is_valid_only_for_its_object_and_method", "test_a_url_expires"), "moto checks no signatures"
     )
 
-    def cannot_store(self, key: Key) -> str | None:
+    def why_not_storable(self, key: Key) -> str | None:
         if "\n" in key:
             return "moto answers 404 for a line feed"
         if "\x01" in key:
@@ -91,11 +91,11 @@ class MotoBucket(S3Bucket):
 class RcloneBucket(S3Bucket):
     """What rclone serves: it checks signatures."""
 
-    cannot: ClassVar[Mapping[str, str]] = {
-        "test_what_stays_is_listed_once_whatever_comes_and_goes": "rclone's folders are read late after a change",
+    skipped_tests: ClassVar[Mapping[str, str]] = {
+        "test_unchanged_objects_are_listed_once_while_others_change": "rclone's folders are read late after a change",
     }
 
-    def cannot_store(self, key: Key) -> str | None:
+    def why_not_storable(self, key: Key) -> str | None:
         if any(part in ("", ".", "..") for part in key.split("/")):
             return "rclone refuses keys with empty or dotted parts"
         if any(len(part.encode()) > 250 for part in key.split("/")):
@@ -104,7 +104,7 @@ class RcloneBucket(S3Bucket):
             return "rclone changes control characters and backslashes in names"
         return None
 
-    def stranger(self) -> Store:
+    def open_with_wrong_credentials(self) -> Store:
         return self.connect(self.name, "another-secret-access-key", self.proxy.url)
 
 

@@ -13,10 +13,10 @@ from headwater.domain.errors import CredentialsRefusedError, LocationInvalidErro
 from headwater.domain.objects import StorePage
 from headwater.net.egress import Egress
 from headwater.net.transport import Transport
-from headwater.stores.listing_xml import ListPage, parse_list_page
 from headwater.stores.s3 import store as s3
+from headwater.stores.s3.listing import ListRequest, read_page
 from headwater.stores.s3.store import S3Store
-from tests.fault_proxy import CutShort, Delay, FaultProxy, Request, Reset, Status
+from headwater.testing.fault_proxy import CutShort, Delay, FaultProxy, Request, Reset, Status
 from tests.stores.s3.server import answering, error_xml, list_all, list_xml, open_store
 
 if TYPE_CHECKING:
@@ -248,7 +248,7 @@ async def test_entities_are_refused(transport: Transport) -> None:
 
 
 async def test_a_huge_page_is_refused(transport: Transport) -> None:
-    error = await refused(transport, answering(200, b" " * (s3.MAX_LIST_BODY + 1)))
+    error = await refused(transport, answering(200, b" " * (s3.MAX_LIST_BODY_BYTES + 1)))
     assert type(error) is LocationInvalidError
     assert "more than" in error.message
 
@@ -293,11 +293,11 @@ async def test_a_big_page_is_read_beside_the_event_loop(transport: Transport, mo
     """A page of 16 MB held up everybody's requests while it was read."""
     threads: list[threading.Thread] = []
 
-    def noting(body: bytes) -> ListPage:
+    def noting(body: bytes, request: ListRequest) -> StorePage:
         threads.append(threading.current_thread())
-        return parse_list_page(body)
+        return read_page(body, request)
 
-    monkeypatch.setattr(s3, "parse_list_page", noting)
+    monkeypatch.setattr(s3, "read_page", noting)
     await ask(transport, answering(200, list_xml([f"{i:04}" for i in range(1000)])))
     await ask(transport, answering(200, list_xml([f"{i:04}" + "k" * 1000 for i in range(1100)])))
     assert threads[0] is threading.main_thread()

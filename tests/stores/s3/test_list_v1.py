@@ -14,8 +14,8 @@ from headwater.domain.datasource import S3Config, parse_config
 from headwater.domain.errors import CredentialsRefusedError, LocationInvalidError, StoreError, StoreUnavailableError
 from headwater.net.transport import Transport
 from headwater.stores.s3.store import open_s3
-from headwater.testing.conformance import Prepared, StoreConformance
-from tests.fault_proxy import Delay, Fault, FaultProxy, Request, Status
+from headwater.testing import Prepared, StoreConformance
+from headwater.testing.fault_proxy import Delay, Fault, FaultProxy, Request, Status
 from tests.servers import KEY_ID, SECRET
 from tests.stores.s3.server import error_xml, list_all, list_xml, open_store
 from tests.stores.s3.test_conformance import MotoBucket, as_obs
@@ -100,7 +100,7 @@ async def test_a_server_that_takes_version_2_for_version_1(transport: Transport)
 
 
 @pytest.mark.parametrize("refusal", [None, NOT_OFFERED["NotImplemented"]], ids=["taken for version 1", "refused"])
-async def test_paging_is_one_sorted_list(transport: Transport, refusal: Status | None) -> None:
+async def test_pages_of_random_keys_make_one_sorted_list(transport: Transport, refusal: Status | None) -> None:
     chosen = random.Random(7)
     keys = sorted({"".join(chosen.choices("ab/ +%üé🦊", k=chosen.randint(1, 5))) for _ in range(150)})
     with FaultProxy(respond=Version1(refusal, keys)) as server:
@@ -172,7 +172,7 @@ async def test_amazon_is_not_asked_twice(transport: Transport) -> None:
     """It has ListObjectsV2: what it refuses, it refuses."""
     with FaultProxy(respond=Version1(NOT_OFFERED["InvalidArgument"])) as server:
         store = open_store(transport, server.url)
-        store._place = replace(store._place, any_server=False)
+        store._bucket = replace(store._bucket, is_custom_endpoint=False)
         with pytest.raises(LocationInvalidError, match="InvalidArgument"):
             await store.list_page("", None, 5)
         assert how(server) == ["2"]

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from headwater.domain.datasource import ObsConfig, S3Config, parse_config
 from headwater.domain.errors import LocationInvalidError, ObjectNotFoundError
 from headwater.domain.objects import StorePage
 from headwater.net.transport import Transport
 from headwater.stores.s3.store import S3Store, open_obs, open_s3
-from tests.fault_proxy import FaultProxy
+from headwater.testing.fault_proxy import FaultProxy
 from tests.servers import KEY_ID, SECRET
 from tests.stores.s3.server import fetch, list_all, open_store
 
@@ -228,16 +225,3 @@ async def test_a_datasource_of_an_s3_compatible_store(
     )
     assert isinstance(config, ObsConfig)
     assert await names(open_obs(config, transport)) == ["a.jpg"]
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    moment=st.datetimes(datetime.datetime(1970, 1, 1), datetime.datetime(9999, 12, 31)),
-    form=st.sampled_from(["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S.{ms}Z", "%Y-%m-%dT%H:%M:%S.{ms}+00:00"]),
-)
-def test_times_are_floored_to_the_second(moment: datetime.datetime, form: str) -> None:
-    from headwater.stores.s3.listing import _seconds
-
-    year = f"{moment.year:04}"
-    text = moment.strftime(form.replace("%Y", year)).replace("{ms}", f"{moment.microsecond // 1000:03}")
-    assert _seconds(text) == int(moment.replace(tzinfo=datetime.UTC, microsecond=0).timestamp())

@@ -11,6 +11,7 @@ import pytest
 from headwater.domain.errors import CredentialsRefusedError
 from headwater.net.transport import Transport
 from headwater.stores.s3 import sigv4
+from headwater.stores.s3.bucket import endpoint_bucket
 from headwater.stores.s3.sigv4 import Credentials, Presigner
 from tests.servers import KEY_ID, SECRET, s3_client
 from tests.stores.s3.server import GOOD, fetch, list_all, open_store
@@ -97,10 +98,10 @@ async def test_an_expired_url_is_refused(client: S3Client, rclone: str, transpor
 
 
 async def test_urls_for_head_and_put_are_good_for_that_alone(client: S3Client, rclone: str) -> None:
-    host = rclone.removeprefix("http://")
+    bucket = endpoint_bucket(rclone, "obsEndpoint", "bucket", "us-east-1", is_operator_endpoint=False)
 
     def signed(method: str, key: str) -> str:
-        presigner = Presigner(rclone, host, "/bucket", GOOD, "us-east-1", 60, time.time(), method)
+        presigner = Presigner(bucket, GOOD, 60, time.time(), method)
         return presigner.sign([key])[0]
 
     assert fetch(signed("HEAD", "signed/a b"), "HEAD") == (200, b"")
@@ -141,7 +142,7 @@ async def test_urls_live_as_long_as_their_credentials(transport: Transport) -> N
     [url] = await store.sign(["a"], 43_200)
     assert "X-Amz-Expires=900&" in url
     store = open_store(transport, "http://store.test", clock=lambda: 1_000_000.0)
-    assert f"X-Amz-Expires={sigv4.MAX_TTL}&" in (await store.sign(["a"], 10**9))[0]
+    assert f"X-Amz-Expires={sigv4.MAX_TTL_SECONDS}&" in (await store.sign(["a"], 10**9))[0]
     expired = dataclasses.replace(session, expires=1_000_000.0)
     store = open_store(transport, "http://store.test", credentials=expired, clock=lambda: 1_000_000.0)
     with pytest.raises(CredentialsRefusedError, match="expired"):

@@ -17,9 +17,10 @@ from botocore.config import Config
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from headwater.net.urls import encode_path, encode_query
 from headwater.stores.s3 import sigv4
-from headwater.stores.s3.bucket import S3Bucket, aws_bucket, endpoint_place
-from headwater.stores.s3.sigv4 import Credentials, Presigner
+from headwater.stores.s3.bucket import S3Bucket, aws_bucket, endpoint_bucket
+from headwater.stores.s3.sigv4 import Credentials, Presigner, UnsignedRequest
 
 NOW = datetime.datetime(2024, 2, 29, 23, 59, 58, tzinfo=datetime.UTC)
 SECRET = "test/secret+access key"
@@ -37,8 +38,8 @@ PLACES = {
     "dots": aws_bucket("my.bucket", "eu-west-3"),
     "china": aws_bucket("my-bucket", "cn-north-1"),
     "gov": aws_bucket("my-bucket", "us-gov-west"),
-    "endpoint": endpoint_place("http://127.0.0.1:9000", "obsEndpoint", "my-bucket", None, operator=False),
-    "base": endpoint_place("https://[::1]/base/", "obsEndpoint", "my-bucket", "eu-west-1", operator=False),
+    "endpoint": endpoint_bucket("http://127.0.0.1:9000", "obsEndpoint", "my-bucket", None, is_operator_endpoint=False),
+    "base": endpoint_bucket("https://[::1]/base/", "obsEndpoint", "my-bucket", "eu-west-1", is_operator_endpoint=False),
 }
 
 
@@ -65,16 +66,7 @@ def client(name: str, token: str | None) -> Any:
 
 def presigner(place: S3Bucket, token: str | None, ttl: int, method: str = "GET") -> Presigner:
     credentials = Credentials("test-key-id", SECRET, token)
-    return Presigner(
-        str(place.origin),
-        place.origin.authority,
-        place.bucket_path,
-        credentials,
-        place.region,
-        ttl,
-        NOW.timestamp(),
-        method,
-    )
+    return Presigner(place, credentials, ttl, NOW.timestamp(), method)
 
 
 @pytest.mark.parametrize("name", PLACES)
@@ -86,11 +78,11 @@ def test_presigned_urls_equal_botocores(name: str, token: str | None, data: st.D
         st.sampled_from([("GET", "get_object"), ("HEAD", "head_object"), ("PUT", "put_object")])
     )
     some = data.draw(st.lists(keys, min_size=1, max_size=4))
-    ttl = data.draw(st.integers(1, sigv4.MAX_TTL))
+    ttl = data.draw(st.integers(1, sigv4.MAX_TTL_SECONDS))
     with patch("botocore.auth.get_current_datetime", return_value=NOW):
         expected = [
             client(name, token).generate_presigned_url(
-                operation, {"Bucket": PLACES[name].bucket, "Key": key}, ExpiresIn=ttl
+                operation, {"Bucket": PLACES[name].name, "Key": key}, ExpiresIn=ttl
             )
             for key in some
         ]
@@ -105,7 +97,7 @@ def test_presigned_urls_equal_botocores(name: str, token: str | None, data: st.D
     body=st.binary(max_size=40),
 )
 def test_signed_headers_equal_botocores(token: str | None, key: str, query: dict[str, str], body: bytes) -> None:
-    path, encoded = "/bucket/" + sigv4.encode_path(key), sigv4.encode_query(query)
+    path, encoded = "/bucket/" + encode_path(key), encode_query(query)
     request = botocore.awsrequest.AWSRequest(
         "PUT",
         f"http://store.test:9000{path}?{encoded}",
@@ -118,18 +110,15 @@ def test_signed_headers_equal_botocores(token: str | None, key: str, query: dict
     )
     with patch("botocore.auth.get_current_datetime", return_value=NOW):
         theirs.add_auth(request)
-    ours = sigv4.sign_headers(
+    unsigned = UnsignedRequest(
         "PUT",
         "store.test:9000",
         path,
         encoded,
         {"range": "bytes=0-9", "X-Amz-Meta-A": " a  b "},
         hashlib.sha256(body).hexdigest(),
-        Credentials("test-key-id", SECRET, token),
-        "eu-west-1",
-        "s3",
-        NOW.timestamp(),
     )
+    ours = sigv4.sign_headers(unsigned, Credentials("test-key-id", SECRET, token), "eu-west-1", NOW.timestamp())
     assert ours["authorization"] == request.headers["Authorization"]
     assert ours["x-amz-date"] == request.headers["X-Amz-Date"]
 
@@ -137,11 +126,11 @@ def test_signed_headers_equal_botocores(token: str | None, key: str, query: dict
 def test_a_url_lives_no_longer_than_asked_allowed_or_its_credentials() -> None:
     forever = Credentials("test-key-id", SECRET)
     session = Credentials("test-key-id", SECRET, TOKEN, expires=1_000_900.9)
-    assert sigv4.life(60, forever, 1_000_000) == 60
-    assert sigv4.life(10**9, forever, 1_000_000) == 604_800
-    assert sigv4.life(60, session, 1_000_000) == 60
-    assert sigv4.life(43_200, session, 1_000_000) == 900
-    assert sigv4.life(60, session, 1_000_901) <= 0
+    assert sigv4.url_life(60, forever, 1_000_000) == 60
+    assert sigv4.url_life(10**9, forever, 1_000_000) == 604_800
+    assert sigv4.url_life(60, session, 1_000_000) == 60
+    assert sigv4.url_life(43_200, session, 1_000_000) == 900
+    assert sigv4.url_life(60, session, 1_000_901) <= 0
 
 
 @pytest.mark.parametrize("ttl", [0, -1, 604_801])

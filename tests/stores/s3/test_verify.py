@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from headwater.service.verify import TEST_KEY
-from tests.fault_proxy import Delay, FaultProxy, Status
+from headwater.testing.fault_proxy import Delay, FaultProxy, Status
 from tests.live import Live, fetch, running
 from tests.servers import AwsUser, GuardedAws, free_port, trust
 from tests.stores.s3.server import answering, error_xml

@@ -1,4 +1,4 @@
-"""Datasets by name, enriched, by parent, and what is known of their samples (contract.md#datasets)."""
+"""Queries for datasets, and their sample counts (contract.md#datasets)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ENRICHED = {
 
 @pytest.fixture(scope="module")
 def user(live: Live) -> str:
-    """A token of a user who has none but these."""
+    """A token of a user who owns only the datasets of this module."""
     return live.headwater("token", "create", "--user", f"finder-{os.urandom(4).hex()}")
 
 
@@ -42,7 +42,7 @@ def names(found: list[dict[str, Any]]) -> list[str]:
 
 
 @pytest.mark.parametrize("form", ["query/name", "enriched/query/name"])
-def test_by_name(live: Live, user: str, made: dict[str, str], form: str) -> None:
+def test_datasets_are_found_by_name_or_prefix(live: Live, user: str, made: dict[str, str], form: str) -> None:
     def find(name: str, **query: Any) -> list[str]:
         return names(get(live, user, f"{form}/{quote(name, safe='')}", **query))
 
@@ -51,7 +51,7 @@ def test_by_name(live: Live, user: str, made: dict[str, str], form: str) -> None
     assert find("cam 2", exact="TRUE") == ["cam 2"]
     assert find("CAM", exact="true") == []
     assert find("cam", exact="False") == find("cam") == ["cam", "cam_1", "camX1", "cam 2"]
-    assert find("cam_") == ["cam_1"], "an underscore is one"
+    assert find("cam_") == ["cam_1"], "an underscore is no wildcard"
     assert find("c%") == find("%") == find("nothing") == []
     assert find("Cam") == ["Cam_1"]
     assert find("cam", pageSize=2, pageOffset=1) == ["cam_1", "camX1"]
@@ -61,7 +61,7 @@ def test_by_name(live: Live, user: str, made: dict[str, str], form: str) -> None
     assert len(find("cam", shared="False", getAssetsOfTeamInclusiveSelf="True")) == 4
 
 
-def test_enriched(live: Live, user: str, made: dict[str, str]) -> None:
+def test_enriched_datasets_are_listed(live: Live, user: str, made: dict[str, str]) -> None:
     found = get(live, user, "enriched")
     assert names(found) == list(made)
     assert all(set(each) == ENRICHED for each in found)
@@ -72,7 +72,7 @@ def test_enriched(live: Live, user: str, made: dict[str, str]) -> None:
     assert get(live, user, "enriched", shared="true") == []
 
 
-def test_by_ids(live: Live, user: str, made: dict[str, str]) -> None:
+def test_datasets_are_found_by_ids(live: Live, user: str, made: dict[str, str]) -> None:
     def find(*ids: str) -> Any:
         pairs = [("datasetIds", each) for each in ids]
         return live.call("GET", "/v1/datasets/enriched/query/ids", token=user, query=pairs)
@@ -85,7 +85,7 @@ def test_by_ids(live: Live, user: str, made: dict[str, str]) -> None:
     assert (answer.status, answer.code) == (400, "MALFORMED_REQUEST")
 
 
-def test_children(live: Live, user: str, made: dict[str, str]) -> None:
+def test_children_are_listed_for_their_parent(live: Live, user: str, made: dict[str, str]) -> None:
     parent = made["cam"]
     assert get(live, user, f"{parent}/children") == []
     body = {"name": "crops of cam", "type": "Crops", "parentDatasetId": parent, "unknown": {"member": None}}
@@ -97,7 +97,7 @@ def test_children(live: Live, user: str, made: dict[str, str]) -> None:
     assert get(live, user, f"{parent}/children") == []
 
 
-def test_an_upload_is_a_notice(live: Live, user: str, made: dict[str, str]) -> None:
+def test_upload_changes_only_the_modification_time(live: Live, user: str, made: dict[str, str]) -> None:
     path = f"/v1/datasets/{made['cam']}/registerDatasetUpload"
     before = get(live, user, made["cam"])
     body = {"total": 5, "processed": 3, "uploadMethod": "USER_PIP", "isRegistered": False, "more": 1}
@@ -118,12 +118,12 @@ def test_an_upload_is_a_notice(live: Live, user: str, made: dict[str, str]) -> N
         assert (answer.status, answer.code) == (400, "MALFORMED_REQUEST"), wrong
 
 
-def known(live: Live, dataset: str) -> tuple[int, int]:
+def sample_counts(live: Live, dataset: str) -> tuple[int, int]:
     found = live.call("GET", f"/v1/datasets/{dataset}").json
     return found["nSamples"], found["sizeInBytes"]
 
 
-def test_samples_are_counted_by_listings(live: Live, bucket: Path) -> None:
+def test_complete_listings_count_the_samples(live: Live, bucket: Path) -> None:
     for index in range(20):
         (bucket / f"{index:02}.png").write_bytes(b"x" * index)
         os.utime(bucket / f"{index:02}.png", (1000 + index, 1000 + index))
@@ -131,21 +131,21 @@ def test_samples_are_counted_by_listings(live: Live, bucket: Path) -> None:
     dataset = live.configured({"type": "LOCAL", "fullPath": bucket.name})
     modified = live.call("GET", f"/v1/datasets/{dataset}").json["lastModifiedAt"]
     live.call("GET", live.datasource(dataset, "list"))
-    assert known(live, dataset) == (0, 0), "that listing did not end"
+    assert sample_counts(live, dataset) == (0, 0), "the listing is not complete"
     live.names(dataset, from_=1, to=1009)
-    assert known(live, dataset) == (0, 0), "it did not begin at 0"
+    assert sample_counts(live, dataset) == (0, 0), "the window does not begin at 0"
     live.names(dataset, to=1009)
-    assert known(live, dataset) == (10, 45)
+    assert sample_counts(live, dataset) == (10, 45)
     live.names(dataset, from_=1012, to=1019)
-    assert known(live, dataset) == (10, 45), "there is a gap"
+    assert sample_counts(live, dataset) == (10, 45), "there is a gap before the window"
     live.names(dataset, from_=1010, to=1014)
     live.names(dataset, from_=1010, to=1014)
-    assert known(live, dataset) == (15, 105), "once"
+    assert sample_counts(live, dataset) == (15, 105), "the same window counts once"
     for part in live.shards(dataset, 3):
         assert part
-    assert known(live, dataset) == (15, 105), "shards are not the whole"
+    assert sample_counts(live, dataset) == (15, 105), "shards do not count"
     assert live.shards(dataset, 1) == [[f"{index:02}.png" for index in range(20)]]
-    assert known(live, dataset) == (20, 190)
+    assert sample_counts(live, dataset) == (20, 190)
     assert live.call("GET", f"/v1/datasets/{dataset}").json["lastModifiedAt"] == modified
     live.call("PUT", live.datasource(dataset), {"type": "LOCAL", "fullPath": bucket.name + "/elsewhere"})
-    assert known(live, dataset) == (0, 0)
+    assert sample_counts(live, dataset) == (0, 0)

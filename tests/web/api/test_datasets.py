@@ -1,4 +1,4 @@
-"""Datasets over HTTP (contract.md#datasets)."""
+"""Create, read, rename, delete and list datasets (contract.md#datasets)."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from tests.domain.configs import VALID
-from tests.live import Live
+from tests.live import Live, request
 
 
 def _name() -> str:
     return f"set {os.urandom(6).hex()}"
 
 
-def test_from_creation_to_deletion(live: Live) -> None:
+def test_dataset_is_created_renamed_and_deleted(live: Live) -> None:
     name = _name()
     made = live.call("POST", "/v1/datasets", {"name": name, "type": "Videos", "imgType": "full", "creator": "USER_PIP"})
     assert (made.status, set(made.json)) == (201, {"id"})
@@ -51,7 +51,7 @@ def test_from_creation_to_deletion(live: Live) -> None:
         assert (gone.status, gone.code) == (404, "DATASET_UNKNOWN")
 
 
-def test_names_are_unique_for_each_owner(live: Live) -> None:
+def test_name_is_unique_per_owner(live: Live) -> None:
     name = _name()
     first = live.dataset(name)
     again = live.call("POST", "/v1/datasets", {"name": name})
@@ -83,12 +83,12 @@ def test_names_are_unique_for_each_owner(live: Live) -> None:
         [],
     ],
 )
-def test_malformed_bodies(live: Live, body: Any) -> None:
+def test_malformed_body_is_refused(live: Live, body: Any) -> None:
     answer = live.call("POST", "/v1/datasets", body)
     assert (answer.status, answer.code) == (400, "MALFORMED_REQUEST")
 
 
-def test_a_parent_must_be_there_and_ones_own(live: Live) -> None:
+def test_parent_must_exist(live: Live) -> None:
     parent = live.dataset()
     child = live.call("POST", "/v1/datasets", {"name": _name(), "type": "Crops", "parentDatasetId": parent}).json["id"]
     assert live.call("GET", f"/v1/datasets/{child}").json["parentDatasetId"] == parent
@@ -96,7 +96,7 @@ def test_a_parent_must_be_there_and_ones_own(live: Live) -> None:
     assert (missing.status, missing.code) == (404, "DATASET_UNKNOWN")
 
 
-def test_lists_are_ones_own_and_paged_by_items(live: Live) -> None:
+def test_own_datasets_are_listed_in_pages(live: Live) -> None:
     token = live.headwater("token", "create", "--user", f"user {os.urandom(4).hex()}")
 
     def listed(**query: str) -> list[str]:
@@ -113,3 +113,17 @@ def test_lists_are_ones_own_and_paged_by_items(live: Live) -> None:
     for query in ({"pageSize": "0"}, {"pageSize": "x"}, {"pageOffset": "-1"}, {"shared": "maybe"}):
         answer = live.call("GET", "/v1/datasets", token=token, query=query)
         assert (answer.status, answer.code) == (400, "MALFORMED_REQUEST")
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("/v1/versions/pip/minimum", "1.2.2"),
+        ("/v1/versions/pip/latest?currentVersion=1.2.47", "1.2.47"),
+        ("/v1/versions/pip/latest", "1.5.26"),
+        ("/v1/versions/pip/latest?currentVersion=nonsense", "1.5.26"),
+    ],
+)
+def test_client_versions_need_no_token(live: Live, path: str, value: str) -> None:
+    answer = request(live.url, path=path)
+    assert (answer.status, answer.json) == (200, value)

@@ -1,4 +1,4 @@
-"""Predictions, metadata and embeddings: what lies below `.lightly/` (contract.md#lightly-folder)."""
+"""Predictions, metadata and embeddings under `.lightly/` (contract.md#lightly-folder)."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def url(live: Live, dataset: str, operation: str, name: str) -> str:
     return answer.json
 
 
-def test_listings_hold_one_folder_each_whatever_the_suffix(live: Live, dataset: str) -> None:
+def test_listing_contains_every_file_of_its_folder(live: Live, dataset: str) -> None:
     pages = list(live.pages(dataset, "predictions/list", taskName="task"))
     assert len(pages[0]["data"]) <= 7
     rows = [row for page in pages for row in page["data"]]
@@ -70,14 +70,14 @@ def test_listings_hold_one_folder_each_whatever_the_suffix(live: Live, dataset: 
     assert live.names(dataset) == ["a.png"]
 
 
-def test_windows_hold_there_too(live: Live, dataset: str) -> None:
+def test_window_applies(live: Live, dataset: str) -> None:
     assert live.names(dataset, "metadata/list", to=NOW - 100) == []
     assert live.names(dataset, "metadata/list", from_=NOW - 100, to=NOW + 100) == METADATA
     assert live.names(dataset, "metadata/list", from_=9, to=8) == []
     assert call(live, dataset, "metadata/list", **{"from": "x"}).code == "MALFORMED_REQUEST"
 
 
-def test_a_cursor_belongs_to_its_listing(live: Live, dataset: str) -> None:
+def test_cursor_of_another_folder_is_refused(live: Live, dataset: str) -> None:
     cursor = call(live, dataset, "predictions/list", taskName="task").json["cursor"]
     for operation, query in (
         ("predictions/list", {"taskName": "task 2"}),
@@ -90,7 +90,7 @@ def test_a_cursor_belongs_to_its_listing(live: Live, dataset: str) -> None:
 
 
 @pytest.mark.parametrize("task", [None, "", "..", "a/b", "../metadata"])
-def test_a_task_is_needed(live: Live, dataset: str, task: str | None) -> None:
+def test_task_name_is_required(live: Live, dataset: str, task: str | None) -> None:
     query = {} if task is None else {"taskName": task}
     for operation in ("predictions/list", "predictions/list/dnc"):
         answer = call(live, dataset, operation, dncShards=2, **query)
@@ -98,7 +98,7 @@ def test_a_task_is_needed(live: Live, dataset: str, task: str | None) -> None:
         assert answer.text.startswith("taskName: ")
 
 
-def test_urls_of_single_files(live: Live, dataset: str) -> None:
+def test_read_url_of_a_single_file(live: Live, dataset: str) -> None:
     for operation, name, key in (
         ("predictions/file", "task/00.json", PREDICTIONS[0]),
         ("predictions/file", PREDICTIONS[0], PREDICTIONS[0]),
@@ -110,7 +110,7 @@ def test_urls_of_single_files(live: Live, dataset: str) -> None:
         assert (answer.status, answer.body.decode()) == (200, key)
 
 
-def test_a_url_can_be_had_before_the_file(live: Live, dataset: str, bucket: Path) -> None:
+def test_url_is_returned_before_the_file_exists(live: Live, dataset: str, bucket: Path) -> None:
     read = url(live, dataset, "predictions/file", "new task/schema.json")
     head = url(live, dataset, "fileHEAD", ".lightly/predictions/new task/schema.json")
     assert (fetch(read).status, fetch(head, "HEAD").status) == (404, 404)
@@ -122,17 +122,17 @@ def test_a_url_can_be_had_before_the_file(live: Live, dataset: str, bucket: Path
     assert live.names(dataset, "predictions/list", taskName="new task") == [".lightly/predictions/new task/schema.json"]
 
 
-def test_urls_are_good_for_one_method(live: Live, dataset: str) -> None:
+def test_url_is_valid_for_one_method(live: Live, dataset: str) -> None:
     write = url(live, dataset, "predictions/writeUrl", "task/00.json")
     read = url(live, dataset, "predictions/file", "task/00.json")
     assert fetch(write).status == 403
     assert fetch(read, "PUT", body=b"x").status == 403
 
 
-def test_fileHEAD_looks_on_either_side(live: Live, bucket: Path) -> None:
-    inputs, own = bucket / "in", bucket / "own"
-    make(inputs, "a.png", ".lightly/metadata/x.json")
-    make(own, "b.png", ".lightly/metadata/y.json")
+def test_file_head_uses_the_datasource_of_the_folder(live: Live, bucket: Path) -> None:
+    input_folder, lightly_folder = bucket / "in", bucket / "own"
+    make(input_folder, "a.png", ".lightly/metadata/x.json")
+    make(lightly_folder, "b.png", ".lightly/metadata/y.json")
     dataset = live.configured({**local(bucket, "INPUT"), "fullPath": f"{bucket.name}/in"})
     answer = live.call("PUT", live.datasource(dataset), {**local(bucket, "LIGHTLY"), "fullPath": f"{bucket.name}/own"})
     assert answer.status == 200
@@ -152,7 +152,7 @@ def test_fileHEAD_looks_on_either_side(live: Live, bucket: Path) -> None:
 
 @pytest.mark.parametrize("operation", ["predictions/file", "predictions/writeUrl", "metadata/file", "embeddings/file"])
 @pytest.mark.parametrize("name", [None, "a", "../a.png", "x/../../../a.png", "/etc/passwd", "folder/", ".lightly"])
-def test_names_stay_in_their_folder(live: Live, dataset: str, operation: str, name: str | None) -> None:
+def test_file_name_cannot_leave_its_folder(live: Live, dataset: str, operation: str, name: str | None) -> None:
     if name == ".lightly":
         signed = url(live, dataset, operation, name)
         assert f"/.lightly/{operation.split('/')[0]}/.lightly?" in signed
@@ -178,20 +178,20 @@ OPERATIONS = {
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_what_serves_the_other_purpose_alone_is_told(live: Live, bucket: Path, operation: str) -> None:
-    side = "LIGHTLY" if operation.startswith("list") else "INPUT"
-    dataset = live.configured(local(bucket, side))
+def test_missing_purpose_is_named_in_the_error(live: Live, bucket: Path, operation: str) -> None:
+    purpose = "LIGHTLY" if operation.startswith("list") else "INPUT"
+    dataset = live.configured(local(bucket, purpose))
     answer = call(live, dataset, operation, **OPERATIONS[operation])
     assert (answer.status, answer.code) == (404, "DATASET_DATASOURCE_UNKNOWN")
-    assert ("INPUT" if side == "LIGHTLY" else "LIGHTLY") in answer.text
+    assert ("INPUT" if purpose == "LIGHTLY" else "LIGHTLY") in answer.text
     empty = live.dataset()
     assert call(live, empty, operation, **OPERATIONS[operation]).code == "DATASET_DATASOURCE_UNKNOWN"
 
 
 @pytest.mark.parametrize("operation", [name for name in OPERATIONS if name.endswith(("list", "dnc"))])
-def test_there_are_no_runs(live: Live, dataset: str, operation: str) -> None:
+def test_relevant_filenames_of_a_run_are_refused(live: Live, dataset: str, operation: str) -> None:
     if operation.startswith("list"):
-        return  # raw samples are not asked for by runs
+        return  # raw samples have no such parameters
     run, artifact = "5" * 24, "6" * 24
     answer = call(
         live,
@@ -205,10 +205,10 @@ def test_there_are_no_runs(live: Live, dataset: str, operation: str) -> None:
     for alone in ({"relevantFilenamesRunId": run}, {"relevantFilenamesArtifactId": artifact}):
         answer = call(live, dataset, operation, **OPERATIONS[operation], **alone)
         assert (answer.status, answer.code) == (400, "MALFORMED_REQUEST")
-        assert "required beside the other" in answer.text
+        assert "required together with the other" in answer.text
 
 
-def test_every_file_of_the_folder_is_listed_by_its_bytes(live: Live, bucket: Path) -> None:
+def test_names_are_byte_faithful(live: Live, bucket: Path) -> None:
     names = [f".lightly/metadata/{odd}" for odd in ("a+b%20#?.json", "e\u0301.json", "a\nb.json", "~.PNG", "🙂.txt")]
     make(bucket, *names)
     dataset = live.configured(local(bucket))

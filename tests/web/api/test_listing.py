@@ -1,4 +1,4 @@
-"""Listings over HTTP on a real folder (contract.md#lists-and-time-windows)."""
+"""Listings of raw samples in a folder (contract.md#lists-and-time-windows)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ODD = ["a b", "a+b", "a%41", "a%2Fb", "a#b", "a?b", "a&b", "a=b", "a;b", "a'b", 
        "e\u0301", "\U0001f600", "\u05e9\u05dc", "a\nb", "\x01", "\u2026", "~a", ".a"]  # fmt: skip
 
 
-def test_pages_of_a_folder_with_odd_names(live: Live, bucket: Path) -> None:
+def test_odd_names_are_listed_and_read(live: Live, bucket: Path) -> None:
     names = [f"{odd}/{odd}.jpg" for odd in ODD] + [f"{odd}.PNG" for odd in ODD]
     for name in names:
         _file(bucket, name, data=name.encode())
@@ -53,7 +53,7 @@ def test_pages_of_a_folder_with_odd_names(live: Live, bucket: Path) -> None:
         )
 
 
-def test_windows_are_inclusive_whole_seconds(live: Live, bucket: Path) -> None:
+def test_window_includes_both_ends_in_whole_seconds(live: Live, bucket: Path) -> None:
     for index, modified in enumerate((100.0, 100.999, 101.0, 102.5, 103.0)):
         _file(bucket, f"{index}.png", modified)
     dataset = _connect(live, bucket)
@@ -65,13 +65,13 @@ def test_windows_are_inclusive_whole_seconds(live: Live, bucket: Path) -> None:
     assert live.names(dataset, from_=103, to=102) == []
 
 
-def test_a_file_from_the_future_is_not_in_a_window_that_ends_now(live: Live, bucket: Path) -> None:
+def test_file_from_the_future_is_not_listed_by_default(live: Live, bucket: Path) -> None:
     _file(bucket, "now.png", time.time() - 1)
     _file(bucket, "later.png", time.time() + 1000)
     assert live.names(_connect(live, bucket)) == ["now.png"]
 
 
-def test_a_cursor_keeps_its_window_and_ignores_from_and_to(live: Live, bucket: Path) -> None:
+def test_cursor_keeps_its_window(live: Live, bucket: Path) -> None:
     for index in range(20):
         _file(bucket, f"{index:02}.png", 100 + index)
     dataset = _connect(live, bucket)
@@ -82,7 +82,7 @@ def test_a_cursor_keeps_its_window_and_ignores_from_and_to(live: Live, bucket: P
         assert [row["fileName"] for row in second["data"]] == [f"{index:02}.png" for index in range(12, 19)]
 
 
-def test_the_last_cursor_gives_an_empty_page_also_when_files_came_since(live: Live, bucket: Path) -> None:
+def test_last_cursor_returns_an_empty_page(live: Live, bucket: Path) -> None:
     _file(bucket, "a.png")
     dataset = _connect(live, bucket)
     last = list(live.pages(dataset))[-1]["cursor"]
@@ -93,7 +93,7 @@ def test_the_last_cursor_gives_an_empty_page_also_when_files_came_since(live: Li
 
 
 @pytest.mark.parametrize(
-    ("query", "told"),
+    ("query", "text"),
     [
         ({"from": "x"}, "from: expected a whole number"),
         ({"from": ""}, "from: expected"),
@@ -105,13 +105,13 @@ def test_the_last_cursor_gives_an_empty_page_also_when_files_came_since(live: Li
         ([("from", "1"), ("from", "2")], "from: given more than once"),
     ],
 )
-def test_malformed_queries(live: Live, bucket: Path, query: object, told: str) -> None:
+def test_malformed_query_is_refused(live: Live, bucket: Path, query: object, text: str) -> None:
     answer = live.call("GET", live.datasource(_connect(live, bucket), "list"), query=query)
     assert (answer.status, answer.code) == (400, "MALFORMED_REQUEST")
-    assert told in answer.text
+    assert text in answer.text
 
 
-def test_a_cursor_is_bound_to_its_dataset_and_data(live: Live, bucket: Path) -> None:
+def test_cursor_is_bound_to_its_dataset_and_location(live: Live, bucket: Path) -> None:
     for index in range(10):
         _file(bucket, f"{index}.png")
     (bucket / "below").mkdir()
@@ -128,7 +128,7 @@ def test_a_cursor_is_bound_to_its_dataset_and_data(live: Live, bucket: Path) -> 
     assert "moved" in answer.text
 
 
-def test_what_exists_throughout_appears_once_whatever_comes_and_goes(live: Live, bucket: Path) -> None:
+def test_file_that_exists_throughout_is_listed_exactly_once(live: Live, bucket: Path) -> None:
     stay = [f"s{index:03}.png" for index in range(60)]
     go = [f"s{index:03}g.png" for index in range(60)]
     for name in [*stay, *go]:
@@ -143,7 +143,7 @@ def test_what_exists_throughout_appears_once_whatever_comes_and_goes(live: Live,
     assert len(seen) == len(set(seen))
 
 
-def test_every_file_of_a_dataset_made_for_it(live: Live, bucket: Path) -> None:
+def test_dataset_of_every_file_lists_every_file(live: Live, bucket: Path) -> None:
     for name in ("a.png", "b.json", "c", ".lightly/d.json"):
         _file(bucket, name)
     dataset = live.headwater("dataset", "create", f"every {bucket.name[-20:]}", "--user", "ada", "--every-file")
@@ -151,18 +151,18 @@ def test_every_file_of_a_dataset_made_for_it(live: Live, bucket: Path) -> None:
     assert live.names(dataset) == ["a.png", "b.json", "c"]
 
 
-def test_names_that_are_not_utf8_are_left_out_and_told_once(live: Live, bucket: Path) -> None:
+def test_names_that_are_not_utf8_are_skipped_and_logged_once(live: Live, bucket: Path) -> None:
     for index in range(20):
         _file(bucket, f"{index:02}.png")
         Path(os.fsdecode(bytes(bucket) + b"/%02d\xff.png" % index)).write_bytes(b"x")
     dataset = _connect(live, bucket)
     assert live.names(dataset) == [f"{index:02}.png" for index in range(20)]
-    told = [line for line in live.log.read_text().splitlines() if dataset in line and "not UTF-8" in line]
-    assert len(told) == 1
-    assert "20" in told[0]
+    logged = [line for line in live.log.read_text().splitlines() if dataset in line and "not UTF-8" in line]
+    assert len(logged) == 1
+    assert "20" in logged[0]
 
 
-def test_a_doubled_slash_and_a_boolean_in_capitals(live: Live, bucket: Path) -> None:
+def test_doubled_slash_and_capitalized_boolean_are_accepted(live: Live, bucket: Path) -> None:
     _file(bucket, "a.png")
     dataset = _connect(live, bucket)
     path = f"//v1/datasets/{dataset}/datasource/list?useRedirectedReadUrl=False&token={quote(live.token)}"
@@ -171,7 +171,7 @@ def test_a_doubled_slash_and_a_boolean_in_capitals(live: Live, bucket: Path) -> 
     assert [row["fileName"] for row in answer.json["data"]] == ["a.png"]
 
 
-def test_a_folder_that_is_not_there_and_links_that_lead_out(live: Live, bucket: Path) -> None:
+def test_absent_folder_is_refused_and_outside_links_are_skipped(live: Live, bucket: Path) -> None:
     answer = live.call("GET", live.datasource(live.configured({"type": "LOCAL", "fullPath": "no/such"}), "list"))
     assert (answer.status, answer.code) == (400, "DATASET_DATASOURCE_INVALID")
     outside = bucket.parent.parent / "outside"
@@ -183,7 +183,7 @@ def test_a_folder_that_is_not_there_and_links_that_lead_out(live: Live, bucket: 
     assert live.names(_connect(live, bucket)) == ["own.png"]
 
 
-def test_a_cursor_survives_a_restart(tmp_path: Path) -> None:
+def test_cursor_survives_a_restart(tmp_path: Path) -> None:
     files = tmp_path / "files"
     for index in range(10):
         _file(files, f"{index}.png")
@@ -198,7 +198,7 @@ def test_a_cursor_survives_a_restart(tmp_path: Path) -> None:
         assert (answer.status, answer.body) == (200, b"pixels")
 
 
-def test_without_a_mount_root(tmp_path: Path) -> None:
+def test_local_datasource_without_a_mount_root_is_refused(tmp_path: Path) -> None:
     with running(tmp_path) as live:
         dataset = live.configured({"type": "LOCAL", "fullPath": ""})
         listed = live.call("GET", live.datasource(dataset, "list"))
@@ -210,8 +210,8 @@ def test_without_a_mount_root(tmp_path: Path) -> None:
         assert len(verified["errors"]) == 4
 
 
-def test_the_data_folder_is_no_part_of_any_datasource(tmp_path: Path) -> None:
-    """A dataset of every file on a mount root above it listed the key file, and its read URL served it."""
+def test_data_folder_is_hidden_from_datasources(tmp_path: Path) -> None:
+    """A dataset that lists every file, on a mount root above the data folder, listed the key file with a read URL."""
     _file(tmp_path, "own.txt")
     (tmp_path / "link").symlink_to(tmp_path / "data")
     (tmp_path / "key.txt").symlink_to(tmp_path / "data" / "secret.key")

@@ -1,4 +1,4 @@
-"""LIGHTLY: storage that the operator provides, an area for each dataset (contract.md#datasource-config)."""
+"""LIGHTLY datasources: storage of the server, with one area per dataset (contract.md#datasource-config)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ALL = {"canRead": True, "canWrite": True, "canList": True, "canOverwrite": True}
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The mount root, above the managed folder and the data folder, which LOCAL datasources must not see."""
+    """The mount root. It contains the managed folder and the data folder, which LOCAL datasources must not see."""
     return tmp_path_factory.mktemp("managed")
 
 
@@ -35,7 +35,7 @@ def live(folder: Path) -> Iterator[Live]:
         yield started
 
 
-def test_an_area_is_made_on_demand_and_left_clean(live: Live, folder: Path) -> None:
+def test_area_is_created_on_demand_and_left_clean(live: Live, folder: Path) -> None:
     dataset = live.configured(LIGHTLY)
     assert live.call("GET", live.datasource(dataset)).json["fullPath"] == LIGHTLY["fullPath"]
     assert not (folder / "areas" / dataset).exists()
@@ -44,7 +44,7 @@ def test_an_area_is_made_on_demand_and_left_clean(live: Live, folder: Path) -> N
     assert list((folder / "areas" / dataset).iterdir()) == []
 
 
-def test_what_lies_in_the_area_is_listed_with_urls_that_serve_it(live: Live, folder: Path) -> None:
+def test_files_in_the_area_are_listed_and_read(live: Live, folder: Path) -> None:
     dataset = live.configured(LIGHTLY)
     area = folder / "areas" / dataset
     for name in ("a b.png", "sub/ü.png", "z.mp4"):
@@ -58,7 +58,7 @@ def test_what_lies_in_the_area_is_listed_with_urls_that_serve_it(live: Live, fol
     assert fetch(rows[0]["readUrl"].replace("/managed/", "/files/")).status == 403
 
 
-def test_no_other_dataset_reaches_an_area(live: Live, folder: Path) -> None:
+def test_area_is_isolated_from_other_datasets(live: Live, folder: Path) -> None:
     one = live.configured(LIGHTLY)
     (folder / "areas" / one).mkdir()
     (folder / "areas" / one / "secret.png").write_bytes(b"of one dataset")
@@ -74,8 +74,8 @@ def test_no_other_dataset_reaches_an_area(live: Live, folder: Path) -> None:
     assert live.names(one) == ["secret.png"]
 
 
-def test_another_full_path_is_the_same_data(live: Live) -> None:
-    """So the watermark stays, and a cursor goes on."""
+def test_full_path_does_not_change_the_location(live: Live) -> None:
+    """The watermark is kept, and a cursor stays valid."""
     dataset = live.configured(LIGHTLY)
     live.call("PUT", live.datasource(dataset, "processedUntilTimestamp"), {"processedUntilTimestamp": 7})
     cursor = live.call("GET", live.datasource(dataset, "list")).json["cursor"]
@@ -84,7 +84,7 @@ def test_another_full_path_is_the_same_data(live: Live) -> None:
     assert live.call("GET", live.datasource(dataset, "list"), query={"cursor": cursor}).status == 200
 
 
-def test_unset_is_told(tmp_path: Path) -> None:
+def test_server_without_managed_storage_names_the_setting(tmp_path: Path) -> None:
     with running(tmp_path) as live:
         dataset = live.configured(LIGHTLY)
         answer = live.call("GET", live.datasource(dataset, "list"))
@@ -95,7 +95,7 @@ def test_unset_is_told(tmp_path: Path) -> None:
         assert "HEADWATER_MANAGED_STORE" in found["errors"]["canList"]
 
 
-def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_absent_managed_folder_is_reported(tmp_path: Path) -> None:
     with running(tmp_path, managed_store=f"file://{tmp_path}/unmounted") as live:
         found = live.call("GET", live.datasource(live.configured(LIGHTLY), "verify")).json
         assert not any(found[flag] for flag in ALL)
@@ -116,7 +116,7 @@ def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
         ("file://{folder}", "{folder}/below"),
     ],
 )
-def test_a_setting_that_cannot_be_is_refused_at_the_start(tmp_path: Path, managed: str, local_root: str | None) -> None:
+def test_invalid_setting_is_refused_at_startup(tmp_path: Path, managed: str, local_root: str | None) -> None:
     settings = {"managed_store": managed.format(folder=tmp_path)}
     if local_root is not None:
         settings["local_root"] = local_root.format(folder=tmp_path)
@@ -126,7 +126,7 @@ def test_a_setting_that_cannot_be_is_refused_at_the_start(tmp_path: Path, manage
 
 
 def _s3_identity(home: Path, **variables: str) -> dict[str, str]:
-    """An environment in which botocore finds nothing but what is given."""
+    """Return environment variables with which botocore finds only the given credentials."""
     return {
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_CONFIG_FILE": str(home / "no-config"),
@@ -135,7 +135,7 @@ def _s3_identity(home: Path, **variables: str) -> dict[str, str]:
     }
 
 
-def test_areas_in_a_bucket_with_the_servers_own_identity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_areas_in_s3_with_the_servers_own_identity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "buckets" / "managed").mkdir(parents=True)
     given = _s3_identity(tmp_path, AWS_ACCESS_KEY_ID=KEY_ID, AWS_SECRET_ACCESS_KEY=SECRET, AWS_REGION="eu-west-1")
     for name, value in given.items():
@@ -155,7 +155,7 @@ def test_areas_in_a_bucket_with_the_servers_own_identity(tmp_path: Path, monkeyp
         assert fetch(page["data"][0]["readUrl"]).body == b"pixels"
 
 
-def test_a_server_without_an_identity_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_server_without_aws_credentials_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     for name, value in _s3_identity(tmp_path).items():
@@ -170,10 +170,10 @@ def test_a_server_without_an_identity_is_told_so(tmp_path: Path, monkeypatch: py
     "given",
     [{"AWS_PROFILE": "absent"}, {"AWS_ROLE_ARN": "arn:aws:iam::1:role/x", "AWS_WEB_IDENTITY_TOKEN_FILE": "/no"}],
 )
-def test_an_identity_that_cannot_be_used_is_an_answer(
+def test_unusable_aws_credentials_are_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, str]
 ) -> None:
-    """What the chain raised beside its own errors was a 500."""
+    """Errors of botocore's credential chain that are not its own exceptions were a 500."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     for name, value in _s3_identity(tmp_path, **given).items():
@@ -237,7 +237,7 @@ def test_areas_in_azure(
         monkeypatch.delenv(name)
     sas = container_sas(container.container_name)
     for own in ({}, {"AZURE_STORAGE_ACCOUNT": AZURE_ACCOUNT, "AZURE_STORAGE_KEY": sas}):
-        # A token would be in every URL, and open every other dataset's area.
+        # The SAS token would be part of every URL and give access to the areas of all datasets.
         for name, value in own.items():
             monkeypatch.setenv(name, value)
         with running(tmp_path, managed_store=managed, azure_endpoint=azurite_url) as live:

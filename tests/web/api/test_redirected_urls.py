@@ -1,4 +1,4 @@
-"""Redirected read URLs over HTTP (contract.md#redirected-read-urls)."""
+"""Redirected read URLs (contract.md#redirected-read-urls)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def redirected(live: Live, dataset: str, operation: str = "list", **more: str) -
     return {row["fileName"]: row["readUrl"] for row in rows}
 
 
-def test_each_leads_to_its_file(live: Live, bucket: Path) -> None:
+def test_redirected_url_leads_to_its_file(live: Live, bucket: Path) -> None:
     names = [f"{index:02}.png" for index in range(9)] + ["a b+c%20#?&=.png", "ü/🙂.png", "x//y.png".replace("//", "/")]
     make(bucket, *names)
     dataset = live.configured(local(bucket))
@@ -39,7 +39,7 @@ def test_each_leads_to_its_file(live: Live, bucket: Path) -> None:
     assert not set(urls.values()) & {row["readUrl"] for row in live.rows(dataset)}
 
 
-def test_they_need_no_other_credential_and_are_none(live: Live, bucket: Path) -> None:
+def test_public_token_is_no_credential(live: Live, bucket: Path) -> None:
     make(bucket, "a.png")
     dataset = live.configured(local(bucket))
     url = redirected(live, dataset)["a.png"]
@@ -50,7 +50,7 @@ def test_they_need_no_other_credential_and_are_none(live: Live, bucket: Path) ->
     assert (answer.status, answer.code) == (401, "UNAUTHORIZED")
 
 
-def test_other_files_and_forged_ones_are_refused_alike(live: Live, bucket: Path) -> None:
+def test_altered_urls_are_refused_with_the_same_text(live: Live, bucket: Path) -> None:
     make(bucket, "a.png", "b.png")
     dataset, other = live.configured(local(bucket)), live.configured(local(bucket))
     url = redirected(live, dataset)["a.png"]
@@ -66,7 +66,7 @@ def test_other_files_and_forged_ones_are_refused_alike(live: Live, bucket: Path)
         answer = fetch(wrong)
         assert (answer.status, answer.code) == (403, "FORBIDDEN"), wrong
         texts.add(answer.text)
-    assert len(texts) == 1, "nobody learns from it what there is"
+    assert len(texts) == 1, "the text does not reveal what exists"
     bare = url.partition("&publicToken")[0]
     assert (fetch(bare).status, fetch(bare).code) == (401, "UNAUTHORIZED")
     assert fetch(bare + "&publicToken=").code == "UNAUTHORIZED"
@@ -75,7 +75,7 @@ def test_other_files_and_forged_ones_are_refused_alike(live: Live, bucket: Path)
     assert fetch(url, "PUT").status == 405
 
 
-def test_they_end_with_a_move_for_good_and_with_the_dataset(live: Live, bucket: Path) -> None:
+def test_redirected_url_is_invalid_after_a_move_or_deletion(live: Live, bucket: Path) -> None:
     make(bucket, "one/a.png", "two/a.png")
     dataset = live.configured(local(bucket, "one"))
     url = redirected(live, dataset)["a.png"]
@@ -91,7 +91,7 @@ def test_they_end_with_a_move_for_good_and_with_the_dataset(live: Live, bucket: 
     assert fetch(again).code == "FORBIDDEN"
 
 
-def test_they_follow_either_side(live: Live, bucket: Path) -> None:
+def test_redirected_url_follows_its_own_datasource(live: Live, bucket: Path) -> None:
     make(bucket, "in/a.png", "in/.lightly/metadata/x.json", "own/.lightly/metadata/x.json", "own/a.png")
     dataset = live.configured(local(bucket, "in", purpose="INPUT"))
     assert live.call("PUT", live.datasource(dataset), local(bucket, "own", purpose="LIGHTLY")).status == 200
@@ -104,7 +104,7 @@ def test_they_follow_either_side(live: Live, bucket: Path) -> None:
     assert fetch(metadata).code == "FORBIDDEN"
 
 
-def test_nothing_of_them_is_logged(live: Live, bucket: Path) -> None:
+def test_public_token_is_not_logged(live: Live, bucket: Path) -> None:
     make(bucket, "a.png")
     url = redirected(live, live.configured(local(bucket)))["a.png"]
     fetch(url)
@@ -113,7 +113,7 @@ def test_nothing_of_them_is_logged(live: Live, bucket: Path) -> None:
     assert public not in live.log.read_text()
 
 
-def test_any_letter_case_and_nothing_else_is_a_boolean(live: Live, bucket: Path) -> None:
+def test_boolean_is_accepted_in_any_letter_case(live: Live, bucket: Path) -> None:
     make(bucket, "a.png")
     dataset = live.configured(local(bucket))
     for spelling, expected in (("true", True), ("TRUE", True), ("False", False), ("false", False)):

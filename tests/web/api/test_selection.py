@@ -1,4 +1,4 @@
-"""Listings by a file of relevant filenames, and their shards, over HTTP.
+"""Listings by a relevant-filenames file, and shards.
 
 Source: contract.md#relevant-filenames, contract.md#shards.
 """
@@ -28,46 +28,46 @@ def dataset(live: Live, bucket: Path) -> str:
     return live.configured({"type": "LOCAL", "fullPath": bucket.name})
 
 
-def say(bucket: Path, *lines: str, end: str = "\n") -> None:
+def write_selection(bucket: Path, *lines: str, end: str = "\n") -> None:
     (bucket / FILE).write_bytes("".join(line + end for line in lines).encode())
 
 
-def test_only_what_the_file_names_is_listed(live: Live, bucket: Path, dataset: str) -> None:
-    say(bucket, "c.mp4", "absent.png", "a b.png", "a b.png", "other/labels.json", "other/1.jpg")
+def test_only_named_files_are_listed(live: Live, bucket: Path, dataset: str) -> None:
+    write_selection(bucket, "c.mp4", "absent.png", "a b.png", "a b.png", "other/labels.json", "other/1.jpg")
     assert live.names(dataset, relevantFilenamesFileName=FILE) == ["a b.png", "c.mp4", "other/1.jpg"]
-    say(bucket, "a b.png", end="\r\n")
+    write_selection(bucket, "a b.png", end="\r\n")
     assert live.names(dataset, relevantFilenamesFileName=FILE) == ["a b.png"]
-    say(bucket)
+    write_selection(bucket)
     assert live.names(dataset, relevantFilenamesFileName=FILE) == []
 
 
-def test_prefixes_and_patterns(live: Live, bucket: Path, dataset: str) -> None:
-    say(bucket, "sub/* sub/image_4* !sub/image_41.png", "sub/image_49.png", "other/2.jpg")
+def test_prefixes_and_patterns_select_files(live: Live, bucket: Path, dataset: str) -> None:
+    write_selection(bucket, "sub/* sub/image_4* !sub/image_41.png", "sub/image_49.png", "other/2.jpg")
     expected = [f"sub/image_{index}.png" for index in (*range(30, 40), 41, 49)]
     assert live.names(dataset, relevantFilenamesFileName=FILE) == ["other/2.jpg", *expected]
     assert len(list(live.pages(dataset, relevantFilenamesFileName=FILE))) > 1
-    say(bucket, "*")
+    write_selection(bucket, "*")
     assert live.names(dataset, relevantFilenamesFileName=FILE) == sorted(NAMES, key=str.encode)
 
 
-def test_windows_hold_as_well(live: Live, bucket: Path, dataset: str) -> None:
-    say(bucket, "sub/*", "c.mp4")
+def test_window_applies(live: Live, bucket: Path, dataset: str) -> None:
+    write_selection(bucket, "sub/*", "c.mp4")
     found = live.names(dataset, relevantFilenamesFileName=FILE, from_=NOW - 1000 + 18, to=NOW - 1000 + 21)
     assert found == ["c.mp4", "sub/image_48.png", "sub/image_49.png"]
     assert live.names(dataset, relevantFilenamesFileName=FILE, from_=9, to=8) == []
 
 
-def test_names_are_relative_to_the_root_below_lightly_too(live: Live, bucket: Path, dataset: str) -> None:
-    say(bucket, ".lightly/metadata/n.json", "a b.png", "m.json")
+def test_names_are_relative_to_the_root_in_the_lightly_folder_too(live: Live, bucket: Path, dataset: str) -> None:
+    write_selection(bucket, ".lightly/metadata/n.json", "a b.png", "m.json")
     found = live.names(dataset, "metadata/list", relevantFilenamesFileName=FILE)
     assert found == [".lightly/metadata/n.json"]
-    say(bucket, ".lightly/*")
+    write_selection(bucket, ".lightly/*")
     found = live.names(dataset, "metadata/list", relevantFilenamesFileName=FILE)
     assert found == [".lightly/metadata/m.json", ".lightly/metadata/n.json"]
     assert live.names(dataset, relevantFilenamesFileName=FILE) == []
 
 
-def test_it_lies_in_the_datasource_that_serves_lightly(live: Live, bucket: Path) -> None:
+def test_file_is_read_from_the_lightly_datasource(live: Live, bucket: Path) -> None:
     for name in ("in/a.png", "in/b.png", "own/.lightly/x"):
         (bucket / name).parent.mkdir(parents=True, exist_ok=True)
         (bucket / name).write_bytes(b"a.png")
@@ -81,7 +81,7 @@ def test_it_lies_in_the_datasource_that_serves_lightly(live: Live, bucket: Path)
 
 
 @pytest.mark.parametrize(
-    ("lines", "said"),
+    ("lines", "text"),
     [
         (("a.png", "/etc/passwd"), "line 2"),
         (("./a.png",), "line 1"),
@@ -89,10 +89,10 @@ def test_it_lies_in_the_datasource_that_serves_lightly(live: Live, bucket: Path)
         (("sub/*.png",), "line 1"),
     ],
 )
-def test_what_cannot_be_used_is_told_with_its_line(
-    live: Live, bucket: Path, dataset: str, lines: tuple[str, ...], said: str
+def test_invalid_line_is_reported_with_its_number(
+    live: Live, bucket: Path, dataset: str, lines: tuple[str, ...], text: str
 ) -> None:
-    say(bucket, *lines)
+    write_selection(bucket, *lines)
     for operation in ("list", "list/dnc"):
         answer = live.call(
             "GET",
@@ -100,10 +100,10 @@ def test_what_cannot_be_used_is_told_with_its_line(
             query={"relevantFilenamesFileName": FILE, "dncShards": 2},
         )
         assert (answer.status, answer.code) == (400, "DATASET_DATASOURCE_RELEVANT_FILENAMES_INVALID")
-        assert said in answer.text
+        assert text in answer.text
 
 
-def test_a_file_that_is_not_there_or_too_large(live: Live, bucket: Path, dataset: str) -> None:
+def test_absent_or_too_large_file_is_refused(live: Live, bucket: Path, dataset: str) -> None:
     query = {"relevantFilenamesFileName": ".lightly/absent.txt"}
     answer = live.call("GET", live.datasource(dataset, "list"), query=query)
     assert (answer.status, answer.code) == (400, "DATASET_DATASOURCE_RELEVANT_FILENAMES_INVALID")
@@ -116,28 +116,28 @@ def test_a_file_that_is_not_there_or_too_large(live: Live, bucket: Path, dataset
 
 
 @pytest.mark.parametrize("name", ["", "x", "relevant.txt", "/.lightly/x", ".lightly/../x", ".lightly/", "a/.lightly/x"])
-def test_its_name_is_below_lightly(live: Live, dataset: str, name: str) -> None:
+def test_file_name_must_be_in_the_lightly_folder(live: Live, dataset: str, name: str) -> None:
     answer = live.call("GET", live.datasource(dataset, "list"), query={"relevantFilenamesFileName": name})
     assert (answer.status, answer.code) == (400, "MALFORMED_REQUEST")
     assert answer.text.startswith("relevantFilenamesFileName: expected")
 
 
-def test_the_cursor_keeps_it(live: Live, bucket: Path, dataset: str) -> None:
-    say(bucket, "sub/*")
+def test_cursor_keeps_the_selection(live: Live, bucket: Path, dataset: str) -> None:
+    write_selection(bucket, "sub/*")
     first = live.call("GET", live.datasource(dataset, "list"), query={"relevantFilenamesFileName": FILE}).json
     rest = live.names(dataset, cursor=first["cursor"])
     assert [row["fileName"] for row in first["data"]] + rest == [f"sub/image_{index}.png" for index in range(30, 50)]
     others = live.names(dataset, cursor=first["cursor"], relevantFilenamesFileName=".lightly/absent.txt")
-    assert others == rest, "as from and to, it is not looked at beside a cursor"
+    assert others == rest, "it is ignored next to a cursor, like from and to"
 
 
 @pytest.mark.parametrize("shards", [1, 2, 3, 7, 1000, 10**6])
-def test_shards_are_the_listing(live: Live, bucket: Path, dataset: str, shards: int) -> None:
+def test_shards_are_disjoint_and_complete(live: Live, bucket: Path, dataset: str, shards: int) -> None:
     whole = sorted(NAMES, key=str.encode)
     parts = live.shards(dataset, shards)
-    assert 1 <= len(parts) <= min(shards, len(whole) + 1), "other/labels.json is no sample, and may have one of its own"
+    assert 1 <= len(parts) <= min(shards, len(whole) + 1), "labels.json is no sample, but may be a shard"
     assert sorted((name for part in parts for name in part), key=str.encode) == whole
-    say(bucket, *NAMES[::2], "other/*")
+    write_selection(bucket, *NAMES[::2], "other/*")
     parts = live.shards(dataset, shards, relevantFilenamesFileName=FILE)
     expected = sorted({*NAMES[::2], "other/1.jpg", "other/2.jpg"}, key=str.encode)
     assert len(parts) <= shards
@@ -146,18 +146,18 @@ def test_shards_are_the_listing(live: Live, bucket: Path, dataset: str, shards: 
     assert sorted(name for part in parts for name in part) == [".lightly/metadata/m.json", ".lightly/metadata/n.json"]
 
 
-def test_shards_of_nothing(live: Live, dataset: str) -> None:
+def test_empty_listing_has_one_shard(live: Live, dataset: str) -> None:
     assert live.shards(dataset, 5, from_=9, to=8) == [[]]
     assert live.shards(dataset, 5, "predictions/list/dnc", taskName="absent") == [[]]
 
 
-def test_shards_keep_their_window(live: Live, dataset: str) -> None:
+def test_shards_keep_the_window(live: Live, dataset: str) -> None:
     parts = live.shards(dataset, 4, from_=NOW - 1000, to=NOW - 1000 + 9)
     assert sorted(name for part in parts for name in part) == [f"sub/image_{index}.png" for index in range(30, 40)]
 
 
 @pytest.mark.parametrize("shards", [None, "", "0", "-1", "1.5", "many"])
-def test_how_many_is_a_number(live: Live, dataset: str, shards: str | None) -> None:
+def test_number_of_shards_is_checked(live: Live, dataset: str, shards: str | None) -> None:
     query = {} if shards is None else {"dncShards": shards}
     answer = live.call("GET", live.datasource(dataset, "list/dnc"), query=query)
     assert (answer.status, answer.code) == (400, "MALFORMED_REQUEST")

@@ -1,4 +1,4 @@
-"""Verify over HTTP, against real storage and real refusals (contract.md#verify)."""
+"""Verify datasources on real storage (contract.md#verify)."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _obs(endpoint: str, **more: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("empty", [True, False])
-def test_a_folder_where_all_works_is_left_as_it_was(live: Live, bucket: Path, empty: bool) -> None:
+def test_folder_with_full_access_is_left_unchanged(live: Live, bucket: Path, empty: bool) -> None:
     if not empty:
         (bucket / "a.png").write_bytes(b"")
     assert live.verify(_local(bucket)) == (dict.fromkeys(FLAGS, True), {})
@@ -50,7 +50,7 @@ def test_a_folder_where_all_works_is_left_as_it_was(live: Live, bucket: Path, em
 
 
 @pytest.mark.parametrize("empty", [True, False])
-def test_input_is_never_written_to(live: Live, bucket: Path, empty: bool) -> None:
+def test_input_datasource_is_never_written_to(live: Live, bucket: Path, empty: bool) -> None:
     if not empty:
         (bucket / "a.png").write_bytes(b"x")
     before = bucket.stat().st_mtime_ns
@@ -59,7 +59,7 @@ def test_input_is_never_written_to(live: Live, bucket: Path, empty: bool) -> Non
     assert bucket.stat().st_mtime_ns == before
 
 
-def test_a_folder_that_is_not_there(live: Live) -> None:
+def test_absent_folder_fails_all_checks(live: Live) -> None:
     found, errors = live.verify({"type": "LOCAL", "fullPath": "no/such/folder"})
     assert not any(found.values())
     assert set(errors) == set(FLAGS)
@@ -71,7 +71,7 @@ READS = {"canRead", "canList"}
 
 
 def _both(live: Live, source: dict[str, Any], lightly: dict[str, Any]) -> tuple[set[str], dict[str, str]]:
-    """Verify a dataset with two datasources: the flags that are true, and the errors."""
+    """Verify a dataset with two datasources; return the flags that are true, and the errors."""
     dataset = live.configured({**source, "purpose": "INPUT"})
     assert live.call("PUT", live.datasource(dataset), {**lightly, "purpose": "LIGHTLY"}).status == 200
     answer = live.call("GET", live.datasource(dataset, "verify"))
@@ -90,8 +90,8 @@ def _folders(bucket: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("empty", [True, False])
-def test_two_datasources_that_work(live: Live, bucket: Path, empty: bool) -> None:
-    """The input is never written to; that for LIGHTLY is left as it was, and works with nothing in it."""
+def test_two_datasources_pass_together(live: Live, bucket: Path, empty: bool) -> None:
+    """The INPUT datasource is never written to. The LIGHTLY datasource is left unchanged, and may be empty."""
     source, lightly = _folders(bucket)
     if not empty:
         (bucket / "input" / "a.png").write_bytes(b"x")
@@ -103,7 +103,7 @@ def test_two_datasources_that_work(live: Live, bucket: Path, empty: bool) -> Non
 
 
 @pytest.mark.parametrize(
-    ("absent", "works", "told"),
+    ("absent", "passed", "reported"),
     [
         (["INPUT"], WRITES, dict.fromkeys(READS, ("INPUT",))),
         (["LIGHTLY"], set(), dict.fromkeys(READS | WRITES, ("LIGHTLY",))),
@@ -114,38 +114,38 @@ def test_two_datasources_that_work(live: Live, bucket: Path, empty: bool) -> Non
         ),
     ],
 )
-def test_each_side_is_tried_by_its_purpose(
-    live: Live, bucket: Path, absent: list[str], works: set[str], told: dict[str, tuple[str, ...]]
+def test_error_names_the_purpose_that_fails(
+    live: Live, bucket: Path, absent: list[str], passed: set[str], reported: dict[str, tuple[str, ...]]
 ) -> None:
-    """Both must be listed and read, one is written to, and the errors say which side they speak of."""
+    """Both must be listed and read, LIGHTLY is written to, and each error names its purpose."""
     source, lightly = _folders(bucket)
-    for side in absent:
-        (bucket / side.lower()).rmdir()
+    for purpose in absent:
+        (bucket / purpose.lower()).rmdir()
     found, errors = _both(live, source, lightly)
-    assert found == works
-    assert {flag: tuple(re.findall(r"(?:^|; )(INPUT|LIGHTLY): ", text)) for flag, text in errors.items()} == told
-    for flag, sides in told.items():
-        assert all(f"{bucket.name}/{side.lower()}" in errors[flag] for side in sides)
+    assert found == passed
+    assert {flag: tuple(re.findall(r"(?:^|; )(INPUT|LIGHTLY): ", text)) for flag, text in errors.items()} == reported
+    for flag, purposes in reported.items():
+        assert all(f"{bucket.name}/{purpose.lower()}" in errors[flag] for purpose in purposes)
 
 
 @pytest.mark.parametrize("there", [True, False])
-def test_lightly_alone_is_tried_as_a_whole(live: Live, bucket: Path, there: bool) -> None:
+def test_single_lightly_datasource_is_checked_completely(live: Live, bucket: Path, there: bool) -> None:
     path = bucket.name if there else f"{bucket.name}/absent"
     found, errors = live.verify({"type": "LOCAL", "fullPath": path, "purpose": "LIGHTLY"})
     assert found == dict.fromkeys(FLAGS, there)
     assert set(errors) == (set() if there else set(FLAGS))
-    assert not any("LIGHTLY: " in text for text in errors.values()), "where there is one side, it is not named"
+    assert not any("LIGHTLY: " in text for text in errors.values()), "a single datasource is not named"
 
 
-def test_a_read_only_folder(tmp_path: Path) -> None:
-    """Tests may run as root, whom no mode refuses: the server runs without that capability."""
+def test_read_only_folder_fails_the_write_checks(tmp_path: Path) -> None:
+    """File modes do not restrict root, and tests may run as root: the server runs without that capability."""
     drop = [
         need("setpriv"),
         "--bounding-set=-dac_override,-dac_read_search",
         "--inh-caps=-dac_override,-dac_read_search",
     ]
     if subprocess.run([*drop, "true"], check=False, capture_output=True).returncode:
-        drop = []  # not root: modes refuse as they are
+        drop = []  # not root: file modes apply
     files = tmp_path / "files"
     files.mkdir()
     (files / "a.png").write_bytes(b"x")
@@ -163,7 +163,7 @@ def test_a_read_only_folder(tmp_path: Path) -> None:
         assert live.stop() == 0
 
 
-def test_a_bucket_where_all_works(live: Live, rclone: tuple[str, Path]) -> None:
+def test_bucket_with_full_access_is_left_unchanged(live: Live, rclone: tuple[str, Path]) -> None:
     url, folder = rclone
     (folder / "data").mkdir(exist_ok=True)
     (folder / "data" / "a.png").write_bytes(b"pixels")
@@ -176,7 +176,7 @@ def test_a_bucket_where_all_works(live: Live, rclone: tuple[str, Path]) -> None:
     assert fetch(row["readUrl"]).body == b"pixels"
 
 
-def test_a_wrong_secret(live: Live, rclone: tuple[str, Path]) -> None:
+def test_wrong_secret_fails_all_checks(live: Live, rclone: tuple[str, Path]) -> None:
     config = _obs(rclone[0], obsSecretAccessKey="another-secret-access-key")
     found, errors = live.verify(config)
     assert not any(found.values())
@@ -187,7 +187,7 @@ def test_a_wrong_secret(live: Live, rclone: tuple[str, Path]) -> None:
     assert (listed.status, listed.code) == (400, "DATASET_DATASOURCE_CREDENTIALS_ERROR")
 
 
-def test_a_bucket_that_is_not_there(live: Live, rclone: tuple[str, Path]) -> None:
+def test_absent_bucket_fails_all_checks(live: Live, rclone: tuple[str, Path]) -> None:
     config = _obs(rclone[0], fullPath="absent/data")
     found, errors = live.verify(config)
     assert not any(found.values())
@@ -196,7 +196,7 @@ def test_a_bucket_that_is_not_there(live: Live, rclone: tuple[str, Path]) -> Non
     assert (listed.status, listed.code) == (400, "DATASET_DATASOURCE_INVALID")
 
 
-def test_nobody_answers(live: Live) -> None:
+def test_unreachable_endpoint_is_reported_within_the_time_limit(live: Live) -> None:
     config = _obs(f"http://127.0.0.1:{free_port()}")
     began = time.monotonic()
     found, errors = live.verify(config)
@@ -209,8 +209,8 @@ def test_nobody_answers(live: Live) -> None:
 
 
 @pytest.mark.parametrize("endpoint", ["http://169.254.169.254", "http://10.1.2.3:9000", "http://[::1]:9000"])
-def test_an_endpoint_that_may_not_be_contacted(live: Live, endpoint: str) -> None:
-    """PUT stores it, as form alone is checked; loopback IPv4 is all that this server allows."""
+def test_forbidden_endpoint_is_reported(live: Live, endpoint: str) -> None:
+    """PUT accepts it, because only the form is checked. This server allows only IPv4 loopback addresses."""
     found, errors = live.verify(_obs(endpoint))
     assert not any(found.values())
     assert "HEADWATER_ALLOWED_ENDPOINTS" in errors["canList"] or "never" in errors["canList"]
@@ -218,7 +218,7 @@ def test_an_endpoint_that_may_not_be_contacted(live: Live, endpoint: str) -> Non
     assert (listed.status, listed.code) == (400, "DATASET_DATASOURCE_INVALID")
 
 
-def test_s3_at_the_operators_own_endpoint_needs_no_egress_entry(tmp_path: Path, rclone: tuple[str, Path]) -> None:
+def test_endpoint_of_the_operator_needs_no_egress_rule(tmp_path: Path, rclone: tuple[str, Path]) -> None:
     url, folder = rclone
     (folder / "own").mkdir()
     (folder / "own" / "a b+c%41.png").write_bytes(b"pixels")
@@ -237,5 +237,5 @@ def test_s3_at_the_operators_own_endpoint_needs_no_egress_entry(tmp_path: Path, 
         assert "X-Amz-Expires=60&" in row["readUrl"]
         assert fetch(row["readUrl"]).body == b"pixels"
         found, errors = live.verify(_obs(url))
-        assert not any(found.values()), "the same address as a user's endpoint is refused"
+        assert not any(found.values()), "the same address is refused as a user's endpoint"
         assert "HEADWATER_ALLOWED_ENDPOINTS" in errors["canList"]

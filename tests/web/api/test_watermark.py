@@ -1,4 +1,4 @@
-"""The watermark over HTTP (contract.md#watermark)."""
+"""The watermark (contract.md#watermark)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _set(live: Live, dataset: str, value: Any) -> Any:
     return live.call("PUT", live.datasource(dataset, "processedUntilTimestamp"), {"processedUntilTimestamp": value})
 
 
-def test_it_starts_at_0_and_takes_any_second_also_a_lower_one(live: Live) -> None:
+def test_watermark_starts_at_0_and_may_decrease(live: Live) -> None:
     dataset = live.configured(VALID["LOCAL"])
     assert _mark(live, dataset) == 0
     for value in (1_700_000_000, 5, 0, 253_402_300_799):
@@ -30,7 +30,7 @@ def test_it_starts_at_0_and_takes_any_second_also_a_lower_one(live: Live) -> Non
         assert _mark(live, dataset) == value
 
 
-def test_without_a_datasource(live: Live) -> None:
+def test_watermark_without_a_datasource_cannot_be_set(live: Live) -> None:
     dataset = live.dataset()
     assert _mark(live, dataset) == 0
     answer = _set(live, dataset, 5)
@@ -38,7 +38,7 @@ def test_without_a_datasource(live: Live) -> None:
 
 
 @pytest.mark.parametrize("value", [-1, 1.5, "5", True, None, [], 1_700_000_000_000, 10**30, float("nan")])
-def test_what_is_no_second_is_refused_and_changes_nothing(live: Live, value: Any) -> None:
+def test_invalid_value_is_refused_and_changes_nothing(live: Live, value: Any) -> None:
     dataset = live.configured(VALID["LOCAL"])
     _set(live, dataset, 7)
     answer = _set(live, dataset, value)
@@ -49,7 +49,7 @@ def test_what_is_no_second_is_refused_and_changes_nothing(live: Live, value: Any
 
 
 @pytest.mark.parametrize("body", [{}, [], None, {"processedUntil": 5}])
-def test_a_body_without_it(live: Live, body: Any) -> None:
+def test_body_without_the_value_is_refused(live: Live, body: Any) -> None:
     dataset = live.configured(VALID["LOCAL"])
     answer = live.call("PUT", live.datasource(dataset, "processedUntilTimestamp"), body)
     assert (answer.status, answer.code) == (400, "MALFORMED_REQUEST")
@@ -67,14 +67,14 @@ def test_a_body_without_it(live: Live, body: Any) -> None:
         ({**VALID["OBS"], "fullPath": "bucket/path"}, False),
     ],
 )
-def test_credentials_keep_it_and_other_data_resets_it(live: Live, change: dict[str, Any], kept: bool) -> None:
+def test_new_location_resets_the_watermark(live: Live, change: dict[str, Any], kept: bool) -> None:
     dataset = live.configured(VALID["S3"])
     _set(live, dataset, 9)
     assert live.call("PUT", live.datasource(dataset), {**VALID["S3"], **change}).status == 200
     assert _mark(live, dataset) == (9 if kept else 0)
 
 
-def test_only_the_input_side_resets_it(live: Live) -> None:
+def test_only_the_input_datasource_resets_the_watermark(live: Live) -> None:
     dataset = live.configured({**VALID["LOCAL"], "fullPath": "a"})
     _set(live, dataset, 9)
     live.call("PUT", live.datasource(dataset), {**VALID["LOCAL"], "fullPath": "b", "purpose": "LIGHTLY"})

@@ -1,4 +1,4 @@
-"""The pages of the contract, asked for over HTTP, also behind a path prefix."""
+"""The documentation pages, also behind a path prefix."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def base(server: str, request: pytest.FixtureRequest) -> str:
     return f"{server}{request.param}"
 
 
-def test_the_page_and_all_it_loads_are_there(base: str) -> None:
+def test_page_and_its_assets_are_served(base: str) -> None:
     page = httpx.get(f"{base}/docs")
     assert page.status_code == 200
     assert page.headers["content-type"] == "text/html; charset=utf-8"
@@ -61,7 +61,7 @@ def test_the_page_and_all_it_loads_are_there(base: str) -> None:
         assert loaded.headers["x-content-type-options"] == "nosniff"
 
 
-def test_nothing_runs_or_loads_from_elsewhere(base: str) -> None:
+def test_nothing_is_loaded_from_another_host(base: str) -> None:
     page = httpx.get(f"{base}/docs")
     policy = dict(part.strip().split(" ", 1) for part in page.headers["content-security-policy"].split(";"))
     assert policy["default-src"] == "'self'"
@@ -74,19 +74,19 @@ def test_nothing_runs_or_loads_from_elsewhere(base: str) -> None:
         assert all(part.lstrip("\"'").startswith("data:") for part in text.split("url(")[1:])
 
 
-def test_a_trailing_slash_leads_to_the_page(base: str) -> None:
+def test_trailing_slash_redirects_to_the_page(base: str) -> None:
     answer = httpx.get(f"{base}/docs/")
     assert answer.status_code == 308
     assert urljoin(f"{base}/docs/", answer.headers["location"]) == f"{base}/docs"
 
 
-def test_the_document_is_the_contract_at_the_public_address(base: str) -> None:
+def test_document_is_the_contract_with_the_public_url(base: str) -> None:
     answer = httpx.get(f"{base}/openapi.json")
     assert answer.headers["content-type"] == "application/json"
     assert answer.json() == {**contract.document(), "servers": [{"url": PUBLIC_URL}]}
 
 
-def test_what_has_not_changed_is_not_sent_again(base: str) -> None:
+def test_unchanged_document_is_304(base: str) -> None:
     first = httpx.get(f"{base}/openapi.json")
     again = httpx.get(f"{base}/openapi.json", headers={"If-None-Match": first.headers["etag"]})
     assert again.status_code == 304

@@ -1,1 +1,1 @@
-"""The APIs, one module each. All of them together: `swagger_client.apis`."""
+"""The APIs, one module each. `swagger_client.apis` has all of them."""

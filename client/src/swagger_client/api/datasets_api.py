@@ -1,10 +1,10 @@
-"""Datasets: what a datasource belongs to."""
+"""The operations on datasets. Every datasource belongs to a dataset."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Optional, Union
 
-from swagger_client.api.operations import Operations
+from swagger_client.api.operations import Operation, Operations
 from swagger_client.exceptions import ApiValueError
 from swagger_client.model.create_entity_response import CreateEntityResponse
 from swagger_client.model.dataset_create_request import DatasetCreateRequest
@@ -20,20 +20,26 @@ if TYPE_CHECKING:
 _DATASETS = "/v1/datasets"
 _DATASET = f"{_DATASETS}/{{datasetId}}"
 
-_MOST = 999_999_999
+_CREATE = Operation("create_dataset", "POST", _DATASETS, CreateEntityResponse)
+_GET = Operation("get_dataset_by_id", "GET", _DATASET, DatasetData)
+_GET_ALL = Operation("get_datasets", "GET", _DATASETS, list[DatasetData])
+_UPDATE = Operation("update_dataset_by_id", "PUT", _DATASET, type(None))
+_DELETE = Operation("delete_dataset_by_id", "DELETE", _DATASET, type(None))
+
+_MAX_PAGE_NUMBER = 999_999_999
 """The largest page size and offset that the contract allows."""
 
 
 class DatasetsApi(Operations):
-    """The datasets of the one who asks: make, find, rename and delete them. A datasource needs a dataset.
+    """Create, find, rename and delete the datasets of the caller. Every datasource belongs to a dataset.
 
     Every method takes the `CallOptions` (`async_req`, `_return_http_data_only`, `_preload_content`,
-    `_request_timeout` and others), which change what it returns as they say, and raises
+    `_request_timeout` and others), some of which change what it returns, and raises
 
-    - ApiException, and its subclasses for 401, 403, 404 and 5xx, when the server refuses or fails,
-    - ApiTypeError and ApiValueError when a parameter is not as documented,
-    - urllib3's MaxRetryError when no answer came, after as many tries as `Configuration.retries` says; `create_dataset`
-      is sent once only, because a repetition could find the name taken by the first.
+    - ApiException, and its subclasses for 401, 403, 404 and 5xx, if the server refuses or fails,
+    - ApiTypeError and ApiValueError if a parameter is invalid,
+    - urllib3's MaxRetryError if no response is received, after the retries of `Configuration.retries`; `create_dataset`
+      is sent only once, because a retry could find the name in use by the first attempt.
 
     A dataset id may be given as a `str`.
     """
@@ -41,10 +47,10 @@ class DatasetsApi(Operations):
     def create_dataset(
         self, dataset_create_request: Union[DatasetCreateRequest, dict[str, Any]], **options: Unpack[CallOptions]
     ) -> CreateEntityResponse:
-        """Make a dataset.
+        """Create a dataset.
 
         Args:
-            dataset_create_request: its name, and what else is to be said of it; or a dict of these.
+            dataset_create_request: its name and other properties; or a dict of these.
             options: see the class.
 
         Returns:
@@ -54,7 +60,7 @@ class DatasetsApi(Operations):
             ApiException: 400 with code `DATASET_NAME_EXISTS`: another dataset of the same owner has this name.
         """
         body = self._parameter(DatasetCreateRequest, dataset_create_request, "dataset_create_request", options)
-        return self._call("create_dataset", "POST", _DATASETS, CreateEntityResponse, options, {}, body=body)
+        return self._call(_CREATE, options, {}, body=body)
 
     def get_dataset_by_id(self, dataset_id: Union[MongoObjectID, str], **options: Unpack[CallOptions]) -> DatasetData:
         """Get a dataset.
@@ -70,9 +76,7 @@ class DatasetsApi(Operations):
             NotFoundException: the dataset does not exist.
             ForbiddenException: it belongs to someone else.
         """
-        return self._call(
-            "get_dataset_by_id", "GET", _DATASET, DatasetData, options, self._dataset(dataset_id, options)
-        )
+        return self._call(_GET, options, self._dataset(dataset_id, options))
 
     def get_datasets(
         self,
@@ -85,19 +89,20 @@ class DatasetsApi(Operations):
         page_offset: Optional[int] = None,
         **options: Unpack[CallOptions],
     ) -> list[DatasetData]:
-        """Get one's datasets, in the order in which they were made.
+        """Get the datasets of the caller, in order of creation.
 
         Args:
-            shared: True for those that others have shared instead; a Headwater server has no sharing, so for none.
-            exclude_playground: changes nothing at a Headwater server.
-            get_assets_of_team: True for those of one's team instead; a Headwater server has no teams, so for none.
-            get_assets_of_team_inclusive_self: True for those of one's team and one's own.
-            page_size: the most datasets to get, from 1 on. Default: all of them.
-            page_offset: how many datasets, not pages, to pass over.
+            shared: True for the datasets that others share instead; empty on a Headwater server, which has no sharing.
+            exclude_playground: has no effect on a Headwater server.
+            get_assets_of_team: True for the datasets of the team instead; empty on a Headwater server, which has no
+                teams.
+            get_assets_of_team_inclusive_self: True for the datasets of the team and of the caller.
+            page_size: the largest number of datasets to return, 1 or more. Default: all.
+            page_offset: how many datasets (not pages) to skip.
             options: see the class.
 
         Returns:
-            The datasets, possibly none.
+            The datasets; the list can be empty.
         """
         query = {
             "shared": self._optional(bool, shared, "shared", options),
@@ -109,9 +114,9 @@ class DatasetsApi(Operations):
             "pageSize": self._optional(int, page_size, "page_size", options),
             "pageOffset": self._optional(int, page_offset, "page_offset", options),
         }
-        _check_bounds("page_size", page_size, 1)
-        _check_bounds("page_offset", page_offset, 0)
-        return self._call("get_datasets", "GET", _DATASETS, list[DatasetData], options, {}, query)
+        _check_range("page_size", page_size, 1)
+        _check_range("page_offset", page_offset, 0)
+        return self._call(_GET_ALL, options, {}, query)
 
     def update_dataset_by_id(
         self,
@@ -119,7 +124,7 @@ class DatasetsApi(Operations):
         dataset_update_request: Union[DatasetUpdateRequest, dict[str, Any]],
         **options: Unpack[CallOptions],
     ) -> None:
-        """Give a dataset another name.
+        """Rename a dataset.
 
         Args:
             dataset_id: ObjectId of the dataset.
@@ -132,9 +137,7 @@ class DatasetsApi(Operations):
             ApiException: 400 with code `DATASET_NAME_EXISTS`: another dataset of the same owner has this name.
         """
         body = self._parameter(DatasetUpdateRequest, dataset_update_request, "dataset_update_request", options)
-        return self._call(
-            "update_dataset_by_id", "PUT", _DATASET, type(None), options, self._dataset(dataset_id, options), body=body
-        )
+        return self._call(_UPDATE, options, self._dataset(dataset_id, options), body=body)
 
     def delete_dataset_by_id(
         self,
@@ -143,24 +146,22 @@ class DatasetsApi(Operations):
         force: Optional[bool] = None,
         **options: Unpack[CallOptions],
     ) -> None:
-        """Delete a dataset, with its datasource and watermark. No file in any store is touched.
+        """Delete a dataset with its datasource and watermark. Files in stores are not deleted.
 
         Args:
             dataset_id: ObjectId of the dataset.
-            force: changes nothing at a Headwater server: a dataset with a datasource can be deleted without it.
+            force: has no effect on a Headwater server: a dataset with a datasource can be deleted without it.
             options: see the class.
 
         Raises:
-            NotFoundException: the dataset does not exist; also where an earlier try of the same call deleted it and
-                its answer was lost.
+            NotFoundException: the dataset does not exist, or an earlier attempt of the same call deleted it and the
+                response was lost.
             ForbiddenException: it belongs to someone else.
         """
         query = {"force": self._optional(bool, force, "force", options)}
-        return self._call(
-            "delete_dataset_by_id", "DELETE", _DATASET, type(None), options, self._dataset(dataset_id, options), query
-        )
+        return self._call(_DELETE, options, self._dataset(dataset_id, options), query)
 
 
-def _check_bounds(name: str, value: Any, least: int) -> None:
-    if isinstance(value, int) and not least <= value <= _MOST:
-        raise ApiValueError(f"Invalid value for `{name}`, must be a value from {least} to {_MOST}")
+def _check_range(name: str, value: Any, minimum: int) -> None:
+    if isinstance(value, int) and not minimum <= value <= _MAX_PAGE_NUMBER:
+        raise ApiValueError(f"Invalid value for `{name}`, must be a value from {minimum} to {_MAX_PAGE_NUMBER}")

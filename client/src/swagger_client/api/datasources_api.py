@@ -1,10 +1,10 @@
-"""The datasource of a dataset: where its files lie, whether they can be reached, what is new among them."""
+"""The operations on the datasource of a dataset: configure, verify, list, and the watermark."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Optional, Union
 
-from swagger_client.api.operations import Operations
+from swagger_client.api.operations import Operation, Operations
 from swagger_client.exceptions import ApiValueError
 from swagger_client.model.datasource_config import DatasourceConfig
 from swagger_client.model.datasource_config_verify_data import DatasourceConfigVerifyData
@@ -24,17 +24,34 @@ if TYPE_CHECKING:
     from swagger_client.api_client import CallOptions
 
 _DATASOURCE = "/v1/datasets/{datasetId}/datasource"
+_PROCESSED_UNTIL = f"{_DATASOURCE}/processedUntilTimestamp"
+
+_GET = Operation("get_datasource_by_dataset_id", "GET", _DATASOURCE, DatasourceConfig)
+_UPDATE = Operation("update_datasource_by_dataset_id", "PUT", _DATASOURCE, type(None))
+_VERIFY = Operation("verify_datasource_by_dataset_id", "GET", f"{_DATASOURCE}/verify", DatasourceConfigVerifyData)
+_LIST = Operation(
+    "get_list_of_raw_samples_from_datasource_by_dataset_id", "GET", f"{_DATASOURCE}/list", DatasourceRawSamplesData
+)
+_GET_WATERMARK = Operation(
+    "get_datasource_processed_until_timestamp_by_dataset_id",
+    "GET",
+    _PROCESSED_UNTIL,
+    DatasourceProcessedUntilTimestampResponse,
+)
+_UPDATE_WATERMARK = Operation(
+    "update_datasource_processed_until_timestamp_by_dataset_id", "PUT", _PROCESSED_UNTIL, type(None)
+)
 
 
 class DatasourcesApi(Operations):
-    """The datasource of a dataset: connect it, prove the access, list what is new, remember how far you got.
+    """Connect the datasource of a dataset, verify the access, list what is new, and store the watermark.
 
     Every method takes the `CallOptions` (`async_req`, `_return_http_data_only`, `_preload_content`,
-    `_request_timeout` and others), which change what it returns as they say, and raises
+    `_request_timeout` and others), some of which change what it returns, and raises
 
-    - ApiException, and its subclasses for 401, 403, 404 and 5xx, when the server refuses or fails,
-    - ApiTypeError and ApiValueError when a parameter is not as documented,
-    - urllib3's MaxRetryError when no answer came, after as many tries as `Configuration.retries` says.
+    - ApiException, and its subclasses for 401, 403, 404 and 5xx, if the server refuses or fails,
+    - ApiTypeError and ApiValueError if a parameter is invalid,
+    - urllib3's MaxRetryError if no response is received, after the retries of `Configuration.retries`.
 
     A dataset id may be given as a `str`, a time as an `int` of Unix seconds.
     """
@@ -49,19 +66,12 @@ class DatasourcesApi(Operations):
             options: see the class.
 
         Returns:
-            The configuration as it was put, as the class of its kind; secrets are masked.
+            The stored configuration, as the class for its type; secrets are masked.
 
         Raises:
             NotFoundException: the dataset does not exist, or has no datasource (`code` says which).
         """
-        return self._call(
-            "get_datasource_by_dataset_id",
-            "GET",
-            _DATASOURCE,
-            DatasourceConfig,
-            options,
-            self._dataset(dataset_id, options),
-        )
+        return self._call(_GET, options, self._dataset(dataset_id, options))
 
     def update_datasource_by_dataset_id(
         self,
@@ -69,12 +79,12 @@ class DatasourcesApi(Operations):
         datasource_config: Union[DatasourceConfig, dict[str, Any]],
         **options: Unpack[CallOptions],
     ) -> None:
-        """Set the datasource of a dataset. The server checks its form only; verify says whether it works.
+        """Set the datasource of a dataset. The server checks only its form; use verify to test the access.
 
         Args:
             dataset_id: ObjectId of the dataset.
-            datasource_config: the new configuration, or a dict of its members by their names in Python. A secret
-                that holds the mask of an answer keeps the stored one.
+            datasource_config: the new configuration, or a dict of its members by their Python names. A secret that is
+                the mask of a response keeps the stored one.
             options: see the class.
 
         Raises:
@@ -82,18 +92,8 @@ class DatasourcesApi(Operations):
         """
         config = self._parameter(DatasourceConfig, datasource_config, "datasource_config", options)
         if isinstance(config, DatasourceConfig) and "type" not in config:
-            raise ApiValueError(
-                "The datasource_config is still to be filled in: make it with a type", ["datasource_config"]
-            )
-        return self._call(
-            "update_datasource_by_dataset_id",
-            "PUT",
-            _DATASOURCE,
-            type(None),
-            options,
-            self._dataset(dataset_id, options),
-            body=config,
-        )
+            raise ApiValueError("The datasource_config is a placeholder: create it with a type", ["datasource_config"])
+        return self._call(_UPDATE, options, self._dataset(dataset_id, options), body=config)
 
     def verify_datasource_by_dataset_id(
         self, dataset_id: Union[MongoObjectID, str], **options: Unpack[CallOptions]
@@ -105,19 +105,12 @@ class DatasourcesApi(Operations):
             options: see the class.
 
         Returns:
-            A flag for each kind of access, found by doing it, and the reason for each one that is false.
+            A flag for each kind of access, each tested by using it, and the reason for each flag that is false.
 
         Raises:
             NotFoundException: the dataset does not exist, or has no datasource.
         """
-        return self._call(
-            "verify_datasource_by_dataset_id",
-            "GET",
-            f"{_DATASOURCE}/verify",
-            DatasourceConfigVerifyData,
-            options,
-            self._dataset(dataset_id, options),
-        )
+        return self._call(_VERIFY, options, self._dataset(dataset_id, options))
 
     def get_list_of_raw_samples_from_datasource_by_dataset_id(
         self,
@@ -128,17 +121,17 @@ class DatasourcesApi(Operations):
         cursor: Optional[str] = None,
         **options: Unpack[CallOptions],
     ) -> DatasourceRawSamplesData:
-        """Get one page of the raw samples of a datasource, in the order of their names.
+        """Get one page of the raw samples of a datasource, ordered by name.
 
         Args:
             dataset_id: ObjectId of the dataset.
-            _from: Unix seconds; files of this second and later. Default: 0. Ignored with `cursor`.
-            to: Unix seconds; files of this second and earlier. Default: now. Ignored with `cursor`.
-            cursor: of the page before. Ask on while its `has_more` is true.
+            _from: Unix seconds; lists files of this second and later. Default: 0. Ignored with `cursor`.
+            to: Unix seconds; lists files of this second and earlier. Default: now. Ignored with `cursor`.
+            cursor: the cursor of the page before. Continue while `has_more` is true.
             options: see the class.
 
         Returns:
-            The page; it may be short or empty while there is more.
+            The page. It can be short or empty even if there are more pages.
 
         Raises:
             NotFoundException: the dataset does not exist, or has no datasource.
@@ -149,20 +142,12 @@ class DatasourcesApi(Operations):
             "to": self._optional(Timestamp, to, "to", options),
             "cursor": self._optional(str, cursor, "cursor", options),
         }
-        return self._call(
-            "get_list_of_raw_samples_from_datasource_by_dataset_id",
-            "GET",
-            f"{_DATASOURCE}/list",
-            DatasourceRawSamplesData,
-            options,
-            self._dataset(dataset_id, options),
-            query,
-        )
+        return self._call(_LIST, options, self._dataset(dataset_id, options), query)
 
     def get_datasource_processed_until_timestamp_by_dataset_id(
         self, dataset_id: Union[MongoObjectID, str], **options: Unpack[CallOptions]
     ) -> DatasourceProcessedUntilTimestampResponse:
-        """Get the watermark: the second up to which all files are treated; 0 until it was set.
+        """Get the watermark: the second up to which all files are processed; 0 before it is set.
 
         Args:
             dataset_id: ObjectId of the dataset.
@@ -171,14 +156,7 @@ class DatasourcesApi(Operations):
         Returns:
             The watermark, in Unix seconds.
         """
-        return self._call(
-            "get_datasource_processed_until_timestamp_by_dataset_id",
-            "GET",
-            f"{_DATASOURCE}/processedUntilTimestamp",
-            DatasourceProcessedUntilTimestampResponse,
-            options,
-            self._dataset(dataset_id, options),
-        )
+        return self._call(_GET_WATERMARK, options, self._dataset(dataset_id, options))
 
     def update_datasource_processed_until_timestamp_by_dataset_id(
         self,
@@ -186,11 +164,11 @@ class DatasourcesApi(Operations):
         datasource_processed_until_timestamp_request: Union[DatasourceProcessedUntilTimestampRequest, dict[str, Any]],
         **options: Unpack[CallOptions],
     ) -> None:
-        """Set the watermark. The server has it on disk before this returns.
+        """Set the watermark. The server writes it to disk before this returns.
 
         Args:
             dataset_id: ObjectId of the dataset.
-            datasource_processed_until_timestamp_request: the watermark, in Unix seconds; a lower one than before
+            datasource_processed_until_timestamp_request: the watermark in Unix seconds; a lower one than before
                 lists files again.
             options: see the class.
 
@@ -203,12 +181,4 @@ class DatasourcesApi(Operations):
             "datasource_processed_until_timestamp_request",
             options,
         )
-        return self._call(
-            "update_datasource_processed_until_timestamp_by_dataset_id",
-            "PUT",
-            f"{_DATASOURCE}/processedUntilTimestamp",
-            type(None),
-            options,
-            self._dataset(dataset_id, options),
-            body=body,
-        )
+        return self._call(_UPDATE_WATERMARK, options, self._dataset(dataset_id, options), body=body)

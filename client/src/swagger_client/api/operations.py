@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping, Optional, TypeVar, cast
+from typing import Any, Generic, Mapping, Optional, TypeVar, cast
 
 from swagger_client.api_client import ApiClient, CallOptions
 from swagger_client.exceptions import ApiTypeError, ApiValueError
@@ -12,84 +12,99 @@ from swagger_client.model_utils import as_parameter, wrong_type
 T = TypeVar("T")
 
 _AUTH = ("ApiKeyAuth", "auth0Bearer")
-_NOTHING: Any = type(None)
-"""What an operation answers whose body is empty."""
+_NO_BODY: Any = type(None)
 _OPTIONS = frozenset(CallOptions.__annotations__)
 _FLAGS = _OPTIONS - {"_request_timeout", "_content_type", "_host_index"}
 
 
-class Operations:
-    """The base of an API.
+class Operation(Generic[T]):
+    """One operation of the contract.
 
     Args:
-        api_client: sends the calls. Default: a new one, with the default configuration.
+        name: the name of its method.
+        method: the HTTP method.
+        path: the path, with `{name}` for each path parameter.
+        response_type: the type of the response; `type(None)` for a response without a body.
+    """
+
+    __slots__ = ("method", "name", "path", "response_type")
+
+    def __init__(self, name: str, method: str, path: str, response_type: type[T]) -> None:
+        self.name = name
+        self.method = method
+        self.path = path
+        self.response_type = response_type
+
+
+class Operations:
+    """The base class of the APIs.
+
+    Args:
+        api_client: sends the calls. Default: a new one with the default configuration.
     """
 
     def __init__(self, api_client: Optional[ApiClient] = None) -> None:
         self.api_client = ApiClient() if api_client is None else api_client
 
-    def _parameter(self, kind: Any, value: Any, name: str, options: CallOptions) -> Any:
-        """A parameter in its type, or as it is where `_check_input_type` is False.
+    def _parameter(self, value_type: Any, value: Any, name: str, options: CallOptions) -> Any:
+        """Return a parameter in its type, or unchanged if `_check_input_type` is False.
 
         Raises:
-            ApiTypeError: it is not of the type, nor can be made into it.
-            ApiValueError: the rules of the type refuse it; or it is None, and not checked.
+            ApiTypeError: it has the wrong type and cannot be converted.
+            ApiValueError: it breaks a rule of its type; or it is None and `_check_input_type` is False.
         """
         if options.get("_check_input_type", True) is not False:
             naming = options.get("_spec_property_naming", False)
-            return as_parameter(kind, value, name, self.api_client.configuration, naming)
+            return as_parameter(value_type, value, name, self.api_client.configuration, naming)
         if value is None:
             raise ApiValueError(f"Value may not be None for non-nullable parameter `{name}`")
         return value
 
-    def _optional(self, kind: Any, value: Any, name: str, options: CallOptions) -> Any:
-        """As `_parameter`, for one that may be left out, and is where it is None."""
-        return None if value is None else self._parameter(kind, value, name, options)
+    def _optional(self, value_type: Any, value: Any, name: str, options: CallOptions) -> Any:
+        """Return an optional parameter like `_parameter`; None if it is None."""
+        return None if value is None else self._parameter(value_type, value, name, options)
 
     def _dataset(self, dataset_id: Any, options: CallOptions) -> Mapping[str, Any]:
-        """The path parameters of the operations on one dataset."""
+        """Return the path parameters of an operation on one dataset."""
         return {"datasetId": self._parameter(MongoObjectID, dataset_id, "dataset_id", options)}
 
     def _call(
         self,
-        operation: str,
-        method: str,
-        path: str,
-        answer: type[T],
+        operation: Operation[T],
         options: CallOptions,
         path_params: Mapping[str, Any],
         query_params: Optional[Mapping[str, Any]] = None,
         body: Any = None,
     ) -> T:
-        """Make a call, and say to type checkers what it answers when no option asks for something else."""
-        _check_options(operation, options)
+        """Call an operation. The return type is the one without options that change it."""
+        _check_options(operation.name, options)
         headers = {"Accept": "application/json"}
         if body is not None:
             headers["Content-Type"] = options.get("_content_type") or "application/json"
         result = self.api_client.call_api(
-            path,
-            method,
+            operation.path,
+            operation.method,
             path_params,
             [(name, value) for name, value in (query_params or {}).items() if value is not None],
             headers,
             body,
-            response_type=None if answer is _NOTHING else (answer,),
+            response_type=None if operation.response_type is _NO_BODY else (operation.response_type,),
             auth_settings=_AUTH,
             async_req=options.get("async_req", False),
             _return_http_data_only=options.get("_return_http_data_only", True),
             _preload_content=options.get("_preload_content", True),
             _request_timeout=options.get("_request_timeout"),
-            _host=self.api_client.configuration.host_of(operation, options.get("_host_index")),
+            _host=self.api_client.configuration.host_of(operation.name, options.get("_host_index")),
             _check_type=options.get("_check_return_type", True),
         )
         return cast(T, result)
 
 
 def _check_options(operation: str, options: CallOptions) -> None:
-    """See to it that the options are options.
+    """Check the names and types of the options.
 
     Raises:
-        ApiTypeError: there is no option of this name, or its value has the wrong type.
+        ApiTypeError: an option is unknown, or has the wrong type.
     """
     for name, value in options.items():
         if name not in _OPTIONS:

@@ -1,4 +1,4 @@
-"""All APIs together, for `from swagger_client.apis import …`."""
+"""All APIs, for `from swagger_client.apis import …`."""
 
 from swagger_client.api.datasets_api import DatasetsApi
 from swagger_client.api.datasources_api import DatasourcesApi

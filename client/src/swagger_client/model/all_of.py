@@ -1,4 +1,4 @@
-"""The schemas that kinds of storage are composed of, beside their base, as generated clients have them."""
+"""The schemas of single datasource types without the common part, as the generated client has them."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from swagger_client.model.datasource_config import DatasourceConfig
 from swagger_client.model_utils import Member, ModelNormal, ModelType
 
 
-def own_part(kind: type[DatasourceConfig], module: str) -> Any:
-    """A model, of this module, of the members that this kind of storage has of its own: all but those of every kind."""
+def own_part(config: type[DatasourceConfig], module: str) -> Any:
+    """Return a model of the given module with the members that only this type of datasource has, and `type`."""
     common = {"id", "purpose", "thumb_suffix"}
-    own = {name: line for name, line in kind._members.items() if name not in common}
-    own["type"] = own.pop("type")  # after the others, and not required, because the base requires it
+    own = {name: member for name, member in config._members.items() if name not in common}
+    own["type"] = own.pop("type")  # the last one, and optional, because the common part requires it
     members: dict[str, Any] = {"__module__": module}
-    for name, line in own.items():
-        members[name] = Member(line.wire, line.kind, line.required and name != "type", line.rules)
-        members[name].kw_only, members[name].secret = not members[name].required, line.secret
-    made = ModelType(f"{kind.__name__}AllOf", (ModelNormal,), members)
-    made.__doc__ = f"What a {kind.__name__} has beside the members of every kind of storage."
-    return made
+    for name, member in own.items():
+        required = member.required and name != "type"
+        members[name] = Member(member.json_name, member.value_type, required, member.rules)
+        members[name].kw_only, members[name].secret = not required, member.secret
+    model = ModelType(f"{config.__name__}AllOf", (ModelNormal,), members)
+    model.__doc__ = f"The members of a {config.__name__} that other types of datasource do not have."
+    return model

@@ -1,10 +1,10 @@
-"""The kind of an error."""
+"""The code of an error."""
 
 from swagger_client.model_utils import ModelSimple, member
 
 
 class ApiErrorCode(ModelSimple):
-    """The kind of an error, as a `str` in `value`. A server may answer others; go by the status then."""
+    """The code of an error, as a `str` in `value`. Servers can send other codes; use the HTTP status then."""
 
     value: str = member(
         "value",

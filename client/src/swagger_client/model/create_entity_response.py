@@ -1,14 +1,14 @@
-"""What was made."""
+"""The id of a new dataset."""
 
 from swagger_client.model.mongo_object_id import MongoObjectID
 from swagger_client.model_utils import ModelNormal, member
 
 
 class CreateEntityResponse(ModelNormal):
-    """What was made.
+    """The id of a new dataset.
 
     Attributes:
-        id: its id; `id.value` is the text.
+        id: the id; `id.value` is its text.
     """
 
     id: MongoObjectID = member("id", MongoObjectID)

@@ -1,4 +1,4 @@
-"""A dataset to make."""
+"""The properties of a new dataset."""
 
 from typing import Union
 
@@ -11,14 +11,14 @@ from swagger_client.model_utils import UNSET, ModelNormal, member
 
 
 class DatasetCreateRequest(ModelNormal):
-    """A dataset to make: `DatasetCreateRequest("front-camera")`. A `str` becomes the model that its member needs.
+    """The properties of a new dataset: `DatasetCreateRequest("front-camera")`. A `str` is converted to the model.
 
     Attributes:
         name: its name.
-        type: what it is made of.
-        img_type: which form of its images it is made for.
-        creator: which kind of client makes it.
-        parent_dataset_id: the dataset that it is made from.
+        type: what its samples are.
+        img_type: which version of its images it uses.
+        creator: the type of client that creates it.
+        parent_dataset_id: the dataset that it is derived from.
     """
 
     name: Union[DatasetName, str] = member("name", DatasetName, wraps=True)

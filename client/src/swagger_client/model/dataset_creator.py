@@ -1,10 +1,10 @@
-"""Which kind of client made a dataset."""
+"""The type of client that created a dataset."""
 
 from swagger_client.model_utils import ModelSimple, member
 
 
 class DatasetCreator(ModelSimple):
-    """Which kind of client made a dataset, as a `str` in `value`."""
+    """The type of client that created a dataset, as a `str` in `value`."""
 
     value: str = member(
         "value", str, enum=("UNKNOWN", "USER_WEBAPP", "USER_PIP", "USER_PIP_LIGHTLY_MAGIC", "USER_WORKER")

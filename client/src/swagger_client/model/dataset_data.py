@@ -11,24 +11,24 @@ from swagger_client.model_utils import UNSET, ModelNormal, member
 
 
 class DatasetData(ModelNormal):
-    """A dataset, as the one who asks sees it. What has no value is not set.
+    """A dataset as the caller sees it. Members without a value are not set.
 
     Attributes:
         id: its id.
         name: its name.
         user_id: its owner.
-        type: what it is made of.
-        n_samples: how many samples the server holds; a Headwater server holds none, so 0.
-        size_in_bytes: how many bytes the server holds; 0 as well.
-        created_at: when it was made, in Unix milliseconds.
-        last_modified_at: when it was changed last, in Unix milliseconds.
-        access_type: how it is shared with the one who asks.
-        img_type: which form of its images it was made for.
+        type: what its samples are.
+        n_samples: number of samples on the server; 0 on a Headwater server, which stores none.
+        size_in_bytes: number of bytes on the server; also 0.
+        created_at: time of creation, in Unix milliseconds.
+        last_modified_at: time of the last change, in Unix milliseconds.
+        access_type: how it is shared with the caller.
+        img_type: which version of its images it uses.
         meta_data_configuration_id: the id of the configuration of its metadata.
         datasources: the ids of its datasources.
         datasource_processed_until_timestamp: the watermark, in Unix seconds.
-        access_role: what the one who asks may do with it, as six bits after `0b`.
-        parent_dataset_id: the dataset that it was made from.
+        access_role: the permissions of the caller, as six bits after `0b`.
+        parent_dataset_id: the dataset that it was derived from.
         original_dataset_id: the dataset that it is a copy of.
     """
 

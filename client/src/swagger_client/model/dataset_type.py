@@ -1,9 +1,9 @@
-"""What a dataset is made of."""
+"""What the samples of a dataset are."""
 
 from swagger_client.model_utils import ModelSimple, member
 
 
 class DatasetType(ModelSimple):
-    """What a dataset is made of, as a `str` in `value`. It changes no listing."""
+    """What the samples of a dataset are, as a `str` in `value`. It does not affect listings."""
 
     value: str = member("value", str, enum=("Images", "Videos", "Crops"))

@@ -1,29 +1,41 @@
-"""Where a dataset's files lie: what all kinds of storage have in common, and how the right kind is found."""
+"""The datasource of a dataset: the members that all types have, and how the class for a type is found."""
 
 from __future__ import annotations
 
 import functools
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Mapping, Optional, Sequence, Type
 
 from swagger_client.exceptions import ApiTypeError, ApiValueError
 from swagger_client.model_utils import UNSET, ModelComposed, member, wrong_type
-from swagger_client.terms import Path, Terms
+from swagger_client.validation_options import Path, ValidationOptions
+
+_CLASS_NAMES = {
+    "azure": "DatasourceConfigAzure",
+    "gcs": "DatasourceConfigGCS",
+    "lightly": "DatasourceConfigLIGHTLY",
+    "local": "DatasourceConfigLOCAL",
+    "obs": "DatasourceConfigOBS",
+    "s3": "DatasourceConfigS3",
+    "s3_delegated_access": "DatasourceConfigS3DelegatedAccess",
+}
+"""The class for each type of datasource, by the end of its module's name."""
 
 
 class DatasourceConfig(ModelComposed, kw_only=True):
-    """Where a dataset's files lie.
+    """The location of a dataset's files.
 
-    Made with a `type` it becomes the class of that kind: `DatasourceConfig(type="LOCAL", full_path="cameras")` is a
+    The `type` selects the class of the new object: `DatasourceConfig(type="LOCAL", full_path="cameras")` is a
     `DatasourceConfigLOCAL`. The `type` is the short value (`S3`) or the name of the class (`DatasourceConfigS3`).
-    `DatasourceConfig(None)` stands where a configuration is still to be filled in; it cannot be sent.
+    `DatasourceConfig(None)` is a placeholder for a configuration that is not known yet; it cannot be sent.
 
     Attributes:
-        type: the kind of storage.
+        type: the type of datasource.
         full_path: bucket or container, and the path in it.
-        id: 24 hexadecimal digits, given by the server.
+        id: 24 hexadecimal digits, assigned by the server.
         purpose: what the datasource serves: the raw samples (`INPUT`), everything under `.lightly/` (`LIGHTLY`), or
-            both (`INPUT_OUTPUT`), as also where it is left out.
-        thumb_suffix: where thumbnails are, with `[filename]` and `[extension]` as placeholders.
+            both (`INPUT_OUTPUT`, the default).
+        thumb_suffix: the path of thumbnails, with `[filename]` and `[extension]` as placeholders.
     """
 
     type: str = member("type", str)
@@ -44,47 +56,52 @@ class DatasourceConfig(ModelComposed, kw_only=True):
                 raise ApiTypeError(f"Invalid positional arguments passed to {cls.__name__}: it takes names only")
             return object.__new__(cls if args else cls._class_for(members))
 
-    def _fill(self, args: Sequence[Any], kwargs: Mapping[str, Any], terms: Terms) -> None:
-        if self._is_kind():
-            super()._fill(args, kwargs, terms)
+    def _set_members(self, args: Sequence[Any], kwargs: Mapping[str, Any], options: ValidationOptions) -> None:
+        if self._has_fixed_type():
+            super()._set_members(args, kwargs, options)
         else:
-            self._leave_empty()
+            self._clear()
 
     @classmethod
     def _class_for(cls, members: Mapping[str, Any]) -> Type[DatasourceConfig]:
-        return cls if cls._is_kind() else kind_of(members)
+        return cls if cls._has_fixed_type() else class_for(members)
 
     @classmethod
-    def _is_kind(cls) -> bool:
+    def _classes_by_type(cls) -> Mapping[str, Type[DatasourceConfig]]:
+        return {} if cls._has_fixed_type() else classes_by_type()
+
+    @classmethod
+    def _has_fixed_type(cls) -> bool:
+        """Return whether this is the class for one type of datasource."""
         return "enum" in cls._members["type"].rules
 
     @classmethod
     def _from_server(cls, data: Any, path: Path, check: bool = True) -> Any:
-        if cls._is_kind():
+        if cls._has_fixed_type():
             return super()._from_server(data, path, check)
         if not isinstance(data, dict):
             raise wrong_type(data, cls, path)
-        return kind_of(data)._from_server(data, path, check)
+        return class_for(data)._from_server(data, path, check)
 
 
-def kind_of(members: Mapping[str, Any]) -> Type[DatasourceConfig]:
-    """The class for these members, named as in Python or JSON.
+def class_for(members: Mapping[str, Any]) -> Type[DatasourceConfig]:
+    """Return the class for these members, which can have Python or JSON names.
 
     Raises:
-        ApiValueError: there is no `type`, or no kind of this `type`.
+        ApiValueError: there is no `type`, or no class for it.
     """
     if "type" not in members:
         raise ApiValueError("A DatasourceConfig needs a type, which is missing")
-    kinds, value = kinds_by_type(), members["type"]
-    if not isinstance(value, str) or value not in kinds:
-        raise ApiValueError(f"There is no DatasourceConfig of type {value!r}, only of {', '.join(kinds)}")
-    return kinds[value]
+    classes, value = classes_by_type(), members["type"]
+    if not isinstance(value, str) or value not in classes:
+        raise ApiValueError(f"There is no DatasourceConfig of type {value!r}, only of {', '.join(classes)}")
+    return classes[value]
 
 
 @functools.lru_cache(maxsize=None)
-def kinds_by_type() -> Mapping[str, Type[DatasourceConfig]]:
-    """Every kind of storage, by the values of `type` that lead to it."""
-    from swagger_client import models  # each kind imports this module, so they cannot be imported above
-
-    kinds = models.DatasourceConfigBase.__subclasses__()
-    return {value: kind for kind in kinds for value in kind._members["type"].rules["enum"]}
+def classes_by_type() -> Mapping[str, Type[DatasourceConfig]]:
+    """Return the class for each value of `type`."""
+    # By name, because each of these modules imports this one.
+    modules = {end: import_module(f"swagger_client.model.datasource_config_{end}") for end in _CLASS_NAMES}
+    classes: Sequence[Type[DatasourceConfig]] = [getattr(modules[end], name) for end, name in _CLASS_NAMES.items()]
+    return {value: cls for cls in classes for value in cls._members["type"].rules["enum"]}

@@ -10,7 +10,7 @@ class DatasourceConfigAzure(DatasourceConfigBase, kw_only=True):
     Attributes:
         full_path: container and path, without a scheme.
         account_name: the name of the storage account.
-        account_key: a key of the storage account, or a SAS token; masked in answers.
+        account_key: a key of the storage account, or a SAS token; masked in responses.
     """
 
     type: str = member("type", str, enum=("AZURE", "DatasourceConfigAzure"))

@@ -1,7 +1,7 @@
-"""The class that every kind of storage is derived from."""
+"""The base class of all types of datasource."""
 
 from swagger_client.model.datasource_config import DatasourceConfig
 
 
 class DatasourceConfigBase(DatasourceConfig, kw_only=True):
-    """The class that every kind of storage is derived from. Made with a `type`, it becomes that kind."""
+    """The base class of all types of datasource. The `type` selects the class of the new object."""

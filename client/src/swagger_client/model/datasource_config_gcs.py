@@ -10,7 +10,7 @@ class DatasourceConfigGCS(DatasourceConfigBase, kw_only=True):
     Attributes:
         full_path: bucket and path, with or without `gs://`.
         gcs_project_id: the id of the project that the bucket belongs to.
-        gcs_credentials: the content of the JSON key file, as one string; masked in answers.
+        gcs_credentials: the content of the JSON key file, as one string; masked in responses.
     """
 
     type: str = member("type", str, enum=("GCS", "DatasourceConfigGCS"))

@@ -5,11 +5,11 @@ from swagger_client.model_utils import UNSET, member
 
 
 class DatasourceConfigLOCAL(DatasourceConfigBase, kw_only=True):
-    """A folder below the mount root that the operator of the server has set.
+    """A folder under the mount root that the operator of the server has configured.
 
     Attributes:
         full_path: relative to the mount root, without a leading `/`, `://`, and `.` or `..` parts; may be empty.
-        web_server_location: a web server of one's own that serves the folder; read URLs then point there.
+        web_server_location: the URL of your own web server for the folder; read URLs then use it.
     """
 
     type: str = member("type", str, enum=("LOCAL", "DatasourceConfigLOCAL"))

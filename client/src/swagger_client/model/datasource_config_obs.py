@@ -1,17 +1,17 @@
-"""Any S3-compatible store."""
+"""S3-compatible stores."""
 
 from swagger_client.model.datasource_config_base import DatasourceConfigBase
 from swagger_client.model_utils import member
 
 
 class DatasourceConfigOBS(DatasourceConfigBase, kw_only=True):
-    """Any S3-compatible store at an endpoint.
+    """An S3-compatible store.
 
     Attributes:
         full_path: bucket and path, with or without `obs://`.
-        obs_endpoint: where the store answers, such as `https://minio.example.com:9000`.
+        obs_endpoint: the URL of the store, such as `https://minio.example.com:9000`.
         obs_access_key_id: the id of the access key.
-        obs_secret_access_key: its secret; masked in answers.
+        obs_secret_access_key: its secret; masked in responses.
     """
 
     type: str = member("type", str, enum=("OBS", "DatasourceConfigOBS"))

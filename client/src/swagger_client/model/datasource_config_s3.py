@@ -14,10 +14,10 @@ S3_REGIONS = (
     *("eu-south-1", "eu-south-2", "eu-north-1"),
     *("me-south-1", "me-central-1", "sa-east-1"),
 )
-"""The regions that the contract knows."""
+"""The regions in the contract."""
 
 KMS_KEY = "^arn:aws:kms:[a-zA-Z0-9-]*:[0-9]{12}:key.+$"
-"""The form of a KMS key's ARN."""
+"""The pattern of the ARN of a KMS key."""
 
 
 class DatasourceConfigS3(DatasourceConfigBase, kw_only=True):
@@ -27,8 +27,8 @@ class DatasourceConfigS3(DatasourceConfigBase, kw_only=True):
         full_path: bucket and path, with or without `s3://`.
         s3_region: the region of the bucket, such as `eu-central-1`.
         s3_access_key_id: the id of the access key.
-        s3_secret_access_key: its secret; masked in answers.
-        s3_server_side_encryption_kms_key: the ARN of the KMS key that the store shall encrypt with.
+        s3_secret_access_key: its secret; masked in responses.
+        s3_server_side_encryption_kms_key: the ARN of the KMS key that the store encrypts with.
     """
 
     type: str = member("type", str, enum=("S3", "DatasourceConfigS3"))

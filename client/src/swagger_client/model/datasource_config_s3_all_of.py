@@ -1,4 +1,4 @@
-"""What a DatasourceConfigS3 has beside the members of every kind of storage."""
+"""The members of this type of datasource that other types do not have."""
 
 from swagger_client.model.all_of import own_part
 from swagger_client.model.datasource_config_s3 import DatasourceConfigS3

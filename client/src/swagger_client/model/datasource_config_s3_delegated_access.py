@@ -1,4 +1,4 @@
-"""Amazon S3 through a role."""
+"""Amazon S3 with a role."""
 
 from swagger_client.model.datasource_config_base import DatasourceConfigBase
 from swagger_client.model.datasource_config_s3 import KMS_KEY, S3_REGIONS
@@ -6,14 +6,14 @@ from swagger_client.model_utils import UNSET, member
 
 
 class DatasourceConfigS3DelegatedAccess(DatasourceConfigBase, kw_only=True):
-    """Amazon S3 through a role that the server may assume.
+    """Amazon S3 with a role that the server assumes.
 
     Attributes:
         full_path: bucket and path, with or without `s3://`.
         s3_region: the region of the bucket, such as `eu-central-1`.
-        s3_external_id: the external id that the role's trust policy asks for.
+        s3_external_id: the external id that the role's trust policy requires.
         s3_arn: the ARN of the role.
-        s3_server_side_encryption_kms_key: the ARN of the KMS key that the store shall encrypt with.
+        s3_server_side_encryption_kms_key: the ARN of the KMS key that the store encrypts with.
     """
 
     type: str = member("type", str, enum=("S3DelegatedAccess", "DatasourceConfigS3DelegatedAccess"))

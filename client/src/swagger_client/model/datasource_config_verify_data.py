@@ -1,18 +1,18 @@
-"""Whether a datasource can be used."""
+"""The result of a datasource verification."""
 
 from swagger_client.model.datasource_config_verify_data_errors import DatasourceConfigVerifyDataErrors
 from swagger_client.model_utils import UNSET, ModelNormal, member
 
 
 class DatasourceConfigVerifyData(ModelNormal):
-    """Whether a datasource can be used, each flag found by doing it.
+    """Whether each kind of access to a datasource works; the server has tried it.
 
     Attributes:
-        can_read: a byte could be read.
-        can_write: a test file could be created.
-        can_list: a page could be listed.
-        can_overwrite: the test file could be replaced. Older servers do not say.
-        errors: why, where a flag is false. Not set where there is nothing to say.
+        can_read: whether a byte was read.
+        can_write: whether a test file was created.
+        can_list: whether a page was listed.
+        can_overwrite: whether the test file was replaced. Older servers do not send it.
+        errors: the reason for each flag that is false. Not set if there is none.
     """
 
     can_read: bool = member("canRead", bool)

@@ -1,16 +1,16 @@
-"""Why a datasource cannot be used."""
+"""The reasons why a datasource verification failed."""
 
 from swagger_client.model_utils import UNSET, ModelNormal, member
 
 
 class DatasourceConfigVerifyDataErrors(ModelNormal):
-    """For each flag that is false, the store's error and the missing permission.
+    """The store's error and the missing permission for each flag that is false.
 
     Attributes:
-        can_read: why no byte could be read.
-        can_write: why no test file could be created.
-        can_list: why nothing could be listed.
-        can_overwrite: why the test file could not be replaced.
+        can_read: why no byte was read.
+        can_write: why no test file was created.
+        can_list: why no page was listed.
+        can_overwrite: why the test file was not replaced.
     """
 
     can_read: str = member("canRead", str, default=UNSET, kw_only=True)

@@ -8,7 +8,7 @@ class DatasourceProcessedUntilTimestampRequest(ModelNormal):
     """The watermark to set.
 
     Attributes:
-        processed_until_timestamp: all files up to and including this second are treated.
+        processed_until_timestamp: all files up to and including this second are processed.
     """
 
     processed_until_timestamp: Timestamp = member("processedUntilTimestamp", Timestamp)

@@ -8,7 +8,7 @@ class DatasourceProcessedUntilTimestampResponse(ModelNormal):
     """The watermark.
 
     Attributes:
-        processed_until_timestamp: all files up to and including this second are treated; 0 until it was set.
+        processed_until_timestamp: all files up to and including this second are processed; 0 before it is set.
     """
 
     processed_until_timestamp: Timestamp = member("processedUntilTimestamp", Timestamp)

@@ -8,9 +8,10 @@ class DatasourceRawSamplesData(ModelNormal):
     """One page of a listing.
 
     Attributes:
-        has_more: whether to ask again, with `cursor`. A page may be short or empty while this is true.
-        cursor: where the next page begins. Opaque; it survives restarts of the server and can be used again.
-        data: the files, in the order of their names.
+        has_more: whether there are more pages; request the next one with `cursor`. A page can be short or empty even
+            if this is true.
+        cursor: the start of the next page. Opaque, reusable, and valid after restarts of the server.
+        data: the files, ordered by name.
     """
 
     has_more: bool = member("hasMore", bool)

@@ -7,9 +7,9 @@ class DatasourceRawSamplesDataRow(ModelNormal):
     """One file of a listing.
 
     Attributes:
-        file_name: its name relative to the datasource's root, exactly as the store has it. Names are chosen by
-            whoever writes to the store: never join one to a local path unchecked.
-        read_url: answers a plain GET with its bytes, for anyone who has it, until it expires.
+        file_name: its name relative to the datasource's root, exactly as the store has it. Anyone who can write to
+            the store chooses names: never join one to a local path without a check.
+        read_url: returns the file's bytes for a plain GET, to anyone who has it, until it expires.
     """
 
     file_name: str = member("fileName", str)

@@ -1,9 +1,9 @@
-"""A point in time, finer."""
+"""A point in time, in milliseconds."""
 
 from swagger_client.model_utils import ModelSimple, member
 
 
 class TimestampMilliseconds(ModelSimple):
-    """A point in time: whole Unix milliseconds from 0 on, as an `int` in `value`."""
+    """A point in time: whole Unix milliseconds, 0 or more, as an `int` in `value`."""
 
     value: int = member("value", int, minimum=0)

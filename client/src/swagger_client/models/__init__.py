@@ -1,4 +1,4 @@
-"""All models together, for `from swagger_client.models import …`."""
+"""All models, for `from swagger_client.models import …`."""
 
 from importlib import import_module as _import_module
 from typing import Any
@@ -65,15 +65,15 @@ __all__ = [
     "TimestampMilliseconds",
 ]
 
-_PARTS = {f"DatasourceConfig{kind}AllOf": kind.lower() for kind in ("Azure", "GCS", "LIGHTLY", "LOCAL", "S3")}
-"""What kinds of storage have beside their base, which few programs need."""
+_ALL_OF_MODULES = {f"DatasourceConfig{kind}AllOf": kind.lower() for kind in ("Azure", "GCS", "LIGHTLY", "LOCAL", "S3")}
+"""The modules of the `…AllOf` models, imported on first use because few programs need them."""
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _PARTS:
+    if name not in _ALL_OF_MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(_import_module(f"swagger_client.model.datasource_config_{_PARTS[name]}_all_of"), name)
+    return getattr(_import_module(f"swagger_client.model.datasource_config_{_ALL_OF_MODULES[name]}_all_of"), name)
 
 
 def __dir__() -> list[str]:
-    return [*globals(), *_PARTS]
+    return [*globals(), *_ALL_OF_MODULES]

@@ -89,7 +89,7 @@ async def list_samples(ctx: ServiceContext, dataset: DatasetContext, request: Li
     spec, progress = cursor
     if progress.done or spec.window.is_empty:
         return SamplesPage([], ctx.cursors.seal(Cursor(spec, progress._replace(done=True))), has_more=False)
-    with ctx.limiter.of(dataset.principal.user):
+    with ctx.limiter.hold(dataset.principal.user):
         store = ctx.stores.open(datasource)
         source = await _source_of(ctx, dataset, store, spec)
         include_all_files = dataset.dataset.include_all_files
@@ -122,7 +122,7 @@ async def split_listing(
     shards = min(shards, MAX_SHARDS)
     split = NOT_SPLIT
     if shards > 1 and not spec.window.is_empty:
-        with ctx.limiter.of(dataset.principal.user):
+        with ctx.limiter.hold(dataset.principal.user):
             store = ctx.stores.open(datasource)
             if spec.selection_file is None:
                 split = await find_split_points(store, spec.folder, shards)

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from headwater.domain.errors import LocationInvalidError
-from headwater.net.transport import Origin, parse_endpoint
-from headwater.stores.s3.sigv4 import encode_path
+from headwater.net.urls import Origin, encode_path, parse_endpoint
 
 # "Storage account name", "Naming and Referencing Containers, Blobs, and Metadata".
 _account_name = re.compile(r"[a-z0-9]{3,24}").fullmatch
@@ -29,19 +28,23 @@ _DATASOURCE = Members()
 class AzureContainer:
     """A container and its address.
 
-    `path` is what precedes `/blob` in a request, percent-encoded. `operator` says that the operator of this server
-    named the endpoint.
+    Attributes:
+        account: the name of the storage account.
+        name: the container's name.
+        origin: where requests go.
+        path: what precedes `/blob` in a request, percent-encoded.
+        is_operator_endpoint: the operator of this server configured the endpoint, so that egress rules do not apply.
     """
 
     account: str
-    container: str
+    name: str
     origin: Origin
     path: str
-    operator: bool
+    is_operator_endpoint: bool
 
     @property
-    def at_azure(self) -> bool:
-        """Whether the host's name is made of the account's."""
+    def has_account_host(self) -> bool:
+        """Whether the host name is derived from the account's name, as at Azure."""
         return self.origin.host == _host(self.account)
 
 
@@ -53,10 +56,10 @@ def azure_container(account: str, container: str, members: Members = _DATASOURCE
     """
     _check(account, container, members)
     origin = Origin("https", _host(account), 443)
-    return AzureContainer(account, container, origin, f"/{encode_path(container)}", operator=False)
+    return AzureContainer(account, container, origin, f"/{encode_path(container)}", is_operator_endpoint=False)
 
 
-def endpoint_place(
+def endpoint_container(
     endpoint: str, member: str, account: str, container: str, members: Members = _DATASOURCE
 ) -> AzureContainer:
     """A container at an endpoint of the operator's, with the account as the first part of the path.
@@ -73,7 +76,9 @@ def endpoint_place(
     """
     _check(account, container, members)
     origin, base = parse_endpoint(endpoint, member)
-    return AzureContainer(account, container, origin, f"{base}/{account}/{encode_path(container)}", operator=True)
+    return AzureContainer(
+        account, container, origin, f"{base}/{account}/{encode_path(container)}", is_operator_endpoint=True
+    )
 
 
 def _host(account: str) -> str:

@@ -11,7 +11,8 @@ from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from headwater.domain.objects import Key, StoredObject
-from headwater.stores.listing_xml import Form, NotAListingError, parse_list_page
+from headwater.stores.listing_xml import Form, parse_list_page
+from headwater.stores.page_checks import MAX_OBJECT_BYTES, NotAListingError, impossible_size
 
 FORM = Form(
     "EnumerationResults",
@@ -19,10 +20,8 @@ FORM = Form(
     frozenset({"Name", "Last-Modified", "Content-Length", "Etag", "ResourceType", "NextMarker"}),
 )
 
-MAX_NAME = 1024
+MAX_NAME_LENGTH = 1024
 """Characters ("Naming and Referencing Containers, Blobs, and Metadata")."""
-
-MAX_SIZE = 2**63 - 1
 
 _MONTHS = {name: number for number, name in enumerate("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), 1)}
 
@@ -105,8 +104,8 @@ def read_rows(body: bytes, root: str, prefix: str) -> Rows:
                 unreadable += 1
                 last = None
                 continue
-        if len(name) > MAX_NAME:
-            raise NotAListingError(f"a name of more than {MAX_NAME} characters")
+        if len(name) > MAX_NAME_LENGTH:
+            raise NotAListingError(f"a name of more than {MAX_NAME_LENGTH} characters")
         if not name.startswith(start):
             raise PrefixIgnoredError
         last = name[cut:]
@@ -119,8 +118,8 @@ def read_rows(body: bytes, root: str, prefix: str) -> Rows:
             size, modified = int(row["Content-Length"]), _seconds(row["Last-Modified"])
         except (KeyError, ValueError):
             raise NotAListingError("a blob without size or time") from None
-        if size < 0 or size > MAX_SIZE:
-            raise NotAListingError("a blob of impossible size")
+        if size < 0 or size > MAX_OBJECT_BYTES:
+            raise impossible_size()
         objects.append(StoredObject(last, size, modified, row.get("Etag", "").strip('"') or None))
     return Rows(objects, first, last, unreadable, page.page.get("NextMarker", ""), hierarchical)
 

@@ -14,11 +14,12 @@ import re
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from typing import NamedTuple
 from urllib.parse import quote, unquote
 
 from headwater.domain.errors import CredentialsRefusedError
-from headwater.stores.s3.sigv4 import encode_path
+from headwater.domain.times import parse_iso_seconds
+from headwater.net.urls import encode_path
 
 SAS_VERSION = "2021-12-02"
 """The `sv` of the URLs that are signed here: which values a signature covers, and in which order."""
@@ -149,36 +150,43 @@ def parse_credentials(account: str, text: str, member: str) -> Credentials:
     )
 
 
-def sign_headers(
-    method: str,
-    path: str,
-    query: Mapping[str, str],
-    headers: Mapping[str, str],
-    length: int,
-    credentials: SharedKey,
-    now: float,
-) -> dict[str, str]:
-    """Return the headers to send, with date and signature.
+class UnsignedRequest(NamedTuple):
+    """What a signature covers.
 
-    Args:
+    Attributes:
         method: in upper case.
         path: as it is sent, percent-encoded, from the host on.
         query: names and values, not encoded.
         headers: further headers by lower-case name.
-        length: bytes of the body.
-        credentials: whose signature.
+        body: the content to send.
+    """
+
+    method: str
+    path: str
+    query: Mapping[str, str] = {}
+    headers: Mapping[str, str] = {}
+    body: bytes = b""
+
+
+def sign_headers(request: UnsignedRequest, credentials: SharedKey, now: float) -> dict[str, str]:
+    """Return the headers to send, with date and signature.
+
+    Args:
+        request: the request.
+        credentials: what to sign with.
         now: Unix seconds.
     """
-    sent = {name: " ".join(value.split()) for name, value in headers.items()}
+    sent = {name: " ".join(value.split()) for name, value in request.headers.items()}
     sent["x-ms-date"] = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(now))
-    signed = {**sent, "content-length": str(length or "")}
+    signed = {**sent, "content-length": str(len(request.body) or "")}
+    query = sorted((name.lower(), value) for name, value in request.query.items())
     to_sign = "\n".join(
         (
-            method,
+            request.method,
             *(signed.get(name, "") for name in _SIGNED_HEADERS),
             *(f"{name}:{sent[name]}" for name in sorted(sent) if name.startswith("x-ms-")),
-            f"/{credentials.account}{path}",
-            *(f"{name}:{value}" for name, value in sorted((name.lower(), value) for name, value in query.items())),
+            f"/{credentials.account}{request.path}",
+            *(f"{name}:{value}" for name, value in query),
         )
     )
     sent["authorization"] = f"SharedKey {credentials.account}:{credentials.sign(to_sign)}"
@@ -251,9 +259,8 @@ def _moment(text: str | None) -> float | None:
     if text is None:
         return None
     try:
-        moment = datetime.fromisoformat(text)
-        return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
+        return parse_iso_seconds(text)
+    except ValueError:
         return None
 
 

@@ -15,11 +15,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from headwater.domain.datasource import AzureConfig
-from headwater.domain.errors import CredentialsRefusedError, LocationInvalidError, StoreError, StoreUnavailableError
+from headwater.domain.errors import CredentialsRefusedError, LocationInvalidError, StoreError
 from headwater.domain.key_order import Order
 from headwater.domain.objects import Key, StorePage
-from headwater.net.transport import Response, Transport, byte_range, is_transient, read_range
-from headwater.stores.azure.container import AzureContainer, azure_container, endpoint_place
+from headwater.net.transport import Request, Response, Transport, byte_range, is_transient, read_range
+from headwater.net.urls import encode_path, encode_query
+from headwater.stores.azure.container import AzureContainer, azure_container, endpoint_container
 from headwater.stores.azure.error_codes import AZURE, VERSION_HEADER, read_error, refuses_version
 from headwater.stores.azure.listing import FORM, PrefixIgnoredError, Rows, is_before, read_rows
 from headwater.stores.azure.signing import (
@@ -29,14 +30,20 @@ from headwater.stores.azure.signing import (
     Credentials,
     Sas,
     SharedKey,
+    UnsignedRequest,
     parse_credentials,
     sign_headers,
 )
 from headwater.stores.base import Method, Store
-from headwater.stores.error_mapping import ConfigLabels, Operation, OperationContext, explain_said
-from headwater.stores.listing_xml import MAX_ERROR_BODY, is_big, is_cut_short
-from headwater.stores.page_checks import read_list_answer
-from headwater.stores.s3.sigv4 import encode_path, encode_query
+from headwater.stores.error_mapping import (
+    MAX_ERROR_BODY_BYTES,
+    ConfigLabels,
+    Operation,
+    OperationContext,
+    to_store_error,
+)
+from headwater.stores.listing_xml import is_big, is_cut_short
+from headwater.stores.page_checks import listing_never_ends, parse_page, prefix_ignored
 
 VERSION = "2026-02-06"
 """The service's version that is asked for: the first that knows `startFrom`."""
@@ -44,7 +51,7 @@ VERSION = "2026-02-06"
 OLDER_VERSION = "2021-12-02"
 """What is asked for where the server does not know `VERSION`."""
 
-MAX_LIST_BODY = 8 * 2**20
+MAX_LIST_BODY_BYTES = 8 * 2**20
 """Bytes of a list page: a thousand names of 1,024 characters, each an entity of XML, are 6 MB with their properties."""
 
 OPERATOR_ENDPOINT = "HEADWATER_AZURE_ENDPOINT"
@@ -79,15 +86,15 @@ def open_azure(config: AzureConfig, transport: Transport, operator_endpoint: str
         LocationInvalidError: account, container or endpoint cannot be used.
         CredentialsRefusedError: `accountKey` is neither an account key nor a SAS token.
     """
-    place = config.location
+    location = config.location
     if operator_endpoint:
-        where = endpoint_place(operator_endpoint, OPERATOR_ENDPOINT, config.account_name, place.bucket)
+        container = endpoint_container(operator_endpoint, OPERATOR_ENDPOINT, config.account_name, location.bucket)
     else:
-        where = azure_container(config.account_name, place.bucket)
+        container = azure_container(config.account_name, location.bucket)
     return AzureStore(
         transport,
-        where,
-        place.prefix,
+        container,
+        location.prefix,
         parse_credentials(config.account_name, config.account_key.get_secret_value(), "accountKey"),
         ConfigLabels("Azure", "accountName", "accountKey", OPERATOR_ENDPOINT if operator_endpoint else "accountName"),
     )
@@ -98,28 +105,28 @@ class AzureStore(Store):
 
     Args:
         transport: what requests go through.
-        place: the container and its address.
+        container: the container and its address.
         root: the prefix of the datasource's names, empty or ending in `/`.
         credentials: what requests and URLs are signed with, or carry.
-        names: how error texts call the members that a user would change.
+        labels: what error texts call the members that a user would change.
         clock: gives Unix seconds.
     """
 
     def __init__(
         self,
         transport: Transport,
-        place: AzureContainer,
+        container: AzureContainer,
         root: str,
         credentials: Credentials,
-        names: ConfigLabels,
+        labels: ConfigLabels,
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._transport = transport
-        self._place = place
+        self._container = container
         self._root = root
         self._credentials = credentials
-        self._names = names
+        self._labels = labels
         self._clock = clock
 
     @property
@@ -134,7 +141,9 @@ class AzureStore(Store):
         server that says nothing of it (Azurite) has no such namespace. None where the question is refused.
         """
         if not self._knows(_FLAT) and not self._knows(_HIERARCHICAL):
-            response = await self._send("GET", self._place.path, query={"restype": "account", "comp": "properties"})
+            response = await self._send(
+                UnsignedRequest("GET", self._container.path, {"restype": "account", "comp": "properties"})
+            )
             if response.status != 200:
                 return None
             hierarchical = response.headers.get(HIERARCHICAL_HEADER, "").lower() == "true"
@@ -174,42 +183,41 @@ class AzureStore(Store):
             CredentialsRefusedError: the SAS token has expired, is not valid yet, or does not allow this.
         """
         credentials, root = self._credentials, self._root
-        url = f"{self._place.origin}{self._place.path}"
+        url = f"{self._container.origin}{self._container.path}"
         permissions = CREATE_AND_WRITE if method == "PUT" else READ
         now = self._clock()
         if isinstance(credentials, SharedKey):
-            signer = BlobSigner(url, self._place.container, credentials, permissions, int(now + ttl))
+            signer = BlobSigner(url, self._container.name, credentials, permissions, int(now + ttl))
             return signer.sign([root + key for key in keys] if root else keys)
         if (lack := credentials.lack(permissions, now)) is not None:
             raise CredentialsRefusedError(
-                f"{self._names.secret_access_key}: {lack}, so that no URL can be made with it. Make a new one, such as "
-                f"one for the container with sp=rl, or with sp=rwdl where Headwater is to write too"
+                f"{self._labels.secret_access_key}: {lack}, so that no URL can be made with it. Make a new one, such "
+                f"as one for the container with sp=rl, or with sp=rwdl where Headwater is to write too"
             )
         return [f"{url}/{encode_path(root + key)}?{credentials.query}" for key in keys]
 
     async def read(self, key: Key, limit: int, start: int = 0) -> bytes:
         """Read a part of a blob; see `Store.read`."""
         response = await self._send(
-            "GET",
-            self._path(key),
-            headers={"x-ms-range": byte_range(start, limit)},
-            max_body=start + limit + MAX_ERROR_BODY,
+            UnsignedRequest("GET", self._path(key), headers={"x-ms-range": byte_range(start, limit)}),
+            max_body_bytes=start + limit + MAX_ERROR_BODY_BYTES,
         )
         if response.status in (200, 206, 416):
             return read_range(response, start, limit)
-        raise self._refusal(response, Operation.READ)
+        raise self._error(response, Operation.READ)
 
     async def write(self, key: Key, data: bytes) -> None:
         """Create or replace a blob; see `Store.write`."""
-        response = await self._send("PUT", self._path(key), headers={"x-ms-blob-type": "BlockBlob"}, body=data)
+        headers = {"x-ms-blob-type": "BlockBlob"}
+        response = await self._send(UnsignedRequest("PUT", self._path(key), headers=headers, body=data))
         if response.status != 201:
-            raise self._refusal(response, Operation.WRITE)
+            raise self._error(response, Operation.WRITE)
 
     async def delete(self, key: Key) -> None:
         """Remove a blob; see `Store.delete`."""
-        response = await self._send("DELETE", self._path(key))
+        response = await self._send(UnsignedRequest("DELETE", self._path(key)))
         if response.status not in (200, 202):
-            error = self._refusal(response, Operation.DELETE)
+            error = self._error(response, Operation.DELETE)
             if error.provider_code != "BlobNotFound":
                 raise error
 
@@ -223,28 +231,26 @@ class AzureStore(Store):
         given = {"prefix": self._root + prefix, "marker": marker, "startFrom": start_from}
         query |= {name: value for name, value in given.items() if value}
         response = await self._send(
-            "GET", self._place.path, query=query, max_body=MAX_LIST_BODY, should_retry=_should_retry_list
+            UnsignedRequest("GET", self._container.path, query),
+            max_body_bytes=MAX_LIST_BODY_BYTES,
+            should_retry=_should_retry_list,
         )
         if response.status == 400 and start_from:
             raise _StartFromRefusedError(named=b"startFrom" in response.body)
         if response.status != 200:
-            raise self._refusal(response, Operation.LIST)
+            raise self._error(response, Operation.LIST)
         try:
-            rows = await read_list_answer(
+            rows = await parse_page(
                 response,
-                self._asked(Operation.LIST),
+                self._context(Operation.LIST),
                 lambda body: read_rows(body, self._root, prefix),
-                cut_short=is_cut_short(response.body, FORM),
-                big=is_big(response.body),
+                is_cut_short=is_cut_short(response.body, FORM),
+                is_big=is_big(response.body),
             )
         except PrefixIgnoredError:
-            raise LocationInvalidError(
-                f"{self._names.store} ignores the prefix of a listing. Check {self._names.endpoint}"
-            ) from None
+            raise prefix_ignored(self._labels) from None
         if rows.next_marker and rows.next_marker == marker:
-            raise StoreUnavailableError(
-                f"{self._names.store} says that a listing goes on, and lists the same again. It could never be finished"
-            )
+            raise listing_never_ends(self._labels, "lists the same again")
         return rows
 
     async def _list_from(self, prefix: str, after: Key, limit: int, token: str) -> StorePage | None:
@@ -285,90 +291,83 @@ class AzureStore(Store):
 
     async def _send(
         self,
-        method: str,
-        path: str,
+        unsigned: UnsignedRequest,
         *,
-        query: Mapping[str, str] | None = None,
-        headers: Mapping[str, str] | None = None,
-        body: bytes = b"",
-        max_body: int = MAX_ERROR_BODY,
+        max_body_bytes: int = MAX_ERROR_BODY_BYTES,
         should_retry: Callable[[Response], bool] = is_transient,
     ) -> Response:
         version = OLDER_VERSION if self._knows(_OLDER) else VERSION
-        response = await self._send_as(version, method, path, query or {}, headers or {}, body, max_body, should_retry)
+        response = await self._send_as(version, unsigned, max_body_bytes, should_retry)
         if version == VERSION and refuses_version(response):
             self._learn(_OLDER)
-            response = await self._send_as(
-                OLDER_VERSION, method, path, query or {}, headers or {}, body, max_body, should_retry
-            )
+            response = await self._send_as(OLDER_VERSION, unsigned, max_body_bytes, should_retry)
         return response
 
     async def _send_as(
         self,
         version: str,
-        method: str,
-        path: str,
-        query: Mapping[str, str],
-        headers: Mapping[str, str],
-        body: bytes,
-        max_body: int,
+        unsigned: UnsignedRequest,
+        max_body_bytes: int,
         should_retry: Callable[[Response], bool],
     ) -> Response:
-        place, credentials = self._place, self._credentials
-        sent = {**headers, VERSION_HEADER: version}
-        encoded = encode_query(query)
+        container, credentials = self._container, self._credentials
+        headers: Mapping[str, str] = {**unsigned.headers, VERSION_HEADER: version}
+        query = encode_query(unsigned.query)
         if isinstance(credentials, SharedKey):
-            sent = sign_headers(method, path, query, sent, len(body), credentials, self._clock())
+            headers = sign_headers(unsigned._replace(headers=headers), credentials, self._clock())
         else:
-            encoded = f"{encoded}&{credentials.query}" if encoded else credentials.query
+            query = f"{query}&{credentials.query}" if query else credentials.query
+        request = Request(
+            method=unsigned.method,
+            origin=container.origin,
+            target=f"{unsigned.path}?{query}" if query else unsigned.path,
+            headers=headers,
+            body=unsigned.body,
+            is_operator_endpoint=container.is_operator_endpoint,
+            max_body_bytes=max_body_bytes,
+            should_retry=should_retry,
+        )
         try:
-            return await self._transport.request(
-                method,
-                place.origin,
-                f"{path}?{encoded}" if encoded else path,
-                sent,
-                body,
-                operator=place.operator,
-                max_body=max_body,
-                should_retry=should_retry,
-            )
+            return await self._transport.request(request)
         except LocationInvalidError as error:
-            if not place.at_azure:
+            if not container.has_account_host:
                 raise
             # Such as a name that DNS does not know, which is how an account that is not there looks.
             raise LocationInvalidError(
-                f"{error.message}. The host's name is made of {self._names.access_key_id}: check that there is such a "
+                f"{error.message}. The host's name is made of {self._labels.access_key_id}: check that there is such a "
                 f"storage account"
             ) from None
 
     def _path(self, key: Key) -> str:
-        return f"{self._place.path}/{encode_path(self._root + key)}"
+        return f"{self._container.path}/{encode_path(self._root + key)}"
 
     def _knows(self, fact: str) -> bool:
-        return self._transport.knows(self._place.operator, self._place.origin, fact)
+        return self._transport.knows(
+            self._container.origin, fact, is_operator_endpoint=self._container.is_operator_endpoint
+        )
 
     def _learn(self, fact: str) -> None:
-        self._transport.learn(self._place.operator, self._place.origin, fact)
+        self._transport.learn(self._container.origin, fact, is_operator_endpoint=self._container.is_operator_endpoint)
 
-    def _asked(self, operation: Operation) -> OperationContext:
-        return OperationContext(operation, self._place.container, self._root, self._names, AZURE)
+    def _context(self, operation: Operation) -> OperationContext:
+        return OperationContext(operation, self._container.name, self._root, self._labels, AZURE)
 
-    def _refusal(self, response: Response, operation: Operation) -> StoreError:
-        said, credentials = read_error(response, operation), self._credentials
+    def _error(self, response: Response, operation: Operation) -> StoreError:
+        error, credentials = read_error(response, operation), self._credentials
         if isinstance(credentials, Sas):
-            if said.code in ("AuthenticationFailed", "AuthorizationFailure"):
+            if error.code in ("AuthenticationFailed", "AuthorizationFailure"):
                 expires = credentials.expires
                 if expires is not None and expires <= self._clock():
-                    said = said._replace(row="AuthenticationFailed by its time")
+                    error = error._replace(rule_code="AuthenticationFailed by its time")
             elif (
                 operation is Operation.WRITE
-                and said.code == "AuthorizationPermissionMismatch"
+                and error.code == "AuthorizationPermissionMismatch"
                 and credentials.allows("c")
                 and credentials.allows("w") is False
             ):
                 # It may create, and was refused: so there is such a blob. Azure has a code for that, others have not.
-                said = said._replace(row="UnauthorizedBlobOverwrite")
-        return explain_said(said, self._asked(operation), credentials.secrets)
+                error = error._replace(rule_code="UnauthorizedBlobOverwrite")
+        return to_store_error(error, self._context(operation), credentials.secrets)
 
 
 class _StartFromRefusedError(Exception):

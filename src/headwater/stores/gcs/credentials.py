@@ -26,11 +26,12 @@ from google.auth import crypt, jwt
 from headwater.domain.errors import CredentialsRefusedError, LocationInvalidError, StoreError
 from headwater.net.egress import SETTING, Egress
 from headwater.net.refreshing import Expiring, RefreshingCache
-from headwater.net.transport import Origin, Response, Transport, is_transient, parse_endpoint
-from headwater.stores.error_mapping import AdviceFields, ProviderError, is_html, refusal
-from headwater.stores.gcs.error_codes import UNREADABLE
+from headwater.net.transport import Request, Response, Transport
+from headwater.net.urls import Origin, parse_endpoint
+from headwater.stores.error_mapping import MAX_ERROR_BODY_BYTES, AdviceFields, apply_rule
+from headwater.stores.gcs.error_codes import TOKEN_RULES, is_transient_token_error, read_token_error
+from headwater.stores.gcs.listing import UNREADABLE
 from headwater.stores.gcs.signing import in_thread
-from headwater.stores.listing_xml import MAX_ERROR_BODY
 
 SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
 AUDIENCE = "https://oauth2.googleapis.com/token"
@@ -173,28 +174,29 @@ class AccessTokens:
         """
         return await self._tokens.get(self._key, self._fetch)
 
-    def refused(self, token: str) -> bool:
-        """Take note that the store does not take a token; whether `get` may bring one that it takes."""
+    def report_refused(self, token: str) -> bool:
+        """Record that the store refused a token, and return whether `get` may now return another one."""
         return self._tokens.forget(self._key, token)
 
     async def _fetch(self) -> Expiring[str]:
         key_file = self._key_file
         private_key = await key_file.private_key(self._member)
         assertion = await in_thread(_make_assertion, key_file, private_key, int(self._clock()))
-        response = await self._transport.request(
-            "POST",
-            key_file.token_origin,
-            key_file.token_target,
-            {"content-type": "application/x-www-form-urlencoded", "accept": "application/json"},
-            urlencode({"grant_type": _GRANT, "assertion": assertion}).encode(),
-            operator=False,
-            max_body=MAX_ERROR_BODY,
-            should_retry=_is_passing,
-            # Another token does no harm.
-            idempotent=True,
+        request = Request(
+            method="POST",
+            origin=key_file.token_origin,
+            target=key_file.token_target,
+            headers={"content-type": "application/x-www-form-urlencoded", "accept": "application/json"},
+            body=urlencode({"grant_type": _GRANT, "assertion": assertion}).encode(),
+            is_operator_endpoint=False,
+            max_body_bytes=MAX_ERROR_BODY_BYTES,
+            should_retry=is_transient_token_error,
+            # A second token does no harm.
+            is_idempotent=True,
         )
+        response = await self._transport.request(request)
         if response.status != 200:
-            raise self._refusal(response, assertion)
+            raise self._error(response, assertion)
         try:
             answer = _tokens.decode(response.body)
             life = min(int(answer.expires_in), LONGEST_LIFE)
@@ -211,9 +213,9 @@ class AccessTokens:
             f"{self._key_file.token_origin} answered with no access token. Check token_uri in {self._member}"
         )
 
-    def _refusal(self, response: Response, assertion: str) -> StoreError:
+    def _error(self, response: Response, assertion: str) -> StoreError:
         member = self._member
-        words = AdviceFields(
+        fields = AdviceFields(
             key_id=member,
             secret=member,
             endpoint=f"token_uri in {member}",
@@ -223,21 +225,7 @@ class AccessTokens:
             permission_advice=f"Check {member}",
             region_advice=f"Check token_uri in {member}. Redirects are not followed",
         )
-        return refusal(read_token_refusal(response), "Google gave no access token", words, (assertion,))
-
-
-def read_token_refusal(response: Response) -> ProviderError:
-    """Read what a token endpoint answers that gives no token (RFC 6749, section 5.2)."""
-    try:
-        said = _refusals.decode(response.body)
-    except UNREADABLE:
-        return ProviderError(response.status, foreign=is_html(response) or bool(response.body.strip()))
-    row = said.error
-    if row == "invalid_grant" and "reasonable timeframe" in said.error_description:
-        row = "invalid_grant by the clock"
-    elif row not in _ERRORS:
-        row = "server_error" if is_transient(response) else "invalid_grant"
-    return ProviderError(response.status, said.error, said.error_description, row=row)
+        return apply_rule(read_token_error(response), TOKEN_RULES, "Google gave no access token", fields, (assertion,))
 
 
 class _Token(msgspec.Struct):
@@ -245,21 +233,7 @@ class _Token(msgspec.Struct):
     expires_in: int | str
 
 
-class _Refusal(msgspec.Struct):
-    error: str
-    error_description: str = ""
-
-
-_PASSING = frozenset({"internal_failure", "server_error", "temporarily_unavailable"})
-_ERRORS = _PASSING | {
-    *("access_denied", "admin_policy_enforced", "deleted_client", "disabled_client", "invalid_client"),
-    *("invalid_grant", "invalid_request", "invalid_scope", "org_internal", "rate_limit_exceeded"),
-    *("unauthorized_client", "unsupported_grant_type"),
-}
-"""The errors of a token endpoint that the table has."""
-
 _tokens = msgspec.json.Decoder(_Token)
-_refusals = msgspec.json.Decoder(_Refusal)
 _key_files: OrderedDict[str, KeyFile] = OrderedDict()
 _key_files_lock = threading.Lock()
 
@@ -331,7 +305,3 @@ def _make_assertion(key_file: KeyFile, private_key: RSAPrivateKey, now: int) -> 
     signer = crypt.RSASigner(private_key, key_file.key_id)  # type: ignore[no-untyped-call]
     assertion: bytes = jwt.encode(signer, claims)  # type: ignore[no-untyped-call]
     return assertion.decode()
-
-
-def _is_passing(response: Response) -> bool:
-    return is_transient(response) or response.status == 408 or read_token_refusal(response).code in _PASSING

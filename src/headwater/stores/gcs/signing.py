@@ -12,22 +12,22 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar, TypeVarTuple
-from urllib.parse import quote
 
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from headwater.net.threads import DaemonExecutor, LimitedExecutor
-from headwater.stores.s3.sigv4 import encode_path
+from headwater.net.urls import encode_path, encode_value
+from headwater.stores.gcs.bucket import GcsBucket
 
-MAX_TTL = 604_800
+MAX_TTL_SECONDS = 604_800
 """Seconds: the longest life of a signed URL that Cloud Storage accepts, seven days."""
 
-CHUNK = 25
+CHUNK_URLS = 25
 """URLs that one thread signs before it looks whether others have something to sign."""
 
-MOST_THREADS = 4
+MAX_THREADS = 4
 
 _ALGORITHM = "GOOG4-RSA-SHA256"
 
@@ -37,36 +37,26 @@ T = TypeVar("T")
 # A signature of RSA-2048 takes 0.3 to 0.9 ms, so that a page of a thousand would hold up everybody's requests for as
 # much as a second. `cryptography` lets go of the GIL meanwhile: measured with its release 50 on two cores, a thousand
 # signatures took 0.90 s in one thread and 0.46 s in two, and the event loop never waited for more than 2 ms.
-_threads = DaemonExecutor(max(2, min(MOST_THREADS, os.cpu_count() or 1)), "rsa")
+_threads = DaemonExecutor(max(2, min(MAX_THREADS, os.cpu_count() or 1)), "rsa")
 
 
 class UrlSigner:
     """Signs URLs for many keys of one bucket: all that does not depend on the key is computed once.
 
     Args:
-        origin: `scheme://host[:port]`, with a base path where the endpoint has one.
-        host: as the `Host` header of a request to that origin has it.
-        bucket: its name, which needs no percent-encoding.
+        bucket: the bucket.
         email: of the service account.
         private_key: of the service account.
-        ttl: seconds from `now`, at least 1 and at most `MAX_TTL`.
+        ttl: seconds from `now`, at least 1 and at most `MAX_TTL_SECONDS`.
         now: Unix seconds.
-        method: what the URLs are good for: GET, HEAD or PUT.
+        method: the method of the requests: GET, HEAD or PUT.
     """
 
     def __init__(
-        self,
-        origin: str,
-        host: str,
-        bucket: str,
-        email: str,
-        private_key: RSAPrivateKey,
-        ttl: int,
-        now: float,
-        method: str = "GET",
+        self, bucket: GcsBucket, email: str, private_key: RSAPrivateKey, ttl: int, now: float, method: str = "GET"
     ) -> None:
-        if not 1 <= ttl <= MAX_TTL:
-            raise ValueError(f"the life of a signed URL is between 1 and {MAX_TTL} seconds")
+        if not 1 <= ttl <= MAX_TTL_SECONDS:
+            raise ValueError(f"the life of a signed URL is between 1 and {MAX_TTL_SECONDS} seconds")
         date = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
         scope = f"{date[:8]}/auto/storage/goog4_request"
         # In the order of the alphabet, as it is signed.
@@ -77,11 +67,12 @@ class UrlSigner:
             "X-Goog-Expires": str(ttl),
             "X-Goog-SignedHeaders": "host",
         }
-        encoded = "&".join(f"{name}={quote(value, safe='~')}" for name, value in query.items())
+        encoded = "&".join(f"{name}={encode_value(value)}" for name, value in query.items())
         self._private_key = private_key
-        self._url_start = f"{origin}/{bucket}/"
+        self._url_start = f"{bucket.origin}{bucket.base_path}/{bucket.name}/"
         self._url_end = f"?{encoded}&X-Goog-Signature="
-        self._canonical_start = f"{method}\n/{bucket}/".encode()
+        self._canonical_start = f"{method}\n/{bucket.name}/".encode()
+        host = bucket.origin.authority
         self._canonical_end = f"\n{encoded}\nhost:{host}\n\nhost\nUNSIGNED-PAYLOAD".encode()
         self._to_sign = f"{_ALGORITHM}\n{date}\n{scope}\n"
 
@@ -100,11 +91,11 @@ class UrlSigner:
 async def sign(signer: UrlSigner, keys: Sequence[str]) -> list[str]:
     """Make one URL for each key, in threads, so that the event loop is held up by none."""
     # A lane of its own: a small page does not wait until a large one is done.
-    lane = LimitedExecutor(_threads, MOST_THREADS)
+    lane = LimitedExecutor(_threads, MAX_THREADS)
     parts = await asyncio.gather(
         *(
-            asyncio.wrap_future(lane.submit(signer.sign, keys[start : start + CHUNK]))
-            for start in range(0, len(keys), CHUNK)
+            asyncio.wrap_future(lane.submit(signer.sign, keys[start : start + CHUNK_URLS]))
+            for start in range(0, len(keys), CHUNK_URLS)
         )
     )
     return [url for part in parts for url in part]

@@ -14,7 +14,7 @@ from typing import TypeVar, TypeVarTuple
 from weakref import WeakValueDictionary
 
 from headwater.domain.errors import StoreUnavailableError
-from headwater.net.threads import DaemonExecutor, LimitedExecutor, NoFreeThreadError, call_in
+from headwater.net.threads import DaemonExecutor, LimitedExecutor, NoFreeThreadError, run_in_executor
 from headwater.stores.local.root import LocalRoot, Parts, shown
 
 Args = TypeVarTuple("Args")
@@ -79,7 +79,9 @@ class FolderExecutor:
             StoreUnavailableError: it is not done in time, or was not begun.
         """
         try:
-            return await call_in(self._lane, work, *args, limit=LIMIT, patience=PATIENCE, discard=discard)
+            return await run_in_executor(
+                self._lane, work, *args, timeout=LIMIT, start_timeout=PATIENCE, discard=discard
+            )
         except NoFreeThreadError:
             raise StoreUnavailableError(
                 f"too much already waits for the disk behind {shown(self._place)}: it is slow or does not answer"

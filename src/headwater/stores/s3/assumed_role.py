@@ -13,29 +13,25 @@ from collections.abc import Callable
 from headwater.domain.datasource import S3DelegatedAccessConfig
 from headwater.domain.errors import StoreUnavailableError
 from headwater.net.refreshing import Expiring, RefreshingCache
-from headwater.net.threads import DaemonExecutor, LimitedExecutor, NoFreeThreadError, call_in
+from headwater.net.threads import DaemonExecutor, LimitedExecutor, NoFreeThreadError, run_in_executor
 from headwater.net.transport import Transport
 from headwater.stores.error_mapping import ConfigLabels
 from headwater.stores.s3.bucket import signed_region
-from headwater.stores.s3.error_codes import S3
 from headwater.stores.s3.sigv4 import Credentials
 from headwater.stores.s3.store import S3Store, s3_bucket
 
 CALL_SECONDS = 9.0
 """How long assuming a role may take, the look for this server's own credentials included."""
 
-PATIENCE = 4.0
-"""Seconds, of those, to wait for a free thread."""
+START_SECONDS = 4.0
+"""How much of that time may pass before a thread is free."""
 
-MARGIN = 30.0
+EXPIRY_MARGIN_SECONDS = 30.0
 """Seconds before its end from which a session is not given out any more: requests take a while."""
 
-RENEW_FROM = 5 / 12
+REFRESH_AFTER = 5 / 12
 """The part of a session's life after which it is renewed in the background: 25 minutes of the usual hour. From the half
 of it on, whoever asks waits for the new one."""
-
-ROLE = S3._replace(grant="Allow {permission} {where} for the role of s3ARN")
-"""S3, asked with a session of a role."""
 
 
 def open_delegated(
@@ -59,20 +55,18 @@ def open_delegated(
     Raises:
         LocationInvalidError: bucket or endpoint cannot be used.
     """
-    place = config.location
-    where, endpoint = s3_bucket(place.bucket, config.region, s3_endpoint)
-    role = AssumedRole(config, sessions, sts_endpoint, clock)
-    return S3Store(
-        transport,
-        where,
-        place.prefix,
-        role.credentials,
-        ConfigLabels("S3", "session of s3ARN", "session of s3ARN", endpoint, region="s3Region"),
-        kms_key=config.kms_key,
-        refused=role.refused,
-        provider=ROLE,
-        clock=clock,
+    location = config.location
+    bucket, endpoint_label = s3_bucket(location.bucket, config.region, s3_endpoint)
+    labels = ConfigLabels(
+        "S3",
+        "session of s3ARN",
+        "session of s3ARN",
+        endpoint_label,
+        region="s3Region",
+        grantee="the role of s3ARN",
     )
+    role = AssumedRole(config, sessions, sts_endpoint, clock)
+    return S3Store(transport, bucket, location.prefix, role, labels, kms_key=config.kms_key, clock=clock)
 
 
 class AssumedRole:
@@ -92,10 +86,10 @@ class AssumedRole:
         endpoint: str | None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._asked = (config.role_arn, config.external_id, signed_region(config.region), endpoint)
+        self._role = (config.role_arn, config.external_id, signed_region(config.region), endpoint)
         self._sessions = sessions
         self._clock = clock
-        self._key = ("assumed role", *self._asked)
+        self._key = ("assumed role", *self._role)
 
     async def credentials(self) -> Credentials:
         """The session to sign with now.
@@ -105,14 +99,16 @@ class AssumedRole:
         """
         return await self._sessions.get(self._key, self._fetch)
 
-    def refused(self, session: Credentials) -> bool:
-        """Take note that S3 does not take a session; whether `credentials` may bring one that it takes."""
-        return self._sessions.forget(self._key, session)
+    def report_refused(self, credentials: Credentials) -> bool:
+        """Record that S3 refused a session, and return whether `credentials` may now return another one."""
+        return self._sessions.forget(self._key, credentials)
 
     async def _fetch(self) -> Expiring[Credentials]:
-        region = self._asked[2]
+        region = self._role[2]
         try:
-            session = await call_in(_lanes[region], _assume, *self._asked, limit=CALL_SECONDS, patience=PATIENCE)
+            session = await run_in_executor(
+                _executors[region], _assume, *self._role, timeout=CALL_SECONDS, start_timeout=START_SECONDS
+            )
         except NoFreeThreadError:
             raise StoreUnavailableError(
                 "This server is assuming too many roles at once. Try again in a moment"
@@ -122,12 +118,12 @@ class AssumedRole:
                 f"Assuming the role took longer than {CALL_SECONDS:.0f} seconds. Try again in a moment"
             ) from None
         now, expires = self._clock(), session.expires or 0.0
-        if expires - MARGIN <= now:
+        if expires - EXPIRY_MARGIN_SECONDS <= now:
             raise StoreUnavailableError(
                 "The role's session has ended before it began, by the clock of this server: its operator must set it"
             )
         life = expires - now
-        return Expiring(session, now + life * RENEW_FROM, expires - MARGIN, overdue=now + life / 2)
+        return Expiring(session, now + life * REFRESH_AFTER, expires - EXPIRY_MARGIN_SECONDS, refresh_by=now + life / 2)
 
 
 def _assume(role_arn: str, external_id: str, region: str, endpoint: str | None) -> Credentials:
@@ -137,5 +133,5 @@ def _assume(role_arn: str, external_id: str, region: str, endpoint: str | None) 
 
 
 _threads = DaemonExecutor(16, "headwater-sts")
-_lanes: defaultdict[str, LimitedExecutor] = defaultdict(lambda: LimitedExecutor(_threads, 4))
+_executors: defaultdict[str, LimitedExecutor] = defaultdict(lambda: LimitedExecutor(_threads, 4))
 """By region: where one does not answer, roles of the others are still assumed."""

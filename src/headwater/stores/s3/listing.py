@@ -1,30 +1,41 @@
-"""What a list page of S3 says, checked: only keys in order, below the prefix, after what came before.
+"""List pages of S3, checked: only keys in order, under the prefix, after the last key of the page before.
 
-Wire facts are from the Amazon S3 API reference (ListObjectsV2, ListObjects). The two versions answer alike.
+Wire facts are from the Amazon S3 API reference (ListObjectsV2, ListObjects). Both versions have the same response.
 """
 
 from __future__ import annotations
 
-import time
-from calendar import timegm
-from datetime import UTC, datetime
-from functools import lru_cache
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from headwater.domain.errors import LocationInvalidError, StoreUnavailableError
+from headwater.domain.errors import LocationInvalidError
 from headwater.domain.objects import Key, StoredObject, StorePage
+from headwater.domain.times import parse_object_time
 from headwater.stores.error_mapping import ConfigLabels, shown
-from headwater.stores.listing_xml import ListPage, NotAListingError
+from headwater.stores.listing_xml import Form, ListPage, parse_list_page
+from headwater.stores.page_checks import (
+    MAX_KEY_BYTES,
+    MAX_OBJECT_BYTES,
+    NotAListingError,
+    impossible_size,
+    key_too_long,
+    keys_out_of_order,
+    listing_never_ends,
+    prefix_ignored,
+    start_ignored,
+)
 
-MAX_KEY = 1024
-"""Bytes of UTF-8 ("Naming Amazon S3 objects")."""
-
-MAX_SIZE = 2**63 - 1
+FORM = Form(
+    "ListBucketResult",
+    "Contents",
+    frozenset(
+        {"Key", "LastModified", "Size", "ETag", "IsTruncated", "EncodingType", "NextContinuationToken", "NextMarker"}
+    ),
+)
 
 
 class Version(NamedTuple):
-    """A version of S3's list request: what it sends always, and the parameter that says after which key to begin."""
+    """A version of the list request: its constant query parameters, and the name of that for the key to start after."""
 
     query: dict[str, str]
     start: str
@@ -35,15 +46,15 @@ VERSION_2 = Version({"list-type": "2"}, "start-after")
 
 
 class StartAfterIgnoredError(Exception):
-    """The server begins a page where it was not asked to; `refusal` is what a user is told of it."""
+    """The server begins a page at another key than requested. `store_error` is the error for the user."""
 
-    def __init__(self, refusal: LocationInvalidError) -> None:
-        super().__init__(refusal.message)
-        self.refusal = refusal
+    def __init__(self, store_error: LocationInvalidError) -> None:
+        super().__init__(store_error.message)
+        self.store_error = store_error
 
 
-class AskedPage(NamedTuple):
-    """What a page was asked for. `root` is the key prefix of the datasource, `prefix` and `after` are below it."""
+class ListRequest(NamedTuple):
+    """A request for one page. `root` is the key prefix of the datasource; `prefix` and `after` are relative to it."""
 
     bucket: str
     root: str
@@ -51,112 +62,84 @@ class AskedPage(NamedTuple):
     after: Key | None
     limit: int
     version: Version
-    names: ConfigLabels
+    labels: ConfigLabels
 
 
-def read_page(page: ListPage, asked: AskedPage) -> StorePage:
-    """Check a page and make it relative to the root.
+def read_page(body: bytes, request: ListRequest) -> StorePage:
+    """Return the page of a response, with keys relative to the root.
 
     Raises:
-        NotAListingError: an object without what every object has.
-        StartAfterIgnoredError: it begins at or before `after`.
-        LocationInvalidError: keys are not in order, or not below the prefix.
-        StoreUnavailableError: it says that more is to come, and gives no key to go on from.
+        NotAListingError: the body is not a list page, or an object lacks what every object has.
+        StartAfterIgnoredError: the page begins at or before `request.after`.
+        LocationInvalidError: keys are not in order, or do not begin with the prefix.
+        StoreUnavailableError: the page announces another one and has no key to resume from.
     """
-    url_encoded = page.page.get("EncodingType") == "url"
-    truncated = _goes_on(page, asked.limit)
-    root, store = asked.root, asked.names.store
-    start = root + asked.prefix
-    cut = len(root)
-    last = None if asked.after is None else root + asked.after
+    page = parse_list_page(body, FORM)
+    is_url_encoded = page.page.get("EncodingType") == "url"
+    is_truncated = _is_truncated(page, request.limit)
+    root = request.root
+    start = root + request.prefix
+    root_length = len(root)
+    last = None if request.after is None else root + request.after
     objects: list[StoredObject] = []
-    unreadable = unreadable_so_far = 0
+    unreadable = unreadable_before_last = 0
     for row in page.rows:
         try:
             key = row["Key"]
-            size, modified = int(row["Size"]), _seconds(row["LastModified"])
+            size, modified = int(row["Size"]), parse_object_time(row["LastModified"])
         except (KeyError, ValueError):
             raise NotAListingError("an object without key, size or time") from None
-        if size < 0 or size > MAX_SIZE:
-            raise NotAListingError("an object of impossible size")
-        if url_encoded and ("%" in key or "+" in key):
-            # S3 writes a blank as "+", others as "%20"; all of them write "+" as "%2B".
+        if size < 0 or size > MAX_OBJECT_BYTES:
+            raise impossible_size()
+        if is_url_encoded and ("%" in key or "+" in key):
+            # S3 writes a blank as "+", other servers as "%20"; all of them write "+" as "%2B".
             name = unquote_to_bytes(key.replace("+", " "))
-            if len(name) > MAX_KEY:
-                _refuse_long_key()
+            if len(name) > MAX_KEY_BYTES:
+                raise key_too_long()
             try:
                 key = name.decode()
             except UnicodeDecodeError:
                 unreadable += 1
                 continue
-        # A character takes four bytes at most.
-        elif len(key) > MAX_KEY // 4 and len(key.encode()) > MAX_KEY:
-            _refuse_long_key()
+        # A character has at most four bytes.
+        elif len(key) > MAX_KEY_BYTES // 4 and len(key.encode()) > MAX_KEY_BYTES:
+            raise key_too_long()
         # Python compares strings by code point, which is the order of their UTF-8 bytes.
         if last is not None and key <= last:
-            _refuse_order(asked, first=not objects)
+            raise _order_error(request, is_first=not objects)
         if not key.startswith(start):
-            raise LocationInvalidError(f"{store} ignores the prefix of a listing. Check {asked.names.endpoint}")
+            raise prefix_ignored(request.labels)
         last = key
-        unreadable_so_far = unreadable
-        objects.append(StoredObject(key[cut:], size, modified, row.get("ETag", "").strip('"') or None))
-    if not truncated and len(objects) <= asked.limit:
+        unreadable_before_last = unreadable
+        objects.append(StoredObject(key[root_length:], size, modified, row.get("ETag", "").strip('"') or None))
+    if not is_truncated and len(objects) <= request.limit:
         return StorePage(objects, None, unreadable)
     if not objects:
-        if unreadable:
-            raise LocationInvalidError(
-                f"{store} has {unreadable} names in a row that are not UTF-8 below "
-                f"{shown(f'{asked.bucket}/{start}')}, and a listing cannot go on after them. Rename them"
-            )
-        raise StoreUnavailableError(
-            f"{store} says that a listing goes on, and lists nothing. It could never be finished"
-        )
-    # Names passed over behind the last readable one come again in the next page, and are counted there.
-    del objects[asked.limit :]
-    return StorePage(objects, objects[-1].key, unreadable_so_far)
+        raise _no_key_to_resume_from(request, unreadable)
+    # The next page begins after the last readable key. Unreadable names behind that key are counted there.
+    del objects[request.limit :]
+    return StorePage(objects, objects[-1].key, unreadable_before_last)
 
 
-def _goes_on(page: ListPage, limit: int) -> bool:
-    """Whether more is to come. Where a server does not say, whatever may mean it does: no listing ends early."""
-    said = page.page.get("IsTruncated")
-    if said is not None:
-        return said.strip().lower() == "true"
+def _is_truncated(page: ListPage, limit: int) -> bool:
+    """Return whether more pages follow. If the server does not say so, any sign of it counts: no listing ends early."""
+    truncated = page.page.get("IsTruncated")
+    if truncated is not None:
+        return truncated.strip().lower() == "true"
     return len(page.rows) >= limit or bool(page.page.get("NextContinuationToken") or page.page.get("NextMarker"))
 
 
-def _refuse_order(asked: AskedPage, *, first: bool) -> NoReturn:
-    store, endpoint = asked.names.store, asked.names.endpoint
-    if first and asked.after is not None:
-        raise StartAfterIgnoredError(
-            LocationInvalidError(
-                f"{store} at this endpoint does not support {asked.version.start}: a listing would begin anew "
-                f"with each page. Check {endpoint}"
-            )
+def _order_error(request: ListRequest, *, is_first: bool) -> Exception:
+    if is_first and request.after is not None:
+        return StartAfterIgnoredError(start_ignored(request.labels, request.version.start))
+    return keys_out_of_order(request.labels)
+
+
+def _no_key_to_resume_from(request: ListRequest, unreadable: int) -> Exception:
+    if unreadable:
+        return LocationInvalidError(
+            f"{request.labels.store} has {unreadable} names in a row that are not UTF-8 below "
+            f"{shown(f'{request.bucket}/{request.root}{request.prefix}')}, and a listing cannot go on after them. "
+            f"Rename them"
         )
-    raise LocationInvalidError(
-        f"{store} at this endpoint does not list objects in the order of their keys, so that a "
-        f"listing could not go on where it stopped. Check {endpoint}"
-    )
-
-
-def _refuse_long_key() -> NoReturn:
-    raise NotAListingError(f"a key of more than {MAX_KEY} bytes")
-
-
-def _seconds(text: str) -> int:
-    """Read `2024-01-02T03:04:05.678Z`, floored to whole Unix seconds.
-
-    Raises:
-        ValueError: it is no time.
-    """
-    if len(text) >= 20 and text[-1] == "Z" and text[16] == ":":
-        return _hour(text[:14]) + int(text[14:16]) * 60 + int(text[17:19])
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0, int(moment.timestamp() // 1))
-
-
-@lru_cache(maxsize=4096)
-def _hour(text: str) -> int:
-    return max(0, timegm(time.strptime(text, "%Y-%m-%dT%H:")))
+    return listing_never_ends(request.labels)

@@ -7,14 +7,14 @@ from collections.abc import Callable
 
 from headwater.domain.errors import StoreUnavailableError
 from headwater.net.refreshing import Expiring, RefreshingCache
-from headwater.net.threads import DaemonExecutor, LimitedExecutor, NoFreeThreadError, call_in
-from headwater.stores.s3.assumed_role import CALL_SECONDS, PATIENCE
+from headwater.net.threads import DaemonExecutor, LimitedExecutor, NoFreeThreadError, run_in_executor
+from headwater.stores.s3.assumed_role import CALL_SECONDS, START_SECONDS
 from headwater.stores.s3.sigv4 import Credentials
 
-LOOK_AGAIN = 300.0
+REFRESH_SECONDS = 300.0
 """Seconds after which credentials are looked up again: the operator may have changed them."""
 
-MARGIN = 30.0
+EXPIRY_MARGIN_SECONDS = 30.0
 """Seconds before their end from which credentials are not given out: requests take a while."""
 
 
@@ -39,18 +39,27 @@ class OwnIdentity:
         """
         return await self._sessions.get("this server's own identity", self._fetch)
 
+    def report_refused(self, credentials: Credentials) -> bool:
+        """Return False: what the operator has configured stays until it expires."""
+        return False
+
     async def _fetch(self) -> Expiring[Credentials]:
         try:
-            found = await call_in(_lane, _look_up, limit=CALL_SECONDS, patience=PATIENCE)
+            found = await run_in_executor(_executor, _look_up, timeout=CALL_SECONDS, start_timeout=START_SECONDS)
         except (NoFreeThreadError, TimeoutError):
             raise StoreUnavailableError(
                 "This server's own AWS credentials are not to be had for now: looking for them takes too long"
             ) from None
         now = self._clock()
         if found.expires is None:
-            return Expiring(found, now + LOOK_AGAIN, now + 10 * LOOK_AGAIN)
+            return Expiring(found, now + REFRESH_SECONDS, now + 10 * REFRESH_SECONDS)
         left = found.expires - now
-        return Expiring(found, now + min(LOOK_AGAIN, left / 3), found.expires - MARGIN, overdue=now + left / 2)
+        return Expiring(
+            found,
+            now + min(REFRESH_SECONDS, left / 3),
+            found.expires - EXPIRY_MARGIN_SECONDS,
+            refresh_by=now + left / 2,
+        )
 
 
 def _look_up() -> Credentials:
@@ -59,4 +68,4 @@ def _look_up() -> Credentials:
     return sts.SERVER.own()
 
 
-_lane = LimitedExecutor(DaemonExecutor(2, "headwater-aws"), 2)
+_executor = LimitedExecutor(DaemonExecutor(2, "headwater-aws"), 2)

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import re
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from urllib.parse import quote
+from typing import NamedTuple
 
-MAX_TTL = 604_800
+from headwater.net.urls import encode_path, encode_query, encode_value
+from headwater.stores.s3.bucket import S3Bucket
+
+MAX_TTL_SECONDS = 604_800
 """Seconds: the longest life of a presigned URL that S3 accepts, seven days."""
 
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
-_needs_no_encoding = re.compile(r"[A-Za-z0-9_.~/-]*").fullmatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,68 +37,58 @@ class Credentials:
     expires: float | None = None
 
 
-def encode_path(path: str) -> str:
-    """Percent-encode a key or path as S3 signs it: as UTF-8, all but letters, digits and `-_.~/`."""
-    return path if _needs_no_encoding(path) else quote(path, safe="/~")
+def url_life(ttl: float, credentials: Credentials, now: float) -> int:
+    """Return for how many whole seconds a URL signed at `now` is valid.
 
-
-def encode_value(text: str) -> str:
-    """Percent-encode a name or value of a query string as S3 signs it."""
-    return quote(text, safe="-_.~")
-
-
-def encode_query(query: Mapping[str, str]) -> str:
-    """Write a query string in canonical order and encoding, so that it is sent as it is signed."""
-    pairs = sorted((encode_value(name), encode_value(value)) for name, value in query.items())
-    return "&".join(f"{name}={value}" for name, value in pairs)
-
-
-def life(ttl: float, credentials: Credentials, now: float) -> int:
-    """How long a URL signed at `now` may live, in whole seconds: `ttl`, at most seven days, and no longer
-    than the credentials. Zero or less means that the credentials have expired.
+    That is `ttl`, but at most seven days and no longer than the credentials. Zero or less means that the credentials
+    have expired.
     """
-    left = MAX_TTL if credentials.expires is None else int(credentials.expires - now)
-    return min(int(ttl), MAX_TTL, left)
+    left = MAX_TTL_SECONDS if credentials.expires is None else int(credentials.expires - now)
+    return min(int(ttl), MAX_TTL_SECONDS, left)
 
 
-def sign_headers(
-    method: str,
-    host: str,
-    path: str,
-    query: str,
-    headers: Mapping[str, str],
-    payload_hash: str,
-    credentials: Credentials,
-    region: str,
-    service: str,
-    now: float,
-) -> dict[str, str]:
-    """Return the headers to send, signature included.
+class UnsignedRequest(NamedTuple):
+    """What a signature covers.
 
-    Args:
+    Attributes:
         method: in upper case.
-        host: as the `Host` header will have it, with a port that is not the scheme's own.
-        path: as it is sent, percent-encoded already.
-        query: as it is sent, canonical already (`encode_query`).
+        host: the `Host` header, with the port if it is not the scheme's default.
+        path: as it is sent, percent-encoded.
+        query: as it is sent, in canonical order (`encode_query`).
         headers: further headers, all of which are signed.
         payload_hash: SHA-256 of the body in hex, or `UNSIGNED_PAYLOAD`.
-        credentials: whose signature.
+    """
+
+    method: str
+    host: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    payload_hash: str
+
+
+def sign_headers(request: UnsignedRequest, credentials: Credentials, region: str, now: float) -> dict[str, str]:
+    """Return the headers to send, including the signature.
+
+    Args:
+        request: the request.
+        credentials: what to sign with.
         region: the region to sign for.
-        service: `s3`, `sts`.
         now: Unix seconds.
     """
     date = _amz_date(now)
-    sent = {name.lower(): " ".join(value.split()) for name, value in headers.items()}
-    sent |= {"host": host, "x-amz-content-sha256": payload_hash, "x-amz-date": date}
+    sent = {name.lower(): " ".join(value.split()) for name, value in request.headers.items()}
+    sent |= {"host": request.host, "x-amz-content-sha256": request.payload_hash, "x-amz-date": date}
     if credentials.session_token is not None:
         sent["x-amz-security-token"] = credentials.session_token
     names = sorted(sent)
+    header_lines = (f"{name}:{sent[name]}" for name in names)
     canonical = "\n".join(
-        (method, path, query, *(f"{name}:{sent[name]}" for name in names), "", ";".join(names), payload_hash)
+        (request.method, request.path, request.query, *header_lines, "", ";".join(names), request.payload_hash)
     )
-    scope = _scope(date, region, service)
+    scope = _scope(date, region)
     to_sign = "\n".join((_ALGORITHM, date, scope, hashlib.sha256(canonical.encode()).hexdigest()))
-    key = _signing_key(credentials.secret_access_key, date[:8], region, service)
+    key = _signing_key(credentials.secret_access_key, date[:8], region)
     signature = hmac.digest(key, to_sign.encode(), "sha256").hex()
     sent["authorization"] = (
         f"{_ALGORITHM} Credential={credentials.access_key_id}/{scope}, "
@@ -107,34 +98,21 @@ def sign_headers(
 
 
 class Presigner:
-    """Signs URLs for many keys of one bucket: all that does not depend on the key is computed once.
+    """Signs URLs for many keys of one bucket. What does not depend on the key is computed once.
 
     Args:
-        origin: `scheme://host[:port]`, with the bucket in the host where it belongs there.
-        host: as the `Host` header of a request to that origin has it.
-        bucket_path: what precedes `/key`: empty, or `/bucket` with a base path before it, percent-encoded.
-        credentials: whose signature; they must not have expired.
-        region: the region to sign for.
-        ttl: seconds from `now` (`life`), at least 1.
+        bucket: the bucket.
+        credentials: what to sign with; they must not have expired.
+        ttl: seconds from `now` (`url_life`), at least 1.
         now: Unix seconds.
-        method: what the URLs are good for: GET, HEAD or PUT.
+        method: the method of the requests: GET, HEAD or PUT.
     """
 
-    def __init__(
-        self,
-        origin: str,
-        host: str,
-        bucket_path: str,
-        credentials: Credentials,
-        region: str,
-        ttl: int,
-        now: float,
-        method: str = "GET",
-    ) -> None:
-        if not 1 <= ttl <= MAX_TTL:
-            raise ValueError(f"the life of a presigned URL is between 1 and {MAX_TTL} seconds")
+    def __init__(self, bucket: S3Bucket, credentials: Credentials, ttl: int, now: float, method: str = "GET") -> None:
+        if not 1 <= ttl <= MAX_TTL_SECONDS:
+            raise ValueError(f"the life of a presigned URL is between 1 and {MAX_TTL_SECONDS} seconds")
         date = _amz_date(now)
-        scope = _scope(date, region, "s3")
+        scope = _scope(date, bucket.region)
         query = {
             "X-Amz-Algorithm": _ALGORITHM,
             "X-Amz-Credential": f"{credentials.access_key_id}/{scope}",
@@ -146,13 +124,15 @@ class Presigner:
             query["X-Amz-Security-Token"] = credentials.session_token
         # The signed form is sorted; botocore sends the token last, and so do we.
         sent = "&".join(f"{name}={encode_value(value)}" for name, value in query.items())
-        self._url_start = f"{origin}{bucket_path}/"
+        self._url_start = f"{bucket.origin}{bucket.path}/"
         self._url_end = f"?{sent}&X-Amz-Signature="
-        self._canonical_start = f"{method}\n{bucket_path}/".encode()
+        self._canonical_start = f"{method}\n{bucket.path}/".encode()
+        host = bucket.origin.authority
         self._canonical_end = f"\n{encode_query(query)}\nhost:{host}\n\nhost\n{UNSIGNED_PAYLOAD}".encode()
         # HMAC opened up (RFC 2104): both pads and the constant start of the message are hashed once, and only
         # copied for each key, which saves a third of the time per URL.
-        block = _signing_key(credentials.secret_access_key, date[:8], region, "s3").ljust(64, b"\0")
+        key = _signing_key(credentials.secret_access_key, date[:8], bucket.region)
+        block = key.ljust(64, b"\0")
         to_sign = f"{_ALGORITHM}\n{date}\n{scope}\n".encode()
         self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block) + to_sign)
         self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
@@ -177,12 +157,12 @@ def _amz_date(now: float) -> str:
     return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
 
 
-def _scope(date: str, region: str, service: str) -> str:
-    return f"{date[:8]}/{region}/{service}/aws4_request"
+def _scope(date: str, region: str) -> str:
+    return f"{date[:8]}/{region}/s3/aws4_request"
 
 
-def _signing_key(secret: str, day: str, region: str, service: str) -> bytes:
+def _signing_key(secret: str, day: str, region: str) -> bytes:
     key = ("AWS4" + secret).encode()
-    for part in (day, region, service, "aws4_request"):
+    for part in (day, region, "s3", "aws4_request"):
         key = hmac.digest(key, part.encode(), "sha256")
     return key

@@ -17,7 +17,8 @@ from botocore.parsers import ResponseParserError
 
 from headwater.domain.errors import CredentialsRefusedError, LocationInvalidError, StoreError, StoreUnavailableError
 from headwater.net.transport import is_transient_status
-from headwater.stores.error_mapping import TABLE, AdviceFields, ProviderError, refusal
+from headwater.stores.error_mapping import AdviceFields, ProviderError, apply_rule
+from headwater.stores.s3.error_codes import STS_RULES
 from headwater.stores.s3.sigv4 import Credentials
 
 SESSION_NAME = "headwater-datasources"
@@ -42,7 +43,7 @@ _CONFIG = Config(
     user_agent_extra="headwater",
 )
 
-_WORDS = AdviceFields(
+_ADVICE_FIELDS = AdviceFields(
     key_id="s3ARN",
     secret="s3ExternalId",  # noqa: S106  the member's name
     endpoint=SETTING,
@@ -142,13 +143,13 @@ class Sts:
                 found["Expiration"].timestamp(),
             )
         except aws.ClientError as error:
-            said = read_error(error.response)
-            if said.foreign:
+            sts_error = read_error(error.response)
+            if sts_error.is_foreign:
                 raise _no_sts(where) from None
-            if said.code in _OWN_IDENTITY_REFUSED:
-                # The operator may have put others in their place.
+            if sts_error.code in _OWN_IDENTITY_REFUSED:
+                # The operator may have replaced the credentials.
                 self._forget(session)
-            raise explain_refusal(said, where, secrets) from None
+            raise to_store_error(sts_error, where, secrets) from None
         except aws.BotoCoreError as error:
             if isinstance(error, _OWN_CREDENTIALS):
                 self._forget(session)
@@ -191,37 +192,31 @@ SERVER = Sts()
 """That of this process: its own credentials are the same for everybody."""
 
 
-def read_error(answer: Any) -> ProviderError:
-    """Read what botocore makes of an answer that is not a success."""
-    said = answer.get("Error", {})
-    code, message = str(said.get("Code", "")), str(said.get("Message", ""))
-    status = int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+def read_error(response: Any) -> ProviderError:
+    """Read what botocore makes of an error response."""
+    members = response.get("Error", {})
+    code, message = str(members.get("Code", "")), str(members.get("Message", ""))
+    status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     if not code or code.isdecimal():
-        # What is not STS's kind of answer, botocore gives the status as its code.
-        return ProviderError(status, message=message, foreign=not is_transient_status(status))
-    row = f"AssumeRole/{code}"
+        # botocore uses the status as the code of a response that is not one of STS.
+        return ProviderError(status, message=message, is_foreign=not is_transient_status(status))
+    rule_code = ""
     if code == "SignatureDoesNotMatch" and message.startswith(("Signature expired", "Signature not yet current")):
-        row = "RequestTimeTooSkewed"
-    elif row not in TABLE:
-        known = TABLE.get(code)
-        if known is not None and known.error is StoreUnavailableError:
-            row = code
-        elif is_transient_status(status):
-            row = ""
-        else:
-            row = "AssumeRole/AccessDenied" if status in (401, 403) else "AssumeRole/ValidationError"
-    return ProviderError(status, code, message, row=row)
+        rule_code = "RequestTimeTooSkewed"
+    elif code not in STS_RULES and not is_transient_status(status):
+        rule_code = "AccessDenied" if status in (401, 403) else "ValidationError"
+    return ProviderError(status, code, message, rule_code=rule_code)
 
 
-def explain_refusal(said: ProviderError, where: str, secrets: tuple[str, ...] = ()) -> StoreError:
-    """Turn what STS said into the error to raise.
+def to_store_error(error: ProviderError, sts: str, secrets: tuple[str, ...] = ()) -> StoreError:
+    """Return the error to raise for an error of STS.
 
     Args:
-        said: what it said.
-        where: which STS, for the text.
-        secrets: texts that must not be repeated, should the answer hold them.
+        error: the error.
+        sts: which STS, for the text.
+        secrets: texts that must not be repeated if the response contains them.
     """
-    return refusal(said, f"{where} did not let this server assume the role", _WORDS, secrets)
+    return apply_rule(error, STS_RULES, f"{sts} did not let this server assume the role", _ADVICE_FIELDS, secrets)
 
 
 def _explain(error: aws.BotoCoreError, where: str) -> StoreError:

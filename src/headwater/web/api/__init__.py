@@ -1,1 +1,1 @@
-"""HTTP in, HTTP out. No decisions."""
+"""The JSON routes of the contract."""

@@ -1,8 +1,9 @@
-"""The routes of datasets themselves, and of versions (contract.md#datasets)."""
+"""The routes of datasets and of client versions (contract.md#datasets)."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -12,186 +13,166 @@ from headwater.domain.dataset import DatasetCreator, DatasetType, ImageType, New
 from headwater.domain.errors import MalformedRequestError
 from headwater.service import datasets
 from headwater.service.datasets import DatasetFilter, DatasetSummary
+from headwater.web.api.bodies import dataset_body, enriched_dataset_body
 from headwater.web.requests import (
     AuthorizedDataset,
     Context,
     CurrentPrincipal,
     WritableDataset,
+    optional_string,
     query_bool,
     query_int,
     query_value,
-    read_object,
+    read_json_object,
     required_field,
-    text,
 )
 from headwater.web.responses import json_response
 
 router = APIRouter(prefix="/v1")
 
-NEWEST_CLIENT = "1.5.26"
-"""The newest published `lightly` client that this server is held to."""
+NEWEST_CLIENT_VERSION = "1.5.26"
+"""The newest published `lightly` client that this server is tested with."""
 
-OLDEST_CLIENT = "1.2.2"
-"""The oldest one."""
+OLDEST_CLIENT_VERSION = "1.2.2"
+"""The oldest published `lightly` client that this server is tested with."""
 
 _VERSION = re.compile(r"[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9}")
 
-Choice = TypeVar("Choice", bound=StrEnum)
+ChoiceT = TypeVar("ChoiceT", bound=StrEnum)
 
 
 @router.post("/datasets")
-async def create_dataset(request: Request, ctx: Context, who: CurrentPrincipal) -> Response:
-    """Make a dataset."""
-    body = await read_object(request)
+async def create_dataset(request: Request, ctx: Context, principal: CurrentPrincipal) -> Response:
+    """Create a dataset."""
+    body = await read_json_object(request)
     required_field(body, "name")
     new = NewDataset(
-        name=text(body, "name") or "",
-        type=_choice(body, "type", DatasetType) or DatasetType.IMAGES,
-        img_type=_choice(body, "imgType", ImageType),
-        creator=_choice(body, "creator", DatasetCreator) or DatasetCreator.UNKNOWN,
-        parent_id=text(body, "parentDatasetId"),
+        name=optional_string(body, "name") or "",
+        type=_optional_choice(body, "type", DatasetType) or DatasetType.IMAGES,
+        img_type=_optional_choice(body, "imgType", ImageType),
+        creator=_optional_choice(body, "creator", DatasetCreator) or DatasetCreator.UNKNOWN,
+        parent_id=optional_string(body, "parentDatasetId"),
     )
-    return json_response({"id": (await datasets.create(ctx, who, new)).id}, 201)
+    return json_response({"id": (await datasets.create_dataset(ctx, principal, new)).id}, 201)
 
 
 @router.get("/datasets")
-async def list_datasets(request: Request, ctx: Context, who: CurrentPrincipal) -> Response:
-    """Answer one's own datasets; other people's are none until sharing exists."""
-    found = await datasets.describe_all(ctx, who, _wanted(request))
-    return json_response([_dataset_data(described) for described in found])
+async def list_datasets(request: Request, ctx: Context, principal: CurrentPrincipal) -> Response:
+    """List the user's own datasets. Datasets of other users are never listed: sharing does not exist."""
+    return _datasets_response(await datasets.list_datasets(ctx, principal, _dataset_filter(request)))
 
 
 @router.get("/datasets/enriched")
-async def list_datasets_enriched(request: Request, ctx: Context, who: CurrentPrincipal) -> Response:
-    """Answer one's own datasets in their other form."""
-    found = await datasets.describe_all(ctx, who, _wanted(request, query_int(request, "limit", 1)))
-    return json_response([_dataset_data_enriched(described) for described in found])
+async def list_enriched_datasets(request: Request, ctx: Context, principal: CurrentPrincipal) -> Response:
+    """List the user's own datasets in the enriched form."""
+    return _enriched_response(await datasets.list_datasets(ctx, principal, _enriched_filter(request)))
 
 
 @router.get("/datasets/enriched/query/ids")
-async def find_datasets_by_ids(request: Request, ctx: Context, who: CurrentPrincipal) -> Response:
-    """Answer those datasets that there are and that are one's own."""
+async def find_enriched_datasets_by_ids(request: Request, ctx: Context, principal: CurrentPrincipal) -> Response:
+    """List those of the given datasets that exist and belong to the user."""
     ids = request.query_params.getlist("datasetIds")
-    found = await datasets.describe_ids(ctx, who, ids, _wanted(request, query_int(request, "limit", 1)))
-    return json_response([_dataset_data_enriched(described) for described in found])
+    return _enriched_response(await datasets.find_datasets_by_ids(ctx, principal, ids, _enriched_filter(request)))
 
 
 @router.get("/datasets/enriched/query/name/{dataset_name:path}")
-async def find_datasets_enriched_by_name(request: Request, ctx: Context, who: CurrentPrincipal) -> Response:
-    """Answer one's own datasets of a name, or with this prefix, in their other form."""
-    found = await datasets.describe_named(
-        ctx,
-        who,
-        request.path_params["dataset_name"],
-        exact=query_bool(request, "exact"),
-        wanted=_wanted(request, query_int(request, "limit", 1)),
+async def find_enriched_datasets_by_name(request: Request, ctx: Context, principal: CurrentPrincipal) -> Response:
+    """List the user's own datasets with a name or name prefix, in the enriched form."""
+    name, exact = request.path_params["dataset_name"], query_bool(request, "exact")
+    dataset_filter = _enriched_filter(request)
+    return _enriched_response(
+        await datasets.find_datasets_by_name(ctx, principal, name, exact=exact, dataset_filter=dataset_filter)
     )
-    return json_response([_dataset_data_enriched(described) for described in found])
 
 
 @router.get("/datasets/query/name/{dataset_name:path}")
-async def find_datasets_by_name(request: Request, ctx: Context, who: CurrentPrincipal) -> Response:
-    """Answer one's own datasets of a name, or with this prefix."""
-    found = await datasets.describe_named(
-        ctx, who, request.path_params["dataset_name"], exact=query_bool(request, "exact"), wanted=_wanted(request)
+async def find_datasets_by_name(request: Request, ctx: Context, principal: CurrentPrincipal) -> Response:
+    """List the user's own datasets with a name or name prefix."""
+    name, exact = request.path_params["dataset_name"], query_bool(request, "exact")
+    dataset_filter = _dataset_filter(request)
+    return _datasets_response(
+        await datasets.find_datasets_by_name(ctx, principal, name, exact=exact, dataset_filter=dataset_filter)
     )
-    return json_response([_dataset_data(described) for described in found])
 
 
 @router.get("/datasets/{dataset_id}")
 async def get_dataset(ctx: Context, dataset: AuthorizedDataset) -> Response:
-    """Answer a dataset."""
-    return json_response(_dataset_data(await datasets.describe(ctx, dataset)))
+    """Return a dataset."""
+    return json_response(dataset_body(await datasets.summarize_dataset(ctx, dataset)))
 
 
 @router.put("/datasets/{dataset_id}")
 async def rename_dataset(request: Request, ctx: Context, dataset: WritableDataset) -> Response:
     """Rename a dataset."""
-    body = await read_object(request)
+    body = await read_json_object(request)
     required_field(body, "name")
-    await datasets.rename(ctx, dataset, text(body, "name") or "")
+    await datasets.rename_dataset(ctx, dataset, optional_string(body, "name") or "")
     return Response()
 
 
 @router.delete("/datasets/{dataset_id}")
 async def delete_dataset(request: Request, ctx: Context, dataset: WritableDataset) -> Response:
-    """Delete a dataset, its datasources, secrets and watermark. `force` is accepted and changes nothing."""
+    """Delete a dataset with its datasources, secrets and watermark. `force` is accepted and has no effect."""
     query_bool(request, "force")
-    await datasets.delete(ctx, dataset)
+    await datasets.delete_dataset(ctx, dataset)
     return Response()
 
 
 @router.get("/datasets/{dataset_id}/children")
-async def list_children(ctx: Context, dataset: AuthorizedDataset) -> Response:
-    """Answer the datasets made as children of this one."""
-    found = await datasets.describe_children(ctx, dataset)
-    return json_response([_dataset_data(described) for described in found])
+async def list_child_datasets(ctx: Context, dataset: AuthorizedDataset) -> Response:
+    """List the datasets that were created as children of a dataset."""
+    return _datasets_response(await datasets.list_child_datasets(ctx, dataset))
 
 
 @router.put("/datasets/{dataset_id}/registerDatasetUpload")
 async def register_upload(request: Request, ctx: Context, dataset: WritableDataset) -> Response:
-    """Take note of an upload. Its form is checked; what it says is not kept."""
-    body = await read_object(request)
+    """Register an upload. The body is checked, but not stored."""
+    body = await read_json_object(request)
     for name in ("total", "processed"):
         if type(required_field(body, name)) is not int or body[name] < 0:
             raise MalformedRequestError(f"{name}: expected a whole number, 0 or more")
-    _choice(body, "uploadMethod", UploadMethod)
+    _optional_choice(body, "uploadMethod", UploadMethod)
     if not isinstance(body.get("isRegistered"), bool | None):
         raise MalformedRequestError("isRegistered: expected true or false")
-    await datasets.note_upload(ctx, dataset)
+    await datasets.register_upload(ctx, dataset)
     return Response()
 
 
 @router.get("/versions/pip/latest")
-async def latest_version(request: Request) -> Response:
-    """Tell a published client that it is up to date."""
+async def get_latest_version(request: Request) -> Response:
+    """Return the client's own version, so that a published client considers itself up to date."""
     current = query_value(request, "currentVersion")
-    return json_response(current if current and _VERSION.fullmatch(current) else NEWEST_CLIENT)
+    return json_response(current if current and _VERSION.fullmatch(current) else NEWEST_CLIENT_VERSION)
 
 
 @router.get("/versions/pip/minimum")
-async def minimum_version() -> Response:
-    """Tell a published client which version it must have."""
-    return json_response(OLDEST_CLIENT)
+async def get_minimum_version() -> Response:
+    """Return the minimum version that a published client must have."""
+    return json_response(OLDEST_CLIENT_VERSION)
 
 
-def _dataset_data(described: DatasetSummary) -> dict[str, Any]:
-    dataset = described.dataset
-    data: dict[str, Any] = {
-        "id": dataset.id,
-        "name": dataset.name,
-        "userId": dataset.owner,
-        "type": dataset.type,
-        "nSamples": dataset.n_samples,
-        "sizeInBytes": dataset.size_in_bytes,
-        "createdAt": dataset.created_at,
-        "lastModifiedAt": dataset.modified_at,
-        "datasources": list(described.datasource_ids),
-        "datasourceProcessedUntilTimestamp": dataset.watermark,
-    }
-    if dataset.img_type is not None:
-        data["imgType"] = dataset.img_type
-    if dataset.parent_id is not None:
-        data["parentDatasetId"] = dataset.parent_id
-    return data
+def _datasets_response(summaries: Sequence[DatasetSummary]) -> Response:
+    return json_response([dataset_body(summary) for summary in summaries])
 
 
-def _dataset_data_enriched(described: DatasetSummary) -> dict[str, Any]:
-    data = _dataset_data(described)
-    del data["datasourceProcessedUntilTimestamp"]  # clients refuse what their model of this form does not have
-    return {**data, "samples": [], "nTags": 0, "nEmbeddings": 0}
+def _enriched_response(summaries: Sequence[DatasetSummary]) -> Response:
+    return json_response([enriched_dataset_body(summary) for summary in summaries])
 
 
-def _wanted(request: Request, newest: int | None = None) -> DatasetFilter:
+def _enriched_filter(request: Request) -> DatasetFilter:
+    return _dataset_filter(request, newest=query_int(request, "limit", 1))
+
+
+def _dataset_filter(request: Request, newest: int | None = None) -> DatasetFilter:
     shared, of_team = query_bool(request, "shared"), query_bool(request, "getAssetsOfTeam")
     query_bool(request, "getAssetsOfTeamInclusiveSelf")
     query_bool(request, "excludePlayground")
     limit, offset = query_int(request, "pageSize", 1), query_int(request, "pageOffset", 0)
-    return DatasetFilter(shared or of_team, limit, offset or 0, newest)
+    return DatasetFilter(other_users=shared or of_team, limit=limit, offset=offset or 0, newest=newest)
 
 
-def _choice(body: dict[str, Any], name: str, choices: type[Choice]) -> Choice | None:
-    value = text(body, name)
+def _optional_choice(body: dict[str, Any], name: str, choices: type[ChoiceT]) -> ChoiceT | None:
+    value = optional_string(body, name)
     if value is None:
         return None
     if value not in tuple(choices):

@@ -1,8 +1,7 @@
-"""The routes of one dataset's datasource (contract.md#operations)."""
+"""The routes of one dataset's datasources (contract.md#operations)."""
 
 from __future__ import annotations
 
-import msgspec
 from fastapi import APIRouter, Request, Response
 
 from headwater.auth.permissions import DatasetContext
@@ -13,9 +12,9 @@ from headwater.domain.lightly_folder import EMBEDDINGS, METADATA, PREDICTIONS, R
 from headwater.domain.window import parse_seconds
 from headwater.service import configure, files, verify, watermark
 from headwater.service.context import ServiceContext
-from headwater.service.listing.pages import ListingRequest, split_listing
-from headwater.service.listing.pages import list_samples as list_samples_page
+from headwater.service.listing.pages import ListingRequest, list_samples, split_listing
 from headwater.stores.base import Method
+from headwater.web.api.bodies import SampleRow, SamplesPageBody, verification_body
 from headwater.web.requests import (
     AuthorizedDataset,
     Context,
@@ -24,195 +23,195 @@ from headwater.web.requests import (
     query_int,
     query_value,
     read_json,
-    read_object,
+    read_json_object,
     required_field,
+    required_query_value,
 )
 from headwater.web.responses import json_response
 
 router = APIRouter(prefix="/v1/datasets/{dataset_id}/datasource")
 
 
-class SampleRow(msgspec.Struct, gc=False):
-    """One raw sample on the wire."""
-
-    fileName: str  # noqa: N815  the wire's name
-    readUrl: str  # noqa: N815  the wire's name
-
-
-class SamplesData(msgspec.Struct):
-    """A page of raw samples on the wire."""
-
-    hasMore: bool  # noqa: N815  the wire's name
-    cursor: str
-    data: list[SampleRow]
-
-
 @router.get("")
-async def get_datasource(request: Request, ctx: Context, dataset: AuthorizedDataset) -> Response:
-    """Answer the configured datasource, its secrets masked."""
-    wanted = query_value(request, "purpose")
-    purpose = None if wanted is None else check_purpose("purpose", wanted)
+async def get_datasource(request: Request, dataset: AuthorizedDataset) -> Response:
+    """Return a datasource. Secrets are masked."""
+    value = query_value(request, "purpose")
+    purpose = None if value is None else check_purpose("purpose", value)
     return json_response(configure.get_datasource(dataset, purpose).to_wire())
 
 
 @router.get("/all")
-async def get_datasources(ctx: Context, dataset: AuthorizedDataset) -> Response:
-    """Answer all configured datasources, their secrets masked."""
+async def list_datasources(dataset: AuthorizedDataset) -> Response:
+    """Return all datasources of a dataset. Secrets are masked."""
     return json_response([each.to_wire() for each in configure.get_datasources(dataset)])
 
 
 @router.put("")
 async def put_datasource(request: Request, ctx: Context, dataset: WritableDataset) -> Response:
-    """Configure the datasource."""
+    """Configure a datasource."""
     await configure.put_datasource(ctx, dataset, await read_json(request))
     return Response()
 
 
 @router.get("/verify")
 async def verify_datasource(ctx: Context, dataset: WritableDataset) -> Response:
-    """Try the datasource."""
-    return json_response((await verify.verify_datasource(ctx, dataset)).answer())
+    """Verify the access to the datasources."""
+    return json_response(verification_body(await verify.verify_datasource(ctx, dataset)))
 
 
 @router.get("/processedUntilTimestamp")
 async def get_watermark(dataset: AuthorizedDataset) -> Response:
-    """Answer the watermark: 0 until it is set."""
+    """Return the watermark, which is 0 until it is set."""
     return json_response({"processedUntilTimestamp": dataset.dataset.watermark})
 
 
 @router.put("/processedUntilTimestamp")
 async def put_watermark(request: Request, ctx: Context, dataset: WritableDataset) -> Response:
     """Set the watermark."""
-    seconds = required_field(await read_object(request), "processedUntilTimestamp")
+    seconds = required_field(await read_json_object(request), "processedUntilTimestamp")
     await watermark.set_watermark(ctx, dataset, seconds)
     return Response()
 
 
 @router.get("/list")
-async def list_samples(request: Request, ctx: Context, dataset: AuthorizedDataset) -> Response:
-    """List a page of raw samples."""
-    return await _list(request, ctx, dataset, RAW)
+async def list_raw_samples(request: Request, ctx: Context, dataset: AuthorizedDataset) -> Response:
+    """List one page of raw samples."""
+    return await _list_page(request, ctx, dataset, RAW)
 
 
 @router.get("/list/dnc")
-async def divide_samples(request: Request, ctx: Context, dataset: AuthorizedDataset) -> Response:
-    """Cut the listing of raw samples into shards."""
-    return await _divide(request, ctx, dataset, RAW)
+async def split_raw_samples(request: Request, ctx: Context, dataset: AuthorizedDataset) -> Response:
+    """Split the listing of raw samples into shards."""
+    return await _split_listing(request, ctx, dataset, RAW)
 
 
 @router.get("/predictions/list")
 async def list_predictions(request: Request, ctx: Context, dataset: AuthorizedDataset) -> Response:
-    """List a page of a task's predictions."""
-    return await _list(request, ctx, dataset, predictions_folder(_required(request, "taskName")))
+    """List one page of the predictions of a task."""
+    return await _list_page(request, ctx, dataset, _predictions_folder(request))
 
 
 @router.get("/predictions/list/dnc")
-async def divide_predictions(request: Request, ctx: Context, dataset: AuthorizedDataset) -> Response:
-    """Cut the listing of a task's predictions into shards."""
-    return await _divide(request, ctx, dataset, predictions_folder(_required(request, "taskName")))
+async def split_predictions(request: Request, ctx: Context, dataset: AuthorizedDataset) -> Response:
+    """Split the listing of the predictions of a task into shards."""
+    return await _split_listing(request, ctx, dataset, _predictions_folder(request))
 
 
 @router.get("/metadata/list")
 async def list_metadata(request: Request, ctx: Context, dataset: AuthorizedDataset) -> Response:
-    """List a page of metadata files."""
-    return await _list(request, ctx, dataset, METADATA)
+    """List one page of metadata files."""
+    return await _list_page(request, ctx, dataset, METADATA)
 
 
 @router.get("/metadata/list/dnc")
-async def divide_metadata(request: Request, ctx: Context, dataset: AuthorizedDataset) -> Response:
-    """Cut the listing of metadata files into shards."""
-    return await _divide(request, ctx, dataset, METADATA)
+async def split_metadata(request: Request, ctx: Context, dataset: AuthorizedDataset) -> Response:
+    """Split the listing of metadata files into shards."""
+    return await _split_listing(request, ctx, dataset, METADATA)
 
 
 @router.get("/predictions/file")
-async def read_prediction(request: Request, ctx: Context, dataset: AuthorizedDataset) -> Response:
-    """Answer a read URL of a file of predictions."""
-    return json_response(await files.file_url(ctx, dataset, PREDICTIONS, _required(request, "fileName")))
+async def get_prediction_read_url(request: Request, ctx: Context, dataset: AuthorizedDataset) -> Response:
+    """Return a read URL of a predictions file."""
+    return await _file_url(request, ctx, dataset, PREDICTIONS)
 
 
 @router.get("/predictions/writeUrl")
-async def write_prediction(request: Request, ctx: Context, dataset: WritableDataset) -> Response:
-    """Answer a URL to put a file of predictions to."""
-    return json_response(await files.file_url(ctx, dataset, PREDICTIONS, _required(request, "fileName"), "PUT"))
+async def get_prediction_write_url(request: Request, ctx: Context, dataset: WritableDataset) -> Response:
+    """Return a write URL of a predictions file."""
+    return await _file_url(request, ctx, dataset, PREDICTIONS, "PUT")
 
 
 @router.get("/metadata/file")
-async def read_metadata(request: Request, ctx: Context, dataset: AuthorizedDataset) -> Response:
-    """Answer a read URL of a metadata file."""
-    return json_response(await files.file_url(ctx, dataset, METADATA, _required(request, "fileName")))
+async def get_metadata_read_url(request: Request, ctx: Context, dataset: AuthorizedDataset) -> Response:
+    """Return a read URL of a metadata file."""
+    return await _file_url(request, ctx, dataset, METADATA)
 
 
 @router.get("/embeddings/file")
-async def read_embedding(request: Request, ctx: Context, dataset: AuthorizedDataset) -> Response:
-    """Answer a read URL of a file of embeddings."""
-    return json_response(await files.file_url(ctx, dataset, EMBEDDINGS, _required(request, "fileName")))
+async def get_embedding_read_url(request: Request, ctx: Context, dataset: AuthorizedDataset) -> Response:
+    """Return a read URL of an embeddings file."""
+    return await _file_url(request, ctx, dataset, EMBEDDINGS)
 
 
 @router.get("/fileHEAD")
-async def head_file(request: Request, ctx: Context, dataset: AuthorizedDataset) -> Response:
-    """Answer a URL for HEAD of any file."""
-    return json_response(await files.file_url(ctx, dataset, RAW, _required(request, "fileName"), "HEAD"))
+async def get_head_url(request: Request, ctx: Context, dataset: AuthorizedDataset) -> Response:
+    """Return a URL for a HEAD request to any file."""
+    return await _file_url(request, ctx, dataset, RAW, "HEAD")
 
 
 @router.api_route("/readurlRedirect", methods=["GET", "HEAD"])
-async def redirect(request: Request, ctx: Context) -> Response:
-    """Redirect whoever has a redirected read URL to a read URL signed now."""
-    dataset_id = request.path_params["dataset_id"]
+async def redirect_to_read_url(request: Request, ctx: Context) -> Response:
+    """Redirect from a redirected read URL to a read URL that is signed now."""
     method: Method = "HEAD" if request.method == "HEAD" else "GET"
-    target = await files.redirect(
-        ctx, dataset_id, query_value(request, "path"), query_value(request, "publicToken"), method
+    target = await files.resolve_redirected_url(
+        ctx,
+        dataset_id=request.path_params["dataset_id"],
+        key=query_value(request, "path"),
+        token=query_value(request, "publicToken"),
+        method=method,
     )
     return Response(status_code=307, headers={"Location": target, "Cache-Control": "no-store"})
 
 
-async def _list(request: Request, ctx: ServiceContext, dataset: DatasetContext, folder: str) -> Response:
-    page = await list_samples_page(ctx, dataset, _asked(request, folder))
+async def _list_page(request: Request, ctx: ServiceContext, dataset: DatasetContext, folder: str) -> Response:
+    page = await list_samples(ctx, dataset, _listing_request(request, folder))
     rows = [SampleRow(name, url) for name, url in page.samples]
-    return json_response(SamplesData(page.has_more, page.cursor, rows))
+    return json_response(SamplesPageBody(page.has_more, page.cursor, rows))
 
 
-async def _divide(request: Request, ctx: ServiceContext, dataset: DatasetContext, folder: str) -> Response:
+async def _split_listing(request: Request, ctx: ServiceContext, dataset: DatasetContext, folder: str) -> Response:
     shards = query_int(request, "dncShards", 1)
     if shards is None:
         raise MalformedRequestError("dncShards: required; a whole number, 1 or more")
-    return json_response({"cursors": await split_listing(ctx, dataset, _asked(request, folder, new=True), shards)})
+    return json_response(
+        {"cursors": await split_listing(ctx, dataset, _listing_request(request, folder, use_cursor=False), shards)}
+    )
 
 
-def _asked(request: Request, folder: str, *, new: bool = False) -> ListingRequest:
-    """What a listing is asked for. Beside a cursor, what it holds itself is not looked at."""
+async def _file_url(
+    request: Request, ctx: ServiceContext, dataset: DatasetContext, folder: str, method: Method = "GET"
+) -> Response:
+    name = required_query_value(request, "fileName")
+    return json_response(await files.sign_file_url(ctx, dataset, folder, name, method))
+
+
+def _predictions_folder(request: Request) -> str:
+    return predictions_folder(required_query_value(request, "taskName"))
+
+
+def _listing_request(request: Request, folder: str, *, use_cursor: bool = True) -> ListingRequest:
+    """Return what to list. If there is a cursor, the query parameters that it already holds are ignored."""
     if folder != RAW:
         _refuse_runs(request)
     redirected = query_bool(request, "useRedirectedReadUrl")
-    cursor = None if new else query_value(request, "cursor")
+    cursor = query_value(request, "cursor") if use_cursor else None
     if cursor is not None:
-        return ListingRequest(folder, cursor=cursor, redirected=redirected)
-    relevant = query_value(request, "relevantFilenamesFileName")
-    return ListingRequest(folder, _seconds(request, "from"), _seconds(request, "to"), None, relevant, redirected)
+        return ListingRequest(folder=folder, cursor=cursor, redirected=redirected)
+    return ListingRequest(
+        folder=folder,
+        selection_file=query_value(request, "relevantFilenamesFileName"),
+        start=_query_seconds(request, "from"),
+        end=_query_seconds(request, "to"),
+        redirected=redirected,
+    )
 
 
 def _refuse_runs(request: Request) -> None:
-    """Refuse filenames that a run made known: this server holds no runs."""
+    """Refuse relevant filenames that come from a run of a worker: this server has no runs."""
     run, artifact = query_value(request, "relevantFilenamesRunId"), query_value(request, "relevantFilenamesArtifactId")
     if run is None and artifact is None:
         return
     if run is None or artifact is None:
         missing = "relevantFilenamesRunId" if run is None else "relevantFilenamesArtifactId"
-        raise MalformedRequestError(f"{missing}: required beside the other of the two")
+        raise MalformedRequestError(f"{missing}: required together with the other of the two")
     check_id("relevantFilenamesRunId", run)
     check_id("relevantFilenamesArtifactId", artifact)
     raise RunUnknownError(
-        f"relevantFilenamesRunId: there is no run {run}; this server holds no runs. Put the names into a file below "
-        f".lightly/ and name it as relevantFilenamesFileName"
+        f"relevantFilenamesRunId: there is no run {run}; this server has no runs. Write the names to a file under "
+        f".lightly/ and pass its name as relevantFilenamesFileName"
     )
 
 
-def _required(request: Request, name: str) -> str:
-    value = query_value(request, name)
-    if value is None:
-        raise MalformedRequestError(f"{name}: required")
-    return value
-
-
-def _seconds(request: Request, name: str) -> int | None:
+def _query_seconds(request: Request, name: str) -> int | None:
     value = query_value(request, name)
     return None if value is None else parse_seconds(name, value)

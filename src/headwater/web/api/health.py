@@ -1,4 +1,4 @@
-"""Whether the server lives and is ready; no token needed."""
+"""Health checks. They need no token."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ router = APIRouter()
 
 
 @router.api_route("/healthz", methods=["GET", "HEAD"])
-async def healthz() -> Response:
-    """The process answers."""
+async def get_health() -> Response:
+    """Return 200 while the process runs."""
     return json_response({"status": "ok"})
 
 
 @router.api_route("/readyz", methods=["GET", "HEAD"])
-async def readyz(ctx: Context) -> Response:
-    """The catalog answers too. Storage is not asked: one user's broken bucket makes no server unready."""
+async def get_readiness(ctx: Context) -> Response:
+    """Return 200 if the catalog answers. Storage is not checked: one user's broken bucket does not affect others."""
     await ctx.catalog.ping()
     return json_response({"status": "ready"})

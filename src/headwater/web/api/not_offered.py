@@ -1,8 +1,8 @@
 """The routes of the published API that this server does not offer.
 
-Such a route is answered 404 with NOT_IMPLEMENTED instead of NOT_FOUND (contract.md#errors), so that the user of
-a published client learns that the client is not at fault. The list is the last published version's (June 2025),
-less what `openapi/datasources.yaml` offers.
+Their response is 404 NOT_IMPLEMENTED instead of NOT_FOUND (contract.md#errors), which tells the user of a published
+client that the client is not at fault. The list is that of the last published version (June 2025), without the
+routes of `openapi/datasources.yaml`.
 """
 
 from __future__ import annotations
@@ -102,5 +102,5 @@ _PATTERN = re.compile("|".join(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path)) fo
 
 
 def is_published(path: str) -> bool:
-    """Whether `path`, without query and without a doubled slash in front, is one of the routes not offered."""
+    """Return whether `path` is one of these routes. It has no query and no doubled slash at its start."""
     return _PATTERN.fullmatch(path) is not None

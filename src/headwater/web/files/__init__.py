@@ -1,1 +1,1 @@
-"""URLs to read and write files that the server itself holds."""
+"""Read URLs and write URLs that this server answers."""

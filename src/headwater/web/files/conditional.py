@@ -1,4 +1,4 @@
-"""Ranges and preconditions of a file that is read over HTTP (RFC 9110, sections 13 and 14). Pure."""
+"""Ranges and preconditions of a file that is read over HTTP (RFC 9110, sections 13 and 14). No I/O."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _UNSATISFIABLE = (0, 0)
 
 
 class PreconditionFailedError(HeadwaterError):
-    """If-Match or If-Unmodified-Since does not hold."""
+    """`If-Match` or `If-Unmodified-Since` does not hold."""
 
     status, code = 412, "BAD_REQUEST"
 
 
 class RangeNotSatisfiableError(HeadwaterError):
-    """The range begins after the file's end.
+    """The range begins after the end of the file.
 
     Args:
-        size: of the file, in bytes.
+        size: the size of the file in bytes.
     """
 
     status, code = 416, "BAD_REQUEST"
@@ -37,8 +37,8 @@ class RangeNotSatisfiableError(HeadwaterError):
 
 
 @dataclass(slots=True)
-class Answer:
-    """How a request for a file is answered: `to_send` bytes from `start` on, none for HEAD."""
+class ResponsePlan:
+    """Status and headers of a response, and the part of the file to send: `to_send` bytes from `start`."""
 
     status: int
     headers: dict[str, str] = field(default_factory=dict)
@@ -46,56 +46,56 @@ class Answer:
     to_send: int = 0
 
 
-def answer_to(method: str, request: Headers, *, size: int, etag: str, modified: int, now: float) -> Answer:
-    """Decide how to answer.
+def plan_response(method: str, request: Headers, *, size: int, etag: str, modified: int, now: float) -> ResponsePlan:
+    """Return how to respond to a request for a file.
 
     Args:
-        method: GET or HEAD. Ranges are of GET alone; HEAD ignores them, as the RFC has it.
-        request: the request's headers.
-        size: of the file, in bytes.
-        etag: strong, with its quotes.
+        method: GET or HEAD. HEAD ignores ranges, as the RFC requires, and sends no bytes.
+        request: the headers of the request.
+        size: the size of the file in bytes.
+        etag: a strong ETag with its quotes.
         modified: whole Unix seconds.
-        now: Unix seconds; a file from the future is sent as one of now, for caches reckon with these dates.
+        now: Unix seconds. A later `modified` is sent as `now`, because caches calculate with these dates.
 
     Raises:
         PreconditionFailedError: a precondition of the request does not hold.
-        RangeNotSatisfiableError: the range that was asked for begins after the file's end.
+        RangeNotSatisfiableError: the requested range begins after the end of the file.
     """
     modified = min(modified, int(now))
     headers = {"Accept-Ranges": "bytes", "ETag": etag, "Last-Modified": formatdate(modified, usegmt=True)}
-    if _is_known(request, etag, modified):
-        return Answer(304, headers)
+    if _is_unchanged(request, etag, modified):
+        return ResponsePlan(304, headers)
     start, length = 0, size
-    if method == "GET" and _range_holds(request, etag, modified):
-        found = _range(request.get("range", ""), size)
+    if method == "GET" and _if_range_holds(request, etag, modified):
+        found = _parse_range(request.get("range", ""), size)
         if found == _UNSATISFIABLE:
             raise RangeNotSatisfiableError(size)
         if found is not None:
             start, length = found
             headers["Content-Range"] = f"bytes {start}-{start + length - 1}/{size}"
     headers["Content-Length"] = str(length)
-    return Answer(206 if "Content-Range" in headers else 200, headers, start, length if method == "GET" else 0)
+    return ResponsePlan(206 if "Content-Range" in headers else 200, headers, start, length if method == "GET" else 0)
 
 
-def _is_known(request: Headers, etag: str, modified: int) -> bool:
-    """Evaluate the preconditions in the order of the RFC; true where the client has the file already.
+def _is_unchanged(request: Headers, etag: str, modified: int) -> bool:
+    """Evaluate the preconditions in the order of the RFC. Return whether the client already has this version.
 
     Raises:
-        PreconditionFailedError: one does not hold.
+        PreconditionFailedError: a precondition does not hold.
     """
-    if (wanted := _joined(request, "if-match")) is not None:
-        if wanted.strip() != "*" and etag not in _ETAGS.findall(wanted):
+    if (expected := _joined(request, "if-match")) is not None:
+        if expected.strip() != "*" and etag not in _ETAGS.findall(expected):
             raise PreconditionFailedError("If-Match: the file has changed")
-    elif (then := _date(request.get("if-unmodified-since"))) is not None and modified > then:
+    elif (since := _date(request.get("if-unmodified-since"))) is not None and modified > since:
         raise PreconditionFailedError("If-Unmodified-Since: the file has changed")
     if (known := _joined(request, "if-none-match")) is not None:
         return known.strip() == "*" or etag in (tag.removeprefix("W/") for tag in _ETAGS.findall(known))
-    then = _date(request.get("if-modified-since"))
-    return then is not None and modified <= then
+    since = _date(request.get("if-modified-since"))
+    return since is not None and modified <= since
 
 
-def _range_holds(request: Headers, etag: str, modified: int) -> bool:
-    """Whether If-Range, where there is one, lets the range stand. A weak ETag never does."""
+def _if_range_holds(request: Headers, etag: str, modified: int) -> bool:
+    """Return whether the range applies: `If-Range` is absent or matches. A weak ETag never matches."""
     condition = request.get("if-range")
     if condition is None:
         return True
@@ -103,8 +103,8 @@ def _range_holds(request: Headers, etag: str, modified: int) -> bool:
     return condition == etag or _date(condition) == modified
 
 
-def _range(value: str, size: int) -> tuple[int, int] | None:
-    """Read a Range as (start, length). None: there is none, or not one that we serve, and the whole file is sent."""
+def _parse_range(value: str, size: int) -> tuple[int, int] | None:
+    """Return the range as (start, length); None if the whole file is sent: no range, or one that is not supported."""
     found = _ONE_RANGE.fullmatch(value.strip())
     if not found or found.group(1) == found.group(2) == "":
         return None
@@ -112,7 +112,7 @@ def _range(value: str, size: int) -> tuple[int, int] | None:
     if not first:
         length = min(int(last), size)
         if length == 0 and int(last):
-            return None  # the end of an empty file is the whole of it, which 206 cannot say
+            return None  # the last bytes of an empty file are the whole file, and 206 cannot express an empty range
         return (size - length, length) if length else _UNSATISFIABLE
     start, end = int(first), min(int(last), size - 1) if last else size - 1
     if last and int(last) < start:

@@ -1,12 +1,12 @@
-"""Which media type a file is sent as: by its suffix, the same on every machine."""
+"""The media type of a file, by its suffix; the same on every machine."""
 
 from __future__ import annotations
 
 import mimetypes
 
-UNKNOWN = "application/octet-stream"
+UNKNOWN_MEDIA_TYPE = "application/octet-stream"
 
-_OF_SAMPLES = {
+_SAMPLE_TYPES = {
     "png": "image/png",
     "jpg": "image/jpeg",
     "jpeg": "image/jpeg",
@@ -30,13 +30,13 @@ _OF_SAMPLES = {
 }
 """The suffixes of raw samples (contract.md#lists-and-time-windows)."""
 
-# Python's own table: the module's functions would read the machine's files, which differ.
-_OTHERS = mimetypes.MimeTypes(filenames=()).types_map[True]
+# Python's built-in table. The functions of the module would read system files, which differ between machines.
+_OTHER_TYPES = mimetypes.MimeTypes(filenames=()).types_map[True]
 
 
 def media_type_of(name: str) -> str:
-    """Return the media type of a file's name, `UNKNOWN` where the suffix says nothing."""
+    """Return the media type of a file name; `UNKNOWN_MEDIA_TYPE` if the suffix is missing or unknown."""
     _, dot, suffix = name.rpartition(".")
     if not dot:
-        return UNKNOWN
-    return _OF_SAMPLES.get(suffix.lower()) or _OTHERS.get(f".{suffix.lower()}", UNKNOWN)
+        return UNKNOWN_MEDIA_TYPE
+    return _SAMPLE_TYPES.get(suffix.lower()) or _OTHER_TYPES.get(f".{suffix.lower()}", UNKNOWN_MEDIA_TYPE)

@@ -1,18 +1,18 @@
-// Requests go to where this page came from, not to the address that the document names: that keeps them within
-// one origin when people reach the server by another name, and behind a path prefix of a reverse proxy.
+// Send requests to the origin of this page, not to the URL in the document. They then stay within one origin if
+// people reach the server by another name or behind a path prefix of a reverse proxy.
 (async () => {
   const root = new URL("../..", document.currentScript.src);
-  const place = document.getElementById("docs");
+  const container = document.getElementById("docs");
   try {
-    const answer = await fetch(new URL("openapi.json", root));
-    if (!answer.ok) {
-      throw new Error(`openapi.json: ${answer.status} ${answer.statusText}`);
+    const response = await fetch(new URL("openapi.json", root));
+    if (!response.ok) {
+      throw new Error(`openapi.json: ${response.status} ${response.statusText}`);
     }
-    const spec = await answer.json();
+    const spec = await response.json();
     spec.servers = [{ url: root.href.replace(/\/$/, "") }];
     window.SwaggerUIBundle({
       spec,
-      domNode: place,
+      domNode: container,
       deepLinking: true,
       displayRequestDuration: true,
       defaultModelsExpandDepth: 0,
@@ -22,6 +22,6 @@
   } catch (failure) {
     const text = document.createElement("p");
     text.textContent = `The documentation could not be shown. ${failure.message}`;
-    place.replaceChildren(text);
+    container.replaceChildren(text);
   }
 })();

@@ -1,7 +1,7 @@
-"""The pages of the contract: `/openapi.json` for programs, `/docs` for people.
+"""The documentation of the API: `/openapi.json` for programs, `/docs` for people.
 
-Nothing is loaded from another host, and all addresses within the page are relative, so that it works behind a
-reverse proxy that puts a path in front.
+Nothing is loaded from another host. All URLs in the page are relative, so that it works behind a reverse proxy that
+adds a path prefix.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from headwater import contract
 _HERE = Path(__file__).parent
 
 _PAGE_HEADERS = {
-    # Swagger UI sets style attributes and shows images from data: URLs; everything else stays within the origin.
+    # Swagger UI sets style attributes and shows images from data: URLs; everything else comes from the same origin.
     "Content-Security-Policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'",
     "Referrer-Policy": "no-referrer",
@@ -29,13 +29,13 @@ _PAGE_HEADERS = {
 
 
 def routes(public_url: str) -> list[BaseRoute]:
-    """The routes of `/openapi.json`, `/docs` and what that page loads.
+    """Return the routes of `/openapi.json`, `/docs` and the assets of that page.
 
     Args:
-        public_url: the absolute address at which clients reach this server, for the document's `servers`.
+        public_url: the absolute URL at which clients reach this server, for `servers` in the document.
 
     Raises:
-        FileNotFoundError: the contract file or an asset is missing from the installation.
+        FileNotFoundError: the contract or an asset is missing from the installation.
     """
     document = contract.document()
     document["servers"] = [{"url": public_url.rstrip("/")}]
@@ -47,25 +47,25 @@ def routes(public_url: str) -> list[BaseRoute]:
         "favicon.svg": (_HERE / "favicon.svg", "image/svg+xml"),
     }
     return [
-        Route("/openapi.json", _fixed(json.dumps(document, ensure_ascii=False).encode(), "application/json", {})),
-        Route("/docs", _fixed((_HERE / "docs.html").read_bytes(), "text/html", _PAGE_HEADERS)),
-        Route("/docs/", _to_the_page),
+        Route("/openapi.json", _static(json.dumps(document, ensure_ascii=False).encode(), "application/json", {})),
+        Route("/docs", _static((_HERE / "docs.html").read_bytes(), "text/html", _PAGE_HEADERS)),
+        Route("/docs/", _redirect_to_docs),
         *(
-            Route(f"/docs/assets/{name}", _fixed(path.read_bytes(), media_type, {}))
+            Route(f"/docs/assets/{name}", _static(path.read_bytes(), media_type, {}))
             for name, (path, media_type) in assets.items()
         ),
     ]
 
 
 def _swagger_ui() -> Path:
-    # The package is found, not imported: its module brings routes of its own.
-    found = find_spec("fastapi_swagger")
-    if found is None or found.origin is None:
+    # Do not import the package: its module registers routes.
+    spec = find_spec("fastapi_swagger")
+    if spec is None or spec.origin is None:
         raise FileNotFoundError("the package fastapi-swagger is missing: the installation is incomplete")
-    return Path(found.origin).parent / "resources"
+    return Path(spec.origin).parent / "resources"
 
 
-def _fixed(body: bytes, media_type: str, headers: Mapping[str, str]) -> Callable[[Request], Awaitable[Response]]:
+def _static(body: bytes, media_type: str, headers: Mapping[str, str]) -> Callable[[Request], Awaitable[Response]]:
     etag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
     headers = {"Cache-Control": "no-cache", "ETag": etag, "X-Content-Type-Options": "nosniff", **headers}
 
@@ -77,5 +77,5 @@ def _fixed(body: bytes, media_type: str, headers: Mapping[str, str]) -> Callable
     return endpoint
 
 
-async def _to_the_page(_: Request) -> Response:
+async def _redirect_to_docs(_: Request) -> Response:
     return RedirectResponse("../docs", status_code=308)

@@ -1,0 +1,284 @@
+"""Download samples into a folder with several threads: atomic, resumable, checked, and never outside the folder."""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Dict,
+    Iterable,
+    Iterator,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Set,
+    Sized,
+    Tuple,
+    Union,
+)
+
+import urllib3
+
+from headwater_client.file_names import printable
+from headwater_client.progress import Progress
+from headwater_client.read_urls import ReadUrls
+from headwater_client.retries import RetryPolicy
+from headwater_client.target_folder import TargetFolder
+from headwater_client.transfer import DownloadStoppedError, RenewUrl, TransferOptions, is_storage_full, transfer
+from swagger_client.exceptions import ApiValueError, OpenApiException
+from swagger_client.model.datasource_raw_samples_data_row import DatasourceRawSamplesDataRow
+from swagger_client.model_utils import wrong_type
+
+if TYPE_CHECKING:
+    from headwater_client.sample import DatasetId
+    from swagger_client.api.datasources_api import DatasourcesApi
+
+    _Queue = queue.Queue[Optional[DatasourceRawSamplesDataRow]]
+
+DEFAULT_WORKERS = 8
+DEFAULT_ATTEMPTS = 5
+DEFAULT_PAUSE_SECONDS = 1.0
+DEFAULT_TIMEOUT_SECONDS = 60.0
+
+_MAX_NAMED_ERRORS = 10
+_MAX_JOIN_SECONDS = 5.0
+_POLL_SECONDS = 0.1
+
+
+class Downloaded(NamedTuple):
+    """The result of a download.
+
+    Attributes:
+        files: number of files downloaded by this run.
+        bytes: number of bytes received by this run.
+        skipped: number of files that already existed with the size that the store has.
+    """
+
+    files: int
+    bytes: int
+    skipped: int
+
+
+class DownloadError(OpenApiException):
+    """Some files could not be downloaded. All others were; call `download` again to continue with the missing ones.
+
+    Attributes:
+        errors: the error for each file, by the name of the sample.
+        downloaded: the result for the other files.
+    """
+
+    def __init__(self, errors: Mapping[str, Exception], downloaded: Downloaded) -> None:
+        self.errors = errors
+        self.downloaded = downloaded
+        done = downloaded.files + downloaded.skipped
+        lines = [f"{len(errors):,} of {len(errors) + done:,} files could not be downloaded:"]
+        for name, error in list(errors.items())[:_MAX_NAMED_ERRORS]:
+            lines.append(f"  {printable(name)}: {' '.join(str(error).split()) or type(error).__name__}")
+        if len(errors) > _MAX_NAMED_ERRORS:
+            lines.append(f"  … and {len(errors) - _MAX_NAMED_ERRORS:,} more, in `errors`")
+        super().__init__("\n".join(lines))
+
+    def __reduce__(self) -> Tuple[Any, ...]:
+        return type(self), (self.errors, self.downloaded)
+
+
+def download(  # noqa: PLR0913  a public signature; the options are keyword-only
+    samples: Iterable[DatasourceRawSamplesDataRow],
+    folder: Union[str, os.PathLike[str]],
+    *,
+    workers: int = DEFAULT_WORKERS,
+    api: Optional[DatasourcesApi] = None,
+    dataset_id: Optional[DatasetId] = None,
+    renew: Optional[RenewUrl] = None,
+    progress: bool = True,
+    fail_fast: bool = False,
+    fsync: bool = False,
+    attempts: int = DEFAULT_ATTEMPTS,
+    pause: float = DEFAULT_PAUSE_SECONDS,
+    timeout: float = DEFAULT_TIMEOUT_SECONDS,
+    pool: Optional[urllib3.PoolManager] = None,
+) -> Downloaded:
+    """Download samples into a folder, under their own names.
+
+    - A file is complete or missing, never partial: its bytes go to a temporary file (`.headwater-….part`) in the same
+      folder first, and are counted. Another call skips files that exist with the size that the store has, and resumes
+      temporary files if the store's ETag proves that the version is the same. It replaces a file of another size.
+    - Names are untrusted, because anyone who can write to the bucket chooses them. Nothing is ever written outside the
+      folder, and links in it are not followed. A name that cannot be used exactly as it is causes an error for that
+      file.
+    - A URL that the store refuses with 400, 401 or 403 has expired or was revoked. A sample of `iter_samples` or
+      `new_samples` gets a fresh one by listing its page again; other rows need `api` and `dataset_id`, or `renew`.
+    - Connection errors and the statuses 408, 429 and 5xx are retried with growing delays.
+
+    Args:
+        samples: what to download: `iter_samples(…)`, or any other rows. The calling thread reads them, a few ahead.
+        folder: the target folder; created if missing.
+        workers: number of files to download concurrently, 1 or more.
+        api: the API of the server, for fresh URLs of rows that are not from `iter_samples`, or were copied or pickled.
+        dataset_id: the dataset of these rows; required with `api`.
+        renew: finds fresh URLs in another way: takes the row and the refused URL, and returns a fresh one, or None.
+            Several threads call it.
+        progress: whether to show files, bytes and rate on stderr, if that is a terminal.
+        fail_fast: stop after the first file that fails, instead of continuing with the others.
+        fsync: flush each file to disk before it gets its name, so that even a power failure leaves no partial file.
+            Temporary files of earlier runs are then not resumed.
+        attempts: consecutive attempts for a file without any progress, 1 or more.
+        pause: seconds before the second attempt, doubled each time, up to 30; `Retry-After` can lengthen it.
+        timeout: seconds without a byte after which a connection counts as broken.
+        pool: connections with your own settings (a proxy, certificates). Default: urllib3's defaults.
+
+    Returns:
+        The number of files and bytes downloaded, and of files skipped.
+
+    Raises:
+        DownloadError: files could not be downloaded; it names them. With `fail_fast` it has the first one.
+        ApiValueError: `workers`, `attempts` or `pause` is out of range.
+        ApiTypeError: only one of `api` and `dataset_id` is given; a sample is not a row of a listing.
+        OSError: the folder cannot be created, or the disk is full.
+        Exception: whatever `samples` raises; another call can resume the temporary files.
+    """
+    if workers < 1:
+        raise ApiValueError(f"workers is {workers}: it must be 1 or more", ["workers"])
+    if not timeout > 0:
+        raise ApiValueError(f"timeout is {timeout}: it must be more than 0 seconds", ["timeout"])
+    retry_policy = RetryPolicy(attempts, pause)
+    urls = ReadUrls(api, dataset_id)
+    connections = urllib3.PoolManager(maxsize=workers) if pool is None else pool
+    target = TargetFolder(Path(folder))
+    stop = threading.Event()
+    try:
+        with Progress(progress, len(samples) if isinstance(samples, Sized) else None) as counts:
+            options = TransferOptions(
+                connections, renew or urls.fresh, retry_policy, timeout, fsync, counts.received, stop
+            )
+            return _Download(target, options, counts, fail_fast).run(samples, workers)
+    finally:
+        urls.stop.set()
+        target.close()
+        if pool is None:
+            connections.clear()
+
+
+class _Download:
+    """One call of `download`: a queue of rows, and the threads that transfer them."""
+
+    def __init__(self, folder: TargetFolder, options: TransferOptions, counts: Progress, fail_fast: bool) -> None:
+        self._folder = folder
+        self._options = options
+        self._stop = options.stop
+        self._counts = counts
+        self._fail_fast = fail_fast
+        self._errors: Dict[str, Exception] = {}
+        self._fatal: Optional[BaseException] = None
+        self._in_flight: Set[str] = set()
+        self._changed = threading.Condition()
+
+    def run(self, samples: Iterable[DatasourceRawSamplesDataRow], workers: int) -> Downloaded:
+        waiting: _Queue = queue.Queue(2 * workers)
+        threads = [
+            threading.Thread(
+                target=self._work, args=(waiting,), name=f"headwater_client: download {number}", daemon=True
+            )
+            for number in range(workers)
+        ]
+        try:
+            for thread in threads:
+                thread.start()
+            if all(self._put(waiting, _checked(row)) for row in samples):
+                for _ in threads:
+                    self._put(waiting, None)
+                for thread in threads:
+                    while thread.is_alive() and not self._stop.is_set():
+                        thread.join(_POLL_SECONDS)
+        finally:
+            self._stop.set()
+            deadline = time.monotonic() + _MAX_JOIN_SECONDS
+            for thread in threads:
+                if thread.ident is not None:
+                    thread.join(max(0, deadline - time.monotonic()))
+        if self._fatal is not None:
+            raise self._fatal
+        downloaded = Downloaded(self._counts.files, self._counts.bytes, self._counts.skipped)
+        if self._errors:
+            raise DownloadError(self._errors, downloaded)
+        return downloaded
+
+    def _put(self, waiting: _Queue, row: Optional[DatasourceRawSamplesDataRow]) -> bool:
+        """Put a row into the queue; return False if the download was stopped instead."""
+        while not self._stop.is_set():
+            try:
+                waiting.put(row, timeout=_POLL_SECONDS)
+            except queue.Full:
+                continue
+            return True
+        return False
+
+    def _work(self, waiting: _Queue) -> None:
+        try:
+            self._transfer_rows(waiting)
+        except BaseException as error:
+            # Without this, the thread would end and its row would be lost without notice.
+            self._fatal = self._fatal or error
+            self._stop.set()
+
+    def _transfer_rows(self, waiting: _Queue) -> None:
+        while not self._stop.is_set():
+            try:
+                row = waiting.get(timeout=_POLL_SECONDS)
+            except queue.Empty:
+                continue
+            if row is None:
+                return
+            try:
+                with self._exclusive(row.file_name):
+                    downloaded = transfer(row, self._folder, self._options)
+            except DownloadStoppedError:
+                return
+            except Exception as error:
+                self._failed(row.file_name, error)
+            else:
+                self._counts.done(files=int(downloaded), skipped=int(not downloaded))
+
+    @contextmanager
+    def _exclusive(self, name: str) -> Iterator[None]:
+        """Wait while another thread has a sample of the same name: the samples can contain a name twice."""
+        with self._changed:
+            self._changed.wait_for(lambda: name not in self._in_flight)
+            self._in_flight.add(name)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._in_flight.remove(name)
+                self._changed.notify_all()
+
+    def _failed(self, name: str, error: Exception) -> None:
+        self._counts.done(failed=1)
+        # The text is enough. The frames of a traceback would stay in memory for each of many errors.
+        error.__traceback__ = error.__context__ = error.__cause__ = None
+        with self._changed:
+            self._errors[name] = error
+            if is_storage_full(error):
+                self._fatal = self._fatal or error
+        if self._fail_fast or is_storage_full(error):
+            self._stop.set()
+
+
+def _checked(row: DatasourceRawSamplesDataRow) -> DatasourceRawSamplesDataRow:
+    """Return the row.
+
+    Raises:
+        ApiTypeError: it is not a row, or has no name or URL.
+    """
+    if not isinstance(row, DatasourceRawSamplesDataRow):
+        raise wrong_type(row, DatasourceRawSamplesDataRow, ("samples",))
+    for member in ("file_name", "read_url"):
+        if not isinstance(row.get(member), str):
+            raise wrong_type(row.get(member), str, ("samples", member))
+    return row

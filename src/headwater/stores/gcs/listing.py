@@ -1,0 +1,67 @@
+"""List pages of Cloud Storage's JSON API.
+
+Source: "Objects: list" of Cloud Storage.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from headwater.stores.page_checks import NotAListingError
+
+KIND = "storage#objects"
+
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for JSON from a server that is not trusted."""
+
+
+class ListedObject(msgspec.Struct, rename="camel"):
+    """An object of a list page. `size` is in bytes, as text; `time_created` is RFC 3339."""
+
+    name: str
+    size: str
+    time_created: str
+    etag: str | None = None
+
+
+class ListPage(msgspec.Struct, rename="camel"):
+    """A list page. `kind` tells an empty page from other JSON."""
+
+    kind: str
+    items: list[ListedObject] = []
+    next_page_token: str | None = None
+
+
+_pages = msgspec.json.Decoder(ListPage)
+_anything = msgspec.json.Decoder(msgspec.Raw)
+
+
+def parse_list_page(body: bytes) -> ListPage:
+    """Parse the response to objects.list.
+
+    Raises:
+        NotAListingError: the body is not a list page.
+    """
+    try:
+        page = _pages.decode(body)
+    except UNREADABLE as error:
+        what = "JSON of another form" if isinstance(error, msgspec.ValidationError) else "no JSON that can be read"
+        raise NotAListingError(what) from None
+    if page.kind != KIND:
+        raise NotAListingError("JSON of another kind")
+    return page
+
+
+def is_cut_short(body: bytes) -> bool:
+    """Return whether a body begins as JSON and lacks its end. Not every broken connection is reported as an error."""
+    if not body.strip():
+        return True
+    if not body.lstrip().startswith(b"{"):
+        return False
+    try:
+        _anything.decode(body)
+    except msgspec.DecodeError as error:
+        return "truncated" in str(error)
+    except RecursionError:
+        return False
+    return False
