@@ -1,4 +1,4 @@
-"""Settings: declared once, checked when read, documented from the declaration."""
+"""Settings: declared once, checked when they are read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from headwater.domain.errors import StartupError
 from headwater.settings import SPECS, Settings
 
 
-def test_the_documented_settings_and_their_defaults() -> None:
+def test_settings_and_their_defaults_are_pinned() -> None:
     assert [spec.env for spec in SPECS] == [
         f"HEADWATER_{name}"
         for name in (
@@ -29,7 +29,7 @@ def test_the_documented_settings_and_their_defaults() -> None:
     assert settings.base_url == "http://127.0.0.1:8000"
 
 
-def test_options_win_over_the_environment_and_empty_counts_as_unset() -> None:
+def test_options_override_the_environment_and_empty_variables_are_unset() -> None:
     environ = {"HEADWATER_PORT": "9000", "HEADWATER_HOST": "", "HEADWATER_DATA_DIR": "data"}
     settings = Settings.load(environ, port="9001", host=None)
     assert (settings.port, settings.host) == (9001, "127.0.0.1")
@@ -54,7 +54,7 @@ def test_options_win_over_the_environment_and_empty_counts_as_unset() -> None:
         ("S3_ENDPOINT", "minio:9000"),
     ],
 )
-def test_a_bad_value_is_refused_by_the_settings_name(name: str, value: str) -> None:
+def test_invalid_value_is_refused_with_the_name_of_the_setting(name: str, value: str) -> None:
     with pytest.raises(StartupError, match=f"HEADWATER_{name}: expected"):
         Settings.load({f"HEADWATER_{name}": value})
 
@@ -67,11 +67,11 @@ def test_a_bad_value_is_refused_by_the_settings_name(name: str, value: str) -> N
         ({"PUBLIC_URL": "https://data.example.com/hw/"}, "https://data.example.com/hw"),
     ],
 )
-def test_what_read_urls_begin_with(environ: dict[str, str], url: str) -> None:
+def test_base_url_comes_from_public_url_or_host_and_port(environ: dict[str, str], url: str) -> None:
     assert Settings.load({f"HEADWATER_{name}": value for name, value in environ.items()}).base_url == url
 
 
-def test_secrets_are_in_no_repr() -> None:
+def test_repr_shows_no_secrets() -> None:
     settings = Settings.load(
         {"HEADWATER_SECRET_KEY": "k:hidden", "HEADWATER_DATABASE_URL": "postgresql://u:hidden@h/d"}
     )

@@ -1,7 +1,7 @@
-"""The contract file, `openapi/datasources.yaml`: found, read once, and restricted to its seed.
+"""The contract file, `openapi/datasources.yaml`: the whole document, and its seed.
 
-The file marks what is not part of the seed; its first lines explain the marks. This module knows nothing else
-of the API, and imports nothing else of the project.
+The seed is the part of the contract that the first published document had. Marks in the file tell what is not part of
+it; the first lines of the file explain them. This module imports nothing else of the project.
 """
 
 from __future__ import annotations
@@ -19,31 +19,31 @@ _SINCE = "x-since"
 _SEED_URL = "x-seed-url"
 _NEVER_IN_SEED = frozenset({_SINCE, _SEED_URL, "examples"})
 _LITERAL = frozenset({"default", "example", "value"})
-"""Members that hold a user's data, in which nothing is a mark, a text or a reference."""
+"""Members that hold data of users: nothing in them is a mark, a text or a reference."""
 
 Document = dict[str, Any]
 
 
 def source() -> Path:
-    """The contract file: within the installed package, else in the source tree beside it.
+    """Return the path of the contract file, in the installed package or in the source tree.
 
     Raises:
-        FileNotFoundError: it is in neither.
+        FileNotFoundError: the file is in neither.
     """
     here = Path(__file__).resolve().parent
     for folder in (here, here.parents[1]):
         if (folder / _FILE).is_file():
             return folder / _FILE
-    raise FileNotFoundError(f"{_FILE} is missing beside {here}: the installation is incomplete, install it again")
+    raise FileNotFoundError(f"{_FILE} is missing in {here}: the installation is incomplete, install it again")
 
 
 def document() -> Document:
-    """The whole contract as an OpenAPI 3.0 document, without the marks of the file. The caller may change it."""
+    """Return the whole contract as an OpenAPI 3.0 document, without the marks. The caller may change it."""
     return copy.deepcopy(_document())
 
 
 def seed() -> Document:
-    """The seed: the six datasource operations as the older generation of clients knows them, and what they reach.
+    """Return the seed: the six datasource operations that the older generation of clients knows, with their schemas.
 
     The caller may change it.
     """
@@ -81,7 +81,7 @@ def _without_marks(node: Any) -> Any:
 
 
 def _restrict(node: Any, components: Mapping[str, Any]) -> Any:
-    """A copy of `node` without what came later; None where nothing of it is left."""
+    """Return a copy of `node` without what came after the seed; None if nothing is left."""
     if isinstance(node, list):
         kept = (_restrict(child, components) for child in node)
         return [child for child in kept if child is not None] or (None if node else [])
@@ -112,7 +112,7 @@ def _restrict(node: Any, components: Mapping[str, Any]) -> Any:
 
 
 def _first_paragraph(text: str) -> str:
-    """The first paragraph. One of several lines ends in a line break, as the seed's documents show it did."""
+    """Return the first paragraph. If it has several lines, it ends in a line break, as in the published seed."""
     paragraph = text.split("\n\n", 1)[0].rstrip("\n")
     return paragraph + "\n" if "\n" in paragraph else paragraph
 
@@ -125,7 +125,7 @@ def _came_later(reference: str, components: Mapping[str, Any]) -> bool:
 
 
 def _prune(document: Document) -> None:
-    """Drop, in place, the components that nothing refers to."""
+    """Remove the components that nothing refers to, in place."""
     components: dict[str, dict[str, Any]] = document["components"]
     reached: set[str] = set()
     open_references = list(_references(document["paths"]))

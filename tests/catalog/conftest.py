@@ -1,4 +1,4 @@
-"""A catalog on each database: SQLite in a folder of its own, PostgreSQL on a real server."""
+"""A catalog on each database: SQLite in an empty folder, PostgreSQL on a real server."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from tests.need import missing
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Callable[[str], str]]:
-    """A PostgreSQL server of this test process; a function from a database's name to its URL."""
+    """A PostgreSQL server of this test process, as a function that returns the URL of a database by its name."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pgserver warns where XDG_RUNTIME_DIR is not set
+        warnings.simplefilter("ignore")  # pgserver warns if XDG_RUNTIME_DIR is not set
         try:
             import pgserver
 
             server = pgserver.get_server(tempfile.mkdtemp(prefix="headwater-pg-"), cleanup_mode="delete")
-        except Exception as error:  # whatever keeps it from running here
+        except Exception as error:  # anything can keep it from running here
             missing(f"PostgreSQL does not start on this machine: {error!r}")
     try:
         with psycopg.connect(server.get_uri(), autocommit=True) as connection:
@@ -39,7 +39,7 @@ def postgres() -> Iterator[Callable[[str], str]]:
 
 @contextmanager
 def postgres_database(uri_of: Callable[[str], str]) -> Iterator[str]:
-    """An empty database for the length of the block; yields its URL."""
+    """Yield the URL of an empty database that exists during the block."""
     name = f"test_{uuid.uuid4().hex}"
     with psycopg.connect(uri_of("postgres"), autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
@@ -60,9 +60,9 @@ def postgres_url(postgres) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def url(request) -> str:
-    """An empty place for a catalog, on each database."""
+    """The URL of an empty database, of each kind."""
     return request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url")
 
 
@@ -73,12 +73,12 @@ def keyring() -> Keyring:
 
 @pytest.fixture(scope="session")
 def shared_postgres_url(postgres) -> Iterator[str]:
-    """A database for the tests that need no empty one: making one for each takes longer than the tests."""
+    """A database for tests that do not need a new one: making a database takes longer than a test."""
     with postgres_database(postgres) as url:
         yield url
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 async def catalog(request, keyring: Keyring) -> AsyncIterator[Catalog]:
     """An empty catalog, open, on each database."""
     shared = request.param == "postgresql"
@@ -87,6 +87,6 @@ async def catalog(request, keyring: Keyring) -> AsyncIterator[Catalog]:
     yield opened
     await opened.close()
     if shared:
-        # a test that failed may have left a transaction open: fail rather than wait for it
+        # A test that failed may have left a transaction open: fail instead of waiting for it.
         with psycopg.connect(url, options="-c lock_timeout=10s") as connection:
             connection.execute("TRUNCATE users, tokens, datasets, datasources")

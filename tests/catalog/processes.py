@@ -1,6 +1,6 @@
-"""What tests run in processes of their own: `start("fill", url)`, and the test reads what it says.
+"""What tests run in separate processes: `start("fill", url)`.
 
-A process says on its standard output what was acknowledged to it, one line each, at once.
+A process prints a line for each write that was acknowledged, immediately. The test reads its standard output.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from headwater.domain.purposes import Reconfigured
 KEYRING = Keyring([("test", bytes(range(32)))])
 
 
-def start(what: str, url: str, *arguments: str, prefix: Sequence[str] = ()) -> subprocess.Popen[str]:
-    """Start a process that does one of the things below with the catalog at `url`.
+def start(action: str, url: str, *arguments: str, prefix: Sequence[str] = ()) -> subprocess.Popen[str]:
+    """Start a process that performs an action on the catalog at `url`.
 
     Args:
-        what: `open`, `count`, `acknowledge` or `fill`.
-        url: of the database.
-        arguments: those of what it does.
+        action: `open`, `count`, `acknowledge` or `fill`.
+        url: the URL of the database.
+        arguments: the arguments of the action.
         prefix: a command that runs the process, such as `setpriv`.
     """
     return subprocess.Popen(
-        [*prefix, sys.executable, "-W", "error", "-m", "tests.catalog.processes", what, url, *arguments],
+        [*prefix, sys.executable, "-W", "error", "-m", "tests.catalog.processes", action, url, *arguments],
         cwd=Path(__file__).parents[2],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         stdout=subprocess.PIPE,
@@ -59,7 +59,7 @@ def next_number(dataset_id: str, number: int) -> Datasource:
 
 
 def count_on(dataset_id: str) -> Callable[[Sequence[Datasource]], Reconfigured]:
-    """A decision that reads the number in a dataset's datasource and writes the next one."""
+    """Return a decision that reads the number in the datasource of a dataset and writes the next one."""
 
     def decide(stored: Sequence[Datasource]) -> Reconfigured:
         number = int(stored[0].config.location.prefix.rstrip("/")) if stored else 0
@@ -69,7 +69,7 @@ def count_on(dataset_id: str) -> Callable[[Sequence[Datasource]], Reconfigured]:
 
 
 async def count(catalog: Catalog, times: int) -> None:
-    """Count on in one dataset, which whoever comes first makes, in several tasks."""
+    """Increment the number of one dataset in several tasks. The first process makes the dataset."""
     try:
         dataset = await catalog.datasets.add("ann", NewDataset(name="count"))
     except NameTakenError:
@@ -88,7 +88,7 @@ def _only(source: Datasource, _stored: Sequence[Datasource]) -> Reconfigured:
 
 
 async def acknowledge(catalog: Catalog, owner: str) -> None:
-    """Write for ever, and say what every write was once it has been acknowledged."""
+    """Write forever, and print each write after it was acknowledged."""
     number = 0
     while True:
         number += 1
@@ -111,7 +111,7 @@ async def acknowledge(catalog: Catalog, owner: str) -> None:
 
 
 async def fill(catalog: Catalog) -> None:
-    """Write until no file may grow any more, then with room again."""
+    """Write until files may not grow any more, and continue after they may again."""
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, hard))
     refused = 0
@@ -127,18 +127,18 @@ async def fill(catalog: Catalog) -> None:
 
 
 async def main() -> None:
-    what, url, *arguments = sys.argv[1:]
+    action, url, *arguments = sys.argv[1:]
     try:
         catalog = await Catalog.open(url, KEYRING)
     except StartupError as error:
         say(error.message)
         return
     try:
-        if what == "count":
+        if action == "count":
             await count(catalog, int(arguments[0]))
-        elif what == "acknowledge":
+        elif action == "acknowledge":
             await acknowledge(catalog, arguments[0])
-        elif what == "fill":
+        elif action == "fill":
             await fill(catalog)
         else:
             say("opened")

@@ -14,18 +14,18 @@ from tests.catalog.values import config, dataset_with_datasources, put
 from tests.domain.configs import SECRETS, VALID
 
 
-@pytest.mark.parametrize("kind", VALID)
-async def test_datasource_is_stored_unchanged(catalog, kind):
+@pytest.mark.parametrize("type_name", VALID)
+async def test_datasource_is_stored_unchanged(catalog, type_name):
     dataset = await catalog.datasets.add("ann", NewDataset(name="cats"))
-    new = config(kind, thumbSuffix=".thumbs/[filename]_ü\n.[extension]", purpose="INPUT")
+    new = config(type_name, thumbSuffix=".thumbs/[filename]_ü\n.[extension]", purpose="INPUT")
     assert await catalog.datasources.change(dataset.id, put(dataset.id, new))
     (stored,) = await catalog.datasources.list(dataset.id)
     assert (stored.dataset_id, stored.config) == (dataset.id, new)
     assert is_id(stored.id)
     _, held = await dataset_with_datasources(catalog, dataset.id)
     assert held == [stored]
-    if kind in SECRETS:
-        assert stored.config.secret == new.secret == VALID[kind][SECRETS[kind]]
+    if type_name in SECRETS:
+        assert stored.config.secret == new.secret == VALID[type_name][SECRETS[type_name]]
 
 
 async def test_list_returns_the_datasources_of_one_dataset(catalog):

@@ -25,7 +25,7 @@ async def test_concurrent_changes_lose_no_update(catalog):
     assert (await catalog.datasources.list(dataset.id))[0].config.full_path == "bucket/60"
 
 
-async def test_concurrent_writers_of_all_kinds(catalog):
+async def test_concurrent_writes_of_all_kinds_are_kept(catalog):
     made = await asyncio.gather(
         *(catalog.datasets.add(f"user {number % 3}", NewDataset(name=f"set {number}")) for number in range(30)),
     )
@@ -41,7 +41,7 @@ async def test_concurrent_writers_of_all_kinds(catalog):
     assert len(await catalog.tokens.list()) == 30
 
 
-async def test_one_name_goes_to_one_of_those_who_ask_at_once(catalog):
+async def test_concurrent_adds_of_one_name_succeed_once(catalog):
     results = await asyncio.gather(
         *(catalog.datasets.add("ann", NewDataset(name="cats")) for _ in range(8)), return_exceptions=True
     )
@@ -50,7 +50,7 @@ async def test_one_name_goes_to_one_of_those_who_ask_at_once(catalog):
     assert len(await catalog.datasets.list("ann")) == 1
 
 
-async def test_cancelled_writes_happen_wholly_or_not_at_all(catalog):
+async def test_cancelled_writes_are_atomic(catalog):
     dataset = await catalog.datasets.add("ann", NewDataset(name="cats"))
     dice = random.Random(5)
     for number in range(1, 40):
@@ -66,7 +66,7 @@ async def test_cancelled_writes_happen_wholly_or_not_at_all(catalog):
     assert [source.config.purpose.value for source in held] in ([], ["INPUT_OUTPUT", "LIGHTLY"])
 
 
-async def test_two_processes_that_open_an_empty_folder_at_once_and_write_to_it(url):
+async def test_two_processes_create_and_write_one_catalog_concurrently(url):
     """SQLite: SQLITE_BUSY_SNAPSHOT, or `database is locked` while both switch on the write-ahead log."""
     processes = [start("count", url, "40") for _ in range(2)]
     said = [await asyncio.to_thread(process.communicate) for process in processes]
@@ -78,7 +78,7 @@ async def test_two_processes_that_open_an_empty_folder_at_once_and_write_to_it(u
     await catalog.close()
 
 
-async def test_killed_process_loses_nothing_that_it_acknowledged(url):
+async def test_killed_process_loses_no_acknowledged_write(url):
     dice = random.Random()
     said: list[str] = []
     for attempt in range(3 if url.startswith("sqlite") else 2):

@@ -61,17 +61,17 @@ def test_altered_secret_is_refused(position):
 
 
 @pytest.mark.parametrize("text", ["a:", "a:AAAA", "a:not base64", "a"])
-def test_text_that_is_no_secret_is_refused(text):
+def test_text_that_is_not_an_encrypted_secret_is_refused(text):
     with pytest.raises(HeadwaterError, match="cannot be decrypted"):
         Keyring([("a", ONE)]).decrypt(text, "d")
 
 
-def test_secret_of_an_absent_key_is_refused():
+def test_secret_of_a_missing_key_is_refused():
     with pytest.raises(HeadwaterError, match="a key that this server does not have"):
         Keyring([("b", TWO)]).decrypt(Keyring([("a", ONE)]).encrypt("s", "d"), "d")
 
 
-def test_encryption_key_is_not_the_raw_key_nor_a_derived_one():
+def test_encryption_key_is_neither_the_raw_key_nor_a_derived_one():
     """A subkey for another use must not open secrets, whatever label that use chooses."""
     text = Keyring([("a", ONE)]).encrypt("s", "d")
     sealed = base64.b64decode(text.partition(":")[2])
@@ -80,7 +80,7 @@ def test_encryption_key_is_not_the_raw_key_nor_a_derived_one():
             AESGCM(key).decrypt(sealed[:12], sealed[12:], b"d")
 
 
-def test_derives_one_subkey_of_each_key_and_label():
+def test_derive_returns_one_subkey_for_each_key_and_label():
     keyring = Keyring([("a", ONE), ("b", TWO)])
     cursors, urls = keyring.derive("cursors"), keyring.derive("read urls")
     assert cursors == Keyring([("x", ONE), ("y", TWO)]).derive("cursors")
@@ -130,7 +130,7 @@ def test_creates_a_key_file_once(tmp_path):
     assert Keyring.parse(path.read_text()).decrypt(first.encrypt("s", "d"), "d") == "s"
 
 
-def test_all_who_start_at_once_agree_on_one_key(tmp_path):
+def test_concurrent_starts_agree_on_one_key(tmp_path):
     with ThreadPoolExecutor(4) as threads:
         for attempt in range(20):
             path, barrier = tmp_path / str(attempt) / "secret.key", threading.Barrier(4)
@@ -144,7 +144,7 @@ def test_all_who_start_at_once_agree_on_one_key(tmp_path):
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o660])
-def test_key_file_open_to_others_is_refused(tmp_path, mode):
+def test_key_file_that_other_users_may_open_is_refused(tmp_path, mode):
     path = tmp_path / "secret.key"
     Keyring.load_or_create(path)
     path.chmod(mode)
@@ -153,7 +153,7 @@ def test_key_file_open_to_others_is_refused(tmp_path, mode):
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense\n", b"\xff\xfe", b"a:" + base64.b64encode(ONE[:8])])
-def test_key_file_that_holds_no_key_is_named(tmp_path, content):
+def test_key_file_without_a_key_is_named(tmp_path, content):
     path = tmp_path / "secret.key"
     path.touch(0o600)
     path.write_bytes(content)
@@ -161,7 +161,7 @@ def test_key_file_that_holds_no_key_is_named(tmp_path, content):
         Keyring.load_or_create(path)
 
 
-def test_key_file_in_an_impossible_place_is_a_clear_error(tmp_path):
+def test_key_file_that_cannot_be_created_is_a_clear_error(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(StartupError, match=r"key file .*/file/secret\.key cannot be used: Not a directory"):
         Keyring.load_or_create(tmp_path / "file" / "secret.key")

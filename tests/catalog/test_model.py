@@ -1,4 +1,4 @@
-"""The catalog does what a few dictionaries do, whatever is asked of it in whatever order."""
+"""The catalog behaves like a few dictionaries under any sequence of calls."""
 
 import asyncio
 import shutil
@@ -128,12 +128,12 @@ class CatalogAgainstDictionaries(RuleBasedStateMachine):
 
     @rule(
         dataset_id=ids,
-        kind=st.sampled_from(list(VALID)),
+        type_name=st.sampled_from(list(VALID)),
         purpose=st.sampled_from(Purpose),
         path=st.sampled_from(["one/x", "two/x"]),
     )
-    def put_datasource(self, dataset_id, kind, purpose, path):
-        new = config(kind, purpose=purpose.value, fullPath=path)
+    def put_datasource(self, dataset_id, type_name, purpose, path):
+        new = config(type_name, purpose=purpose.value, fullPath=path)
         decided = []
 
         def decide(stored):

@@ -1,7 +1,6 @@
 """A catalog that the previous release wrote is upgraded with everything in it (tests/catalog/previous/README.md)."""
 
 import asyncio
-import functools
 import json
 import sqlite3
 from functools import partial
@@ -61,22 +60,20 @@ async def _make_empty_catalog(url, monkeypatch):
         await (await Catalog.open(url, KEYRING)).close()
 
 
-def _insert_rows(table, rows, connection):
-    connection.execute(sa.insert(table), rows)
-
-
-def _execute(statement, connection):
-    connection.execute(statement)
-
-
 async def _copy_rows(file, url):
     source = sa.create_engine(f"sqlite:///{file}", poolclass=sa.NullPool)
-    database = parse_database_url(url)
     for table in metadata.sorted_tables:
         with source.connect() as connection:
             rows = [row._asdict() for row in connection.execute(sa.select(table))]
-        await database.write(functools.partial(_insert_rows, table, rows))
-    await database.close()
+        await _execute(url, sa.insert(table).values(rows))
+
+
+async def _execute(url, statement):
+    database = parse_database_url(url)
+    try:
+        await database.write(lambda connection: connection.execute(statement))
+    finally:
+        await database.close()
 
 
 async def _stored(url, work):
@@ -120,11 +117,10 @@ async def test_text_that_no_version_wrote_is_kept(previous_url):
     """A row that cannot be read must not keep the server from starting."""
     odd = ["no JSON", "[1]", '{"type":"TAPE","fullPath":"x","more":1}']
     ids = [each["datasources"][0]["id"] for each in EXPECTED["datasets"][:3]]
-    database = parse_database_url(previous_url)
     for datasource_id, text in zip(ids, odd, strict=True):
-        statement = sa.update(datasources).where(datasources.c.id == datasource_id).values(config=text)
-        await database.write(functools.partial(_execute, statement))
-    await database.close()
+        await _execute(
+            previous_url, sa.update(datasources).where(datasources.c.id == datasource_id).values(config=text)
+        )
     await (await Catalog.open(previous_url, KEYRING)).close()
     rows = await _stored(previous_url, lambda connection: connection.execute(sa.select(datasources)).all())
     stored = {row.id: row.config for row in rows}

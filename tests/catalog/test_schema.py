@@ -47,7 +47,7 @@ def test_head_is_the_newest_migration():
     assert ScriptDirectory.from_config(config).get_heads() == [HEAD]
 
 
-async def test_migrations_make_what_the_tables_say(url, keyring):
+async def test_migrations_create_the_declared_tables(url, keyring):
     await open_and_close(url, keyring)
 
     def compare(connection):
@@ -57,7 +57,7 @@ async def test_migrations_make_what_the_tables_say(url, keyring):
     assert await with_database(url, compare) == []
 
 
-async def test_migrations_write_the_same_sql_as_the_tables(sqlite_url, keyring):
+async def test_migrations_write_the_sql_of_the_declared_tables(sqlite_url, keyring):
     """Alembic's comparison does not look at the names of constraints."""
     await open_and_close(sqlite_url, keyring)
     query = "SELECT name, sql FROM sqlite_master WHERE name != 'alembic_version' AND sql IS NOT NULL"
@@ -77,7 +77,7 @@ def _words(row):
     return row.name, " ".join(head.split()), frozenset(" ".join(part.split()) for part in parts)
 
 
-async def test_catalog_of_the_first_version_is_brought_up_with_all_it_holds(url, keyring, monkeypatch):
+async def test_catalog_of_the_first_version_is_upgraded_with_its_contents(url, keyring, monkeypatch):
     monkeypatch.setattr("alembic.command.upgrade", partial(_upgrade_to, "0001", command.upgrade))
     monkeypatch.setattr("headwater.catalog.schema.HEAD", "0001")
     await open_and_close(url, keyring)
@@ -115,7 +115,7 @@ def _upgrade_to(version, upgrade, config, _head):
     upgrade(config, version)
 
 
-async def test_names_with_a_prefix_are_found_by_an_index(url, keyring):
+async def test_list_by_prefix_uses_an_index(url, keyring):
     await open_and_close(url, keyring)
 
     def plan(connection):
@@ -154,7 +154,7 @@ async def test_tables_of_another_program_are_a_clear_error(url, keyring, tmp_pat
     await execute(url, "CREATE TABLE users (x INTEGER)")
 
 
-async def test_many_who_open_an_empty_database_at_once(url, keyring):
+async def test_concurrent_opens_of_an_empty_database_create_it_once(url, keyring):
     catalogs = await asyncio.gather(*(Catalog.open(url, keyring) for _ in range(4)))
     await asyncio.gather(*(add_user(catalog, f"user {number}") for number, catalog in enumerate(catalogs)))
     assert all([await catalogs[0].users.exists(f"user {number}") for number in range(4)])
@@ -162,7 +162,8 @@ async def test_many_who_open_an_empty_database_at_once(url, keyring):
         await catalog.close()
 
 
-def test_postgresql_migrations_wait_for_one_another(postgres_url, keyring):
+@pytest.mark.slow
+def test_concurrent_migrations_wait_for_each_other_on_postgresql(postgres_url, keyring):
     """Two servers that started at once both made the tables, and one of them failed."""
     from headwater.catalog.schema import _ADVISORY_LOCK
 

@@ -1,4 +1,4 @@
-"""Secrets at rest: what is in the files, and which key it was encrypted with."""
+"""Stored secrets: what the files contain, and which key encrypted them."""
 
 import os
 import subprocess
@@ -34,17 +34,17 @@ def bytes_of(folder) -> bytes:
     return subprocess.check_output(["cat", *(str(path) for path in sorted(folder.iterdir()))])
 
 
-async def test_no_byte_of_the_data_folder_shows_a_secret(tmp_path):
-    """Also not the write-ahead log, and not after the secret was replaced or its dataset deleted."""
+async def test_no_file_of_the_data_folder_contains_a_secret(tmp_path):
+    """That includes the write-ahead log, and the time after the secret was replaced or its dataset deleted."""
     folder = tmp_path / "data"
     keyring = Keyring.load_or_create(folder / "secret.key")
     catalog = await Catalog.open(f"sqlite:///{folder}/catalog.sqlite3", keyring)
     dataset = await catalog.datasets.add("ann", NewDataset(name="cats"))
     clear = []
     for number in range(3):
-        for kind, member in SECRETS.items():
-            clear.append(f"clear-{kind}-{number}-secret")
-            new = config(kind, fullPath=f"place-{kind}-{number}/x", **{member: clear[-1]})
+        for type_name, member in SECRETS.items():
+            clear.append(f"clear-{type_name}-{number}-secret")
+            new = config(type_name, fullPath=f"place-{type_name}-{number}/x", **{member: clear[-1]})
             await catalog.datasources.change(dataset.id, put(dataset.id, new))
             (stored,) = await catalog.datasources.list(dataset.id)
             assert stored.config.secret == clear[-1]
@@ -55,7 +55,7 @@ async def test_no_byte_of_the_data_folder_shows_a_secret(tmp_path):
     after_delete = bytes_of(folder)
     await catalog.close()
     closed = bytes_of(folder)
-    assert b"place-OBS-2" in while_open, "the bytes that were looked through are not those of the catalog"
+    assert b"place-OBS-2" in while_open, "the bytes that were searched are not those of the catalog"
     for content in (while_open, after_delete, closed):
         assert not [secret for secret in clear if secret.encode() in content]
     # what is deleted is overwritten, also the encrypted text
@@ -64,21 +64,21 @@ async def test_no_byte_of_the_data_folder_shows_a_secret(tmp_path):
     assert b"place-OBS-2" not in closed
 
 
-@pytest.mark.parametrize("kind", SECRETS)
-async def test_no_column_shows_a_secret(url, keyring, kind):
+@pytest.mark.parametrize("type_name", SECRETS)
+async def test_no_column_contains_a_secret(url, keyring, type_name):
     catalog = await Catalog.open(url, keyring)
     dataset = await catalog.datasets.add("ann", NewDataset(name="cats"))
     await catalog.datasources.change(
-        dataset.id, put(dataset.id, config(kind, fullPath="the-place/x", **{SECRETS[kind]: "clear-secret"}))
+        dataset.id, put(dataset.id, config(type_name, fullPath="the-place/x", **{SECRETS[type_name]: "clear-secret"}))
     )
     await catalog.close()
     text = await stored_text(url)
     assert "the-place" in text
     assert "clear-secret" not in text
-    assert SECRETS[kind] not in text
+    assert SECRETS[type_name] not in text
 
 
-async def test_rotation(url):
+async def test_rotated_key_decrypts_until_it_is_removed(url):
     """The old key decrypts as long as it is there, and every write goes to the new one."""
     old, new = ("old", os.urandom(32)), ("new", os.urandom(32))
     catalog = await Catalog.open(url, Keyring([old]))
@@ -105,7 +105,7 @@ async def test_rotation(url):
 
 
 async def test_secret_moved_to_another_dataset_is_refused(url, keyring):
-    """Whoever may write to the database could otherwise aim one user's secret at another user's server."""
+    """Otherwise a person who can write to the database could send the secret of one user to the server of another."""
     catalog = await Catalog.open(url, keyring)
     one, two = [await catalog.datasets.add("ann", NewDataset(name=name)) for name in ("one", "two")]
     for dataset in (one, two):
@@ -125,8 +125,8 @@ async def test_secret_moved_to_another_dataset_is_refused(url, keyring):
     await catalog.close()
 
 
-async def test_stored_config_of_an_unknown_form_is_not_the_fault_of_the_request(url, keyring):
-    """It came out as a 400 that told the client of a GET to mend its body."""
+async def test_stored_config_of_unknown_form_is_a_server_error(url, keyring):
+    """It was reported as a 400 that told the client of a GET to correct its body."""
     catalog = await Catalog.open(url, keyring)
     dataset = await catalog.datasets.add("ann", NewDataset(name="cats"))
     await catalog.datasources.change(dataset.id, put(dataset.id, config("LOCAL")))

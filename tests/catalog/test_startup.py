@@ -1,4 +1,4 @@
-"""A catalog that cannot be opened says why and what to do, and never shows a password."""
+"""Errors of a catalog that cannot be opened say why and what to do, and never show a password."""
 
 import os
 import re
@@ -46,11 +46,12 @@ async def refusal(url: str, keyring: Keyring) -> str:
         f"postgresql://user@host:5432{PASSWORD}",
     ],
 )
-async def test_url_that_names_no_database(url, keyring):
+async def test_url_of_no_database_is_refused(url, keyring):
     assert "HEADWATER_DATABASE_URL: expected sqlite:///" in await refusal(url, keyring)
 
 
-async def test_postgresql_url_with_driver_is_the_same(postgres_url, keyring):
+@pytest.mark.slow
+async def test_postgresql_url_with_driver_opens_the_same_catalog(postgres_url, keyring):
     first = await Catalog.open(postgres_url, keyring)
     second = await Catalog.open(postgres_url.replace("postgresql://", "postgresql+psycopg://"), keyring)
     await add_user(first, "ann")
@@ -59,23 +60,23 @@ async def test_postgresql_url_with_driver_is_the_same(postgres_url, keyring):
     await second.close()
 
 
-async def test_file_that_is_no_database(tmp_path, keyring):
+async def test_file_that_is_not_a_database_is_refused(tmp_path, keyring):
     path = tmp_path / "catalog.sqlite3"
     path.write_bytes(b"not a database, but long enough to be looked at as one" * 30)
     assert await refusal(f"sqlite:///{path}", keyring) == f"catalog {path} cannot be opened: file is not a database"
 
 
-async def test_folder_in_place_of_the_file(tmp_path, keyring):
+async def test_folder_in_place_of_the_file_is_refused(tmp_path, keyring):
     assert f"catalog {tmp_path} cannot be opened: " in await refusal(f"sqlite:///{tmp_path}", keyring)
 
 
-async def test_file_in_place_of_the_folder(tmp_path, keyring):
+async def test_file_in_place_of_the_folder_is_refused(tmp_path, keyring):
     (tmp_path / "file").touch()
     message = await refusal(f"sqlite:///{tmp_path}/file/catalog.sqlite3", keyring)
     assert f"cannot be opened: {tmp_path}/file" in message
 
 
-async def test_folder_that_may_not_be_written(tmp_path):
+async def test_read_only_folder_is_refused(tmp_path):
     folder = tmp_path / "data"
     folder.mkdir(mode=0o500)
     # root ignores modes unless it gives up the right to
@@ -86,7 +87,7 @@ async def test_folder_that_may_not_be_written(tmp_path):
     assert said == f"catalog {path} cannot be opened: {path}: Permission denied\n"
 
 
-async def test_file_that_may_not_be_written(tmp_path, keyring):
+async def test_read_only_file_is_refused(tmp_path, keyring):
     path = tmp_path / "data" / "catalog.sqlite3"
     await (await Catalog.open(f"sqlite:///{path}", keyring)).close()
     path.chmod(0o400)
@@ -97,31 +98,32 @@ async def test_file_that_may_not_be_written(tmp_path, keyring):
     assert re.fullmatch(rf"catalog {path} cannot be opened: .+\n", said)
 
 
-async def test_postgresql_that_is_not_there(keyring):
+async def test_postgresql_that_refuses_connections_is_reported(keyring):
     url = f"postgresql://user:{PASSWORD}@127.0.0.1:{free_port()}/name"
     message = await refusal(url, keyring)
     assert message.startswith("catalog PostgreSQL at 127.0.0.1, database name cannot be opened: ")
     assert "Connection refused" in message
 
 
-async def test_postgresql_that_never_answers(keyring, monkeypatch):
+async def test_postgresql_that_does_not_respond_is_reported(keyring, monkeypatch):
     monkeypatch.setitem(engine._POSTGRES_TIMEOUTS, "connect_timeout", "2")
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"postgresql://user:{PASSWORD}@127.0.0.1:{silent.getsockname()[1]}/name"
         assert "timeout" in await refusal(url, keyring)
 
 
-async def test_postgresql_database_that_does_not_exist(postgres, keyring):
+@pytest.mark.slow
+async def test_missing_postgresql_database_is_reported(postgres, keyring):
     assert 'database "absent" does not exist' in await refusal(postgres("absent"), keyring)
 
 
-async def test_postgresql_without_its_driver(keyring, monkeypatch):
+async def test_missing_postgresql_driver_is_reported(keyring, monkeypatch):
     monkeypatch.setitem(sys.modules, "psycopg", None)
     message = await refusal(f"postgresql://user:{PASSWORD}@host/name", keyring)
     assert "pip install 'headwater[postgresql]'" in message
 
 
-async def test_new_database_is_for_its_owner_alone(tmp_path, keyring):
+async def test_new_database_is_readable_only_by_its_owner(tmp_path, keyring):
     path = tmp_path / "deep" / "data" / "catalog.sqlite3"
     mask = os.umask(0)
     try:
@@ -135,7 +137,7 @@ async def test_new_database_is_for_its_owner_alone(tmp_path, keyring):
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
 
-async def test_sqlite_is_set_up_to_lose_nothing(sqlite_url, keyring):
+async def test_sqlite_is_configured_for_durability(sqlite_url, keyring):
     await (await Catalog.open(sqlite_url, keyring)).close()
     database = parse_database_url(sqlite_url)
     expected = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "secure_delete": 1, "busy_timeout": 10_000}
@@ -148,7 +150,7 @@ async def test_sqlite_is_set_up_to_lose_nothing(sqlite_url, keyring):
     await database.close()
 
 
-async def test_path_with_odd_characters(tmp_path, keyring):
+async def test_path_may_contain_special_characters(tmp_path, keyring):
     path = tmp_path / "50% off? #1 é" / "catalog.sqlite3"
     catalog = await Catalog.open(f"sqlite:///{path}", keyring)
     await add_user(catalog, "ann")
@@ -168,24 +170,24 @@ async def with_secret(url, keyring) -> str:
     return url
 
 
-async def test_missing_key(with_secret):
+async def test_missing_key_is_named(with_secret):
     message = await refusal(with_secret, Keyring([("other", os.urandom(32)), ("another", os.urandom(32))]))
     assert "the key 'test', which is not among this server's keys (other, another)" in message
     assert "HEADWATER_SECRET_KEY" in message
 
 
-async def test_another_key_of_the_same_id(with_secret):
+async def test_another_key_with_the_same_id_is_refused(with_secret):
     message = await refusal(with_secret, Keyring([("other", os.urandom(32)), ("test", os.urandom(32))]))
     assert "the key 'test' does not decrypt" in message
     assert "HEADWATER_SECRET_KEY" in message
 
 
-async def test_key_whose_id_differs_in_case_only(with_secret):
-    """SQL's LIKE takes `TEST:` for `test:`."""
+async def test_key_id_is_case_sensitive(with_secret):
+    """LIKE in SQL matches `TEST:` with `test:`."""
     assert "the key 'test', which is not among" in await refusal(with_secret, Keyring([("TEST", os.urandom(32))]))
 
 
-async def test_any_keys_open_a_catalog_without_secrets(url, keyring):
+async def test_catalog_without_secrets_opens_with_any_key(url, keyring):
     catalog = await Catalog.open(url, keyring)
     dataset = await catalog.datasets.add("ann", NewDataset(name="cats"))
     await catalog.datasources.change(dataset.id, put(dataset.id, config("LOCAL")))

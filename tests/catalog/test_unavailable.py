@@ -1,4 +1,4 @@
-"""A database that is locked, full or gone is a 503 that says to come back, and all is well once it is back."""
+"""A database that is locked, full or down is a 503 with `retry_after`, and works again once it is back."""
 
 import asyncio
 import sqlite3
@@ -14,12 +14,12 @@ from tests.catalog.processes import KEYRING, start
 from tests.catalog.values import add_user
 
 
-def test_the_error_is_a_503_with_a_time_to_come_back():
+def test_error_is_a_503_with_retry_after():
     error = CatalogUnavailableError("x")
     assert (error.status, error.code, error.retry_after) == (503, "MALFORMED_RESPONSE", 5)
 
 
-async def test_sqlite_that_another_process_keeps_locked(tmp_path, sqlite_url, keyring, monkeypatch):
+async def test_locked_sqlite_is_unavailable_for_writes(tmp_path, sqlite_url, keyring, monkeypatch):
     monkeypatch.setattr(engine, "BUSY_TIMEOUT_SECONDS", 0.2)
     catalog = await Catalog.open(sqlite_url, keyring)
     await add_user(catalog, "ann")
@@ -87,7 +87,8 @@ def disconnect(operator):
     return len(connection.execute(query, [name]).fetchall())
 
 
-async def test_postgresql_that_was_restarted_is_not_noticed(postgres_url, keyring, operator):
+@pytest.mark.slow
+async def test_restart_of_postgresql_goes_unnoticed(postgres_url, keyring, operator):
     catalog = await Catalog.open(postgres_url, keyring)
     await asyncio.gather(*(add_user(catalog, f"user {number}") for number in range(3)))
     for _ in range(3):
@@ -98,7 +99,8 @@ async def test_postgresql_that_was_restarted_is_not_noticed(postgres_url, keyrin
     await catalog.close()
 
 
-async def test_postgresql_that_is_gone_for_a_while(postgres_url, keyring, operator):
+@pytest.mark.slow
+async def test_postgresql_is_unavailable_until_it_is_back(postgres_url, keyring, operator):
     catalog = await Catalog.open(postgres_url, keyring)
     await add_user(catalog, "ann")
     connection, name = operator

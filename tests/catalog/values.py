@@ -16,9 +16,9 @@ KEY = bytes(range(32))
 KEY_TEXT = f"test:{base64.b64encode(KEY).decode()}"
 
 
-def config(kind: str = "S3", **members: str) -> DatasourceConfig:
+def config(type_name: str = "S3", **members: str) -> DatasourceConfig:
     """A valid config of a type, with some members set."""
-    return parse_config({**VALID[kind], **members})
+    return parse_config({**VALID[type_name], **members})
 
 
 def put(dataset_id: str, new: DatasourceConfig) -> Callable[[Sequence[Datasource]], Reconfigured]:

@@ -64,13 +64,13 @@ def test_datasource_is_set_shown_verified_and_listed(environ: dict[str, str]) ->
     assert run_command(environ, "list", every).splitlines() == [*names, "labels.json"]
 
 
-@pytest.mark.parametrize("kind", VALID)
-def test_set_takes_every_type_from_a_json_file(environ: dict[str, str], tmp_path: Path, kind: str) -> None:
+@pytest.mark.parametrize("type_name", VALID)
+def test_set_takes_every_type_from_a_json_file(environ: dict[str, str], tmp_path: Path, type_name: str) -> None:
     config = tmp_path / "config.json"
-    config.write_text(json.dumps(VALID[kind]))
+    config.write_text(json.dumps(VALID[type_name]))
     dataset = make_dataset(environ)
     shown = json.loads(run_command(environ, "datasource", "set", dataset, "--config", str(config), "--json"))
-    assert shown["type"] == kind
+    assert shown["type"] == type_name
     run_command(environ, "datasource", "set", dataset, "--config", "-", stdin=config.read_text())
 
 
@@ -88,16 +88,16 @@ OPTIONS = {
 }
 
 
-@pytest.mark.parametrize("kind", VALID)
-def test_set_takes_every_type_from_options(environ: dict[str, str], kind: str) -> None:
-    secret = SECRETS.get(kind)
+@pytest.mark.parametrize("type_name", VALID)
+def test_set_takes_every_type_from_options(environ: dict[str, str], type_name: str) -> None:
+    secret = SECRETS.get(type_name)
     source = ("--secret-file", "-") if secret else ()
     dataset = make_dataset(environ)
     out = run_command(
-        environ, "datasource", "set", dataset, "--type", kind, *OPTIONS[kind], *source, "--json", stdin="hush"
+        environ, "datasource", "set", dataset, "--type", type_name, *OPTIONS[type_name], *source, "--json", stdin="hush"
     )
     shown = json.loads(out)
-    assert shown["type"] == kind
+    assert shown["type"] == type_name
     assert "hush" not in out
     assert secret is None or shown[secret] == "********"
 
@@ -135,7 +135,7 @@ def test_set_never_shows_a_secret_from_stdin_or_a_file(environ: dict[str, str], 
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "expected"),
     [
         (("--type", "LOCAL"), "--path"),
         (("--path", "x"), "--type"),
@@ -147,8 +147,8 @@ def test_set_never_shows_a_secret_from_stdin_or_a_file(environ: dict[str, str], 
         ((*LOCAL, "--region", "eu-west-1", "--endpoint", "http://x"), "obsEndpoint, s3Region: not for"),
     ],
 )
-def test_set_refuses_wrong_options_by_name(environ: dict[str, str], arguments: tuple[str, ...], told: str) -> None:
-    assert told in run_command(environ, "datasource", "set", make_dataset(environ), *arguments, code=2)
+def test_set_refuses_wrong_options_by_name(environ: dict[str, str], arguments: tuple[str, ...], expected: str) -> None:
+    assert expected in run_command(environ, "datasource", "set", make_dataset(environ), *arguments, code=2)
 
 
 def test_set_reports_that_the_watermark_starts_again(environ: dict[str, str]) -> None:

@@ -57,7 +57,7 @@ def test_first_command_creates_the_data_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "expected"),
     [
         ({"port": "x"}, "HEADWATER_PORT"),
         ({"secret_key": "nonsense"}, "HEADWATER_SECRET_KEY"),
@@ -67,10 +67,10 @@ def test_first_command_creates_the_data_folder(tmp_path: Path) -> None:
         ({"data_dir": "/dev/null/data"}, "HEADWATER_DATA_DIR"),
     ],
 )
-def test_unusable_setting_is_named(tmp_path: Path, settings: dict[str, str], told: str) -> None:
+def test_unusable_setting_is_named(tmp_path: Path, settings: dict[str, str], expected: str) -> None:
     environ = environ_for(tmp_path / "data", **settings)
     for arguments in (("token", "list"), ("serve",)):
-        assert told in run_command(environ, *arguments, code=6)
+        assert expected in run_command(environ, *arguments, code=6)
 
 
 def test_mount_root_that_exposes_the_data_folder_is_refused(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The reference page names what the contract offers, no more and no less."""
+"""The reference page of the HTTP API agrees with the contract."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from headwater import contract
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "http-api.md"
 
 
-def test_every_operation_is_on_the_page() -> None:
+def test_page_lists_exactly_the_operations_of_the_contract() -> None:
     named = re.findall(r"^\| `([A-Z]+) (/\S*)` \|", PAGE.read_text(), re.MULTILINE)
     offered = [
         (method.upper(), path)

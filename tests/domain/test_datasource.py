@@ -1,4 +1,4 @@
-"""The form of datasource configs, their masks and places (contract.md#datasource-config)."""
+"""The form of datasource configs, and masked secrets (contract.md#datasource-config)."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from headwater.domain.errors import MalformedRequestError
 from tests.domain.configs import ALIASES, SECRETS, VALID
 
 
-def test_the_examples_cover_every_type() -> None:
+def test_examples_cover_every_type() -> None:
     assert set(VALID) == set(TYPE_NAMES)
 
 
 @pytest.mark.parametrize("raw", VALID.values(), ids=VALID)
-def test_answers_repeat_what_was_put_but_for_the_secret_and_the_default_purpose(raw: dict[str, Any]) -> None:
+def test_response_repeats_the_config_with_masked_secret_and_default_purpose(raw: dict[str, Any]) -> None:
     secret = SECRETS.get(raw["type"])
     expected = {**raw, "purpose": "INPUT_OUTPUT", **({secret: SECRET_MASK} if secret else {})}
     assert parse_config(raw).to_wire() == expected
 
 
-@pytest.mark.parametrize(("alias", "kind"), ALIASES.items())
-def test_class_names_are_accepted_as_types_and_answered_short(alias: str, kind: str) -> None:
-    assert parse_config({**VALID[kind], "type": alias}).to_wire()["type"] == kind
+@pytest.mark.parametrize(("alias", "type_name"), ALIASES.items())
+def test_class_names_are_accepted_as_types_and_shown_as_names(alias: str, type_name: str) -> None:
+    assert parse_config({**VALID[type_name], "type": alias}).to_wire()["type"] == type_name
 
 
 @pytest.mark.parametrize("raw", VALID.values(), ids=VALID)
-def test_every_required_member_is_required_by_name(raw: dict[str, Any]) -> None:
+def test_missing_member_is_named(raw: dict[str, Any]) -> None:
     for name in raw:
         for broken in ({key: raw[key] for key in raw if key != name}, {**raw, name: None}, {**raw, name: 5}):
             with pytest.raises(MalformedRequestError, match=name):
                 parse_config(broken)
 
 
-def test_optional_members_may_be_null_and_unknown_ones_are_dropped() -> None:
+def test_optional_members_may_be_null_and_unknown_members_are_dropped() -> None:
     raw = {
         **VALID["LOCAL"],
         "thumbSuffix": None,
@@ -54,7 +54,7 @@ def test_optional_members_may_be_null_and_unknown_ones_are_dropped() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "member", "value", "told"),
+    ("type_name", "member", "value", "expected"),
     [
         ("S3", "s3Region", "moon-1", "expected one of the regions us-east-1"),
         ("S3", "s3AccessKeyId", "", "must not be empty"),
@@ -87,89 +87,54 @@ def test_optional_members_may_be_null_and_unknown_ones_are_dropped() -> None:
         ("LOCAL", "thumbSuffix", 3, "expected a string"),
     ],
 )
-def test_a_malformed_member_is_named_with_what_was_expected(kind: str, member: str, value: Any, told: str) -> None:
+def test_malformed_member_is_named_with_what_was_expected(
+    type_name: str, member: str, value: Any, expected: str
+) -> None:
     with pytest.raises(MalformedRequestError) as caught:
-        parse_config({**VALID[kind], member: value})
+        parse_config({**VALID[type_name], member: value})
     assert f"{member}: " in caught.value.message
-    assert told in caught.value.message
+    assert expected in caught.value.message
 
 
 @pytest.mark.parametrize("raw", [None, 1, "x", [], {}, {"type": None}, {"type": "S4"}, {"type": ["S3"]}, {"type": ""}])
-def test_what_is_no_config_at_all(raw: object) -> None:
+def test_value_that_is_not_a_config_is_refused(raw: object) -> None:
     with pytest.raises(MalformedRequestError):
         parse_config(raw)
 
 
 @given(st.sampled_from(sorted(SECRETS)), st.text(min_size=8, max_size=40).map(lambda text: f"~{text}~"))
-def test_a_secret_is_in_no_answer_repr_or_error(kind: str, secret: str) -> None:
-    raw = {**VALID[kind], SECRETS[kind]: secret}
+def test_secret_is_in_no_response_repr_or_error(type_name: str, secret: str) -> None:
+    raw = {**VALID[type_name], SECRETS[type_name]: secret}
     config = parse_config(raw)
     assert config.secret == secret
     assert secret not in repr(config) + str(config) + repr(config.to_wire())
     with pytest.raises(MalformedRequestError) as caught:
-        parse_config({**raw, "fullPath": 5, SECRETS[kind]: [secret]})
+        parse_config({**raw, "fullPath": 5, SECRETS[type_name]: [secret]})
     assert secret not in caught.value.message
 
 
 @pytest.mark.parametrize("region", S3_REGIONS)
-def test_every_region_of_both_generations(region: str) -> None:
+def test_every_region_of_both_generations_is_accepted(region: str) -> None:
     assert parse_config({**VALID["S3"], "s3Region": region}).to_wire()["s3Region"] == region
 
 
-@pytest.mark.parametrize("kind", SECRETS)
-def test_a_mask_keeps_the_secret_while_its_account_and_server_stay(kind: str) -> None:
-    stored = parse_config(VALID[kind])
+@pytest.mark.parametrize("type_name", SECRETS)
+def test_mask_keeps_the_secret_while_account_and_server_stay(type_name: str) -> None:
+    stored = parse_config(VALID[type_name])
     kept = parse_config({**stored.to_wire(), "fullPath": "elsewhere/path"}).with_secret_of(stored)
-    assert kept.secret == VALID[kind][SECRETS[kind]]
+    assert kept.secret == VALID[type_name][SECRETS[type_name]]
     for member in (each.wire_name for each in stored.TYPE.identity):
-        moved = parse_config({**stored.to_wire(), member: VALID[kind][member] + "x"})
+        moved = parse_config({**stored.to_wire(), member: VALID[type_name][member] + "x"})
         with pytest.raises(MalformedRequestError, match="send the secret itself"):
             moved.with_secret_of(stored)
     with pytest.raises(MalformedRequestError, match="send the secret itself"):
         parse_config(stored.to_wire()).with_secret_of(None)
 
 
-def test_a_mask_does_not_carry_a_secret_to_another_type() -> None:
-    """Or a PUT could aim a stored S3 key at an OBS endpoint."""
+def test_mask_does_not_carry_a_secret_to_another_type() -> None:
+    """Otherwise a PUT could send a stored S3 key to an OBS endpoint."""
     obs = parse_config(
         {**VALID["OBS"], "obsSecretAccessKey": SECRET_MASK, "obsAccessKeyId": VALID["S3"]["s3AccessKeyId"]}
     )
     with pytest.raises(MalformedRequestError):
         obs.with_secret_of(parse_config(VALID["S3"]))
-
-
-def _place(kind: str, **members: str) -> str:
-    return parse_config({**VALID[kind], **members}).location.fingerprint
-
-
-def test_the_same_place_however_it_is_spelled() -> None:
-    assert len({_place("S3", fullPath=path) for path in ("b/p", "b/p/", "s3://b/p", "s3://b/p/")}) == 1
-    assert len({_place("LOCAL", fullPath=path) for path in ("a/b", "a/b/", "a//b")}) == 1
-    assert _place("S3", s3AccessKeyId="another", s3SecretAccessKey="another") == _place("S3")
-    assert _place("OBS", obsEndpoint="https://OBS.example.com/") == _place("OBS")
-    assert _place("OBS", obsEndpoint="https://obs.example.com:443") == _place("OBS")
-
-
-def test_only_a_scheme_at_the_beginning_is_one() -> None:
-    """`bucket/a://other/x` was taken for the bucket `other`."""
-    place = parse_config({**VALID["S3"], "fullPath": "bucket/a://other/x"}).location
-    assert (place.bucket, place.prefix) == ("bucket", "a://other/x/")
-
-
-def test_other_data_is_another_place() -> None:
-    places = [
-        _place("S3", fullPath="b"),
-        _place("S3", fullPath="b/p"),
-        _place("S3", fullPath="b/pp"),
-        _place("S3", fullPath="b//p"),
-        _place("S3DelegatedAccess", fullPath="b/p"),
-        _place("OBS", fullPath="b/p"),
-        _place("OBS", fullPath="b/p", obsEndpoint="https://other.example.com"),
-        _place("OBS", fullPath="b/p", obsEndpoint="http://obs.example.com"),
-        _place("AZURE", fullPath="b/p"),
-        _place("AZURE", fullPath="b/p", accountName="other"),
-        _place("GCS", fullPath="b/p"),
-        _place("LOCAL", fullPath="b/p"),
-        _place("LOCAL", fullPath=""),
-    ]
-    assert len(set(places)) == len(places)

@@ -1,4 +1,4 @@
-"""What people paste from a browser is recognised and told so."""
+"""Addresses pasted from a browser are recognized, and the error says so."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from tests.domain.configs import VALID
         ("abfss://container@account.dfs.core.windows.net/a/b", "abfss://", "container/a/b"),
     ],
 )
-def test_what_is_pasted_is_recognised(text: str, what: str, path: str | None) -> None:
+def test_address_is_recognized_with_its_path(text: str, what: str, path: str | None) -> None:
     found = pasted_address(text)
     assert found is not None
     assert what in found.what
@@ -60,23 +60,23 @@ def test_what_is_pasted_is_recognised(text: str, what: str, path: str | None) ->
         *("https://store.example.com/data", "my.console/aws", "obs://data/a", "https://[::1]/a", "https://[/a", "[/a"),
     ],
 )
-def test_what_may_be_a_path_is_left_alone(text: str) -> None:
+def test_path_is_not_taken_for_an_address(text: str) -> None:
     assert advice_on(text) is None
 
 
 @pytest.mark.parametrize(
     "text", ["https://a" + ".s3.a" * 200_000, "arn:" + "a-" * 400_000, "https://" + "s3." * 300_000]
 )
-def test_long_texts_take_no_time(text: str) -> None:
+def test_long_text_is_checked_fast(text: str) -> None:
     """A path of 80 kB kept the server busy for 18 seconds."""
     began = time.perf_counter()
     assert advice_on(text) is None
     assert time.perf_counter() - began < 1.0
 
 
-@pytest.mark.parametrize("kind", ["S3", "S3DelegatedAccess", "GCS", "AZURE", "OBS"])
-def test_a_put_of_one_says_what_was_meant(kind: str) -> None:
-    config = {**VALID[kind], "fullPath": "https://eu-west-1.console.aws.amazon.com/s3/buckets/data?prefix=a/"}
+@pytest.mark.parametrize("type_name", ["S3", "S3DelegatedAccess", "GCS", "AZURE", "OBS"])
+def test_put_of_an_address_says_what_was_most_likely_meant(type_name: str) -> None:
+    config = {**VALID[type_name], "fullPath": "https://eu-west-1.console.aws.amazon.com/s3/buckets/data?prefix=a/"}
     with pytest.raises(
         MalformedRequestError, match=r"fullPath: .*page of the AWS console.*most likely means 'data/a/'"
     ):
@@ -86,7 +86,7 @@ def test_a_put_of_one_says_what_was_meant(kind: str) -> None:
 @pytest.mark.parametrize(
     "url", ["https://console.aws.amazon.com/s3", "https://portal.azure.com", "https://dash.cloudflare.com/x"]
 )
-def test_a_console_is_no_endpoint(url: str) -> None:
+def test_console_is_refused_as_an_endpoint(url: str) -> None:
     with pytest.raises(
         LocationInvalidError, match=r"obsEndpoint: this is the address of a page of .* storage itself answers"
     ):

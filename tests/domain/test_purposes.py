@@ -1,4 +1,4 @@
-"""How the datasources of one dataset share its purposes (contract.md#datasource-config, contract.md#watermark)."""
+"""The purposes that the datasources of one dataset serve (contract.md#datasource-config, contract.md#watermark)."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _held(state: Mapping[str, str]) -> tuple[Datasource, ...]:
         (BOTH, "LIGHTLY", {"INPUT": "input", "LIGHTLY": "new"}),
     ],
 )
-def test_what_a_put_does_to_each_state(state: dict[str, str], put: str, after: dict[str, str]) -> None:
+def test_put_replaces_datasources_by_purpose(state: dict[str, str], put: str, after: dict[str, str]) -> None:
     """The table of contract.md#two-datasources-of-one-dataset; only an input that moved resets the watermark."""
     stored = _held(state)
     changed = _put(stored, put, "new")
@@ -88,7 +88,7 @@ def test_what_a_put_does_to_each_state(state: dict[str, str], put: str, after: d
         (BOTH, "input", "input", "lightly"),
     ],
 )
-def test_which_datasource_serves_what(
+def test_datasource_is_found_by_what_it_serves(
     state: dict[str, str], answers: str | None, serves_input: str | None, serves_lightly: str | None
 ) -> None:
     stored = _held(state)
@@ -103,13 +103,13 @@ def test_which_datasource_serves_what(
         assert (exactly.config.full_path if exactly else None) == state.get(purpose)
 
 
-def test_all_are_answered_in_one_order() -> None:
+def test_datasources_are_sorted_by_purpose() -> None:
     for stored in (_held(BOTH), _held(BOTH)[::-1]):
         assert [source.config.purpose for source in sort_datasources(stored)] == ["INPUT", "LIGHTLY"]
     assert sort_datasources(()) == []
 
 
-def test_only_the_place_of_the_input_side_counts_as_a_move() -> None:
+def test_input_moves_only_if_its_location_changes() -> None:
     first = _put((), "INPUT_OUTPUT", "a")
     assert not _put(first.datasources, "INPUT_OUTPUT", "a/").input_moved
     assert not _put(first.datasources, "LIGHTLY", "b").input_moved
@@ -120,7 +120,7 @@ def test_only_the_place_of_the_input_side_counts_as_a_move() -> None:
     assert not _put(only_lightly, "LIGHTLY", "c").input_moved
 
 
-def test_an_id_stays_with_purpose_and_place() -> None:
+def test_id_stays_with_purpose_and_location() -> None:
     first = _put((), "INPUT_OUTPUT", "a").datasources[0]
     assert _put((first,), "INPUT_OUTPUT", "a//").datasources[0].id == first.id
     for purpose, left in (("INPUT", "LIGHTLY"), ("LIGHTLY", "INPUT")):
@@ -130,7 +130,7 @@ def test_an_id_stays_with_purpose_and_place() -> None:
 
 
 @pytest.mark.parametrize("purpose", Purpose)
-def test_new_credentials_for_the_same_place_keep_the_id(purpose: Purpose) -> None:
+def test_new_credentials_for_the_same_location_keep_the_id(purpose: Purpose) -> None:
     config = {**VALID["S3"], "purpose": purpose}
     stored = reconfigure(DATASET, (), parse_config(config)).datasources
     renewed = reconfigure(DATASET, stored, parse_config({**config, "s3AccessKeyId": "X", "s3SecretAccessKey": "Y"}))
@@ -138,7 +138,7 @@ def test_new_credentials_for_the_same_place_keep_the_id(purpose: Purpose) -> Non
     assert renewed.datasources[0].config.secret == "Y"
 
 
-def test_no_move_brings_an_id_back() -> None:
+def test_no_move_reuses_an_id() -> None:
     """What is bound to an id, such as a redirected read URL, would otherwise work again after two moves."""
     stored: tuple[Datasource, ...] = ()
     seen: set[str] = set()
@@ -151,7 +151,7 @@ def test_no_move_brings_an_id_back() -> None:
     assert whole.id not in {*seen, *(source.id for source in split)}
 
 
-def test_a_masked_secret_comes_from_the_datasource_that_get_answers() -> None:
+def test_masked_secret_comes_from_the_datasource_that_get_returns() -> None:
     stored = reconfigure(DATASET, (), parse_config(VALID["S3"])).datasources
     for purpose in Purpose:
         again = parse_config({**stored[0].config.to_wire(), "purpose": purpose})
@@ -161,7 +161,7 @@ def test_a_masked_secret_comes_from_the_datasource_that_get_answers() -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from(list(Purpose)), st.sampled_from("abc")), max_size=8))
-def test_no_purpose_is_ever_served_twice(puts: list[tuple[Purpose, str]]) -> None:
+def test_no_purpose_is_served_twice(puts: list[tuple[Purpose, str]]) -> None:
     stored: tuple[Datasource, ...] = ()
     for purpose, path in puts:
         stored = _put(stored, purpose, path).datasources

@@ -1,6 +1,8 @@
-"""`headwater demo`: the whole product once, each step said, done and checked. A client program: it uses the
-documented Python client against a server of its own, in a folder that is gone afterwards. Where the published client
-`lightly` is installed too, one step is done with that."""
+"""`headwater demo`: run the whole product once, and explain and check each step.
+
+The demo is a client program. It uses the documented Python client with its own server, in a temporary folder. If the
+published client `lightly` is installed, it is used in one step.
+"""
 
 from __future__ import annotations
 
@@ -28,15 +30,15 @@ if TYPE_CHECKING:
     from swagger_client.model.mongo_object_id import MongoObjectID
     from swagger_client.model.timestamp import Timestamp
 
-IMAGES = 250
-NEW = 5
-PAGE = 100
-DATASET = "demo-images"
-_STOP_LIMIT = 30.0
-_PUBLISHED_LIMIT = 120.0
-_NOT_IMPORTABLE = 3
+IMAGE_COUNT = 250
+NEW_IMAGE_COUNT = 5
+PAGE_SIZE = 100
+DATASET_NAME = "demo-images"
+_STOP_TIMEOUT_SECONDS = 30.0
+_PUBLISHED_TIMEOUT_SECONDS = 120.0
+_EXIT_NOT_IMPORTABLE = 3
 
-_PUBLISHED = """\
+_PUBLISHED_CLIENT_SCRIPT = """\
 import json, os, sys
 try:
     from lightly import __version__
@@ -48,17 +50,17 @@ client = ApiWorkflowClient(token=os.environ["LIGHTLY_TOKEN"])
 client.set_dataset_id_by_name(sys.argv[1])
 print(json.dumps([__version__, client.download_raw_samples()]))
 """
-"""What a user of the published client writes; with any version, so the token is handed over."""
+"""What a user of the published client writes. The token is passed explicitly, so that every version works."""
 
 
 class StepFailedError(Exception):
-    """A step of the demo did not hold; the text says which and how."""
+    """A step of the demo failed; the text says which and why."""
 
 
 def run_demo() -> int:
-    """Run the demo; 0 only if every step held."""
+    """Run the demo and return its exit code: 0 only if every step succeeded."""
     try:
-        import swagger_client  # noqa: F401  said here, before anything is made
+        import swagger_client  # noqa: F401  reported before anything is created
     except ImportError:
         raise StartupError("the demo needs the Python client: pip install ./client, from a clone") from None
     began = time.monotonic()
@@ -79,134 +81,140 @@ def _demo(folder: Path) -> None:
 
     files = folder / "files"
     bucket = files / "camera"
-    _step(1, f"Make a folder of {IMAGES} small images, and some files that are no samples")
+    _print_step(1, f"Make a folder of {IMAGE_COUNT} small images, and some files that are no samples")
     _make_images(bucket)
     (bucket / "labels.json").write_text('{"img_0000.png": "cat"}')
     (bucket / "notes.txt").write_text("A listing of samples leaves this out.")
-    _said(f"{bucket.relative_to(folder)}/ holds day_00/img_0000.png and so on, labels.json and notes.txt")
+    _print_detail(f"{bucket.relative_to(folder)}/ holds day_00/img_0000.png and so on, labels.json and notes.txt")
 
-    environ = _environ(folder, files)
-    _step(2, "Start the server; an empty data folder is set up on the first start")
+    environ = _environment(folder, files)
+    _print_step(2, "Start the server; an empty data folder is set up on the first start")
     with _server(environ) as url:
-        _said(f"headwater serve: listens on {url}")
+        _print_detail(f"headwater serve: listens on {url}")
 
-        _step(3, "Make a token for a user, and a dataset of hers")
-        token = _headwater(environ, "token", "create", "--user", "ada")
-        dataset = _headwater(environ, "dataset", "create", DATASET, "--user", "ada")
-        _said("headwater token create --user ada         → a token, shown this once")
-        _said(f"headwater dataset create demo-images …    → {dataset}")
+        _print_step(3, "Make a token and a dataset for a user")
+        token = _run_headwater(environ, "token", "create", "--user", "ada")
+        dataset = _run_headwater(environ, "dataset", "create", DATASET_NAME, "--user", "ada")
+        _print_detail("headwater token create --user ada         → a token, shown this once")
+        _print_detail(f"headwater dataset create demo-images …    → {dataset}")
 
         configuration = Configuration(host=url)
         configuration.api_key["ApiKeyAuth"] = token
         with ApiClient(configuration) as client:
-            _use(DatasourcesApi(client), MongoObjectID(dataset), bucket)
-        _use_published(url, token, bucket)
+            _use_client(DatasourcesApi(client), MongoObjectID(dataset), bucket)
+        _use_published_client(url, token, bucket)
 
-    _step(11, "Stop the server with SIGTERM: it finishes what is under way and ends with 0")
+    _print_step(11, "Stop the server with SIGTERM: it finishes requests in flight and exits with 0")
 
 
-def _use(api: DatasourcesApi, dataset: MongoObjectID, bucket: Path) -> None:
+def _use_client(api: DatasourcesApi, dataset: MongoObjectID, bucket: Path) -> None:
     from swagger_client.model.datasource_config_local import DatasourceConfigLOCAL
     from swagger_client.model.datasource_processed_until_timestamp_request import (
         DatasourceProcessedUntilTimestampRequest,
     )
     from swagger_client.model.timestamp import Timestamp
 
-    _step(4, "Connect the dataset to the folder: update_datasource_by_dataset_id")
+    _print_step(4, "Connect the dataset to the folder: update_datasource_by_dataset_id")
     api.update_datasource_by_dataset_id(dataset, DatasourceConfigLOCAL(type="LOCAL", full_path=bucket.name))
     config = api.get_datasource_by_dataset_id(dataset).to_dict()
-    _said(", ".join(f"{name}: {value}" for name, value in config.items()))
+    _print_detail(", ".join(f"{name}: {value}" for name, value in config.items()))
 
-    _step(5, "Verify the access by trying it, list, read, write, replace: verify_datasource_by_dataset_id")
+    _print_step(5, "Verify the access by trying it, list, read, write, replace: verify_datasource_by_dataset_id")
     verified = api.verify_datasource_by_dataset_id(dataset).to_dict()
-    _said(", ".join(f"{name}: {works}" for name, works in verified.items()))
+    _print_detail(", ".join(f"{name}: {works}" for name, works in verified.items()))
     _check(all(verified.values()) and len(verified) == 4, f"not all access works: {verified}")
     _check(not (bucket / ".lightly").exists(), "the verification left something behind")
 
     now = int(time.time())
-    _step(6, f"List all samples up to now, {PAGE} a page: get_list_of_raw_samples_from_datasource_by_dataset_id")
-    rows = list(_rows(api, dataset, Timestamp(0), Timestamp(now)))
+    _print_step(
+        6, f"List all samples up to now, {PAGE_SIZE} a page: get_list_of_raw_samples_from_datasource_by_dataset_id"
+    )
+    rows = list(_list_rows(api, dataset, Timestamp(0), Timestamp(now)))
     expected = sorted(str(path.relative_to(bucket)) for path in bucket.rglob("*.png"))
     _check([row.file_name for row in rows] == expected, "the listing is not the folder's images in order")
-    _said(f"{len(rows)} samples with times up to {now}, each once, in order; labels.json and notes.txt are left out")
+    _print_detail(
+        f"{len(rows)} samples with times up to {now}, each once, in order; labels.json and notes.txt are left out"
+    )
 
-    _step(7, "Download one from its read URL, which needs no token, and compare the bytes")
+    _print_step(7, "Download one from its read URL, which needs no token, and compare the bytes")
     row = rows[len(rows) // 2]
     with urlopen(row.read_url, timeout=30) as answer:  # noqa: S310  our own server's http URL
-        got, kind = answer.read(), answer.headers["content-type"]
-    _said(f"GET {re.sub(r'signature=.*', 'signature=…', row.read_url)}")
+        got, content_type = answer.read(), answer.headers["content-type"]
+    _print_detail(f"GET {re.sub(r'signature=.*', 'signature=…', row.read_url)}")
     _check(got == (bucket / row.file_name).read_bytes(), f"{row.file_name} came with other bytes")
-    _said(f"{len(got)} bytes of {kind}, the same as on disk")
+    _print_detail(f"{len(got)} bytes of {content_type}, the same as on disk")
 
-    _step(8, "Remember how far we got: update_datasource_processed_until_timestamp_by_dataset_id")
+    _print_step(8, "Remember how far we got: update_datasource_processed_until_timestamp_by_dataset_id")
     api.update_datasource_processed_until_timestamp_by_dataset_id(
         dataset, DatasourceProcessedUntilTimestampRequest(processed_until_timestamp=Timestamp(now))
     )
     mark = api.get_datasource_processed_until_timestamp_by_dataset_id(dataset).processed_until_timestamp
     _check(mark.value == now, f"the watermark is {mark}")
-    _said(f"processed until {now}; a 200 means that it is on disk")
+    _print_detail(f"processed until {now}; a 200 means that it is on disk")
 
-    _step(9, f"{NEW} more images arrive; list what came after the watermark: exactly those")
-    time.sleep(max(0.0, now + 1.05 - time.time()))  # windows are whole seconds: let the one that is listed pass
-    for index in range(NEW):
-        _write_image(bucket / "arrived" / f"new_{index}.png", IMAGES + index)
+    _print_step(9, f"{NEW_IMAGE_COUNT} more images arrive; list what came after the watermark: exactly those")
+    time.sleep(max(0.0, now + 1.05 - time.time()))  # windows are whole seconds: wait until the listed one has passed
+    for index in range(NEW_IMAGE_COUNT):
+        _write_image(bucket / "arrived" / f"new_{index}.png", IMAGE_COUNT + index)
     since, until = Timestamp(now + 1), Timestamp(int(time.time()))
-    fresh = [row.file_name for row in _rows(api, dataset, since, until)]
+    fresh = [row.file_name for row in _list_rows(api, dataset, since, until)]
     for name in fresh:
-        _said(name)
-    _check(fresh == [f"arrived/new_{index}.png" for index in range(NEW)], f"new are {fresh}")
+        _print_detail(name)
+    _check(fresh == [f"arrived/new_{index}.png" for index in range(NEW_IMAGE_COUNT)], f"new are {fresh}")
 
 
-def _use_published(url: str, token: str, bucket: Path) -> None:
-    """List the dataset with the client `lightly`, in a process of its own as its users do, where it is installed."""
-    _step(10, "List all with the published client, unmodified: lightly.api.ApiWorkflowClient.download_raw_samples")
+def _use_published_client(url: str, token: str, bucket: Path) -> None:
+    """List the dataset with the client `lightly` in its own process, if it is installed."""
+    _print_step(
+        10, "List all with the published client, unmodified: lightly.api.ApiWorkflowClient.download_raw_samples"
+    )
     if find_spec("lightly") is None:
-        _said("not installed here; after `pip install lightly` this step does it")
+        _print_detail("not installed here; after `pip install lightly` this step does it")
         return
-    _said(f"LIGHTLY_SERVER_LOCATION={url} and LIGHTLY_TOKEN=… are all that it is told")
-    # It sends its requests through a proxy that a variable names, also those to this machine.
+    _print_detail(f"LIGHTLY_SERVER_LOCATION={url} and LIGHTLY_TOKEN=… are its only settings")
+    # The client would send even requests to this machine through a proxy that a variable names.
     kept = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
     done = subprocess.run(
-        [sys.executable, "-c", _PUBLISHED, DATASET],
+        [sys.executable, "-c", _PUBLISHED_CLIENT_SCRIPT, DATASET_NAME],
         env={**kept, "LIGHTLY_SERVER_LOCATION": url, "LIGHTLY_TOKEN": token},
         capture_output=True,
         text=True,
-        timeout=_PUBLISHED_LIMIT,
+        timeout=_PUBLISHED_TIMEOUT_SECONDS,
         check=False,
     )
-    if done.returncode == _NOT_IMPORTABLE:
-        _said(f"it is installed and cannot be imported: {done.stdout.strip()}")
+    if done.returncode == _EXIT_NOT_IMPORTABLE:
+        _print_detail(f"it is installed but cannot be imported: {done.stdout.strip()}")
         return
     _check(done.returncode == 0, f"the published client ended with {done.returncode}: {done.stderr[-1000:]}")
     version, rows = json.loads(done.stdout)
     expected = sorted(str(path.relative_to(bucket)) for path in bucket.rglob("*.png"))
     _check([name for name, _ in rows] == expected, "the published client does not list the folder's images")
-    _said(f"lightly {version}: {len(rows)} samples, the first {rows[0][0]}; each with a read URL")
+    _print_detail(f"lightly {version}: {len(rows)} samples, the first {rows[0][0]}; each with a read URL")
 
 
-def _rows(api: DatasourcesApi, dataset: MongoObjectID, since: Timestamp, to: Timestamp) -> Iterator[Any]:
-    """All rows of a listing: hand each page's cursor in for the next, while there are more."""
+def _list_rows(api: DatasourcesApi, dataset: MongoObjectID, since: Timestamp, to: Timestamp) -> Iterator[Any]:
+    """Yield all rows of a listing. The cursor of each page requests the next one, while there are more."""
     page = api.get_list_of_raw_samples_from_datasource_by_dataset_id(dataset, _from=since, to=to)
     while True:
-        _said(f"a page of {len(page.data)}, more to come: {'yes' if page.has_more else 'no'}")
+        _print_detail(f"a page of {len(page.data)}, more to come: {'yes' if page.has_more else 'no'}")
         yield from page.data
         if not page.has_more:
             return
         page = api.get_list_of_raw_samples_from_datasource_by_dataset_id(dataset, cursor=page.cursor)
 
 
-def _environ(folder: Path, files: Path) -> dict[str, str]:
+def _environment(folder: Path, files: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HEADWATER_")}
     return {
         **kept,
         "HEADWATER_DATA_DIR": str(folder / "data"),
         "HEADWATER_LOCAL_ROOT": str(files),
-        "HEADWATER_PAGE_SIZE": str(PAGE),
+        "HEADWATER_PAGE_SIZE": str(PAGE_SIZE),
         "HEADWATER_PORT": "0",
     }
 
 
-def _headwater(environ: dict[str, str], *arguments: str) -> str:
+def _run_headwater(environ: dict[str, str], *arguments: str) -> str:
     done = subprocess.run(
         [sys.executable, "-m", "headwater", *arguments], env=environ, capture_output=True, text=True, check=False
     )
@@ -216,7 +224,7 @@ def _headwater(environ: dict[str, str], *arguments: str) -> str:
 
 @contextmanager
 def _server(environ: dict[str, str]) -> Iterator[str]:
-    """A server of our own for the length of a block; its URL."""
+    """Yield the URL of a server that runs during the block."""
     log = Path(environ["HEADWATER_DATA_DIR"]).with_name("server.log")
     with log.open("wb") as stderr:
         server = subprocess.Popen(
@@ -234,21 +242,21 @@ def _server(environ: dict[str, str]) -> Iterator[str]:
         yield found[1]
     finally:
         server.terminate()
-        code = server.wait(_STOP_LIMIT)
+        code = server.wait(_STOP_TIMEOUT_SECONDS)
         server.stdout.close()
     _check(code == 0, f"the server ended with {code}")
 
 
 def _make_images(bucket: Path) -> None:
     yesterday = time.time() - 86400
-    for index in range(IMAGES):
+    for index in range(IMAGE_COUNT):
         path = bucket / f"day_{index // 50:02}" / f"img_{index:04}.png"
         _write_image(path, index)
         os.utime(path, (yesterday + index, yesterday + index))
 
 
 def _write_image(path: Path, seed: int) -> None:
-    """Write a real PNG of 32 by 32 pixels: a gradient that differs from image to image."""
+    """Write a valid PNG of 32 by 32 pixels, with a gradient that differs between images."""
     side = 32
     lines = b"".join(
         b"\0" + bytes(v for x in range(side) for v in ((x * 8 + seed) % 256, (y * 8) % 256, seed * 37 % 256))
@@ -263,15 +271,15 @@ def _write_image(path: Path, seed: int) -> None:
     )
 
 
-def _chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+def _chunk(chunk_type: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + chunk_type + data + struct.pack(">I", zlib.crc32(chunk_type + data))
 
 
-def _step(number: int, text: str) -> None:
+def _print_step(number: int, text: str) -> None:
     print(f"\n{number:>2}. {text}", flush=True)
 
 
-def _said(text: str) -> None:
+def _print_detail(text: str) -> None:
     print(f"      {text}", flush=True)
 
 
