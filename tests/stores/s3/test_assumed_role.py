@@ -295,7 +295,7 @@ def test_botocore_is_imported_with_the_first_role_only() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-# --- sessions that S3 does not take any more ---
+# --- sessions that S3 refuses ---
 
 EXPIRED = Status(400, error_xml("ExpiredToken", "The provided token has expired."))
 
@@ -434,9 +434,9 @@ ROWS = [
     ),
     ("SignatureDoesNotMatch", 403, CredentialsRefusedError, "its operator must"),
     ("UnrecognizedClientException", 400, CredentialsRefusedError, "its operator must"),
-    ("ValidationError", 400, CredentialsRefusedError, "Check s3ARN and s3ExternalId: STS does not take them"),
+    ("ValidationError", 400, CredentialsRefusedError, "Check s3ARN and s3ExternalId: STS does not accept them"),
     ("SomethingNew", 403, CredentialsRefusedError, "Check s3ARN and s3ExternalId: the role's trust policy"),
-    ("SomethingNew", 400, CredentialsRefusedError, "Check s3ARN and s3ExternalId: STS does not take them"),
+    ("SomethingNew", 400, CredentialsRefusedError, "Check s3ARN and s3ExternalId: STS does not accept them"),
     ("SomethingNew", 500, StoreUnavailableError, "try again"),
     ("InternalFailure", 500, StoreUnavailableError, "try again"),
     ("ServiceUnavailable", 503, StoreUnavailableError, "try again"),
@@ -640,7 +640,7 @@ def test_credentials_added_later_are_found(
     )
     with pytest.raises(CredentialsRefusedError):
         mine.assume(role, EXTERNAL_ID, "us-east-1", guarded.url)
-    monkeypatch.setattr(mine, "_nothing_until", 0.0)
+    monkeypatch.setattr(mine, "_no_credentials_until", 0.0)
     assert mine.assume(role, EXTERNAL_ID, "us-east-1", guarded.url).session_token
 
 

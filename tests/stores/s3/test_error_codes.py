@@ -34,7 +34,7 @@ ROWS = [
     ("InvalidObjectState", 403, LocationInvalidError, "archived"),
     ("InvalidRegion", 400, LocationInvalidError, "check s3Region"),
     ("InvalidSecurity", 403, CredentialsRefusedError, "Check s3AccessKeyId"),
-    ("InvalidToken", 400, CredentialsRefusedError, "token is not good"),
+    ("InvalidToken", 400, CredentialsRefusedError, "token is invalid"),
     ("KeyTooLongError", 400, LocationInvalidError, "no object of this name"),
     ("MethodNotAllowed", 405, LocationInvalidError, "check s3Region"),
     ("NoSuchBucket", 404, LocationInvalidError, "no such bucket: check fullPath"),
