@@ -171,7 +171,7 @@ def _look_up_error(host: str, error: socket.gaierror) -> StoreError:
         return LocationInvalidError(
             f"The host {host!r} is not known to DNS. Check how the endpoint, bucket or region is spelled"
         )
-    return StoreUnavailableError(f"The host {host!r} could not be looked up: DNS gave no answer for now")
+    return StoreUnavailableError(f"The host {host!r} could not be looked up: DNS gave no answer")
 
 
 ERRORS = (
@@ -200,7 +200,7 @@ def to_store_error(error: Exception, origin: str) -> StoreError:
                 return StoreUnavailableError(f"TLS with {origin} failed: {reason}")
             case ConnectionRefusedError():
                 return StoreUnavailableError(
-                    f"{origin} refused the connection. Check host and port, and that the store is running"
+                    f"{origin} refused the connection. Check host and port, and that the server there is running"
                 )
             case OSError(errno=errno.EHOSTUNREACH | errno.ENETUNREACH):
                 return StoreUnavailableError(f"There is no route to {origin} from this server. Check network and host")

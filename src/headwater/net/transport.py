@@ -283,7 +283,7 @@ async def _read_body(response: httpcore.Response, max_bytes: int, origin: Origin
     async for chunk in response.aiter_stream():
         size += len(chunk)
         if size > max_bytes:
-            raise LocationInvalidError(f"{origin} answered with more than {max_bytes} bytes, which no store does here")
+            raise LocationInvalidError(f"{origin} answered with more than {max_bytes} bytes, the limit of this request")
         chunks.append(chunk)
     return b"".join(chunks)
 

@@ -1,4 +1,4 @@
-"""No listing of S3 is endless, silently incomplete or wrong, whatever the network and the server do."""
+"""No fault of the network or the server makes a listing of S3 endless, silently incomplete or wrong."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class TestS3Faults(FaultConformance):
         assert len(faulty.server.requests) == 1
 
 
-# --- servers that do not do what S3 does ---
+# --- servers that do not behave like S3 ---
 
 
 async def ask(
@@ -84,7 +84,7 @@ async def refused(transport: Transport, respond: Callable[[Request], Status], af
     return error.value
 
 
-async def test_a_redirect_names_the_region_and_is_not_followed(transport: Transport) -> None:
+async def test_redirect_names_the_region_and_is_not_followed(transport: Transport) -> None:
     moved = error_xml("PermanentRedirect", more="<Endpoint>bucket.s3.eu-west-1.amazonaws.com</Endpoint>")
     error = await refused(
         transport, answering(301, moved, x_amz_bucket_region="eu-west-1", location="http://127.0.0.1:1/")
@@ -94,8 +94,8 @@ async def test_a_redirect_names_the_region_and_is_not_followed(transport: Transp
     assert "eu-west-1" in error.message
 
 
-async def test_a_temporary_redirect_to_another_region_names_it(transport: Transport) -> None:
-    """Amazon answers it for new buckets, and in their own region it passes."""
+async def test_temporary_redirect_to_another_region_names_it(transport: Transport) -> None:
+    """Amazon sends it for new buckets, where it is transient in the bucket's own region."""
     moved = error_xml("TemporaryRedirect", more="<Endpoint>bucket.s3.eu-west-1.amazonaws.com</Endpoint>")
     error = await refused(transport, answering(307, moved, x_amz_bucket_region="eu-west-1"))
     assert type(error) is LocationInvalidError
@@ -107,8 +107,8 @@ async def test_a_temporary_redirect_to_another_region_names_it(transport: Transp
         assert "try again later" in error.message
 
 
-async def test_a_server_that_ignores_start_after_is_told_so(transport: Transport) -> None:
-    """Such a listing would begin anew with every page, for ever."""
+async def test_ignored_start_after_is_an_error(transport: Transport) -> None:
+    """Such a listing would start again with every page, forever."""
     with FaultProxy(respond=answering(200, list_xml(list(KEYS[:3]), truncated=True))) as server:
         store = open_store(transport, server.url)
         with pytest.raises(LocationInvalidError, match="does not support start-after"):
@@ -116,20 +116,20 @@ async def test_a_server_that_ignores_start_after_is_told_so(transport: Transport
         assert ["marker" in request.query for request in server.requests] == [False, False, True]
 
 
-async def test_a_server_whose_start_after_is_inclusive_is_told_so(transport: Transport) -> None:
+async def test_inclusive_start_after_is_an_error(transport: Transport) -> None:
     error = await refused(transport, answering(200, list_xml(["b", "c"])), after="b")
     assert "does not support start-after" in error.message
 
 
-async def test_an_empty_page_that_is_not_the_last_is_an_error(transport: Transport) -> None:
+async def test_empty_page_that_is_not_the_last_is_an_error(transport: Transport) -> None:
     error = await refused(transport, answering(200, list_xml([], truncated=True)))
     assert type(error) is StoreUnavailableError
     assert "could never be finished" in error.message
 
 
 @pytest.mark.parametrize("more", ["", "<NextContinuationToken>x</NextContinuationToken>"])
-async def test_a_page_that_does_not_say_whether_it_is_the_last_ends_no_listing(transport: Transport, more: str) -> None:
-    """Without IsTruncated a page counted as the last one, and the rest of the bucket was left out without a word."""
+async def test_page_without_is_truncated_does_not_end_the_listing(transport: Transport, more: str) -> None:
+    """Without IsTruncated a page counted as the last one, and the rest of the bucket was silently left out."""
     keys = list(KEYS[:10] if not more else KEYS[:3])
     body = list_xml(keys).replace(b"<IsTruncated>false</IsTruncated>", more.encode())
     assert (await ask(transport, answering(200, body))).resume_after == keys[-1]
@@ -138,7 +138,7 @@ async def test_a_page_that_does_not_say_whether_it_is_the_last_ends_no_listing(t
 
 
 @pytest.mark.parametrize(("encoding", "expected"), [("<EncodingType>url</EncodingType>", "a b"), ("", "a+b")])
-async def test_keys_are_decoded_only_where_the_server_encoded_them(
+async def test_keys_are_decoded_only_if_the_server_encoded_them(
     transport: Transport, encoding: str, expected: str
 ) -> None:
     body = list_xml(["a+b"]).replace(b"<Name>", f"{encoding}<Name>".encode())
@@ -152,7 +152,7 @@ async def test_encoded_keys_are_decoded_as_amazon_encodes_them(transport: Transp
     assert [found.key for found in objects] == ["\x01\n\r", "a%2Fb", "a+b", "b c/ü", "🦊"]
 
 
-async def test_names_that_are_not_utf_8_are_counted_and_passed_over(transport: Transport) -> None:
+async def test_names_that_are_not_utf_8_are_counted_and_skipped(transport: Transport) -> None:
     head = b"<EncodingType>url</EncodingType><Name>"
     keys = ["a", "b%FF", "c", "d%ED%A0%80", "e%FF"]
     body = list_xml(keys).replace(b"<Name>", head)
@@ -167,12 +167,12 @@ async def test_names_that_are_not_utf_8_are_counted_and_passed_over(transport: T
     assert "not UTF-8" in error.message
 
 
-async def test_a_control_character_that_breaks_the_xml_is_an_error(transport: Transport) -> None:
+async def test_control_character_in_xml_is_an_error(transport: Transport) -> None:
     error = await refused(transport, answering(200, list_xml(["a\x01b"])))
     assert type(error) is LocationInvalidError
 
 
-async def test_the_marker_of_the_root_itself_is_left_out(transport: Transport) -> None:
+async def test_folder_marker_of_the_root_is_left_out(transport: Transport) -> None:
     def respond(request: Request) -> Status:
         start = request.query.get("start-after", "")
         return Status(200, list_xml([key for key in ("data/", "data/a") if key > start]))
@@ -194,7 +194,7 @@ def encoded_page(keys: list[bytes], more: str = "") -> bytes:
     return body.replace(b"<Name>", b"<EncodingType>url</EncodingType><Name>")
 
 
-async def test_a_page_of_the_longest_keys_is_listed(transport: Transport) -> None:
+async def test_page_of_the_longest_keys_is_listed(transport: Transport) -> None:
     keys = [b"%04d" % i + "ü".encode() * 510 for i in range(1000)]
     owner = f"<StorageClass>STANDARD</StorageClass><Owner><ID>{'0' * 64}</ID><DisplayName>x</DisplayName></Owner>"
     body = encoded_page(keys, owner)
@@ -217,15 +217,15 @@ async def test_a_page_of_the_longest_keys_is_listed(transport: Transport) -> Non
     ],
     ids=["encoded", "not-utf-8", "encoded-wide", "plain", "plain-wide", "longest"],
 )
-async def test_a_key_longer_than_any_of_s3_is_refused(transport: Transport, body: bytes) -> None:
-    """Keys of megabytes were taken, signed and answered."""
+async def test_too_long_key_is_refused(transport: Transport, body: bytes) -> None:
+    """Keys of megabytes were accepted, signed and returned."""
     error = await refused(transport, answering(200, body))
     assert type(error) is LocationInvalidError
     assert "a key of more than 1024 bytes" in error.message
 
 
-async def test_a_big_page_is_read_beside_the_event_loop(transport: Transport, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A page of 16 MB held up everybody's requests while it was read."""
+async def test_big_page_is_parsed_in_a_thread(transport: Transport, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page of 16 MB blocked all requests while it was parsed."""
     threads: list[threading.Thread] = []
 
     def noting(body: bytes, request: ListRequest) -> StorePage:
@@ -252,13 +252,13 @@ async def test_a_big_page_is_read_beside_the_event_loop(transport: Transport, mo
         "<Contents><Key>a</Key><Size>1</Size><LastModified>yesterday</LastModified></Contents>",
     ],
 )
-async def test_objects_without_their_members_are_an_error(transport: Transport, row: str) -> None:
+async def test_object_with_a_missing_or_invalid_member_is_an_error(transport: Transport, row: str) -> None:
     body = list_xml([]).replace(b"</ListBucketResult>", row.encode() + b"</ListBucketResult>")
     error = await refused(transport, answering(200, body))
     assert type(error) is LocationInvalidError
 
 
-async def test_an_endpoint_inside_is_refused_before_anything_is_sent(bucket: str) -> None:
+async def test_internal_endpoint_is_refused_before_anything_is_sent(bucket: str) -> None:
     with FaultProxy(respond=answering(200, list_xml([]))) as server:
         transport = Transport(Egress.parse(""))
         with pytest.raises(LocationInvalidError, match="HEADWATER_ALLOWED_ENDPOINTS"):

@@ -53,7 +53,7 @@ _ADVICE_FIELDS = AdviceFields(
     permission_advice="Check s3ARN and s3ExternalId",
     region_advice=f"Check {SETTING}. Redirects are not followed",
 )
-_OPERATOR_ADVICE = "its operator must give it AWS credentials that are good"
+_OPERATOR_ADVICE = "its operator must give it valid AWS credentials"
 _UNREACHABLE_ERRORS = (aws.ConnectionError, aws.HTTPClientError)
 _OWN_CREDENTIALS_ERRORS = (
     aws.NoCredentialsError,
