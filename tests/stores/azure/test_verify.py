@@ -174,7 +174,7 @@ def test_an_unreachable_endpoint_is_reported_in_time(tmp_path_factory: pytest.Te
 def test_the_documented_permissions_are_sufficient_and_necessary(
     live: live_module.Live, container: ContainerClient
 ) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "providers" / "azure.md").read_text()
+    page = (Path(__file__).parents[3] / "docs" / "providers" / "azure.md").read_text()
     read, write = re.findall(r"^\| list.*\| `([a-z]+)` \|$", page, re.MULTILINE)
     name = container.container_name
 

@@ -172,7 +172,7 @@ def test_no_secret_reaches_the_log(live: Live, gcs: GcsServer) -> None:
 
 
 def test_the_documented_permissions_are_sufficient_and_necessary(live: Live, gcs: GcsServer) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "providers" / "gcs.md").read_text()
+    page = (Path(__file__).parents[3] / "docs" / "providers" / "gcs.md").read_text()
     read, write = (
         set(re.findall(r"storage\.objects\.\w+", line)) for line in re.findall(r"^\| list.*$", page, re.MULTILINE)
     )
