@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from headwater.net import transport as transport_module
 from headwater.net.egress import Egress
 from headwater.net.transport import Transport
+from headwater.testing.fault_proxy import FaultProxy, Status
 
 
 @pytest.fixture(autouse=True)
@@ -23,3 +24,9 @@ async def transport() -> AsyncIterator[Transport]:
     transport = Transport(Egress.parse("127.0.0.1"))
     yield transport
     await transport.aclose()
+
+
+@pytest.fixture
+def server() -> Iterator[FaultProxy]:
+    with FaultProxy(respond=lambda _: Status(200, b"whole body")) as proxy:
+        yield proxy

@@ -94,7 +94,7 @@ class JwtVerifier:
                 + (": they differ in the slash at the end" if slash else "")
             )
         if self._audience not in (audiences if isinstance(audiences, list) else [audiences]):
-            raise JwtInvalidError("the JWT's audience (aud) is not, and does not hold, the one of this server")
+            raise JwtInvalidError("the JWT's audience (aud) is not, and does not contain, the one of this server")
 
         now = self._now()
         expires, not_before, issued = (_seconds(claims, name) for name in ("exp", "nbf", "iat"))

@@ -186,7 +186,7 @@ def test_unusable_aws_credentials_are_reported(
     with running(tmp_path, managed_store="s3://managed") as live:
         found = live.call("GET", live.datasource(live.configured(LIGHTLY), "verify")).json
         assert not any(found[flag] for flag in ALL)
-        assert "This server's own AWS credentials are not to be had" in found["errors"]["canList"]
+        assert "This server's own AWS credentials are not available" in found["errors"]["canList"]
 
 
 @pytest.mark.slow
