@@ -27,7 +27,7 @@ class NoFreeThreadError(TimeoutError):
 class DaemonExecutor(Executor):
     """A pool of daemon threads, which are started when needed and kept.
 
-    Nothing waits for them: neither the end of the process nor `shutdown`.
+    Nothing waits for them: neither the end of the process nor `shutdown`, after which a thread ends when it is idle.
 
     Args:
         max_threads: further work waits until a thread is free.
@@ -41,6 +41,7 @@ class DaemonExecutor(Executor):
         self._changed = Condition()
         self._threads = 0
         self._idle = 0
+        self._is_shut_down = False
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Call `fn` in a thread."""
@@ -53,13 +54,22 @@ class DaemonExecutor(Executor):
             self._changed.notify()
         return future
 
+    def shutdown(self, wait: bool = False, *, cancel_futures: bool = False) -> None:
+        """End all threads that are idle, and the others when they become idle. Work that is submitted is still done."""
+        with self._changed:
+            self._is_shut_down = True
+            self._changed.notify_all()
+
     def _run(self) -> None:
         while True:
             with self._changed:
                 self._idle += 1
-                while not self._jobs:
+                while not self._jobs and not self._is_shut_down:
                     self._changed.wait()
                 self._idle -= 1
+                if not self._jobs:
+                    self._threads -= 1
+                    return
                 job = self._jobs.popleft()
             _do(*job)
             del job  # or it would be referenced until the next job comes

@@ -25,8 +25,9 @@ from headwater.net.transport import Transport
 from headwater.settings import Settings
 from headwater.stores.azure.store import open_azure
 from headwater.stores.base import Store
+from headwater.stores.local.runtime import LocalFileRoot, LocalRuntime
 from headwater.stores.local.store import LocalStore
-from headwater.stores.managed import LocalFileRoot, ManagedLocation, ManagedStores
+from headwater.stores.managed import ManagedLocation, ManagedStores
 from headwater.stores.s3.assumed_role import open_delegated
 from headwater.stores.s3.sigv4 import Credentials
 from headwater.stores.s3.store import open_obs, open_s3
@@ -51,8 +52,16 @@ class StoreRegistry:
         managed_folder = managed.folder if managed else None
         hidden = [settings.folder]
         hidden_in_mount_root = [*hidden, managed_folder] if managed_folder else hidden
-        self._mount_root = _file_root(settings, url_keys, settings.mount_root, FILES, hidden_in_mount_root)
-        self._managed_root = _file_root(settings, url_keys, managed_folder, MANAGED, hidden)
+        self._local_runtime = LocalRuntime()
+
+        def file_root(folder: Path | None, url_path: str, hidden: Sequence[Path]) -> LocalFileRoot | None:
+            if folder is None:
+                return None
+            signer = ReadUrlSigner(url_keys, settings.base_url, str(folder), url_path)
+            return LocalFileRoot(folder, signer, hidden, self._local_runtime)
+
+        self._mount_root = file_root(settings.mount_root, FILES, hidden_in_mount_root)
+        self._managed_root = file_root(managed_folder, MANAGED, hidden)
         self._transport = transport
         self._sessions: RefreshingCache[Credentials] = RefreshingCache()
         self._tokens: RefreshingCache[str] = RefreshingCache()
@@ -91,9 +100,10 @@ class StoreRegistry:
         return [root for root in (self._mount_root, self._managed_root) if root is not None]
 
     async def aclose(self) -> None:
-        """Stop fetching sessions and tokens."""
+        """Stop fetching sessions and tokens, and end the threads for disks when they are idle."""
         await self._sessions.aclose()
         await self._tokens.aclose()
+        self._local_runtime.close()
 
     def _delegated(self, config: S3DelegatedAccessConfig) -> Store:
         settings = self._settings
@@ -112,13 +122,4 @@ class StoreRegistry:
             raise LocationInvalidError(
                 "this server has no mount root for LOCAL datasources; its operator sets it with HEADWATER_LOCAL_ROOT"
             )
-        root, signer, hidden = self._mount_root
-        return LocalStore(root, config.full_path, signer, config.web_server_location, hidden=hidden)
-
-
-def _file_root(
-    settings: Settings, keys: Sequence[bytes], folder: Path | None, start: str, hidden: Sequence[Path]
-) -> LocalFileRoot | None:
-    if folder is None:
-        return None
-    return LocalFileRoot(folder, ReadUrlSigner(keys, settings.base_url, str(folder), start), tuple(hidden))
+        return LocalStore(self._mount_root, config.full_path, config.web_server_location)
