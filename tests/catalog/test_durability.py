@@ -1,4 +1,4 @@
-"""Nothing that was acknowledged is lost: many writers at once, and processes killed at any point."""
+"""Acknowledged writes are never lost: concurrent writers, and processes killed at any point."""
 
 import asyncio
 import random
@@ -12,7 +12,7 @@ from tests.catalog.values import config, dataset_with_datasources, put
 
 
 async def test_concurrent_changes_lose_no_update(catalog):
-    """A read-then-write that was not one transaction lost the change made in between."""
+    """A read and a write that were not one transaction lost the change made between them."""
     dataset = await catalog.datasets.add("ann", NewDataset(name="cats"))
     decide = count_on(dataset.id)
 
@@ -67,10 +67,10 @@ async def test_cancelled_writes_are_atomic(catalog):
 
 
 async def test_two_processes_create_and_write_one_catalog_concurrently(url):
-    """SQLite: SQLITE_BUSY_SNAPSHOT, or `database is locked` while both switch on the write-ahead log."""
+    """With SQLite this failed with SQLITE_BUSY_SNAPSHOT, or with `database is locked` while setting the journal mode."""
     processes = [start("count", url, "40") for _ in range(2)]
-    said = [await asyncio.to_thread(process.communicate) for process in processes]
-    assert [each[0] for each in said] == ["counted\n"] * 2
+    output = [await asyncio.to_thread(process.communicate) for process in processes]
+    assert [each[0] for each in output] == ["counted\n"] * 2
     assert [process.returncode for process in processes] == [0, 0]
     catalog = await Catalog.open(url, KEYRING)
     (dataset,) = await catalog.datasets.list(None)
@@ -80,24 +80,24 @@ async def test_two_processes_create_and_write_one_catalog_concurrently(url):
 
 async def test_killed_process_loses_no_acknowledged_write(url):
     dice = random.Random()
-    said: list[str] = []
+    output: list[str] = []
     for attempt in range(3 if url.startswith("sqlite") else 2):
         process = start("acknowledge", url, f"user {attempt}")
         assert process.stdout is not None
-        said += [process.stdout.readline() for _ in range(dice.randrange(1, 60))]
+        output += [process.stdout.readline() for _ in range(dice.randrange(1, 60))]
         process.kill()
-        # what it said before it died was acknowledged too; the last line may be cut short
-        said += [line for line in process.stdout.read().splitlines(keepends=True) if line.endswith("\n")]
+        # What it printed before it was killed was acknowledged too; the last line may be incomplete.
+        output += [line for line in process.stdout.read().splitlines(keepends=True) if line.endswith("\n")]
         process.wait()
         process.stdout.close()
-    assert len(said) > 3
-    await _check_acknowledged(url, [line.rstrip("\n").split(" ") for line in said])
+    assert len(output) > 3
+    await _check_acknowledged(url, [line.rstrip("\n").split(" ") for line in output])
 
 
-async def _check_acknowledged(url: str, said: list[list[str]]) -> None:
+async def _check_acknowledged(url: str, output: list[list[str]]) -> None:
     catalog = await Catalog.open(url, KEYRING)
     tokens = {token.id: token for token in await catalog.tokens.list()}
-    for what, identity, *rest in said:
+    for what, identity, *rest in output:
         if what == "token":
             assert tokens[identity].user == f"user {rest[1]}"
         elif what == "revoke":

@@ -22,7 +22,7 @@ def entry(key_id: str, key: bytes) -> str:
 
 @given(st.text(), st.text())
 def test_decrypts_what_it_encrypted(secret, dataset_id):
-    # surrogates cannot be stored; the domain refuses them
+    # The domain refuses surrogates, which cannot be stored.
     secret, dataset_id = (text.encode("utf-8", "replace").decode() for text in (secret, dataset_id))
     keyring = Keyring([("a", ONE)])
     assert keyring.decrypt(keyring.encrypt(secret, dataset_id), dataset_id) == secret
@@ -72,7 +72,7 @@ def test_secret_of_a_missing_key_is_refused():
 
 
 def test_encryption_key_is_neither_the_raw_key_nor_a_derived_one():
-    """A subkey for another use must not open secrets, whatever label that use chooses."""
+    """A subkey for another use must not decrypt secrets, whatever its label is."""
     text = Keyring([("a", ONE)]).encrypt("s", "d")
     sealed = base64.b64decode(text.partition(":")[2])
     for key in (ONE, *Keyring([("a", ONE)]).derive("headwater secrets"), *Keyring([("a", ONE)]).derive("")):

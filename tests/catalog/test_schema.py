@@ -1,4 +1,4 @@
-"""The tables: what the migrations make, and what happens with versions other than this one's."""
+"""The migrations create the declared tables, and catalogs of other versions are upgraded or refused."""
 
 import asyncio
 import re
@@ -58,7 +58,7 @@ async def test_migrations_create_the_declared_tables(url, keyring):
 
 
 async def test_migrations_write_the_sql_of_the_declared_tables(sqlite_url, keyring):
-    """Alembic's comparison does not look at the names of constraints."""
+    """The comparison of Alembic ignores the names of constraints."""
     await open_and_close(sqlite_url, keyring)
     query = "SELECT name, sql FROM sqlite_master WHERE name != 'alembic_version' AND sql IS NOT NULL"
     migrated = await with_database(sqlite_url, lambda connection: set(connection.exec_driver_sql(query)))
@@ -71,7 +71,7 @@ async def test_migrations_write_the_sql_of_the_declared_tables(sqlite_url, keyri
 
 
 def _words(row):
-    # SQLAlchemy and Alembic order the constraints of a table differently, and SQLite adds columns on the last line
+    # SQLAlchemy and Alembic order constraints differently, and SQLite adds new columns to the last line.
     head, _, body = row.sql.partition("(")
     parts = re.split(r",(?![^(]*\))", body.strip().removesuffix(")"))
     return row.name, " ".join(head.split()), frozenset(" ".join(part.split()) for part in parts)
@@ -150,7 +150,7 @@ async def test_tables_of_another_program_are_a_clear_error(url, keyring, tmp_pat
     await execute(url, "CREATE TABLE datasets (x INTEGER)")
     with pytest.raises(StartupError, match=r"catalog .* cannot be opened: .*datasets\"? already exists"):
         await Catalog.open(url, keyring)
-    # and nothing was left behind by the attempt
+    # The failed attempt left nothing behind.
     await execute(url, "CREATE TABLE users (x INTEGER)")
 
 
@@ -164,7 +164,7 @@ async def test_concurrent_opens_of_an_empty_database_create_it_once(url, keyring
 
 @pytest.mark.slow
 def test_concurrent_migrations_wait_for_each_other_on_postgresql(postgres_url, keyring):
-    """Two servers that started at once both made the tables, and one of them failed."""
+    """Two servers that started concurrently both created the tables, and one of them failed."""
     from headwater.catalog.schema import _ADVISORY_LOCK
 
     async def run():
@@ -179,7 +179,7 @@ def test_concurrent_migrations_wait_for_each_other_on_postgresql(postgres_url, k
 
 
 async def test_current_catalog_opens_without_alembic(sqlite_url, keyring, tmp_path):
-    """Importing Alembic took longer than all the rest of the start."""
+    """Importing Alembic took longer than the rest of the start."""
     await open_and_close(sqlite_url, keyring)
     program = (
         "import asyncio, os, sys\n"

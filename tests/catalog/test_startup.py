@@ -79,12 +79,12 @@ async def test_file_in_place_of_the_folder_is_refused(tmp_path, keyring):
 async def test_read_only_folder_is_refused(tmp_path):
     folder = tmp_path / "data"
     folder.mkdir(mode=0o500)
-    # root ignores modes unless it gives up the right to
+    # Root ignores file modes unless this capability is dropped.
     prefix = [need("setpriv"), "--bounding-set=-dac_override", "--inh-caps=-dac_override"] if os.geteuid() == 0 else []
     process = start("open", f"sqlite:///{folder}/catalog.sqlite3", prefix=prefix)
-    said, _ = process.communicate()
+    output, _ = process.communicate()
     path = folder / "catalog.sqlite3"
-    assert said == f"catalog {path} cannot be opened: {path}: Permission denied\n"
+    assert output == f"catalog {path} cannot be opened: {path}: Permission denied\n"
 
 
 async def test_read_only_file_is_refused(tmp_path, keyring):
@@ -93,9 +93,9 @@ async def test_read_only_file_is_refused(tmp_path, keyring):
     path.chmod(0o400)
     path.parent.chmod(0o500)
     prefix = [need("setpriv"), "--bounding-set=-dac_override", "--inh-caps=-dac_override"] if os.geteuid() == 0 else []
-    said, _ = start("open", f"sqlite:///{path}", prefix=prefix).communicate()
+    output, _ = start("open", f"sqlite:///{path}", prefix=prefix).communicate()
     path.parent.chmod(0o700)
-    assert re.fullmatch(rf"catalog {path} cannot be opened: .+\n", said)
+    assert re.fullmatch(rf"catalog {path} cannot be opened: .+\n", output)
 
 
 async def test_postgresql_that_refuses_connections_is_reported(keyring):

@@ -50,7 +50,7 @@ async def test_sqlite_waits_for_a_writer_in_another_process(tmp_path, sqlite_url
 
 
 async def test_opening_waits_for_a_writer_in_another_process(tmp_path, sqlite_url, keyring):
-    """SQLite does not wait for a lock when it switches on the write-ahead log: a second server did not start."""
+    """SQLite does not wait for a lock when it sets the journal mode: a second server did not start."""
     (tmp_path / "data").mkdir()
     other = sqlite3.connect(tmp_path / "data" / "catalog.sqlite3", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -63,8 +63,8 @@ async def test_opening_waits_for_a_writer_in_another_process(tmp_path, sqlite_ur
 
 
 async def test_full_disk_refuses_writes_and_keeps_what_was_acknowledged(sqlite_url):
-    said, _ = start("fill", sqlite_url).communicate()
-    lines = [line.split() for line in said.splitlines()]
+    output, _ = start("fill", sqlite_url).communicate()
+    lines = [line.split() for line in output.splitlines()]
     acknowledged = [words[1] for words in lines if words[0] == "dataset"]
     refused = int(lines[-1][1])
     assert refused >= 3
@@ -76,7 +76,7 @@ async def test_full_disk_refuses_writes_and_keeps_what_was_acknowledged(sqlite_u
 
 @pytest.fixture
 def operator(postgres, postgres_url):
-    """Another connection to the server, which may close the database to all others; and its name."""
+    """A connection to the server that can close the database to others, and the name of the database."""
     with psycopg.connect(postgres("postgres"), autocommit=True) as connection:
         yield connection, psycopg.conninfo.conninfo_to_dict(postgres_url)["dbname"]
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import os
 
+import pytest
+
 from tests.cli.commands import run_command
 
 
+@pytest.mark.slow
 def test_dataset_commands_create_list_and_delete(environ: dict[str, str]) -> None:
     name = f"set {os.urandom(6).hex()}"
     dataset = run_command(environ, "dataset", "create", name, "--user", "eve")

@@ -13,6 +13,7 @@ from tests.domain.configs import SECRETS, VALID
 from tests.live import command
 
 
+@pytest.mark.slow
 def test_input_and_lightly_datasources_are_set_and_shown_separately(environ: dict[str, str]) -> None:
     dataset = make_dataset(environ)
     show = ("datasource", "show", dataset)
@@ -39,6 +40,7 @@ def test_input_and_lightly_datasources_are_set_and_shown_separately(environ: dic
     assert len(run_command(environ, "list", dataset).splitlines()) == 12, "the files come from the input"
 
 
+@pytest.mark.slow
 def test_datasource_is_set_shown_verified_and_listed(environ: dict[str, str]) -> None:
     dataset = make_dataset(environ)
     assert "no datasource" in run_command(environ, "datasource", "show", dataset, code=3)
@@ -116,6 +118,7 @@ def test_set_reads_the_project_from_a_google_key_file(environ: dict[str, str], t
     )
 
 
+@pytest.mark.slow
 def test_set_never_shows_a_secret_from_stdin_or_a_file(environ: dict[str, str], tmp_path: Path) -> None:
     secret = "never-to-be-shown"
     file = tmp_path / "secret"

@@ -9,10 +9,13 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.cli.commands import LOCAL, make_dataset, run_command
 from tests.live import command
 
 
+@pytest.mark.slow
 def test_list_new_returns_each_file_once(environ: dict[str, str], tmp_path: Path) -> None:
     files = tmp_path / "files"
     files.mkdir()
@@ -30,7 +33,7 @@ def test_list_new_returns_each_file_once(environ: dict[str, str], tmp_path: Path
 
 
 def test_list_new_keeps_a_watermark_in_the_future(environ: dict[str, str]) -> None:
-    """Moving it back would make files count as new that were processed."""
+    """Moving it back would list files again that were processed."""
     dataset = make_dataset(environ)
     run_command(environ, "datasource", "set", dataset, *LOCAL)
     future = str(int(time.time()) + 100_000)
@@ -41,8 +44,9 @@ def test_list_new_keeps_a_watermark_in_the_future(environ: dict[str, str]) -> No
     assert run_command(environ, "watermark", "get", dataset) == future
 
 
+@pytest.mark.slow
 def test_list_new_keeps_the_watermark_if_the_output_cannot_be_written(environ: dict[str, str]) -> None:
-    """A reader that goes away, or a full disk, must not make files count as processed."""
+    """If the reader exits or the disk is full, the files do not count as processed."""
     dataset = make_dataset(environ)
     run_command(environ, "datasource", "set", dataset, *LOCAL)
     reading, writing = os.pipe()
@@ -66,7 +70,7 @@ def test_list_new_keeps_the_watermark_if_the_output_cannot_be_written(environ: d
 
 
 def test_list_escapes_control_characters_in_names(environ: dict[str, str], tmp_path: Path) -> None:
-    """A file's name is a stranger's: on a terminal it must not move the cursor or begin a line of its own."""
+    """Names of files come from strangers: on a terminal they must not move the cursor or begin a new line."""
     (tmp_path / "a\x1b[2J\n.png").write_bytes(b"x")
     own = {**environ, "HEADWATER_LOCAL_ROOT": str(tmp_path)}
     dataset = make_dataset(own)

@@ -15,6 +15,7 @@ from tests.domain.configs import VALID
 from tests.live import Live, command, environ_for, request
 
 
+@pytest.mark.slow
 def test_version_and_help(environ: dict[str, str]) -> None:
     assert run_command(environ, "--version") == f"headwater {__version__}"
     for path in ((), ("serve",), ("token",), ("datasource", "set"), ("list",), ("watermark", "set")):
@@ -30,11 +31,12 @@ def test_exit_code_tells_that_the_storage_refuses(environ: dict[str, str]) -> No
     done = command(environ, "datasource", "verify", dataset)
     assert done.returncode == 1
     assert "canList      no, as above" in done.stdout
-    assert done.stdout.count("is not a folder below the mount root") == 1, "one reason is told once"
+    assert done.stdout.count("is not a folder below the mount root") == 1, "one reason is printed once"
 
 
+@pytest.mark.slow
 def test_arguments_that_are_not_unicode_are_refused(environ: dict[str, str]) -> None:
-    """They ended in tracebacks, or were stored and broke the server's answers."""
+    """They caused tracebacks, or were stored and broke the responses of the server."""
     dataset = make_dataset(environ)
     odd = os.fsdecode(b"ab\xff")
     run_command(environ, "token", "create", "--user", odd, code=2)
@@ -78,8 +80,8 @@ def test_mount_root_that_exposes_the_data_folder_is_refused(tmp_path: Path) -> N
     for root in ("data", "link"):
         environ = environ_for(tmp_path / "data", local_root=str(tmp_path / root))
         assert "HEADWATER_LOCAL_ROOT" in run_command(environ, "token", "list", code=6)
-    beside = environ_for(tmp_path / "data", local_root=str(tmp_path), database_url=f"sqlite:///{tmp_path}/c.db")
-    assert "HEADWATER_DATABASE_URL" in run_command(beside, "token", "list", code=6)
+    environ = environ_for(tmp_path / "data", local_root=str(tmp_path), database_url=f"sqlite:///{tmp_path}/c.db")
+    assert "HEADWATER_DATABASE_URL" in run_command(environ, "token", "list", code=6)
     run_command(environ_for(tmp_path / "data", local_root=str(tmp_path / "data" / "files")), "token", "list")
 
 

@@ -9,6 +9,7 @@ import pytest
 from tests.cli.commands import run_command
 
 
+@pytest.mark.slow
 def test_token_commands_create_list_and_revoke(environ: dict[str, str]) -> None:
     token = run_command(environ, "token", "create", "--user", "ada")
     assert token.startswith("hw_")

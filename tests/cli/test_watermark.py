@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from tests.cli.commands import LOCAL, make_dataset, run_command
 
 
+@pytest.mark.slow
 def test_watermark_is_set_and_printed(environ: dict[str, str]) -> None:
     dataset = make_dataset(environ)
     assert "no datasource" in run_command(environ, "watermark", "set", dataset, "5", code=3)

@@ -1,4 +1,4 @@
-"""One valid config of each type, as a client puts it."""
+"""One valid config of each type, as a client sends it."""
 
 from __future__ import annotations
 
