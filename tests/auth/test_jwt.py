@@ -30,7 +30,9 @@ from headwater.domain.errors import (
     UnauthorizedError,
 )
 from headwater.net.egress import Egress
+from headwater.net.tasks import start_task
 from headwater.net.transport import Transport
+from headwater.service.background import BackgroundTasks
 from tests.jwks import AUDIENCE, DISCOVERY, JWKS, Issuer, SigningKey, b64json, b64url, jws, self_signed, signing_key
 
 ALGORITHMS = ["RS256", "ES256", "EdDSA"]
@@ -60,11 +62,10 @@ def issuer() -> Iterator[Issuer]:
 @asynccontextmanager
 async def open_verifier(*settings: str, **clocks: Any) -> AsyncIterator[JwtVerifier]:
     transport = Transport(Egress())
-    verifier = JwtVerifier(*settings, transport=transport, **clocks)
     try:
-        yield verifier
+        async with BackgroundTasks() as background:
+            yield JwtVerifier(*settings, transport=transport, start=background.start, **clocks)
     finally:
-        await verifier.aclose()
         await transport.aclose()
 
 
@@ -657,14 +658,13 @@ async def test_hanging_issuer_times_out(monkeypatch: pytest.MonkeyPatch, pieceme
     await server.wait_closed()
 
 
-async def test_closing_cancels_the_fetch(issuer: Issuer) -> None:
+async def test_stopping_the_service_cancels_the_fetch(issuer: Issuer) -> None:
     issuer.delay = 0.3
     async with open_verifier(issuer.url, AUDIENCE) as verifier:
         waiting = asyncio.create_task(verifier.verify(issuer.token()))
         await settled(lambda: issuer.requests)
-        await verifier.aclose()
-        with pytest.raises(IssuerUnavailableError):
-            await waiting
+    with pytest.raises(IssuerUnavailableError):
+        await waiting
 
 
 # --- settings -------------------------------------------------------------------------------------------------
@@ -694,7 +694,7 @@ def test_incomplete_settings_stop_the_start(
     issuer: str | None, audience: str | None, jwks_url: str | None, named: str
 ) -> None:
     with pytest.raises(StartupError, match=named):
-        jwt_verifier(issuer, audience, jwks_url, Transport(Egress()))
+        jwt_verifier(issuer, audience, jwks_url, Transport(Egress()), start_task)
 
 
 @pytest.mark.parametrize(
@@ -702,9 +702,9 @@ def test_incomplete_settings_stop_the_start(
     [(_ISSUER, None), (_ISSUER, ""), (_ISSUER, _KEYS + "?appid=1"), ("accounts.issuer.test", _KEYS)],
 )
 def test_complete_settings_make_a_verifier(issuer: str, jwks_url: str | None) -> None:
-    assert isinstance(jwt_verifier(issuer, AUDIENCE, jwks_url, Transport(Egress())), JwtVerifier)
+    assert isinstance(jwt_verifier(issuer, AUDIENCE, jwks_url, Transport(Egress()), start_task), JwtVerifier)
 
 
 def test_without_settings_there_is_no_verifier() -> None:
-    assert jwt_verifier(None, None, None, Transport(Egress())) is None
-    assert jwt_verifier("", "", "", Transport(Egress())) is None
+    assert jwt_verifier(None, None, None, Transport(Egress()), start_task) is None
+    assert jwt_verifier("", "", "", Transport(Egress()), start_task) is None

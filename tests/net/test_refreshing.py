@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator
 
 import pytest
 import structlog
@@ -12,6 +11,7 @@ import structlog
 from headwater.domain.errors import CredentialsRefusedError, StoreUnavailableError
 from headwater.net import refreshing
 from headwater.net.refreshing import RETRY_PAUSE_SECONDS, Expiring, RefreshingCache
+from headwater.service.background import BackgroundTasks
 
 LIFE = 3600.0
 
@@ -45,10 +45,8 @@ def source() -> Source:
 
 
 @pytest.fixture
-async def cache(source: Source) -> AsyncIterator[RefreshingCache[str]]:
-    cache: RefreshingCache[str] = RefreshingCache(source.clock)
-    yield cache
-    await cache.aclose()
+def cache(source: Source) -> RefreshingCache[str]:
+    return RefreshingCache(clock=source.clock)
 
 
 async def settled() -> None:
@@ -196,11 +194,11 @@ async def test_least_recently_used_value_is_dropped(
     assert cache.forget("never used", "value 1")
 
 
-async def test_closing_cancels_fetches(source: Source) -> None:
-    cache: RefreshingCache[str] = RefreshingCache(source.clock)
-    source.gate.clear()
-    callers = asyncio.ensure_future(cache.get("key", source.fetch))
-    await settled()
-    await cache.aclose()
+async def test_stopping_the_service_cancels_fetches(source: Source) -> None:
+    async with BackgroundTasks() as background:
+        cache: RefreshingCache[str] = RefreshingCache(background.start, clock=source.clock)
+        source.gate.clear()
+        callers = asyncio.ensure_future(cache.get("key", source.fetch))
+        await settled()
     with pytest.raises(asyncio.CancelledError):
         await callers

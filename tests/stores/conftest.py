@@ -86,11 +86,9 @@ def gcs() -> Iterator[GcsServer]:
 
 
 @pytest.fixture
-async def tokens() -> AsyncIterator[RefreshingCache[str]]:
+def tokens() -> RefreshingCache[str]:
     """A cache of access tokens."""
-    tokens: RefreshingCache[str] = RefreshingCache()
-    yield tokens
-    await tokens.aclose()
+    return RefreshingCache()
 
 
 @pytest.fixture(scope="session")
@@ -133,8 +131,6 @@ def own_identity(guarded: GuardedAws, monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 
 @pytest.fixture
-async def sessions() -> AsyncIterator[RefreshingCache[Credentials]]:
+def sessions() -> RefreshingCache[Credentials]:
     """A cache of sessions of roles."""
-    sessions: RefreshingCache[Credentials] = RefreshingCache()
-    yield sessions
-    await sessions.aclose()
+    return RefreshingCache()

@@ -21,6 +21,7 @@ from headwater.domain.errors import LocationInvalidError
 from headwater.domain.pasted import advice_on
 from headwater.domain.read_url import FILES, MANAGED, ReadUrlSigner
 from headwater.net.refreshing import RefreshingCache
+from headwater.net.tasks import TaskStarter, start_task
 from headwater.net.transport import Transport
 from headwater.settings import Settings
 from headwater.stores.azure.store import open_azure
@@ -41,12 +42,15 @@ class StoreRegistry:
         settings: the operator's endpoints and folders.
         url_keys: the keys that sign the URLs which this server serves itself (`ReadUrlSigner`).
         transport: sends the requests of all stores; the caller closes it.
+        start: starts refreshes of sessions and tokens.
 
     Raises:
         StartupError: HEADWATER_MANAGED_STORE is invalid.
     """
 
-    def __init__(self, settings: Settings, url_keys: Sequence[bytes], transport: Transport) -> None:
+    def __init__(
+        self, settings: Settings, url_keys: Sequence[bytes], transport: Transport, start: TaskStarter = start_task
+    ) -> None:
         self._settings = settings
         managed = ManagedLocation.parse(settings.managed_store) if settings.managed_store else None
         managed_folder = managed.folder if managed else None
@@ -63,8 +67,8 @@ class StoreRegistry:
         self._mount_root = file_root(settings.mount_root, FILES, hidden_in_mount_root)
         self._managed_root = file_root(managed_folder, MANAGED, hidden)
         self._transport = transport
-        self._sessions: RefreshingCache[Credentials] = RefreshingCache()
-        self._tokens: RefreshingCache[str] = RefreshingCache()
+        self._sessions: RefreshingCache[Credentials] = RefreshingCache(start)
+        self._tokens: RefreshingCache[str] = RefreshingCache(start)
         self._managed_stores = managed and ManagedStores(
             managed, settings, self._managed_root, self._transport, self._sessions, self._tokens
         )
@@ -99,10 +103,8 @@ class StoreRegistry:
         """The folders whose files this server serves itself."""
         return [root for root in (self._mount_root, self._managed_root) if root is not None]
 
-    async def aclose(self) -> None:
-        """Stop fetching sessions and tokens, and end the threads for disks when they are idle."""
-        await self._sessions.aclose()
-        await self._tokens.aclose()
+    def close(self) -> None:
+        """End the threads for disks when they are idle."""
         self._local_runtime.close()
 
     def _delegated(self, config: S3DelegatedAccessConfig) -> Store:

@@ -238,7 +238,7 @@ async def test_each_key_file_has_its_own_tokens(
 async def test_a_token_is_renewed_before_it_expires(transport: Transport, gcs: GcsServer) -> None:
     clock = Clock()
     gcs.now = clock
-    tokens: RefreshingCache[str] = RefreshingCache(clock)
+    tokens: RefreshingCache[str] = RefreshingCache(clock=clock)
     source = access(transport, gcs, tokens, clock)
     first = await source.get()
     clock.now += 1700
@@ -255,7 +255,6 @@ async def test_a_token_is_renewed_before_it_expires(transport: Transport, gcs: G
     clock.now += 7200
     assert len(set(await asyncio.gather(*(source.get() for _ in range(20))))) == 1
     assert gcs.token_requests == 3
-    await tokens.aclose()
 
 
 @pytest.mark.parametrize(("life", "given"), [(3599, 3539), (100, 90), (1, 0.9), (10**9, 43_140)])
@@ -264,7 +263,7 @@ async def test_a_token_that_is_about_to_expire_is_not_used(
 ) -> None:
     clock = Clock()
     gcs.now, gcs.token_life = clock, life
-    source = access(transport, gcs, RefreshingCache(clock), clock)
+    source = access(transport, gcs, RefreshingCache(clock=clock), clock)
     leased: Expiring[str] = await source._fetch()
     assert leased.expires_at - clock.now == pytest.approx(given)
     assert clock.now < leased.refresh_at < leased.expires_at
@@ -274,7 +273,7 @@ async def test_a_revoked_token_is_fetched_again_once(transport: Transport, gcs: 
     """It was refused until its hour was over."""
     clock = Clock()
     gcs.now = clock
-    tokens: RefreshingCache[str] = RefreshingCache(clock)
+    tokens: RefreshingCache[str] = RefreshingCache(clock=clock)
     store = open_store(transport, gcs, tokens, clock=clock)
     gcs.put("bucket", "a")
     await store.list_page("", None, 1)
@@ -284,13 +283,12 @@ async def test_a_revoked_token_is_fetched_again_once(transport: Transport, gcs: 
     await asyncio.gather(*calls)
     assert gcs.token_requests == 2
     assert 41 < len(gcs.requests) <= 1 + 2 * 40
-    await tokens.aclose()
 
 
 async def test_refused_tokens_are_not_fetched_endlessly(transport: Transport, gcs: GcsServer) -> None:
     clock = Clock()
     gcs.now = clock
-    tokens: RefreshingCache[str] = RefreshingCache(clock)
+    tokens: RefreshingCache[str] = RefreshingCache(clock=clock)
     store = open_store(transport, gcs, tokens, clock=clock)
     await store.list_page("", None, 1)
     gcs.refuses = True
@@ -302,12 +300,11 @@ async def test_refused_tokens_are_not_fetched_endlessly(transport: Transport, gc
                 assert "authError (Invalid Credentials). Google does not take the access token" in refusal.message
             assert gcs.token_requests == fetched
         clock.now += renewal.RETRY_PAUSE_SECONDS + 1
-    await tokens.aclose()
 
 
 async def test_forgetting_a_value() -> None:
     clock = Clock()
-    values: RefreshingCache[int] = RefreshingCache(clock)
+    values: RefreshingCache[int] = RefreshingCache(clock=clock)
     made = iter(range(10))
 
     async def fetch() -> Expiring[int]:
@@ -321,7 +318,6 @@ async def test_forgetting_a_value() -> None:
     assert await values.get("k", fetch) == 1
     assert values.forget("k", 0), "somebody else did"
     assert await values.get("k", fetch) == 1
-    await values.aclose()
 
 
 async def test_the_assertion_is_what_google_documents(

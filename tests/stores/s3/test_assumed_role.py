@@ -95,7 +95,7 @@ def config(
 
 @pytest.fixture
 def sessions(clock: Clock) -> RefreshingCache[Credentials]:
-    return RefreshingCache(clock)
+    return RefreshingCache(clock=clock)
 
 
 @pytest.fixture
