@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 class ServiceContext:
     """One running service.
 
-    It holds everything that lives as long as the service. No state of the service is in modules, so that several services
-    can run in one process. They share threads and caches of the process (GCS signing and key files, botocore).
+    It holds everything that lives as long as the service. No state of the service is in modules, so that several
+    services can run in one process. They share threads and caches of the process (GCS signing and key files, botocore).
 
     Attributes:
         settings: the settings that the service was opened with.
