@@ -1,4 +1,4 @@
-"""Every answer of Azure that is not a success becomes an error of ours that says what to change."""
+"""Every answer of Azure that is not a success becomes a StoreError that says what to change."""
 
 from __future__ import annotations
 

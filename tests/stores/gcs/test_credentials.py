@@ -316,7 +316,7 @@ async def test_forgetting_a_value() -> None:
     clock.now += renewal.RETRY_PAUSE_SECONDS
     assert values.forget("k", 0)
     assert await values.get("k", fetch) == 1
-    assert values.forget("k", 0), "somebody else did"
+    assert values.forget("k", 0), "another caller dropped it"
     assert await values.get("k", fetch) == 1
 
 

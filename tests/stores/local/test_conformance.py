@@ -1,4 +1,4 @@
-"""LOCAL, and LIGHTLY in a folder, do what every store must do; a server of ours answers their URLs."""
+"""LOCAL, and LIGHTLY in a folder, do what every store must do; a Headwater server serves their URLs."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ ODD_NAMES = [
     *("é.png", "e\u0301.png", "🦊.png", "אבג.png", "\x01\x7f.png", "line\nbreak.png", "\n", " ", "...", "..a"),
     *("\ufffd.png", "\U0010ffff.png", "n" * 251 + ".png", "~", "-rf", "*", ".hidden"),
 ]
-"""Names that every file system of ours can hold."""
+"""Names that every supported file system can hold."""
 
 
 async def pages(store: Store, prefix: str = "", after: str | None = None, limit: int = 1000) -> list[StorePage]:
