@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from headwater.net import transport as transport_module
-from headwater.net.egress import Egress
 from headwater.net.refreshing import RefreshingCache
-from headwater.net.transport import Transport
 from headwater.stores.s3 import sts
 from headwater.stores.s3.sigv4 import Credentials
 from tests.servers import AwsUser, GuardedAws, azure_client, azurite, guarded_aws, moto_server, rclone_s3, s3_client
 from tests.stores.gcs.server import GcsServer
+from tests.transports import short_pauses, transport  # noqa: F401  fixtures
 
 if TYPE_CHECKING:
     from azure.storage.blob import BlobServiceClient, ContainerClient
@@ -62,20 +60,6 @@ def rclone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     (directory / "bucket").mkdir()
     with rclone_s3(directory) as url:
         yield url
-
-
-@pytest.fixture(autouse=True)
-def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Retries follow as usual, but sooner."""
-    monkeypatch.setattr(transport_module, "PAUSE_SECONDS", 0.01)
-
-
-@pytest.fixture
-async def transport() -> AsyncIterator[Transport]:
-    """May connect to loopback, as a user's endpoint."""
-    transport = Transport(Egress.parse("127.0.0.1"))
-    yield transport
-    await transport.aclose()
 
 
 @pytest.fixture
