@@ -1,7 +1,7 @@
-"""A real OIDC issuer on loopback, and a minter of tokens, good and bad.
+"""A real OIDC issuer on loopback, which makes valid and invalid tokens.
 
-Keys, JWK sets and signatures are made with `cryptography` alone, so that nothing of the code under test, and no
-part of PyJWT, is its own judge.
+Keys, JWK sets and signatures are made with `cryptography` only, so that neither the code under test nor PyJWT checks
+itself.
 """
 
 from __future__ import annotations
@@ -47,21 +47,21 @@ def b64json(value: object) -> str:
 
 
 def jws(header: object, payload: object, sign: Callable[[bytes], bytes]) -> str:
-    """Put a token together from any header, payload and signer."""
+    """Return a token of any header, payload and signer."""
     signed = f"{b64json(header)}.{b64json(payload)}"
     return f"{signed}.{b64url(sign(signed.encode()))}"
 
 
 @dataclass(frozen=True)
 class SigningKey:
-    """A private key of an issuer, and the name and algorithm that its JWK shows."""
+    """A private key of an issuer, and the id and algorithm in its JWK."""
 
     private: PrivateKey
     kid: str | None
     alg: str
 
     def sign(self, data: bytes) -> bytes:
-        """Sign as RFC 7518 says for RS256 and ES256, and RFC 8037 for EdDSA."""
+        """Sign as RFC 7518 defines for RS256 and ES256, and RFC 8037 for EdDSA."""
         if isinstance(self.private, rsa.RSAPrivateKey):
             return self.private.sign(data, padding.PKCS1v15(), SHA256())
         if isinstance(self.private, ec.EllipticCurvePrivateKey):
@@ -70,7 +70,7 @@ class SigningKey:
         return self.private.sign(data)
 
     def jwk(self) -> Json:
-        """Return the public key as a JWK, with `use` and `alg` as most issuers show them."""
+        """Return the public key as a JWK, with `use` and `alg`, as most issuers publish it."""
         jwk: Json = {"use": "sig", "alg": self.alg}
         if self.kid is not None:
             jwk["kid"] = self.kid
@@ -87,11 +87,11 @@ class SigningKey:
 
 
 def signing_key(alg: str, kid: str | None, number: int = 0) -> SigningKey:
-    """Return a key for RS256, ES256 or EdDSA. Those of another `number` are other keys, whatever their kid."""
+    """Return a key for RS256, ES256 or EdDSA. Each `number` is another key, whatever its kid."""
     return SigningKey(_private_key(alg, number), kid, alg)
 
 
-@cache  # A new RSA key costs a good part of a second.
+@cache  # Making an RSA key takes up to a second.
 def _private_key(alg: str, number: int) -> PrivateKey:
     if alg == "RS256":
         return rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -101,7 +101,7 @@ def _private_key(alg: str, number: int) -> PrivateKey:
 
 
 def self_signed(folder: Path) -> Path:
-    """Make a certificate for 127.0.0.1 that no machine trusts, with its key, in one PEM file."""
+    """Make a PEM file with a certificate for 127.0.0.1 that no machine trusts, and its key."""
     private = signing_key("ES256", None).private
     assert isinstance(private, ec.EllipticCurvePrivateKey)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "issuer.test")])
@@ -123,10 +123,10 @@ def self_signed(folder: Path) -> Path:
 class Issuer:
     """An OIDC issuer on a free port of loopback: a discovery document, a JWK set, and tokens.
 
-    With a `certificate` (a PEM file with its key) it speaks https.
+    With a `certificate` (a PEM file with its key) it uses https.
 
-    Change `keys`, `jwks`, `discovery`, `status` or `delay` at any time; the next request sees it. `requests` holds
-    the path of every request, in order.
+    `keys`, `jwks`, `discovery`, `status` and `delay` can be changed at any time and apply from the next request on.
+    `requests` has the path of every request, in order.
     """
 
     def __init__(self, *keys: SigningKey, path: str = "", certificate: Path | None = None) -> None:
@@ -155,22 +155,22 @@ class Issuer:
         self.stop()
 
     def stop(self) -> None:
-        """Go down: from now on connections are refused."""
+        """Stop the issuer. From then on it refuses connections."""
         if self._thread.is_alive():
             self._server.shutdown()
             self._thread.join()
         self._server.server_close()
 
     def come_back(self) -> None:
-        """Be there again, at the same address."""
+        """Start the issuer again, at the same address."""
         self._start()
 
     def fetches(self) -> int:
-        """How often the JWK set was asked for."""
+        """Return the number of requests for the JWK set."""
         return self.requests.count(JWKS)
 
     def claims(self, changed: Mapping[str, object] | None = None, **more: object) -> Json:
-        """Return good claims, but for the ones that are given; None leaves a claim out."""
+        """Return valid claims, with these changes. None leaves a claim out."""
         now = int(time.time())
         claims: Json = {
             "iss": self.url,
@@ -189,7 +189,7 @@ class Issuer:
         claims: Mapping[str, object] | None = None,
         **more_claims: object,
     ) -> str:
-        """Mint a token, signed with `key` or the first one. What `header` and claims change is bad on purpose."""
+        """Return a token, signed with `key` or the first key. `header` and the claims may make it invalid."""
         key = key or self.keys[0]
         good: Json = {"alg": key.alg, "typ": "JWT", "kid": key.kid}
         shown = {name: value for name, value in (good | dict(header or {})).items() if value is not None}
@@ -223,7 +223,7 @@ class _Server(ThreadingHTTPServer):
         super().__init__(address, _Handler)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: a client that gives up early is part of the tests."""
+        """Log nothing: clients that disconnect early are part of the tests."""
 
 
 class _Handler(BaseHTTPRequestHandler):

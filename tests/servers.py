@@ -1,4 +1,4 @@
-"""Real servers for tests: each a process of its own on loopback, on a free port, ended by its own id."""
+"""Real servers for tests: each a separate process on a free port of loopback, stopped by its id."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ SECRET = "test-secret-access-key"  # rclone refuses very short ones
 
 AZURE_ACCOUNT = "devstoreaccount1"
 AZURE_KEY = base64.b64encode(b"test-key-id".ljust(64, b".")).decode()
-"""What `azurite` is told to accept."""
+"""The account key that `azurite` accepts."""
 
 
 def free_port() -> int:
-    """A port that was free a moment ago. Another process may take it: see `serving`."""
+    """Return a port that was free a moment ago. Another process may take it: see `serving`."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -40,11 +40,11 @@ def free_port() -> int:
 
 @contextmanager
 def serving(command: Callable[[int], Sequence[str]], seconds: float = 30.0) -> Iterator[int]:
-    """Run a server for the length of the block and yield its port.
+    """Run a server during the block, and yield its port.
 
     Args:
-        command: makes the command line for a port.
-        seconds: how long it may take until it accepts connections.
+        command: returns the command line for a port.
+        seconds: the time limit until it accepts connections.
     """
     for attempt in range(3):
         port = free_port()
@@ -62,28 +62,28 @@ def serving(command: Callable[[int], Sequence[str]], seconds: float = 30.0) -> I
                     process.kill()
                     process.wait()
             output.seek(0)
-            said = output.read().decode(errors="replace")[-2000:]
-        # The usual reason is that the port was taken in between: once more with another one.
+            log = output.read().decode(errors="replace")[-2000:]
+        # Usually another process took the port in the meantime: try another one.
         if attempt == 2:
-            raise RuntimeError(f"{command(port)[0]} did not start: {said}")
+            raise RuntimeError(f"{command(port)[0]} did not start: {log}")
 
 
 @contextmanager
 def moto_server() -> Iterator[str]:
-    """S3 (and STS, IAM) by moto, which checks no credentials; yields its URL."""
+    """Run moto as S3, STS and IAM without credential checks; yield its URL."""
     with serving(lambda port: [_script("moto_server"), "-H", "127.0.0.1", "-p", str(port)]) as port:
         yield f"http://127.0.0.1:{port}"
 
 
 @contextmanager
 def rclone_s3(directory: Path, key_id: str = KEY_ID, secret: str = SECRET) -> Iterator[str]:
-    """S3 by `rclone serve s3`, which checks signatures and presigned URLs; yields its URL.
+    """Run `rclone serve s3`, which checks signatures and presigned URLs; yield its URL.
 
     Args:
-        directory: its folders are the buckets. Files put there behind the server's back are seen late: rclone
-            remembers directories (and with `--dir-cache-time 0s` it hangs).
-        key_id: of the one access key it knows.
-        secret: that belongs to it.
+        directory: its folders are the buckets. rclone caches directories, so that it notices files which other
+            programs write only later (and with `--dir-cache-time 0s` it hangs).
+        key_id: the id of its only access key.
+        secret: the secret of that key.
     """
     with serving(
         lambda port: [
@@ -96,19 +96,19 @@ def rclone_s3(directory: Path, key_id: str = KEY_ID, secret: str = SECRET) -> It
 
 
 def _script(name: str) -> str:
-    """A program that pip put beside this interpreter, or one on the PATH."""
-    beside = Path(sysconfig.get_path("scripts")) / name
-    if beside.exists():
-        return str(beside)
+    """Return the path of a program that pip installed for this interpreter, or that is on the PATH."""
+    installed = Path(sysconfig.get_path("scripts")) / name
+    if installed.exists():
+        return str(installed)
     return need(name)
 
 
 def _accepts(process: subprocess.Popen[bytes], port: int, seconds: float) -> bool:
-    until = time.monotonic() + seconds
-    while time.monotonic() < until and process.poll() is None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and process.poll() is None:
         try:
             with socket.create_connection(("127.0.0.1", port), 1):
-                # Another process may have taken the port; ours then ends within moments.
+                # If another process has taken the port, this one ends within moments.
                 time.sleep(0.05)
                 return process.poll() is None
         except OSError:
@@ -118,7 +118,7 @@ def _accepts(process: subprocess.Popen[bytes], port: int, seconds: float) -> boo
 
 @contextmanager
 def s3_client(url: str) -> Iterator[S3Client]:
-    """The vendor's SDK, which prepares what a store under test then meets."""
+    """Yield a client of the vendor's SDK, which prepares the data for a store under test."""
     import boto3
     from botocore.config import Config
 
@@ -142,7 +142,7 @@ def s3_client(url: str) -> Iterator[S3Client]:
 
 @contextmanager
 def azurite() -> Iterator[str]:
-    """Azure Blob Storage by Azurite, which checks signatures and SAS tokens; yields its URL, without the account."""
+    """Run Azurite, which checks signatures and SAS tokens; yield its URL without the account."""
     program = _azurite()
     with serving(
         lambda port: [
@@ -155,7 +155,7 @@ def azurite() -> Iterator[str]:
 
 
 def _azurite() -> Path:
-    """The program, installed on first use as `tests/azurite` pins it, below `.cache` at the repository's root."""
+    """Return the program. The first use installs the version of `tests/azurite` into the repository's `.cache`."""
     need("node")
     npm = need("npm")
     project = Path(__file__).parent / "azurite"
@@ -167,23 +167,23 @@ def _azurite() -> Path:
         # One worker installs, the others wait.
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not program.exists():
-            with tempfile.TemporaryDirectory(dir=cache) as begun:
-                shutil.copytree(project, begun, dirs_exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=cache) as staging:
+                shutil.copytree(project, staging, dirs_exist_ok=True)
                 command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
                 try:
-                    subprocess.run(command, cwd=begun, capture_output=True, text=True, timeout=300, check=True)
+                    subprocess.run(command, cwd=staging, capture_output=True, text=True, timeout=300, check=True)
                 except (OSError, subprocess.SubprocessError) as error:
-                    said = getattr(error, "stderr", None) or ""
-                    missing(f"npm ci could not install azurite: {error} {said[-500:]}")
-                # At its place only once it is whole.
+                    stderr = getattr(error, "stderr", None) or ""
+                    missing(f"npm ci could not install azurite: {error} {stderr[-500:]}")
+                # Moved into place only when it is complete.
                 installed.mkdir(exist_ok=True)
-                shutil.move(f"{begun}/node_modules", installed / "node_modules")
+                shutil.move(f"{staging}/node_modules", installed / "node_modules")
     return program
 
 
 @contextmanager
 def azure_client(url: str) -> Iterator[BlobServiceClient]:
-    """The vendor's SDK, which prepares what a store under test then meets."""
+    """Yield a client of the vendor's SDK, which prepares the data for a store under test."""
     from azure.storage.blob import BlobServiceClient
 
     with BlobServiceClient(f"{url}/{AZURE_ACCOUNT}", credential=AZURE_KEY, retry_total=0) as client:
@@ -191,9 +191,9 @@ def azure_client(url: str) -> Iterator[BlobServiceClient]:
 
 
 class GuardedAws:
-    """moto with authentication on: S3, STS and IAM check signatures, sessions, policies and external ids.
+    """moto with authentication: S3, STS and IAM check signatures, sessions, policies and external ids.
 
-    It answers 500 to every presigned URL, and knows no expired sessions.
+    It returns 500 for every presigned URL, and its sessions do not expire.
     """
 
     ACCOUNT = "123456789012"
@@ -203,7 +203,7 @@ class GuardedAws:
 
         self.url = url
         self._number = 0
-        # These three are what moto lets pass unauthenticated.
+        # moto accepts these three requests without authentication.
         first = boto3.client("iam", endpoint_url=url, **_keys(KEY_ID, SECRET))
         first.create_user(UserName="admin")
         key = first.create_access_key(UserName="admin")["AccessKey"]
@@ -225,7 +225,7 @@ class GuardedAws:
         return name
 
     def keys(self, bucket: str) -> list[str]:
-        """All keys of a bucket."""
+        """Return all keys of a bucket."""
         return [found["Key"] for found in self.s3.list_objects_v2(Bucket=bucket).get("Contents", [])]
 
     def user(self, policy: Mapping[str, Any] | Sequence[str]) -> AwsUser:
@@ -237,7 +237,7 @@ class GuardedAws:
         return AwsUser(f"arn:aws:iam::{self.ACCOUNT}:user/{name}", key["AccessKeyId"], key["SecretAccessKey"])
 
     def role(self, policy: Mapping[str, Any] | Sequence[str], trust: Mapping[str, Any]) -> str:
-        """Make a role with a policy and a trust policy; its ARN."""
+        """Make a role with a policy and a trust policy, and return its ARN."""
         name = self._name("role")
         self._iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))
         self._iam.put_role_policy(RoleName=name, PolicyName="own", PolicyDocument=_document(policy))
@@ -256,7 +256,7 @@ class AwsUser(NamedTuple):
     secret: str
 
     def environ(self, folder: Path) -> dict[str, str]:
-        """Variables that make this user a process's own identity, whatever else this machine has."""
+        """Return the variables that make this user the identity of a process, and hide others of this machine."""
         return {
             "AWS_ACCESS_KEY_ID": self.key_id,
             "AWS_SECRET_ACCESS_KEY": self.secret,
@@ -267,7 +267,7 @@ class AwsUser(NamedTuple):
 
 
 def trust(user: AwsUser, external_id: str) -> dict[str, Any]:
-    """A trust policy: this user may assume the role who knows the external id."""
+    """Return a trust policy that lets this user assume the role with the external id."""
     return {
         "Version": "2012-10-17",
         "Statement": [
@@ -283,7 +283,7 @@ def trust(user: AwsUser, external_id: str) -> dict[str, Any]:
 
 @contextmanager
 def guarded_aws() -> Iterator[GuardedAws]:
-    """AWS by moto, with authentication on."""
+    """Run moto with authentication."""
     with serving(
         lambda port: [
             *("env", "INITIAL_NO_AUTH_ACTION_COUNT=3", _script("moto_server")),

@@ -215,9 +215,9 @@ def _log_events() -> dict[str, _LogEvent]:
             named = {keyword.arg for keyword in node.keywords if keyword.arg is not None}
             spread = any(keyword.arg is None for keyword in node.keywords)
             level = node.func.attr
-            if level == "exception":
+            if level == "exception" or "exc_info" in named:
                 level = "error"
-                named.add("exception")  # the traceback
+                named = (named - {"exc_info"}) | {"exception"}  # the traceback
             events[event.value] = _LogEvent(
                 known.levels | {level}, known.fields | named, known.has_more_fields or spread
             )

@@ -22,6 +22,8 @@ ROOT = Path(__file__).parent.parent
 
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 60
+"""Without the docstring."""
+
 ALLOWED_LONG_FILES: frozenset[str] = frozenset()
 """Files that may be longer: only those that keep the public signatures of the generated client."""
 
@@ -131,13 +133,21 @@ def test_no_source_file_is_too_long() -> None:
     assert too_long == ALLOWED_LONG_FILES
 
 
+def _code_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Return the number of lines of a function, without its docstring."""
+    lines = (function.end_lineno or 0) - function.lineno + 1
+    first = function.body[0]
+    if ast.get_docstring(function) is not None:
+        lines -= (first.end_lineno or 0) - first.lineno + 1
+    return lines
+
+
 def test_no_function_is_too_long() -> None:
     too_long = {
         f"{path.relative_to(ROOT)}:{node.name}"
         for path in _source_files()
         for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        and (node.end_lineno or 0) - node.lineno + 1 > MAX_FUNCTION_LINES
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and _code_lines(node) > MAX_FUNCTION_LINES
     }
     assert too_long == ALLOWED_LONG_FUNCTIONS
 

@@ -1,8 +1,8 @@
-"""The pages of client/docs/reference/, from the client's own tables and docstrings and from the contract.
+"""Generate the pages of client/docs/reference/ from the client's tables and docstrings, and from the contract.
 
-`make docs` writes them, and a test fails when they are out of date. They have the layout of the pages that
-openapi-generator writes for a client. What they say of types, constraints and errors is what this client does; which
-request an operation is, and what a server answers to it, is what the contract says.
+`make docs` writes them, and a test fails if they are out of date. They have the layout of the pages that
+openapi-generator writes for a client. Types, constraints and errors come from this client; the requests and responses
+of an operation come from the contract.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ ARGUMENTS = {
     "page_offset": "0",
     "force": "True",
 }
-"""What the examples give for each parameter."""
+"""The value of each parameter in the examples."""
 
 MODEL_EXAMPLES = {
     "DatasourceConfig": 'DatasourceConfig(type="LOCAL", full_path="cameras/front")  # a DatasourceConfigLOCAL',
@@ -103,7 +103,7 @@ DatasourceConfigS3DelegatedAccess(
     "Timestamp": "Timestamp(1577836800)",
     "TimestampMilliseconds": "TimestampMilliseconds(1577836800000)",
 }
-"""How the models are made that a program makes."""
+"""An example of each model that a program creates."""
 
 REEXPORT = (
     "`swagger_client.samples` is an earlier import path: it has the same objects, and their earlier names `InTheWay` "
@@ -117,7 +117,7 @@ SECTION = re.compile(r"^(Args|Attributes|Returns|Raises):\n", re.MULTILINE)
 
 
 def sections(documented: Any) -> dict[str, str]:
-    """The parts of a docstring by their headings; what stands before them is under the empty one."""
+    """Return the parts of a docstring by their headings; the text before them has the empty heading."""
     parts = SECTION.split(inspect.getdoc(documented) or "")
     found = {"": parts[0].strip()}
     found.update({name: textwrap.dedent(body).strip() for name, body in zip(parts[1::2], parts[2::2], strict=True)})
@@ -125,13 +125,13 @@ def sections(documented: Any) -> dict[str, str]:
 
 
 def entries(section: str) -> dict[str, str]:
-    """`name: what it is` of a docstring's section, each text as one line."""
+    """Return the `name: description` entries of a docstring's section, each description as one line."""
     found = re.findall(r"^([\w.]+): (.*(?:\n +.*)*)", section, re.MULTILINE)
     return {name: re.sub(r"\s+", " ", text) for name, text in found}
 
 
 def operations() -> dict[str, dict[str, Any]]:
-    """The contract's operations by the names of the methods, each with its `method` and `path`."""
+    """Return the contract's operations by the names of their methods, each with its `method` and `path`."""
     found = {}
     for path, item in contract.document()["paths"].items():
         for method, operation in item.items():
@@ -142,24 +142,24 @@ def operations() -> dict[str, dict[str, Any]]:
 
 
 def methods(api: type) -> dict[str, Any]:
-    """The operations of an API, by name."""
+    """Return the methods of an API that are operations, by name."""
     return {name: vars(api)[name] for name in sorted(vars(api)) if not name.startswith("_")}
 
 
 def module_of(name: str) -> str:
-    """Where a model is imported from."""
+    """Return the module of a model."""
     module: str = getattr(models, name).__module__
     return module
 
 
 def link(name: str, shown: str | None = None) -> str:
-    """A type in bold, which leads to its page where it has one."""
+    """Return a type in bold, with a link if it has a page."""
     text = f"**{shown or name}**"
     return f"[{text}]({name}.md)" if name in models.__all__ else text
 
 
 def annotated(annotation: str) -> str:
-    """A parameter's type as the tables show it."""
+    """Return the type of a parameter for a table."""
     names = re.findall(r"\w+", annotation.replace("[str, Any]", ""))
     shown = [name for name in names if name not in ("Union", "Optional", "None")]
     if shown[0] == "list":
@@ -167,8 +167,8 @@ def annotated(annotation: str) -> str:
     return ", ".join(link(name) for name in shown)
 
 
-def page_of_api(api: type) -> str:
-    """One page: all operations of an API."""
+def api_page(api: type) -> str:
+    """Return the page of an API with all its operations."""
     known, ours = operations(), methods(api)
     lines = [f"{HEAD}# swagger_client.{api.__name__}\n\n{sections(api)['']}\n\n"]
     lines.append("Paths are relative to the `host` of the [Configuration](Configuration.md).\n\n")
@@ -181,12 +181,12 @@ def page_of_api(api: type) -> str:
 
 
 def summary(documented: Any) -> str:
-    """The first sentence of a docstring, without its full stop."""
+    """Return the first sentence of a docstring, without the full stop."""
     return sections(documented)[""].split("\n")[0].split(". ")[0].rstrip(".")
 
 
 def operation(api: type, name: str, method: Any, known: Mapping[str, Any]) -> str:
-    """The section of one operation."""
+    """Return the section of one operation."""
     documented = sections(method)
     described = entries(documented.get("Args", ""))
     parameters = [each for each in inspect.signature(method).parameters.values() if each.name in described]
@@ -229,7 +229,7 @@ def operation(api: type, name: str, method: Any, known: Mapping[str, Any]) -> st
 
 
 def resolve(node: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A part of the contract, wherever it stands."""
+    """Return a part of the contract, with its reference resolved."""
     if "$ref" not in node:
         return node
     found: Any = contract.document()
@@ -239,7 +239,7 @@ def resolve(node: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def example(api: type, name: str, method: Any, parameters: Iterable[inspect.Parameter], once: bool) -> str:
-    """A program that calls an operation with its required parameters, and then with all; or with all at once."""
+    """Return a program that calls an operation with its required parameters, then with all; or `once`, with all."""
     given = {each.name: each for each in parameters}
     needed = {found for each in given for found in re.findall(r"\w+", ARGUMENTS[each]) if found in models.__all__}
     imports = [f"from {api.__module__} import {api.__name__}"]
@@ -270,7 +270,7 @@ def example(api: type, name: str, method: Any, parameters: Iterable[inspect.Para
 
 
 def call(api: type, name: str, arguments: list[str], answers: bool, comment: str) -> list[str]:
-    """The lines of one call."""
+    """Return the lines of one call."""
     lines = ["", f"    # {comment}"] if comment else [""]
     assigned = f"        {'api_response = ' if answers else ''}api_instance.{name}"
     lines += ["    try:", *wrapped(assigned, arguments)]
@@ -280,7 +280,7 @@ def call(api: type, name: str, arguments: list[str], answers: bool, comment: str
 
 
 def wrapped(head: str, arguments: list[str]) -> list[str]:
-    """A call in as many lines as the project's formatter would give it."""
+    """Return the lines of a call as the project's formatter would break them."""
     margin = " " * (len(head) - len(head.lstrip()))
     together = ", ".join(arguments)
     if len(f"{head}({together})") <= LINE:
@@ -290,8 +290,8 @@ def wrapped(head: str, arguments: list[str]) -> list[str]:
     return [f"{head}(", *(f"{margin}    {each}," for each in arguments), f"{margin})"]
 
 
-def page_of_model(name: str) -> str:
-    """One page: a model's members, with types and constraints."""
+def model_page(name: str) -> str:
+    """Return the page of a model: its members with types and constraints."""
     model: type[OpenApiModel] = getattr(models, name)
     lines = [f"{HEAD}# {name}\n\n{sections(model)['']}\n\n"]
     if name in MODEL_EXAMPLES:
@@ -300,36 +300,36 @@ def page_of_model(name: str) -> str:
         imports = "".join(f"from {module_of(each)} import {each}\n" for each in sorted(names))
         lines.append(f"```python\n{imports}\n{made}\n```\n\n")
     if name == "DatasourceConfig":
-        kinds = ", ".join(link(each) for each in models.__all__ if re.match(r"DatasourceConfig(?!Verify|Base)\w", each))
-        lines.append(f"The kinds: {kinds}.\n\n")
+        types = ", ".join(link(each) for each in models.__all__ if re.match(r"DatasourceConfig(?!Verify|Base)\w", each))
+        lines.append(f"The types: {types}.\n\n")
     lines.append("## Properties\n\n")
     lines.append("Name | Type | Description | Notes\n------------ | ------------- | ------------- | -------------\n")
     described: dict[str, str] = {}
     for base in reversed(model.__mro__):
         described |= entries(sections(base).get("Attributes", "")) if "__doc__" in vars(base) else {}
-    for member, line in model._members.items():
-        text = described.get(member, "")
-        lines.append(f"**{member}** | {kind(line)} | {text} | {notes(line)}\n".replace(" |  |", " | |"))
+    for name, member in model._members.items():
+        text = described.get(name, "")
+        lines.append(f"**{name}** | {value_type(member)} | {text} | {notes(member)}\n".replace(" |  |", " | |"))
     if not issubclass(model, ModelSimple):
         lines.append(FURTHER)
     return "".join(lines) + f"\n{TO_MODELS} {TO_APIS} {TO_README}\n"
 
 
-def kind(line: Member) -> str:
-    """The type of a member as the tables show it."""
-    if line.value_type in (str, int, bool):
-        return f"**{line.value_type.__name__}, None**" if line.nullable else f"**{line.value_type.__name__}**"
-    if isinstance(line.value_type, type) and issubclass(line.value_type, OpenApiModel):
-        return link(line.value_type.__name__) + (", **str**" if line.wraps else "")
-    (item,) = line.value_type.__args__
+def value_type(member: Member) -> str:
+    """Return the type of a member for a table."""
+    if member.value_type in (str, int, bool):
+        return f"**{member.value_type.__name__}, None**" if member.nullable else f"**{member.value_type.__name__}**"
+    if isinstance(member.value_type, type) and issubclass(member.value_type, OpenApiModel):
+        return link(member.value_type.__name__) + (", **str**" if member.wraps else "")
+    (item,) = member.value_type.__args__
     return link(item.__name__, f"[{item.__name__}]")
 
 
-def notes(line: Member) -> str:
-    """What else holds for a member."""
-    rules, found = line.rules, [] if line.required else ["[optional]"]
-    if line.json_name not in (line.name, "value"):
-        found.append(f"`{line.json_name}` in JSON")
+def notes(member: Member) -> str:
+    """Return the constraints of a member for a table."""
+    rules, found = member.rules, [] if member.required else ["[optional]"]
+    if member.json_name not in (member.name, "value"):
+        found.append(f"`{member.json_name}` in JSON")
     if "enum" in rules:
         found.append("must be one of [" + ", ".join(f'"{value}"' for value in rules["enum"]) + "]")
     if "minLength" in rules:
@@ -341,13 +341,13 @@ def notes(line: Member) -> str:
     if "pattern" in rules:
         pattern = rules["pattern"].replace("|", r"\|")
         found.append(f"must match `{pattern}`")
-    if line.secret:
+    if member.secret:
         found.append("`***` in texts")
     return "; ".join(found)
 
 
-def page_of_configuration() -> str:
-    """The page of Configuration and ApiClient."""
+def configuration_page() -> str:
+    """Return the page of Configuration and ApiClient."""
     lines = [f"{HEAD}# Configuration and ApiClient\n"]
     for documented in (swagger_client.Configuration, swagger_client.ApiClient):
         parts = sections(documented)
@@ -357,7 +357,7 @@ def page_of_configuration() -> str:
     return "".join(lines) + f"\n{TO_MODELS} {TO_APIS} {TO_README}\n"
 
 
-def page_of_headwater_client() -> str:
+def headwater_client_page() -> str:
     """Return the page of headwater_client: its functions, then its classes."""
     parts = [f"{HEAD}# headwater_client\n\n"]
     introduction, _, program = (inspect.getdoc(headwater_client) or "").partition("\n\n")
@@ -382,19 +382,19 @@ def page_of_headwater_client() -> str:
 
 
 def described_names(title: str, section: str) -> str:
-    """A table of names and texts; nothing where there are none."""
+    """Return a table of names and descriptions; an empty text without names."""
     rows = "".join(f"**{name}** | {text}\n" for name, text in entries(section).items())
     return f"\n### {title}\n\nName | Description\n------------ | -------------\n{rows}" if rows else ""
 
 
 def raised(described: Mapping[str, str]) -> str:
-    """The exceptions that a docstring names; nothing where it names none."""
+    """Return the section for the exceptions in a docstring; an empty text without exceptions."""
     errors = "".join(f" - **{error}**: {text}\n" for error, text in entries(described.get("Raises", "")).items())
     return f"\n### Exceptions\n\n{errors}" if errors else ""
 
 
 def options() -> str:
-    """The table of what every operation takes beside its parameters: the members of CallOptions and their texts."""
+    """Return the table of the options that every operation takes: the members of CallOptions and their docstrings."""
     (body,) = (node for node in ast.parse(inspect.getsource(call_options.CallOptions)).body)
     assert isinstance(body, ast.ClassDef)
     rows = "Name | Type | Description\n------------ | ------------- | -------------\n"
@@ -405,8 +405,8 @@ def options() -> str:
     return rows
 
 
-def front_page() -> str:
-    """The page that leads to the others."""
+def index_page() -> str:
+    """Return the index page."""
     known = operations()
     rows = [
         f"*{api}* | [**{name}**]({api}.md#{name}) "
@@ -417,8 +417,8 @@ def front_page() -> str:
     names = "".join(f" - [{name}]({name}.md)\n" for name in models.__all__)
     tree, _, after = (inspect.getdoc(exceptions) or "").partition("\n\n")[2].partition("\n\n")
     return (
-        f"{HEAD}# Reference\n\nEvery operation, model and setting of `swagger_client`. Begin with the "
-        "[quickstart](../quickstart.md); streaming, what is new and downloads are in "
+        f"{HEAD}# Reference\n\nEvery operation, model and setting of `swagger_client`. Start with the "
+        "[quickstart](../quickstart.md). Streaming, new samples and downloads are in "
         "[headwater_client](headwater_client.md).\n\n"
         "## Documentation for API Endpoints\n\n"
         "Paths are relative to the `host` of the [Configuration](Configuration.md).\n\n"
@@ -433,17 +433,17 @@ def front_page() -> str:
         " - **Type**: API key\n - **API key parameter name**: token\n - **Location**: URL query string\n\n"
         '`Configuration(api_key={"ApiKeyAuth": "YOUR_API_KEY"})`\n\n'
         "### auth0Bearer\n\n - **Type**: Bearer authentication (JWT)\n\n"
-        '`Configuration(access_token="YOUR_BEARER_TOKEN")`; a Headwater server takes an API token here, too.\n'
+        '`Configuration(access_token="YOUR_BEARER_TOKEN")`; a Headwater server also accepts an API token here.\n'
     )
 
 
 def pages() -> dict[Path, str]:
-    """Every generated page, by its file."""
+    """Return every generated page, by its file."""
     found = {
-        "README": front_page(),
-        "Configuration": page_of_configuration(),
-        "headwater_client": page_of_headwater_client(),
+        "README": index_page(),
+        "Configuration": configuration_page(),
+        "headwater_client": headwater_client_page(),
     }
-    found.update({name: page_of_api(getattr(apis, name)) for name in apis.__all__})
-    found.update({name: page_of_model(name) for name in models.__all__})
+    found.update({name: api_page(getattr(apis, name)) for name in apis.__all__})
+    found.update({name: model_page(name) for name in models.__all__})
     return {REFERENCE / f"{name}.md": text for name, text in found.items()}

@@ -69,7 +69,7 @@ async def test_cancelled_writes_are_atomic(catalog):
 
 
 async def test_two_processes_create_and_write_one_catalog_concurrently(url):
-    """With SQLite this failed with SQLITE_BUSY_SNAPSHOT, or with `database is locked` when setting the journal mode."""
+    """With SQLite this failed with SQLITE_BUSY_SNAPSHOT, or with `database is locked` as it set the journal mode."""
     processes = [start("count", url, "40") for _ in range(2)]
     output = [await asyncio.to_thread(process.communicate) for process in processes]
     assert [each[0] for each in output] == ["counted\n"] * 2

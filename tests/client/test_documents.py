@@ -189,7 +189,7 @@ def test_the_example_of_an_operation_runs(
         "verify_datasource_by_dataset_id": "'can_read': True",
     }
     assert shown.get(operation, "") in out
-    assert ("api_response" in names) == (operation in shown), "what has no answer assigns none"
+    assert ("api_response" in names) == (operation in shown), "an operation without a response body assigns nothing"
     if operation == "update_datasource_processed_until_timestamp_by_dataset_id":
         assert _watermark(reader.live, reader.token, dataset) == LONG_AGO
     if operation == "delete_dataset_by_id":

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 
 import pytest
 
-from headwater.net import transport as transport_module
-from headwater.net.egress import Egress
-from headwater.net.transport import Transport
-
-
-@pytest.fixture(autouse=True)
-def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Retries follow as usual, but sooner."""
-    monkeypatch.setattr(transport_module, "PAUSE_SECONDS", 0.01)
+from headwater.testing.fault_proxy import FaultProxy, Status
+from tests.transports import short_pauses, transport  # noqa: F401  fixtures
 
 
 @pytest.fixture
-async def transport() -> AsyncIterator[Transport]:
-    """May connect to loopback, as a user's endpoint."""
-    transport = Transport(Egress.parse("127.0.0.1"))
-    yield transport
-    await transport.aclose()
+def server() -> Iterator[FaultProxy]:
+    with FaultProxy(respond=lambda _: Status(200, b"whole body")) as proxy:
+        yield proxy

@@ -1,4 +1,4 @@
-"""Which addresses a user's endpoint may lead to."""
+"""Which addresses a user's endpoint may resolve to."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ EVERYTHING = "0.0.0.0/0, ::/0"
 
 
 @pytest.mark.parametrize("address", NEVER)
-def test_never_contacted_whatever_is_allowed(address: str) -> None:
+def test_address_is_never_contacted_whatever_the_setting(address: str) -> None:
     for allowed in ("", EVERYTHING, "store.test", address.partition("%")[0]):
         with pytest.raises(LocationInvalidError, match=r"never contacted.*HEADWATER_ALLOWED_ENDPOINTS"):
             Egress.parse(allowed).check("store.test", [address])
 
 
 @pytest.mark.parametrize("address", GUARDED)
-def test_inside_addresses_need_the_operators_word(address: str) -> None:
+def test_internal_address_needs_the_setting(address: str) -> None:
     with pytest.raises(LocationInvalidError, match=r"'store.test'.*can allow it with HEADWATER_ALLOWED_ENDPOINTS"):
         Egress.parse("").check("store.test", [address])
     with pytest.raises(LocationInvalidError):
@@ -44,35 +44,35 @@ def test_inside_addresses_need_the_operators_word(address: str) -> None:
 
 
 @pytest.mark.parametrize("address", PUBLIC)
-def test_public_addresses_need_nothing(address: str) -> None:
+def test_public_address_is_allowed(address: str) -> None:
     assert Egress.parse("").check("store.test", [address]) == [address]
 
 
-def test_a_carried_ipv4_address_is_allowed_as_such() -> None:
+def test_embedded_ipv4_address_is_allowed_by_its_network() -> None:
     egress = Egress.parse("10.1.0.0/16")
     assert egress.check("store.test", ["::ffff:10.1.2.3"]) == ["::ffff:10.1.2.3"]
     with pytest.raises(LocationInvalidError):
         egress.check("store.test", ["::ffff:10.2.0.1"])
 
 
-def test_forbidden_addresses_are_dropped_and_order_is_kept() -> None:
+def test_refused_addresses_are_left_out_and_order_is_kept() -> None:
     found = ["10.0.0.1", "8.8.8.8", "169.254.169.254", "1.1.1.1"]
     assert Egress.parse("").check("store.test", found) == ["8.8.8.8", "1.1.1.1"]
 
 
 @pytest.mark.parametrize("host", ["minio.internal", "MinIO.Internal", "minio.internal."])
-def test_names_are_compared_however_they_are_spelled(host: str) -> None:
+def test_names_match_in_every_spelling(host: str) -> None:
     for allowed in ("minio.internal", "MINIO.internal.", " other , minio.internal"):
         assert Egress.parse(allowed).check(host, ["10.0.0.1"]) == ["10.0.0.1"]
     with pytest.raises(LocationInvalidError):
         Egress.parse("internal").check(host, ["10.0.0.1"])
 
 
-def test_international_names_are_compared_as_dns_has_them() -> None:
+def test_international_names_match_their_dns_form() -> None:
     assert Egress.parse("bücher.example").check("xn--bcher-kva.example", ["10.0.0.1"]) == ["10.0.0.1"]
 
 
-def test_a_refusal_tells_the_kind_of_address_and_not_the_address() -> None:
+def test_error_names_the_kind_of_address_but_not_the_address() -> None:
     with pytest.raises(LocationInvalidError) as refusal:
         Egress.parse("").check("db.internal", ["10.11.12.13"])
     assert "private address" in refusal.value.message
@@ -94,7 +94,7 @@ def test_a_refusal_tells_the_kind_of_address_and_not_the_address() -> None:
         "a..b",
     ],
 )
-def test_a_malformed_setting_is_named(entry: str) -> None:
+def test_malformed_setting_is_named(entry: str) -> None:
     with pytest.raises(StartupError) as error:
         Egress.parse(f"10.0.0.0/8, {entry}")
     assert "HEADWATER_ALLOWED_ENDPOINTS" in error.value.message
@@ -104,5 +104,5 @@ def test_a_malformed_setting_is_named(entry: str) -> None:
 @pytest.mark.parametrize(
     "entry", ["", " , ", "localhost", "minio_1", "::1", "[::1]", "10.0.0.0/8", "fd00::/8", "a.b.c."]
 )
-def test_a_good_setting_is_read(entry: str) -> None:
+def test_valid_setting_is_accepted(entry: str) -> None:
     Egress.parse(entry)

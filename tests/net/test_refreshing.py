@@ -1,23 +1,23 @@
-"""What expires is fetched once for all, renewed before it ends, and given up once it is refused."""
+"""Values that expire are fetched once for all callers, refreshed before they expire, and dropped if refused."""
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator
 
 import pytest
 import structlog
 
 from headwater.domain.errors import CredentialsRefusedError, StoreUnavailableError
-from headwater.net import refreshing as renewal
+from headwater.net import refreshing
 from headwater.net.refreshing import RETRY_PAUSE_SECONDS, Expiring, RefreshingCache
+from headwater.service.background import BackgroundTasks
 
 LIFE = 3600.0
 
 
 class Source:
-    """Where values come from: it counts, waits and fails as it is told."""
+    """Provides values, with a count, a gate and failures that a test controls."""
 
     def __init__(self) -> None:
         self.now = 1_000_000.0
@@ -25,7 +25,7 @@ class Source:
         self.gate = asyncio.Event()
         self.gate.set()
         self.failure: Exception | None = None
-        self.overdue = math.inf
+        self.refresh_by = math.inf
 
     def clock(self) -> float:
         return self.now
@@ -36,7 +36,7 @@ class Source:
         await self.gate.wait()
         if failure is not None:
             raise failure
-        return Expiring(f"value {number}", self.now + LIFE / 2, self.now + LIFE, self.overdue + self.now)
+        return Expiring(f"value {number}", self.now + LIFE / 2, self.now + LIFE, self.refresh_by + self.now)
 
 
 @pytest.fixture
@@ -45,10 +45,8 @@ def source() -> Source:
 
 
 @pytest.fixture
-async def renewed(source: Source) -> AsyncIterator[RefreshingCache[str]]:
-    renewed: RefreshingCache[str] = RefreshingCache(source.clock)
-    yield renewed
-    await renewed.aclose()
+def cache(source: Source) -> RefreshingCache[str]:
+    return RefreshingCache(clock=source.clock)
 
 
 async def settled() -> None:
@@ -56,24 +54,24 @@ async def settled() -> None:
         await asyncio.sleep(0)
 
 
-async def test_all_who_ask_share_one_fetch(renewed: RefreshingCache[str], source: Source) -> None:
+async def test_concurrent_callers_share_one_fetch(cache: RefreshingCache[str], source: Source) -> None:
     source.gate.clear()
-    asking = [asyncio.ensure_future(renewed.get("key", source.fetch)) for _ in range(50)]
+    callers = [asyncio.ensure_future(cache.get("key", source.fetch)) for _ in range(50)]
     await settled()
     source.gate.set()
-    assert await asyncio.gather(*asking) == ["value 1"] * 50
-    assert await renewed.get("key", source.fetch) == "value 1"
+    assert await asyncio.gather(*callers) == ["value 1"] * 50
+    assert await cache.get("key", source.fetch) == "value 1"
     assert source.fetched == 1
 
 
-async def test_each_key_has_a_value_of_its_own(renewed: RefreshingCache[str], source: Source) -> None:
-    assert [await renewed.get(key, source.fetch) for key in "aab"] == ["value 1", "value 1", "value 2"]
+async def test_each_key_has_its_own_value(cache: RefreshingCache[str], source: Source) -> None:
+    assert [await cache.get(key, source.fetch) for key in "aab"] == ["value 1", "value 1", "value 2"]
 
 
-async def test_who_gives_up_does_not_end_it_for_the_others(renewed: RefreshingCache[str], source: Source) -> None:
+async def test_cancelled_caller_does_not_cancel_the_fetch(cache: RefreshingCache[str], source: Source) -> None:
     source.gate.clear()
-    first = asyncio.ensure_future(renewed.get("key", source.fetch))
-    second = asyncio.ensure_future(renewed.get("key", source.fetch))
+    first = asyncio.ensure_future(cache.get("key", source.fetch))
+    second = asyncio.ensure_future(cache.get("key", source.fetch))
     await settled()
     first.cancel()
     await settled()
@@ -83,120 +81,124 @@ async def test_who_gives_up_does_not_end_it_for_the_others(renewed: RefreshingCa
     assert first.cancelled()
 
 
-async def test_a_value_is_renewed_in_the_background(renewed: RefreshingCache[str], source: Source) -> None:
-    await renewed.get("key", source.fetch)
+async def test_value_is_refreshed_in_the_background(cache: RefreshingCache[str], source: Source) -> None:
+    await cache.get("key", source.fetch)
     source.now += LIFE / 2 - 1
-    assert await renewed.get("key", source.fetch) == "value 1"
+    assert await cache.get("key", source.fetch) == "value 1"
     assert source.fetched == 1
     source.now += 1
     source.gate.clear()
     for _ in range(3):
-        assert await renewed.get("key", source.fetch) == "value 1", "nobody waits"
+        assert await cache.get("key", source.fetch) == "value 1", "no caller waits"
     await settled()
     assert source.fetched == 2
     source.gate.set()
     await settled()
-    assert await renewed.get("key", source.fetch) == "value 2"
+    assert await cache.get("key", source.fetch) == "value 2"
     assert source.fetched == 2
 
 
-async def test_a_value_that_is_overdue_is_waited_for(renewed: RefreshingCache[str], source: Source) -> None:
-    """Nobody had asked for a while: it would be given out for what little is left of it."""
-    source.overdue = LIFE * 0.75
-    await renewed.get("key", source.fetch)
+async def test_callers_wait_for_a_refresh_that_is_due(cache: RefreshingCache[str], source: Source) -> None:
+    """After a while without callers, the old value would be returned for the short rest of its life."""
+    source.refresh_by = LIFE * 0.75
+    await cache.get("key", source.fetch)
     source.now += LIFE * 0.75
-    assert await asyncio.gather(*(renewed.get("key", source.fetch) for _ in range(5))) == ["value 2"] * 5
+    assert await asyncio.gather(*(cache.get("key", source.fetch) for _ in range(5))) == ["value 2"] * 5
     source.now += LIFE * 0.75
     source.failure = StoreUnavailableError("The provider is down")
-    assert [await renewed.get("key", source.fetch) for _ in range(5)] == ["value 2"] * 5, "better than none"
+    assert [await cache.get("key", source.fetch) for _ in range(5)] == ["value 2"] * 5, (
+        "an old value is better than none"
+    )
     assert source.fetched == 3
     source.now += RETRY_PAUSE_SECONDS
     source.failure = None
-    assert await renewed.get("key", source.fetch) == "value 4"
+    assert await cache.get("key", source.fetch) == "value 4"
 
 
-async def test_a_value_is_not_given_out_after_its_end(renewed: RefreshingCache[str], source: Source) -> None:
-    await renewed.get("key", source.fetch)
+async def test_expired_value_is_not_returned(cache: RefreshingCache[str], source: Source) -> None:
+    await cache.get("key", source.fetch)
     source.now += LIFE
-    assert await renewed.get("key", source.fetch) == "value 2"
+    assert await cache.get("key", source.fetch) == "value 2"
 
 
-async def test_a_failed_renewal_keeps_the_old_value_and_is_not_repeated_at_once(
-    renewed: RefreshingCache[str], source: Source
+async def test_failed_refresh_keeps_the_old_value_and_is_retried_after_a_pause(
+    cache: RefreshingCache[str], source: Source
 ) -> None:
-    await renewed.get("key", source.fetch)
+    await cache.get("key", source.fetch)
     source.now += LIFE / 2
     source.failure = StoreUnavailableError("The provider is down")
     with structlog.testing.capture_logs() as logs:
         for _ in range(5):
-            assert await renewed.get("key", source.fetch) == "value 1"
+            assert await cache.get("key", source.fetch) == "value 1"
             await settled()
         assert source.fetched == 2
         source.now += RETRY_PAUSE_SECONDS
-        assert await renewed.get("key", source.fetch) == "value 1"
+        assert await cache.get("key", source.fetch) == "value 1"
         await settled()
         assert source.fetched == 3
-    assert [line["reason"] for line in logs] == ["The provider is down"] * 2
+    assert [(line["event"], line["reason"]) for line in logs] == [
+        ("credentials_refresh_failed", "The provider is down")
+    ] * 2
     source.now += LIFE / 2
     with pytest.raises(StoreUnavailableError):
-        await renewed.get("key", source.fetch)
+        await cache.get("key", source.fetch)
     source.failure = None
-    assert await renewed.get("key", source.fetch) == "value 5"
+    assert await cache.get("key", source.fetch) == "value 5"
 
 
-async def test_a_failure_is_told_to_all_who_wait_and_remembered_by_nobody(
-    renewed: RefreshingCache[str], source: Source
+async def test_failure_reaches_all_waiting_callers_and_is_not_cached(
+    cache: RefreshingCache[str], source: Source
 ) -> None:
     source.failure = CredentialsRefusedError("They are wrong")
     source.gate.clear()
-    asking = [asyncio.ensure_future(renewed.get("key", source.fetch)) for _ in range(5)]
+    callers = [asyncio.ensure_future(cache.get("key", source.fetch)) for _ in range(5)]
     await settled()
     source.gate.set()
-    assert {type(told) for told in await asyncio.gather(*asking, return_exceptions=True)} == {CredentialsRefusedError}
+    assert {type(error) for error in await asyncio.gather(*callers, return_exceptions=True)} == {
+        CredentialsRefusedError
+    }
     assert source.fetched == 1
     source.failure = None
-    assert await renewed.get("key", source.fetch) == "value 2"
+    assert await cache.get("key", source.fetch) == "value 2"
 
 
-async def test_a_refused_value_is_fetched_anew_once(renewed: RefreshingCache[str], source: Source) -> None:
-    value = await renewed.get("key", source.fetch)
+async def test_refused_value_is_fetched_again_once(cache: RefreshingCache[str], source: Source) -> None:
+    value = await cache.get("key", source.fetch)
     source.now += RETRY_PAUSE_SECONDS
-    assert [renewed.forget("key", value) for _ in range(20)] == [True] * 20
-    assert await asyncio.gather(*(renewed.get("key", source.fetch) for _ in range(20))) == ["value 2"] * 20
-    # Late ones still complain of the first.
-    assert renewed.forget("key", value)
-    assert await renewed.get("key", source.fetch) == "value 2"
+    assert [cache.forget("key", value) for _ in range(20)] == [True] * 20
+    assert await asyncio.gather(*(cache.get("key", source.fetch) for _ in range(20))) == ["value 2"] * 20
+    # A late report about the first value.
+    assert cache.forget("key", value)
+    assert await cache.get("key", source.fetch) == "value 2"
     assert source.fetched == 2
 
 
-async def test_a_value_that_was_only_just_fetched_is_not_fetched_anew(
-    renewed: RefreshingCache[str], source: Source
-) -> None:
-    """Else a store that takes none would cost a fetch for each request."""
-    value = await renewed.get("key", source.fetch)
+async def test_recently_fetched_value_is_not_fetched_again(cache: RefreshingCache[str], source: Source) -> None:
+    """Otherwise a store that refuses all values would cost a fetch for each request."""
+    value = await cache.get("key", source.fetch)
     source.now += RETRY_PAUSE_SECONDS - 1
-    assert not renewed.forget("key", value)
-    assert await renewed.get("key", source.fetch) == value
+    assert not cache.forget("key", value)
+    assert await cache.get("key", source.fetch) == value
     assert source.fetched == 1
 
 
-async def test_what_nobody_asks_for_is_forgotten(
-    renewed: RefreshingCache[str], source: Source, monkeypatch: pytest.MonkeyPatch
+async def test_least_recently_used_value_is_dropped(
+    cache: RefreshingCache[str], source: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(renewal, "MAX_ENTRIES", 3)
+    monkeypatch.setattr(refreshing, "MAX_ENTRIES", 3)
     for key in ("a", "b", "c", "a", "d"):
-        await renewed.get(key, source.fetch)
+        await cache.get(key, source.fetch)
     assert source.fetched == 4
-    assert await renewed.get("a", source.fetch) == "value 1"
-    assert await renewed.get("b", source.fetch) == "value 5"
-    assert renewed.forget("never asked for", "value 1")
+    assert await cache.get("a", source.fetch) == "value 1"
+    assert await cache.get("b", source.fetch) == "value 5"
+    assert cache.forget("never used", "value 1")
 
 
-async def test_closing_gives_up_what_is_under_way(source: Source) -> None:
-    renewed: RefreshingCache[str] = RefreshingCache(source.clock)
-    source.gate.clear()
-    asking = asyncio.ensure_future(renewed.get("key", source.fetch))
-    await settled()
-    await renewed.aclose()
+async def test_stopping_the_service_cancels_fetches(source: Source) -> None:
+    async with BackgroundTasks() as background:
+        cache: RefreshingCache[str] = RefreshingCache(background.start, clock=source.clock)
+        source.gate.clear()
+        callers = asyncio.ensure_future(cache.get("key", source.fetch))
+        await settled()
     with pytest.raises(asyncio.CancelledError):
-        await asking
+        await callers

@@ -23,7 +23,7 @@ async def test_task_runs_and_is_cancelled_at_the_end() -> None:
             events.append("stopped")
 
     async with BackgroundTasks() as tasks:
-        tasks.start("waiter", work)
+        tasks.start("waiter", work())
         await asyncio.sleep(0)
         assert events == ["started"]
     assert events == ["started", "stopped"]
@@ -40,8 +40,8 @@ async def test_failed_task_is_logged_and_does_not_end_the_others() -> None:
 
     with capture_logs() as logs:
         async with BackgroundTasks() as tasks:
-            tasks.start("failing", fail)
-            tasks.start("finishing", finish)
+            tasks.start("failing", fail())
+            tasks.start("finishing", finish())
             await asyncio.wait_for(finished.wait(), 5)
     assert [(entry["event"], entry["task"]) for entry in logs] == [("background_task_failed", "failing")]
 
@@ -58,7 +58,7 @@ async def test_stop_does_not_wait_longer_than_its_time_limit(monkeypatch: pytest
                 continue
 
     tasks = BackgroundTasks()
-    tasks.start("stubborn", ignore_cancellation)
+    tasks.start("stubborn", ignore_cancellation())
     await asyncio.sleep(0)
     started = time.monotonic()
     with capture_logs() as logs:

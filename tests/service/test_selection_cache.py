@@ -103,6 +103,7 @@ async def test_a_file_that_keeps_changing_is_an_error() -> None:
         await SelectionCache().load(FileStore(data, changes=9), DATASOURCE, FILE)
 
 
+@pytest.mark.slow
 async def test_the_cache_is_bounded() -> None:
     cache = SelectionCache()
     for number in range(8):

@@ -1,27 +1,36 @@
-"""Servers and stores that the tests of stores share. Each xdist worker has servers of its own."""
+"""Servers and stores that the tests of stores share. Each xdist worker has its own servers."""
 
 from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from headwater.net import transport as transport_module
-from headwater.net.egress import Egress
 from headwater.net.refreshing import RefreshingCache
-from headwater.net.transport import Transport
 from headwater.stores.s3 import sts
 from headwater.stores.s3.sigv4 import Credentials
 from tests.servers import AwsUser, GuardedAws, azure_client, azurite, guarded_aws, moto_server, rclone_s3, s3_client
 from tests.stores.gcs.server import GcsServer
+from tests.transports import short_pauses, transport  # noqa: F401  fixtures
 
 if TYPE_CHECKING:
     from azure.storage.blob import BlobServiceClient, ContainerClient
     from mypy_boto3_s3 import S3Client
+
+
+_SERVERS = frozenset({"moto", "rclone", "azurite_url", "guarded"})
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that start an external server as slow."""
+    for item in items:
+        if isinstance(item, pytest.Function) and not _SERVERS.isdisjoint(item.fixturenames):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")
@@ -32,7 +41,7 @@ def moto() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def moto_client(moto: str) -> Iterator[S3Client]:
-    """Prepares what the store under test lists: the vendor's SDK, not our own code."""
+    """The vendor's SDK, which prepares the data for the store under test."""
     with s3_client(moto) as client:
         yield client
 
@@ -53,33 +62,17 @@ def rclone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(autouse=True)
-def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Attempts follow each other as usual, only sooner."""
-    monkeypatch.setattr(transport_module, "PAUSE_SECONDS", 0.01)
-
-
-@pytest.fixture
-async def transport() -> AsyncIterator[Transport]:
-    """May reach the servers of the tests, as a user's endpoint."""
-    transport = Transport(Egress.parse("127.0.0.1"))
-    yield transport
-    await transport.aclose()
-
-
 @pytest.fixture
 def gcs() -> Iterator[GcsServer]:
-    """Cloud Storage, with one empty bucket named `bucket`."""
+    """Cloud Storage with one empty bucket named `bucket`."""
     with GcsServer() as gcs:
         yield gcs
 
 
 @pytest.fixture
-async def tokens() -> AsyncIterator[RefreshingCache[str]]:
-    """What a server keeps access tokens in."""
-    tokens: RefreshingCache[str] = RefreshingCache()
-    yield tokens
-    await tokens.aclose()
+def tokens() -> RefreshingCache[str]:
+    """A cache of access tokens."""
+    return RefreshingCache()
 
 
 @pytest.fixture(scope="session")
@@ -91,14 +84,14 @@ def azurite_url() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def azure(azurite_url: str) -> Iterator[BlobServiceClient]:
-    """Prepares what the store under test lists: the vendor's SDK, not our own code."""
+    """The vendor's SDK, which prepares the data for the store under test."""
     with azure_client(azurite_url) as client:
         yield client
 
 
 @pytest.fixture
 def container(azure: BlobServiceClient) -> ContainerClient:
-    """An empty container of the test's own."""
+    """An empty container for one test."""
     return azure.create_container(f"container-{uuid.uuid4().hex[:12]}")
 
 
@@ -111,7 +104,7 @@ def guarded() -> Iterator[GuardedAws]:
 
 @pytest.fixture
 def own_identity(guarded: GuardedAws, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AwsUser:
-    """Who this process is to AWS, as a server's environment says it, and nothing of this machine's."""
+    """Give this process an AWS identity in its environment, and hide that of this machine."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     user = guarded.user(["sts:AssumeRole"])
@@ -122,8 +115,6 @@ def own_identity(guarded: GuardedAws, monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 
 @pytest.fixture
-async def sessions() -> AsyncIterator[RefreshingCache[Credentials]]:
-    """Sessions of roles, as a server keeps them."""
-    sessions: RefreshingCache[Credentials] = RefreshingCache()
-    yield sessions
-    await sessions.aclose()
+def sessions() -> RefreshingCache[Credentials]:
+    """A cache of sessions of roles."""
+    return RefreshingCache()

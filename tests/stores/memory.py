@@ -1,4 +1,4 @@
-"""A store of keys alone, in memory or computed, that counts what is asked of it."""
+"""A store that has only keys, in memory or computed, and counts its requests."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from headwater.stores.base import Method, Store
 
 
 def by_utf_8(name: str) -> bytes:
-    """The order of most stores."""
+    """Return the sort key of most stores."""
     return name.encode()
 
 
 def by_utf_16(name: str) -> bytes:
-    """Azurite's."""
+    """Return the sort key of Azurite."""
     return name.encode("utf-16-be")
 
 
 def by_path(name: str) -> list[str]:
-    """That of an Azure account with hierarchical namespace."""
+    """Return the sort key of an Azure account with hierarchical namespace."""
     return name.split("/")
 
 
@@ -30,8 +30,8 @@ class MemoryStore(Store):
     """Lists keys.
 
     Attributes:
-        requests: pages that were asked for.
-        read_keys: objects that were on them.
+        requests: how many pages were requested.
+        read_keys: how many objects they had.
     """
 
     def __init__(
@@ -43,33 +43,33 @@ class MemoryStore(Store):
         list_limit: int = 1000,
         starts_after: bool = True,
     ) -> None:
-        """Make one.
+        """Create a store.
 
         Args:
-            keys: in the order that `by` gives.
-            order: what the store says of it.
-            by: what is sorted by.
-            list_limit: objects on a page.
-            starts_after: False makes it find out with the first listing after a key that it has no such thing.
+            keys: in the order of `by`.
+            order: the order that the store reports.
+            by: returns the sort key of a name.
+            list_limit: objects per page.
+            starts_after: whether a listing can start after a key; if not, the store learns that from the first attempt.
         """
         self._keys = keys
         self._order = order
         self._by = by
         self.list_limit = list_limit
         self._starts_after = starts_after
-        self._was_asked = False
+        self._has_tried_start_after = False
         self.requests = self.read_keys = 0
 
     @property
     def can_start_after(self) -> bool:
-        return self._starts_after or not self._was_asked
+        return self._starts_after or not self._has_tried_start_after
 
     async def order(self) -> Order | None:
         return self._order
 
     async def list_page(self, prefix: str, after: Key | None, limit: int, marker: str | None = None) -> StorePage:
         self.requests += 1
-        self._was_asked |= after is not None and marker is None
+        self._has_tried_start_after |= after is not None and marker is None
         begin = bisect_left(self._keys, self._by(prefix), key=self._by)
         if after is not None:
             begin = max(begin, bisect_right(self._keys, self._by(after), key=self._by))

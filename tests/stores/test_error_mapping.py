@@ -16,16 +16,16 @@ from tests.stores.s3.server import S3_LABELS, error_xml, store_error
 @pytest.mark.parametrize(
     ("status", "kind"), [(502, StoreUnavailableError), (503, StoreUnavailableError), (504, StoreUnavailableError)]
 )
-def test_a_gateways_error_page_is_a_passing_fault(status: int, kind: type[StoreError]) -> None:
+def test_error_page_of_a_gateway_is_transient(status: int, kind: type[StoreError]) -> None:
     assert type(store_error(status, b"<html>Bad gateway</html>")) is kind
 
 
-def test_an_empty_404_is_an_invalid_place() -> None:
+def test_empty_404_is_an_invalid_location() -> None:
     assert type(store_error(404)) is LocationInvalidError
 
 
-def test_a_long_path_is_shown_whole() -> None:
-    """It looks like a secret to the rule that hides those in a provider's words."""
+def test_long_path_is_shown_completely() -> None:
+    """To the rule that hides secrets in a provider's text, a long path looks like one."""
     response = Response(403, {}, error_xml("AccessDenied"))
     root = "datasets/images/train/of/a/year/and/a/day/"
     assert (
@@ -34,7 +34,7 @@ def test_a_long_path_is_shown_whole() -> None:
     )
 
 
-def test_a_providers_words_are_made_plain() -> None:
+def test_provider_text_becomes_one_plain_line() -> None:
     assert plain("a\r\nb\x00\u2028c\u202e  d.") == "a b c d"
     assert plain("x" * 30 + " " + "y" * 300, limit=40) == "x" * 30 + " …"
     assert len(plain("word " * 300)) == 200
@@ -45,8 +45,8 @@ def test_a_providers_words_are_made_plain() -> None:
 
 
 @pytest.mark.parametrize("said", ["a-" * 32_000, "token" * 13_000, "x-token " * 8_000, "token=" + " " * 64_000])
-def test_long_words_of_a_provider_take_no_time(said: str) -> None:
-    """A search that began anew at each `-` took 95 s for 64 kB, in which the server answered nobody."""
+def test_long_provider_text_is_processed_quickly(said: str) -> None:
+    """A search that started again at each `-` took 95 s for 64 kB, and blocked the server."""
     began = time.perf_counter()
     assert len(plain(said)) <= 200
     body = error_xml("X", said, more=f"<Endpoint>{said}</Endpoint>")[: 2**16]
@@ -56,8 +56,8 @@ def test_long_words_of_a_provider_take_no_time(said: str) -> None:
     assert time.perf_counter() - began < 1.0
 
 
-def test_a_secret_is_not_shown_where_long_words_are_cut() -> None:
-    """Blanks that are dropped later bring what is at the cut into the part that is shown."""
+def test_secret_is_not_shown_at_the_cut() -> None:
+    """Removing blanks after the cut moved the text at the cut into the part that is shown."""
     for blanks in range(700, 800):
         assert plain("Refused" + " " * blanks + "ab" * 32).replace("…", "").strip() == "Refused"
 
@@ -73,7 +73,7 @@ def test_a_secret_is_not_shown_where_long_words_are_cut() -> None:
         "the string " + "A1b/" * 10,
     ],
 )
-def test_a_providers_words_hold_no_secret(secret: str) -> None:
+def test_provider_text_contains_no_secret(secret: str) -> None:
     error = store_error(403, error_xml("AccessDenied", f"Refused: {secret}"))
     assert "Refused" in error.message
     for hidden in ("hush", "abab", "short", "abc", "me/2024", "A1b/"):

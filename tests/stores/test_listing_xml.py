@@ -1,4 +1,4 @@
-"""Reading S3's XML, which comes from servers that strangers name."""
+"""Parsing XML from servers that are not trusted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LAUGHS = (
 )
 
 
-def test_a_page_is_read() -> None:
+def test_page_is_parsed() -> None:
     page = parse_list_page(list_xml(["a", "b &amp; &#x1F98A; c"], truncated=True), FORM)
     assert page.page == {"IsTruncated": "true"}
     assert page.rows[1] == {
@@ -28,13 +28,13 @@ def test_a_page_is_read() -> None:
     }
 
 
-def test_members_of_other_elements_are_not_taken_for_an_objects() -> None:
+def test_members_of_nested_elements_are_ignored() -> None:
     page = parse_list_page(list_xml(["a"], more="<Owner><ID>x</ID><DisplayName>y</DisplayName></Owner>"), FORM)
     assert set(page.rows[0]) == {"Key", "LastModified", "Size", "ETag"}
 
 
-def test_long_texts_are_whole() -> None:
-    """expat hands over what exceeds its buffer in pieces."""
+def test_long_text_is_complete() -> None:
+    """expat passes a text that exceeds its buffer in pieces."""
     key = "k" * 3072
     assert {row["Key"] for row in parse_list_page(list_xml([key] * 100), FORM).rows} == {key}
     message = "m" * 50_000
@@ -52,7 +52,7 @@ def test_long_texts_are_whole() -> None:
     ],
     ids=["laughs", "laughs-used", "external", "utf-16", "ebcdic"],
 )
-def test_document_types_are_refused_however_they_are_encoded(body: bytes) -> None:
+def test_document_types_are_refused_in_every_encoding(body: bytes) -> None:
     with pytest.raises(NotAListingError):
         parse_list_page(body, FORM)
     assert parse_error(body) == {}
@@ -71,12 +71,12 @@ def test_document_types_are_refused_however_they_are_encoded(body: bytes) -> Non
         b"<a>\x00</a>",
     ],
 )
-def test_what_is_no_list_page_is_refused(body: bytes) -> None:
+def test_other_documents_are_refused(body: bytes) -> None:
     with pytest.raises(NotAListingError):
         parse_list_page(body, FORM)
 
 
-def test_a_page_holds_no_more_objects_than_any_server_sends() -> None:
+def test_page_has_a_maximum_of_objects() -> None:
     with pytest.raises(NotAListingError, match="10000"):
         parse_list_page(b"<ListBucketResult>" + b"<Contents/>" * 10_001 + b"</ListBucketResult>", FORM)
 
@@ -91,14 +91,14 @@ def test_a_page_holds_no_more_objects_than_any_server_sends() -> None:
     ],
     ids=["depth", "attributes", "text", "elements"],
 )
-def test_a_page_of_absurd_shape_is_refused(inside: bytes) -> None:
-    """Only the rows were counted: a page of 16 MB could hold millions of elements, or attributes of one."""
+def test_page_of_absurd_shape_is_refused(inside: bytes) -> None:
+    """Only objects were counted: a page of 16 MB could have millions of elements, or of attributes."""
     with pytest.raises(NotAListingError, match="more than"):
         parse_list_page(b"<ListBucketResult>" + inside + b"</ListBucketResult>", FORM)
 
 
 @pytest.mark.parametrize("quoted", [b"", b">"], ids=["empty", "with-brackets"])
-def test_a_huge_tag_is_refused_before_its_attributes_are_made_objects(quoted: bytes) -> None:
+def test_huge_tag_is_refused_before_its_attributes_become_objects(quoted: bytes) -> None:
     """A tag of 5 MB took 200 MB and more before a handler could count its attributes."""
     tag = b"<a " + b" ".join(b'a%d="%s"' % (i, quoted) for i in range(100_000)) + b"/>"
     body = b"<ListBucketResult>" + tag + b"</ListBucketResult>"
@@ -112,11 +112,11 @@ def test_a_huge_tag_is_refused_before_its_attributes_are_made_objects(quoted: by
     assert peak < 2 * 2**20
 
 
-def test_a_huge_error_is_not_read() -> None:
+def test_huge_error_document_is_not_parsed() -> None:
     assert parse_error(error_xml("X", "m" * 70_000)) == {}
 
 
-def test_every_cut_of_a_page_shows() -> None:
+def test_every_truncation_of_a_page_is_detected() -> None:
     whole = list_xml(["a", "b"])
     assert not is_cut_short(whole, FORM)
     assert not is_cut_short(whole + b"\n\n", FORM)
@@ -127,7 +127,7 @@ def test_every_cut_of_a_page_shows() -> None:
             parse_list_page(whole[:length], FORM)
 
 
-def test_errors_are_read() -> None:
+def test_error_document_is_parsed() -> None:
     said = parse_error(error_xml("PermanentRedirect", more="<Region>eu-west-1</Region><Other>x</Other>"))
     assert said == {"Code": "PermanentRedirect", "Message": "Said by the provider.", "Region": "eu-west-1"}
     assert parse_error(b"<ErrorResponse>" + error_xml("X")[21:] + b"</ErrorResponse>")["Code"] == "X"

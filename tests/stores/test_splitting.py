@@ -12,14 +12,13 @@ import pytest
 from headwater.domain.key_order import Order
 from headwater.domain.key_range import KeyRange
 from headwater.domain.objects import Key
-from headwater.domain.read_url import ReadUrlSigner
 from headwater.net.transport import Transport
 from headwater.service.listing.splitting import find_split_points
 from headwater.stores.base import Store
-from headwater.stores.local.store import LocalStore
 from headwater.testing.fault_proxy import FaultProxy, Request, Status
 from tests.servers import AZURE_KEY
 from tests.stores.azure import server as as_azure
+from tests.stores.local.opening import open_store
 from tests.stores.memory import by_path, by_utf_8, by_utf_16
 from tests.stores.s3 import server as as_s3
 
@@ -63,7 +62,7 @@ async def test_a_local_folder_is_split(tmp_path: Path) -> None:
     for key in KEYS:
         (tmp_path / key).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / key).write_bytes(b"x")
-    parts = await _shards(LocalStore(tmp_path, "", ReadUrlSigner([b"k" * 32], "http://hw.example", "tests")), 6)
+    parts = await _shards(open_store(tmp_path, ""), 6)
     assert [key for part in parts for key in part] == KEYS
     assert len(parts) > 3
 

@@ -161,7 +161,7 @@ class OpenApiModel(metaclass=ModelType):
             raise wrong_type(data, cls, path)
         if not cls._required_json_names <= data.keys():
             missing = sorted(cls._required_json_names - data.keys())
-            raise ApiTypeError(f"The answer lacks {', '.join(missing)} of {cls.__name__}", path, (cls,))
+            raise ApiTypeError(f"The response lacks {', '.join(missing)} of {cls.__name__}", path, (cls,))
         self = object.__new__(cls)
         additional = None
         by_json_name = cls._members_by_json_name
@@ -266,7 +266,7 @@ class OpenApiModel(metaclass=ModelType):
         return self.to_str()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # A configuration holds a token, so it is left out.
+        # A configuration contains a token, so it is left out.
         return _rebuild, (type(self), *self._state(), self._options()._replace(configuration=None))
 
 
@@ -356,7 +356,7 @@ class ModelComposed(ModelNormal):
         try:
             return super()._from_server(data, path, check)
         except ApiTypeError as error:
-            raise ApiValueError(f"The answer holds no {cls.__name__}: {error}") from error
+            raise ApiValueError(f"The response is not a {cls.__name__}: {error}") from error
 
 
 def from_server(value_type: Any, data: Any, check_type: bool = True) -> Any:

@@ -19,6 +19,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from jwt import PyJWK, PyJWTError
 
 from headwater.domain.errors import IssuerUnavailableError, StoreError
+from headwater.net.tasks import TaskStarter
 from headwater.net.transport import Request, Transport
 from headwater.net.urls import is_http_url, split_http_url
 
@@ -114,15 +115,22 @@ class Jwks:
         issuer: the issuer's name. Without `url`, its discovery document is at a URL under this one.
         url: the URL of the JWK set; None to find it through the discovery document.
         transport: sends the requests; the caller closes it.
+        start: starts fetches.
         monotonic: a clock in seconds that never goes back.
     """
 
     def __init__(
-        self, issuer: str, url: str | None, transport: Transport, monotonic: Callable[[], float] = time.monotonic
+        self,
+        issuer: str,
+        url: str | None,
+        transport: Transport,
+        start: TaskStarter,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._issuer = issuer
         self._url = url
         self._transport = transport
+        self._start = start
         self._monotonic = monotonic
         self._keys: Keys | None = None
         self._fetch: asyncio.Task[None] | None = None
@@ -156,12 +164,6 @@ class Jwks:
             raise _unavailable()
         return None
 
-    async def aclose(self) -> None:
-        """Cancel the fetch in flight."""
-        if self._fetch is not None:
-            self._fetch.cancel()
-            await asyncio.wait({self._fetch})
-
     def _current_keys(self) -> Keys:
         if self._keys is None:
             raise _unavailable()
@@ -175,7 +177,7 @@ class Jwks:
 
     def _start_fetch(self) -> None:
         if self._fetch is None and self._monotonic() >= self._retry_at:
-            self._fetch = asyncio.create_task(self._fetch_keys())
+            self._fetch = self._start("fetch_jwks", self._fetch_keys())
             self._fetch.add_done_callback(self._forget_fetch)
 
     def _forget_fetch(self, fetch: asyncio.Task[None]) -> None:

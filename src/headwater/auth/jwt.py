@@ -18,6 +18,7 @@ from jwt import DecodeError, InvalidSignatureError, PyJWS, PyJWTError
 from headwater.auth.jwks import Jwks, Key, Keys
 from headwater.domain.errors import JwtInvalidError, JwtMalformedError, StartupError
 from headwater.domain.users import jwt_user_name
+from headwater.net.tasks import TaskStarter, start_task
 from headwater.net.transport import Transport
 from headwater.net.urls import is_http_url
 
@@ -54,13 +55,14 @@ class JwtVerifier:
         jwks_url: str | None = None,
         *,
         transport: Transport,
+        start: TaskStarter = start_task,
         now: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._issuer = issuer
         self._audience = audience
         self._now = now
-        self._jwks = Jwks(issuer, jwks_url, transport, monotonic)
+        self._jwks = Jwks(issuer, jwks_url, transport, start, monotonic)
 
     async def verify(self, token: str) -> str:
         """Return the name of the user that a JWT identifies.
@@ -81,10 +83,6 @@ class JwtVerifier:
         await self._check_signature(token, algorithm, header.get("kid"))
         return jwt_user_name(self._issuer, subject)
 
-    async def aclose(self) -> None:
-        """Cancel a fetch of keys that is in flight."""
-        await self._jwks.aclose()
-
     def _checked_subject(self, claims: dict[str, Any]) -> str:
         issuer, audiences = claims.get("iss"), claims.get("aud")
         if issuer != self._issuer:
@@ -94,7 +92,7 @@ class JwtVerifier:
                 + (": they differ in the slash at the end" if slash else "")
             )
         if self._audience not in (audiences if isinstance(audiences, list) else [audiences]):
-            raise JwtInvalidError("the JWT's audience (aud) is not, and does not hold, the one of this server")
+            raise JwtInvalidError("the JWT's audience (aud) is not, and does not contain, the one of this server")
 
         now = self._now()
         expires, not_before, issued = (_seconds(claims, name) for name in ("exp", "nbf", "iat"))
@@ -128,7 +126,7 @@ class JwtVerifier:
 
 
 def jwt_verifier(
-    issuer: str | None, audience: str | None, jwks_url: str | None, transport: Transport
+    issuer: str | None, audience: str | None, jwks_url: str | None, transport: Transport, start: TaskStarter
 ) -> JwtVerifier | None:
     """Return the verifier that the settings describe, or None if all three are unset or empty.
 
@@ -148,7 +146,7 @@ def jwt_verifier(
             "HEADWATER_JWT_ISSUER: expected an http or https URL without user name, query or fragment; "
             "for an issuer with another name, set HEADWATER_JWKS_URL"
         )
-    return JwtVerifier(issuer, audience, jwks_url or None, transport=transport)
+    return JwtVerifier(issuer, audience, jwks_url or None, transport=transport, start=start)
 
 
 def _read(token: str) -> tuple[dict[str, Any], dict[str, Any]]:

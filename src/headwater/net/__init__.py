@@ -1,1 +1,1 @@
-"""What any outgoing HTTP needs: transport, connections, egress rules, refreshing of what expires, threads."""
+"""What every outgoing HTTP request needs: transport, connections, egress rules, URLs, refreshed values, threads."""

@@ -1,14 +1,14 @@
-"""Which addresses a store may be contacted at.
+"""Egress rules: which addresses may be contacted for a datasource.
 
-A user names an endpoint, and this server connects to it: without rules, any user could reach what only this
-machine can reach. The rules judge addresses, never names, because a name says nothing about where it leads:
+A user configures an endpoint, and this server connects to it. Without rules, a user could reach what only this machine
+can reach. The rules apply to addresses, never to names, because a name can resolve to any address:
 
 * link-local, metadata, multicast and unspecified addresses are never contacted;
-* loopback, private, shared (carrier-grade NAT) and reserved ones only where `HEADWATER_ALLOWED_ENDPOINTS`
-  names the address, a network around it, or the host;
-* IPv6 forms that carry an IPv4 address (mapped, compatible, NAT64, 6to4, Teredo) are judged by that one.
+* loopback, private, shared (carrier-grade NAT) and reserved addresses are contacted only if
+  `HEADWATER_ALLOWED_ENDPOINTS` has the address, a network that contains it, or the host;
+* for IPv6 forms that embed an IPv4 address (mapped, compatible, NAT64, 6to4, Teredo), the IPv4 address counts.
 
-Endpoints that the operator sets (`HEADWATER_S3_ENDPOINT`) are not subject to these rules.
+The rules do not apply to endpoints of the operator (`HEADWATER_S3_ENDPOINT`).
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ def _networks(texts: str) -> tuple[Network, ...]:
     return tuple(ip_network(text) for text in texts.split())
 
 
-# Own tables rather than ipaddress.is_private and its like: those differ between Python releases.
+# Not ipaddress.is_private and similar properties: those differ between Python releases.
 # Sources: the IANA special-purpose registries (RFC 6890), and the providers' pages for metadata addresses.
-# The first block that holds an address names it.
+# The first block that contains an address decides.
 _BLOCKS = (
     _Block(
         "a metadata",
         True,
         _networks(
-            # AWS, Google, Azure, Oracle, Alibaba; 169.254.169.254 belongs to the next block too.
+            # Of the large cloud providers; 169.254.169.254 belongs to the next block too.
             "169.254.169.254/32 fd00:ec2::/32 fd20:ce::254/128 168.63.129.16/32 192.0.0.192/32 100.100.100.200/32"
         ),
     ),
@@ -59,7 +59,7 @@ _BLOCKS = (
         False,
         _networks(
             "192.0.0.0/24 192.0.2.0/24 192.88.99.0/24 198.18.0.0/15 198.51.100.0/24 203.0.113.0/24 240.0.0.0/4 "
-            # Of IPv6 only 2000::/3 is handed out, and of that these are special.
+            # IPv6 has only 2000::/3 for general use, and these parts of it are special.
             "2001::/23 2001:db8::/32 3fff::/20 ::/3 4000::/2 8000::/1"
         ),
     ),
@@ -70,7 +70,7 @@ _NAT64 = IPv6Network("64:ff9b::/96")
 
 
 class Egress:
-    """The rules of one server. Build it with `parse`."""
+    """The egress rules of one server. Build it with `parse`."""
 
     def __init__(self, networks: Iterable[Network] = (), hosts: Iterable[str] = ()) -> None:
         self._networks = tuple(networks)
@@ -81,10 +81,10 @@ class Egress:
         """Read the setting `HEADWATER_ALLOWED_ENDPOINTS`.
 
         Args:
-            allowed: comma-separated host names, addresses and CIDR networks, each standing for any port.
+            allowed: comma-separated host names, addresses and CIDR networks, each for all ports.
 
         Raises:
-            StartupError: an entry is none of these; the text names it.
+            StartupError: an entry is invalid; the text names it.
         """
         networks: list[Network] = []
         hosts: list[str] = []
@@ -96,8 +96,8 @@ class Egress:
                 continue
             except ValueError:
                 pass
-            host = _spelled_alike(entry)
-            # A last label of digits is an address that was mistyped, not a name.
+            host = _normalize_host(entry)
+            # If the last label has only digits, the entry is a mistyped address, not a name.
             if not re.fullmatch(r"(?!-)[a-z0-9_-]+(\.[a-z0-9_-]+)*", host) or host.rpartition(".")[2].isdecimal():
                 raise StartupError(
                     f"{SETTING}: {entry!r} is not a host name, an address or a network such as 10.1.0.0/16 "
@@ -108,19 +108,20 @@ class Egress:
         return cls(networks, hosts)
 
     def check(self, host: str, addresses: Sequence[str]) -> list[str]:
-        """Return those addresses that may be connected to, in the order given.
+        """Return those addresses that may be contacted, in the given order.
 
         Args:
-            host: the name or literal address as the endpoint has it.
-            addresses: what it resolves to, as numeric addresses.
+            host: the name or literal address in the endpoint.
+            addresses: the numeric addresses that it resolves to.
 
         Raises:
-            LocationInvalidError: none may; the text names the host, the kind of address and the setting.
+            LocationInvalidError: no address may be contacted; the text names the host, the kind of address and the
+                setting.
         """
         usable: list[str] = []
         refused: _Block | None = None
         for text in addresses:
-            block = self._refusing(host, text)
+            block = self._blocking(host, text)
             if block is None:
                 usable.append(text)
             else:
@@ -136,35 +137,35 @@ class Egress:
         raise LocationInvalidError(f"The endpoint host {host!r} has {refused.kind} address. {advice}")
 
     def names(self, host: str) -> bool:
-        """Whether the setting names this host, or a network that holds this literal address.
+        """Return whether the setting has this host, or a network that contains this literal address.
 
-        For hosts that are no storage, which are contacted only where they are well known or the operator says so.
+        For hosts that are not storage, which are contacted only if they are well known or the operator allows it.
         """
         try:
             address = ip_address(host)
         except ValueError:
-            return _spelled_alike(host) in self._hosts
+            return _normalize_host(host) in self._hosts
         return any(address in network for network in self._networks)
 
-    def _refusing(self, host: str, text: str) -> _Block | None:
-        # A scope ("%eth0") chooses an interface; what the address is does not depend on it.
+    def _blocking(self, host: str, text: str) -> _Block | None:
+        # A scope ("%eth0") selects an interface and does not change the kind of address.
         address = ip_address(text.partition("%")[0])
-        for judged in _forms(address):
-            block = _block_of(judged)
+        for effective in _effective_addresses(address):
+            block = _block_of(effective)
             if block is None:
                 continue
-            if block.never or not self._allows(host, judged, address):
+            if block.never or not self._allows(host, effective, address):
                 return block
         return None
 
-    def _allows(self, host: str, judged: Address, address: Address) -> bool:
+    def _allows(self, host: str, effective: Address, address: Address) -> bool:
         return (
-            any(judged in network or address in network for network in self._networks)
-            or _spelled_alike(host) in self._hosts
+            any(effective in network or address in network for network in self._networks)
+            or _normalize_host(host) in self._hosts
         )
 
 
-def _spelled_alike(host: str) -> str:
+def _normalize_host(host: str) -> str:
     try:
         ascii_host = host.encode("idna").decode("ascii")
     except UnicodeError:
@@ -172,8 +173,8 @@ def _spelled_alike(host: str) -> str:
     return ascii_host.lower().removesuffix(".")
 
 
-def _forms(address: Address) -> tuple[Address, ...]:
-    """The addresses to judge: the IPv4 ones that an IPv6 address carries, or the address itself."""
+def _effective_addresses(address: Address) -> tuple[Address, ...]:
+    """Return the addresses to check: the IPv4 addresses that an IPv6 address embeds, or the address itself."""
     if isinstance(address, IPv4Address):
         return (address,)
     if address.ipv4_mapped is not None:

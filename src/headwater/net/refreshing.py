@@ -12,6 +12,7 @@ from typing import Generic, NamedTuple, TypeVar
 import structlog
 
 from headwater.domain.errors import StoreError
+from headwater.net.tasks import TaskStarter, start_task
 
 T = TypeVar("T")
 
@@ -59,10 +60,12 @@ class RefreshingCache(Generic[T]):
     do not wait for the new one before `refresh_by`, and a failed refresh is no error for them.
 
     Args:
+        start: starts the fetches, which are tasks: a caller that is cancelled does not end a fetch for the others.
         clock: returns Unix seconds.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, start: TaskStarter = start_task, clock: Callable[[], float] = time.time) -> None:
+        self._start = start
         self._clock = clock
         self._entries: OrderedDict[Hashable, _Entry[T]] = OrderedDict()
 
@@ -109,17 +112,9 @@ class RefreshingCache(Generic[T]):
         entry.current = None
         return True
 
-    async def aclose(self) -> None:
-        """Cancel all fetches."""
-        tasks = [entry.fetching for entry in self._entries.values() if entry.fetching is not None]
-        self._entries.clear()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
     def _start_fetch(self, entry: _Entry[T], fetch: Callable[[], Awaitable[Expiring[T]]]) -> asyncio.Task[Expiring[T]]:
         if entry.fetching is None:
-            entry.fetching = asyncio.ensure_future(self._fetch(entry, fetch))
+            entry.fetching = self._start("refresh", self._fetch(entry, fetch))
             # If nobody waits for the task, asyncio would log its exception as never retrieved.
             entry.fetching.add_done_callback(lambda ended: None if ended.cancelled() else ended.exception())
         return entry.fetching

@@ -1,7 +1,7 @@
-"""Threads for calls that may never return: a hung disk, a name server that does not answer.
+"""Threads for calls that may never return: a disk that hangs, a name server that does not answer.
 
-Python joins the threads of `concurrent.futures` when a process ends, and one that hangs would hold it for ever. These
-are daemon threads instead: they end with the process, wherever they stand.
+When a process ends, Python joins the threads of `concurrent.futures`, and one that hangs would block the process
+forever. These are daemon threads instead: they end with the process, whatever they are doing.
 """
 
 from __future__ import annotations
@@ -21,78 +21,88 @@ _Job = tuple[Future[Any], Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 
 
 class NoFreeThreadError(TimeoutError):
-    """Every thread that might have done the work was busy for too long; it was not begun, and never will be."""
+    """No thread became free in time. The work was not started and never will be."""
 
 
 class DaemonExecutor(Executor):
-    """At most `most` daemon threads, started as they are needed and kept.
+    """A pool of daemon threads, which are started when needed and kept.
 
-    Nothing waits for them: not the end of the process, and not `shutdown`.
+    Nothing waits for them: neither the end of the process nor `shutdown`, after which a thread ends when it is idle.
 
     Args:
-        most: threads at the same time; what is beyond that waits its turn.
-        name: what the threads are called, with a number.
+        max_threads: further work waits until a thread is free.
+        name: the name of the threads, to which a number is added.
     """
 
-    def __init__(self, most: int, name: str) -> None:
-        self._most = most
+    def __init__(self, max_threads: int, name: str) -> None:
+        self._max_threads = max_threads
         self._name = name
         self._jobs: deque[_Job] = deque()
         self._changed = Condition()
         self._threads = 0
         self._idle = 0
+        self._is_shut_down = False
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Have a thread call `fn`."""
+        """Call `fn` in a thread."""
         future: Future[T] = Future()
         with self._changed:
-            if len(self._jobs) >= self._idle and self._threads < self._most:
+            if len(self._jobs) >= self._idle and self._threads < self._max_threads:
                 Thread(target=self._run, name=f"{self._name}-{self._threads}", daemon=True).start()
                 self._threads += 1
             self._jobs.append((future, fn, args, kwargs))
             self._changed.notify()
         return future
 
+    def shutdown(self, wait: bool = False, *, cancel_futures: bool = False) -> None:
+        """End all threads that are idle, and the others when they become idle. Work that is submitted is still done."""
+        with self._changed:
+            self._is_shut_down = True
+            self._changed.notify_all()
+
     def _run(self) -> None:
         while True:
             with self._changed:
                 self._idle += 1
-                while not self._jobs:
+                while not self._jobs and not self._is_shut_down:
                     self._changed.wait()
                 self._idle -= 1
+                if not self._jobs:
+                    self._threads -= 1
+                    return
                 job = self._jobs.popleft()
             _do(*job)
-            del job  # or it would be held until the next one comes
+            del job  # or it would be referenced until the next job comes
 
 
 class LimitedExecutor(Executor):
-    """Some of the threads of another executor: at most `most` at the same time, the rest waits its turn here.
+    """A part of another executor: it uses at most `max_threads` of its threads at the same time.
 
-    So what hangs in one lane leaves the other threads to the other lanes. A lane may be one of a lane.
+    Work that hangs in one part leaves the other threads to the other parts. A part can have parts itself.
 
     Args:
-        threads: where the threads come from.
-        most: how many of them at the same time.
+        executor: provides the threads.
+        max_threads: further work waits here.
     """
 
-    def __init__(self, threads: Executor, most: int) -> None:
-        self._threads = threads
-        self._most = most
+    def __init__(self, executor: Executor, max_threads: int) -> None:
+        self._executor = executor
+        self._max_threads = max_threads
         self._jobs: deque[_Job] = deque()
         self._lock = Lock()
-        self._taken = 0
+        self._used_threads = 0
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Have a thread call `fn`."""
+        """Call `fn` in a thread."""
         future: Future[T] = Future()
         with self._lock:
-            # Where all threads hang, nothing else would ever take away what its callers have given up.
+            # If all threads hang, nothing else would ever remove work whose callers have given up.
             while self._jobs and self._jobs[0][0].cancelled():
                 self._jobs.popleft()
             self._jobs.append((future, fn, args, kwargs))
-            if self._taken < self._most:
-                self._threads.submit(self._run)
-                self._taken += 1
+            if self._used_threads < self._max_threads:
+                self._executor.submit(self._run)
+                self._used_threads += 1
         return future
 
     def _run(self) -> None:
@@ -103,10 +113,10 @@ class LimitedExecutor(Executor):
             del job
         with self._lock:
             if not self._jobs:
-                self._taken -= 1
+                self._used_threads -= 1
                 return
-        # Back to the end of the line: a lane with much to do must not keep its thread from the others.
-        self._threads.submit(self._run)
+        # Queue up again: a part with much work must not keep its thread from the other parts.
+        self._executor.submit(self._run)
 
 
 def _do(future: Future[Any], fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -116,7 +126,7 @@ def _do(future: Future[Any], fn: Callable[..., Any], args: tuple[Any, ...], kwar
         result = fn(*args, **kwargs)
     except BaseException as error:
         future.set_exception(error)
-        del future  # or the error's traceback would hold what holds the error
+        del future  # or the error's traceback would keep a reference to the future, which has the error
     else:
         future.set_result(result)
 

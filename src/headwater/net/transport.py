@@ -1,4 +1,4 @@
-"""The one way in which stores speak HTTP: bounded in time, size and number, and retried where that is safe."""
+"""HTTP requests of stores: limited in time, size and number, and retried if that is safe."""
 
 from __future__ import annotations
 
@@ -22,20 +22,21 @@ if TYPE_CHECKING:
 MAX_ATTEMPTS = 4
 IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 MAX_REQUESTS_PER_HOST = 32
-"""Requests under way to one host at most; further ones wait."""
+"""Concurrent requests to one host. Further requests wait."""
 
 PAUSE_SECONDS = 0.2
-"""The longest pause before the second attempt; each further one may be twice as long."""
+"""The maximum back-off before the second attempt. It doubles with each further attempt."""
 
 MAX_RETRY_TOKENS = 50.0
-"""Retries that one host may cost in a row. Each success gives half a one back, so that a host that is down
-is asked once per request rather than `MAX_ATTEMPTS` times."""
+"""The retry budget of a host. A retry costs one token, a success gives half a token back. So a host that is down gets
+one attempt per request, not `MAX_ATTEMPTS`."""
 
 MAX_HOSTS = 1000
+"""Hosts whose state is kept."""
 
 
 class Response(NamedTuple):
-    """An answer, read to its end. Header names are in lower case."""
+    """A complete response. Header names are in lower case."""
 
     status: int
     headers: dict[str, str]
@@ -43,15 +44,16 @@ class Response(NamedTuple):
 
 
 def byte_range(start: int, limit: int) -> str:
-    """The value of a range header that asks for `limit` bytes, one at least, from the byte `start` on."""
+    """Return the value of a range header for `limit` bytes, at least one, from the byte `start` on."""
     return f"bytes={start}-{start + max(limit, 1) - 1}"
 
 
 def read_range(response: Response, start: int, limit: int) -> bytes:
-    """The bytes that were asked for, of an answer with status 200, 206 or 416.
+    """Return the requested bytes from a response with status 200, 206 or 416.
 
-    200 is the whole object where a server ignores ranges; some (rclone) answer a part with it, but with the header that
-    tells which part. 416 says that there is no such byte, as in an empty object no byte 0 (RFC 9110, section 15.5.17).
+    A server that ignores ranges sends the whole object with status 200. Some (rclone) send the range with status 200
+    and the header `content-range`. Status 416 means that the object has no such byte: an empty object has no byte 0
+    (RFC 9110, section 15.5.17).
     """
     if response.status == 416:
         return b""
@@ -60,18 +62,18 @@ def read_range(response: Response, start: int, limit: int) -> bytes:
 
 
 def is_transient_status(status: int) -> bool:
-    """Whether a status says that trying again may help: 429 and the 5xx, but for 501 and 505."""
+    """Return whether a retry may help: for 429 and all 5xx except 501 and 505."""
     return status == 429 or (status >= 500 and status not in (501, 505))
 
 
 def is_transient(response: Response) -> bool:
-    """Whether an answer's status says that trying again may help."""
+    """Return whether a retry may help, by the status of a response."""
     return is_transient_status(response.status)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One HTTP request and the limits it has.
+    """An HTTP request and its limits.
 
     Attributes:
         method: in upper case.
@@ -103,7 +105,7 @@ class Request:
 
 
 class _NotRetryableError(StoreUnavailableError):
-    """Another attempt is of no use: the call's own time is over, or no look-up can be made."""
+    """A retry is useless: the time limit of the call has passed, or no look-up is possible."""
 
 
 @dataclass
@@ -115,15 +117,15 @@ class _Host:
 
 
 class Transport:
-    """Shared by all stores of a process, and used from one event loop.
+    """Sends requests. One transport serves a whole process, in one event loop.
 
     Args:
-        egress: the rules for endpoints that users name.
-        call_seconds: how long one call of `request` may take in all.
-        connect_seconds: for look-up and connection, and again for the TLS handshake.
-        read_seconds: how long a store may be silent. Shorter than `call_seconds`, so that one dead connection
-            leaves time for another.
-        resolver: finds the addresses of a host; the system's where None.
+        egress: the rules for endpoints that users configure.
+        call_seconds: the time limit of one call of `request`, retries included.
+        connect_seconds: the time limit for look-up and connection, and again for the TLS handshake.
+        read_seconds: how long a server may send nothing. Shorter than `call_seconds`, so that after a dead connection
+            there is time for another attempt.
+        resolver: finds the addresses of a host; None is the system's.
     """
 
     def __init__(
@@ -236,7 +238,7 @@ class Transport:
         except connections.TooManyLookUpsError as error:
             raise _NotRetryableError(error.message) from None
         except connections.ERRORS as error:
-            raise connections.explain(error, str(origin)) from None
+            raise connections.to_store_error(error, str(origin)) from None
         return Response(
             response.status,
             {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers},
@@ -281,7 +283,7 @@ async def _read_body(response: httpcore.Response, max_bytes: int, origin: Origin
     async for chunk in response.aiter_stream():
         size += len(chunk)
         if size > max_bytes:
-            raise LocationInvalidError(f"{origin} answered with more than {max_bytes} bytes, which no store does here")
+            raise LocationInvalidError(f"{origin} answered with more than {max_bytes} bytes, the limit of this request")
         chunks.append(chunk)
     return b"".join(chunks)
 

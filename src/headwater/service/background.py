@@ -1,13 +1,17 @@
-"""The one place that starts and stops background work: what runs without a request that waits for it."""
+"""The one place that starts and stops background work: work that may outlive the request that needs it."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Coroutine
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, TypeVar
 
 import structlog
+
+from headwater.domain.errors import HeadwaterError
+
+T = TypeVar("T")
 
 STOP_SECONDS = 5.0
 """How long `stop` waits for cancelled tasks to end."""
@@ -19,7 +23,7 @@ class BackgroundTasks:
     """Runs named tasks until they end or the service stops. An async context manager: leaving it stops them."""
 
     def __init__(self) -> None:
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
 
     async def __aenter__(self) -> Self:
         return self
@@ -29,17 +33,18 @@ class BackgroundTasks:
     ) -> None:
         await self.stop()
 
-    def start(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
-        """Run `work` as a task.
+    def start(self, name: str, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Run `work` as a task, and return the task; a `net.tasks.TaskStarter`.
 
         Args:
             name: appears in the log as `task`.
-            work: it is cancelled when the service stops. An exception ends the task and is logged as
-                `background_task_failed`; work that should go on handles its own errors.
+            work: it is cancelled when the service stops. A HeadwaterError is for those who wait for the task; any other
+                exception is logged as `background_task_failed`, too.
         """
-        task = asyncio.create_task(_run(name, work), name=name)
+        task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._finish)
+        return task
 
     async def stop(self) -> None:
         """Cancel all tasks and wait until they have ended, for at most `STOP_SECONDS`."""
@@ -52,9 +57,9 @@ class BackgroundTasks:
         for task in pending:
             log.warning("background_task_not_stopped", task=task.get_name())
 
-
-async def _run(name: str, work: Callable[[], Awaitable[None]]) -> None:
-    try:
-        await work()
-    except Exception:
-        log.exception("background_task_failed", task=name)
+    def _finish(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        # Reading the exception also keeps asyncio from reporting it as never retrieved, if nobody waits for the task.
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, HeadwaterError):
+            log.error("background_task_failed", task=task.get_name(), exc_info=error)

@@ -32,15 +32,15 @@ if TYPE_CHECKING:
 class ServiceContext:
     """One running service.
 
-    It holds everything that lives as long as the service. There is no state of the service in modules, so that several
-    services can run in one process.
+    It holds everything that lives as long as the service. No state of the service is in modules, so that several
+    services can run in one process. They share threads and caches of the process (GCS signing and key files, botocore).
 
     Attributes:
         settings: the settings that the service was opened with.
         catalog: everything that survives a restart.
         stores: opens the store of a datasource.
         authenticator: authenticates requests.
-        background: starts work that no request waits for.
+        background: starts and stops work that may outlive the request that needs it.
         cursors: signs and opens cursors.
         redirected_urls: signs and checks redirected URLs.
         limiter: limits the requests in flight of each user.
@@ -73,14 +73,13 @@ async def open_context(settings: Settings) -> AsyncIterator[ServiceContext]:
     async with AsyncExitStack() as opened:
         transport = Transport(Egress.parse(settings.allowed_endpoints))
         opened.push_async_callback(transport.aclose)
-        verifier = _jwt_verifier(settings, transport)
-        if verifier is not None:
-            opened.push_async_callback(verifier.aclose)
+        background = await opened.enter_async_context(BackgroundTasks())
+        verifier = _jwt_verifier(settings, transport, background)
         key_file = settings.folder / "secret.key"
         created_key = settings.secret_key is None and not key_file.exists()
         keyring = _keyring(settings, key_file)
-        stores = StoreRegistry(settings, keyring.derive("read urls"), transport)
-        opened.push_async_callback(stores.aclose)
+        stores = StoreRegistry(settings, keyring.derive("read urls"), transport, background.start)
+        opened.callback(stores.close)
         try:
             catalog = await Catalog.open(settings.catalog_url, keyring)
         except KeyMissingError:
@@ -88,7 +87,6 @@ async def open_context(settings: Settings) -> AsyncIterator[ServiceContext]:
                 key_file.unlink(missing_ok=True)  # it decrypts nothing, and would hide that the right key is missing
             raise
         opened.push_async_callback(catalog.close)
-        background = await opened.enter_async_context(BackgroundTasks())
         yield ServiceContext(
             settings=settings,
             catalog=catalog,
@@ -127,13 +125,13 @@ def _check_separation(settings: Settings) -> None:
         )
 
 
-def _jwt_verifier(settings: Settings, transport: Transport) -> JwtVerifier | None:
+def _jwt_verifier(settings: Settings, transport: Transport, background: BackgroundTasks) -> JwtVerifier | None:
     jwt_settings = (settings.jwt_issuer, settings.jwt_audience, settings.jwks_url)
     if not any(jwt_settings):
         return None
     from headwater.auth.jwt import jwt_verifier  # slow to import, and few installations need it
 
-    return jwt_verifier(*jwt_settings, transport)
+    return jwt_verifier(*jwt_settings, transport, background.start)
 
 
 def _keyring(settings: Settings, key_file: Path) -> Keyring:

@@ -1,1 +1,1 @@
-"""One file per kind of storage, all answering one small protocol (`base.Store`)."""
+"""One folder per provider. All of them implement one small interface (`base.Store`)."""

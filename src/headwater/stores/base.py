@@ -1,7 +1,7 @@
-"""The protocol that every kind of storage answers.
+"""The interface of all stores.
 
-A store is opened on the root of one datasource (bucket and path). All keys are relative to that root and
-byte-faithful. A store raises `domain.errors.StoreError` and its subclasses, and nothing else.
+A store is opened at the root of one datasource (bucket and path). All keys are relative to that root and keep every
+byte. A store raises `domain.errors.StoreError` and its subclasses, and nothing else.
 """
 
 from __future__ import annotations
@@ -14,65 +14,65 @@ from headwater.domain.key_order import Order
 from headwater.domain.objects import Key, StorePage
 
 Method = Literal["GET", "HEAD", "PUT"]
-"""What a signed URL is good for."""
+"""The method of the request that a signed URL allows."""
 
 
 class Store(ABC):
-    """One datasource's storage. Safe to use from many tasks at once; `open` nothing, hold no state but caches."""
+    """The storage of one datasource. Safe to use from many tasks concurrently; it has no state except caches."""
 
     list_limit: int = 1000
-    """The most objects that one `list_page` returns, whatever is asked for."""
+    """The maximum number of objects that one `list_page` returns, whatever its `limit`."""
 
     @property
     def can_start_after(self) -> bool:
-        """Whether a listing can begin after any key, without reading what lies before it."""
+        """Whether a listing can start after any key without reading the keys before it."""
         return True
 
     async def order(self) -> Order | None:
-        """Tell in which order this store lists, so that bounds can be chosen that cut its listings; None if unknown.
+        """Return the order in which this store lists, which decides the split points of listings; None if unknown.
 
         Raises:
-            StoreError: as `list_page`.
+            StoreError: as for `list_page`.
         """
         return Order.CODE_POINTS
 
     @abstractmethod
     async def list_page(self, prefix: str, after: Key | None, limit: int, marker: str | None = None) -> StorePage:
-        """List at most `limit` objects whose key begins with `prefix`, strictly after the key `after`.
+        """Return at most `limit` objects whose key begins with `prefix`, strictly after the key `after`.
 
-        Order is by key as UTF-8 bytes, unless `order` says otherwise. One page is one request to the provider. The
-        page may be short, or even empty, while `resume_after` is not None. Folder markers (keys that end in `/`) are
-        listed like others.
+        The order is by key as UTF-8 bytes, unless `order` says otherwise. One page is one request to the provider. A
+        page may be short, or even empty, although `resume_after` is not None. Folder markers (keys that end in `/`) are
+        listed like other objects.
 
         Args:
             prefix: what keys begin with; it need not end in `/`.
-            after: any key, whether there is such an object or not; None begins at the first.
+            after: any key, even if there is no such object; None starts at the first key.
             limit: at least 1.
-            marker: that of the page which ended at `after`, None where it had none or where `after` is not where a
-                page ended. A store that can go on after any key needs none.
+            marker: the marker of the page that ended at `after`; None if that page had none, or if no page ended there.
+                A store that can start after any key needs no marker.
 
         Raises:
-            StoreError: the store refused, does not exist, or could not be reached after retries.
+            StoreError: the store refused the request, does not exist, or could not be reached after retries.
         """
 
     @abstractmethod
     async def sign(self, keys: Sequence[Key], ttl: int, method: Method = "GET") -> list[str]:
-        """Make one absolute URL for each key, good for a plain request for `ttl` seconds from now at the most.
+        """Return one absolute URL for each key, valid for a plain request for at most `ttl` seconds from now.
 
-        A URL for GET reads the object, one for HEAD tells of it, one for PUT creates or replaces it.
+        A URL for GET reads the object, one for HEAD returns its headers, one for PUT creates or replaces it.
 
-        The life is the shortest of `ttl`, what the provider allows and what the credentials have left. The keys
-        need not exist. No request is made for each key.
+        The life of a URL is the shortest of `ttl`, the provider's limit and the remaining life of the credentials. The
+        keys need not exist. There is no request per key.
 
         Raises:
-            StoreError: the credentials have expired, or are not good for such URLs.
+            StoreError: the credentials have expired, or do not allow such URLs.
         """
 
     @abstractmethod
     async def read(self, key: Key, limit: int, start: int = 0) -> bytes:
-        """Read `limit` bytes of an object from the byte `start` on.
+        """Return `limit` bytes of an object from the byte `start` on.
 
-        Fewer where it is shorter, and none where it ends before `start`.
+        Fewer bytes if the object is shorter, none if it ends before `start`.
 
         Args:
             key: the object.
@@ -81,7 +81,7 @@ class Store(ABC):
 
         Raises:
             ObjectNotFoundError: there is no such object.
-            StoreError: as in `list_page`.
+            StoreError: as for `list_page`.
         """
 
     @abstractmethod
@@ -89,14 +89,14 @@ class Store(ABC):
         """Create or replace a small object.
 
         Raises:
-            OverwriteRefusedError: there is such an object, and only replacing it is refused.
-            StoreError: as in `list_page`.
+            OverwriteRefusedError: the object exists, and only replacing it is refused.
+            StoreError: as for `list_page`.
         """
 
     @abstractmethod
     async def delete(self, key: Key) -> None:
-        """Remove an object; removing an absent one is no error.
+        """Delete an object. An absent object is not an error.
 
         Raises:
-            StoreError: as in `list_page`.
+            StoreError: as for `list_page`.
         """

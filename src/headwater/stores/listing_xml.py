@@ -1,8 +1,7 @@
-"""Reading the XML that S3 and Azure answer with: list pages and errors.
+"""A parser for list pages and error documents in XML.
 
-The answers come from servers that users name, so they are hostile until shown otherwise: document types (and
-with them entities) are refused; elements, attributes, texts and depth are bounded; and nothing but the wanted
-members is kept.
+The documents come from servers that users configure, so they are not trusted: document types (and with them entities)
+are refused, elements, attributes, texts and depth are limited, and only the wanted members are kept.
 """
 
 from __future__ import annotations
@@ -20,10 +19,10 @@ _MAX_TAGS = 40 * MAX_ROWS
 _MAX_DEPTH = 10
 _MAX_ATTRIBUTES = 5
 _MAX_TEXT = 8 * 2**10
-"""Characters of any one element: a continuation token may hold a key in base64."""
+"""Characters of one element. A continuation token may contain a key in base64."""
 
 _CHUNK = 64 * 2**10
-"""Bytes that are parsed at a time, and that no single tag exceeds."""
+"""Bytes that are parsed at a time, and the maximum size of one tag."""
 
 _ERROR_MEMBERS = frozenset({"Code", "Message", "Region", "Endpoint"})
 
@@ -33,7 +32,13 @@ length have a third of that."""
 
 
 class Form(NamedTuple):
-    """What a provider calls the parts of a list page: its root, an object in it, and the members to keep."""
+    """The element names of a provider's list page.
+
+    Attributes:
+        root: the root element.
+        row: the element of an object.
+        members: the elements to keep, of objects and of the page.
+    """
 
     root: str
     row: str
@@ -41,7 +46,7 @@ class Form(NamedTuple):
 
 
 class ListPage(NamedTuple):
-    """A list page as it stands: the members of each object, and those of the page itself.
+    """A parsed list page, unchecked: the members of each object, and the members of the page itself.
 
     An attribute of a member is kept as `Member@attribute`.
     """
@@ -51,24 +56,24 @@ class ListPage(NamedTuple):
 
 
 def is_cut_short(body: bytes, form: Form) -> bool:
-    """Whether a body begins as a list page and lacks its end, which not every broken connection shows."""
+    """Return whether a body begins as a list page and lacks its end. Not every broken connection is reported as one."""
     root = form.root.encode()
-    begun = not body or body.lstrip(b"\xef\xbb\xbf \t\r\n")[:24].startswith((b"<?xml", b"<" + root))
-    return begun and not body[-200:].rstrip().endswith((root + b">", b"Error>", b"html>", b"HTML>"))
+    is_begun = not body or body.lstrip(b"\xef\xbb\xbf \t\r\n")[:24].startswith((b"<?xml", b"<" + root))
+    return is_begun and not body[-200:].rstrip().endswith((root + b">", b"Error>", b"html>", b"HTML>"))
 
 
 def is_big(body: bytes) -> bool:
-    """Whether a list page is better read in a thread."""
+    """Return whether a list page should be parsed in a thread."""
     return len(body) >= BIG_PAGE_BYTES or body.count(b"<") > BIG_PAGE_TAGS
 
 
 def parse_list_page(body: bytes, form: Form) -> ListPage:
-    """Read the answer to ListObjects or List Blobs.
+    """Parse a list page.
 
     Raises:
-        NotAListingError: it is something else, or breaks off.
+        NotAListingError: the body is not a list page of this form, or it is incomplete.
     """
-    # A tag has three bytes at least: pages of usual size need no count.
+    # A tag has at least three bytes, so that pages of usual size need no count.
     if len(body) > 3 * _MAX_TAGS and body.count(b"<") > _MAX_TAGS:
         raise NotAListingError(f"more than {_MAX_TAGS} tags in one page")
     _, row_name, members = form
@@ -98,7 +103,7 @@ def parse_list_page(body: bytes, form: Form) -> ListPage:
     def characters(data: str) -> None:
         nonlocal text
         if text:
-            # Only what exceeds the parser's buffer comes in pieces.
+            # Only a text that exceeds the parser's buffer arrives in pieces.
             data = text + data
             if len(data) > _MAX_TEXT:
                 raise NotAListingError(f"a text of more than {_MAX_TEXT} characters in one element")
@@ -151,8 +156,8 @@ def parse_error(body: bytes, members: frozenset[str] = _ERROR_MEMBERS) -> dict[s
 
 
 def _parse(body: bytes, start: Any, characters: Any, end: Any) -> str:
-    """Run the handlers over a body and return the name of its root element."""
-    # The encoding is fixed, so that a declared one cannot hide what is looked for below.
+    """Run the handlers over a body, and return the name of its root element."""
+    # The encoding is fixed, so that a declared encoding cannot hide what the handlers look for.
     parser = expat.ParserCreate(encoding="utf-8")
     parser.buffer_text = True
     root = ""
@@ -171,10 +176,10 @@ def _parse(body: bytes, start: Any, characters: Any, end: Any) -> str:
     parser.EndElementHandler = end
     parser.StartDoctypeDeclHandler = refuse
     parser.EntityDeclHandler = refuse
-    # Azure begins its documents with a byte order mark.
+    # Some providers begin their documents with a byte order mark.
     body = body.removeprefix(b"\xef\xbb\xbf")
     try:
-        # In pieces, since a handler sees a tag, and may refuse it, only once all its attributes were made objects.
+        # In pieces, because a handler sees a tag, and can refuse it, only after all its attributes became objects.
         for at in range(0, len(body), _CHUNK):
             piece = body[at : at + _CHUNK]
             parser.Parse(piece)

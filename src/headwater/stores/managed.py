@@ -1,23 +1,21 @@
-"""Storage that the operator provides (`HEADWATER_MANAGED_STORE`): an area for each dataset, which no other one reaches.
+"""Storage that the operator provides (`HEADWATER_MANAGED_STORE`): a separate area for each dataset.
 
     file:///folder · s3://bucket/path · gs://bucket/path · az://container/path
 
-An area is the folder below that which has the dataset's id as its name. Whoever may use a dataset never names it, so
-nothing can be named that would lead to another one.
+The area of a dataset is a folder there, named after the dataset's id. Users never name it, so no configuration can lead
+to the area of another dataset.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from headwater.domain.errors import CredentialsRefusedError, StartupError
-from headwater.domain.read_url import ReadUrlSigner
 from headwater.net.refreshing import RefreshingCache
 from headwater.net.transport import Transport
 from headwater.settings import Settings
@@ -28,6 +26,7 @@ from headwater.stores.azure.store import OPERATOR_ENDPOINT as AZURE_ENDPOINT
 from headwater.stores.azure.store import AzureStore
 from headwater.stores.base import Store
 from headwater.stores.error_mapping import ConfigLabels
+from headwater.stores.local.runtime import LocalFileRoot
 from headwater.stores.local.store import LocalStore
 from headwater.stores.s3.bucket import DEFAULT_REGION, aws_bucket, endpoint_bucket
 from headwater.stores.s3.own_identity import OwnIdentity
@@ -40,9 +39,12 @@ _EXPECTED = f"{SETTING}: expected file:///folder, s3://bucket/path, gs://bucket/
 
 
 class ManagedLocation(NamedTuple):
-    """Where managed areas lie: a folder of this server's (`file`), or a path in a bucket or container.
+    """The location of all areas: a folder on this server (`file`), or a path in a bucket or container.
 
-    `path` is empty or ends in `/`.
+    Attributes:
+        scheme: `file`, `s3`, `gs` or `az`.
+        bucket: the bucket or container; empty for a folder.
+        path: empty, or ends in `/`.
     """
 
     scheme: str
@@ -51,10 +53,10 @@ class ManagedLocation(NamedTuple):
 
     @classmethod
     def parse(cls, setting: str) -> ManagedLocation:
-        """Read the setting.
+        """Return the location in the setting.
 
         Raises:
-            StartupError: it has another form.
+            StartupError: the setting is invalid.
         """
         found = re.fullmatch(r"([a-z0-9]+)://([^/?#]*)(/.*)?", setting.strip(), re.DOTALL)
         if found is None or found[1] not in _SCHEMES or urlsplit(setting).query or "#" in setting:
@@ -72,28 +74,20 @@ class ManagedLocation(NamedTuple):
 
     @property
     def folder(self) -> Path | None:
-        """The folder of this server's, where it is one."""
+        """The folder on this server; None for other schemes."""
         return Path(self.path) if self.scheme == "file" else None
-
-
-class LocalFileRoot(NamedTuple):
-    """A folder whose files this server answers itself: what signs their URLs, and what is hidden in it."""
-
-    folder: Path
-    signer: ReadUrlSigner
-    hidden: Sequence[Path]
 
 
 class ManagedStores:
     """Opens the areas of datasets.
 
     Args:
-        location: where they lie.
-        settings: the operator's own endpoints.
-        file_root: how their files are served, where they lie in a folder of this server's.
-        transport: what requests go through.
-        sessions: where this server's own AWS credentials are kept.
-        tokens: where access tokens of Google are kept.
+        location: the location of all areas.
+        settings: the operator's endpoints.
+        file_root: serves their files, if the location is a folder on this server.
+        transport: sends the requests.
+        sessions: keeps this server's own AWS credentials.
+        tokens: keeps access tokens of Google.
     """
 
     def __init__(
@@ -115,14 +109,13 @@ class ManagedStores:
         self._google_key_file = _read_google_key_file(location)
 
     def open(self, dataset_id: str) -> Store:
-        """Open the area of a dataset. It is made with the first use.
+        """Open the area of a dataset. Its folder is created on first use.
 
         Raises:
-            StoreError: this server's environment lacks the credentials, or the place cannot be used.
+            StoreError: this server's environment lacks the credentials, or the location is invalid.
         """
         if self._file_root is not None:
-            root, signer, hidden = self._file_root
-            return LocalStore(root, dataset_id, signer, hidden=hidden, create=True)
+            return LocalStore(self._file_root, dataset_id, create=True)
         prefix = f"{self._location.path}{dataset_id}/"
         openers = {"s3": self._in_s3, "gs": self._in_gcs, "az": self._in_azure}
         return openers[self._location.scheme](self._location.bucket, prefix)
@@ -169,7 +162,7 @@ class ManagedStores:
 
 
 def _read_google_key_file(location: ManagedLocation) -> str | None:
-    """The key file, read once, when the server starts; None where it is not needed or not to be had."""
+    """Return the key file, read once at start; None if it is not needed or cannot be read."""
     if location.scheme != "gs":
         return None
     try:

@@ -78,7 +78,7 @@ def start_ignored(labels: ConfigLabels, parameter: str) -> LocationInvalidError:
         parameter: the query parameter that names the key.
     """
     return LocationInvalidError(
-        f"{labels.store} at this endpoint does not support {parameter}: a listing would begin anew with each page. "
+        f"{labels.store} at this endpoint does not support {parameter}: a listing would start again with each page. "
         f"Check {labels.endpoint}"
     )
 
@@ -87,7 +87,7 @@ def keys_out_of_order(labels: ConfigLabels) -> LocationInvalidError:
     """Return the error for a page whose keys are not in ascending order."""
     return LocationInvalidError(
         f"{labels.store} at this endpoint does not list objects in the order of their keys, so that a listing could "
-        f"not go on where it stopped. Check {labels.endpoint}"
+        f"not continue after a page. Check {labels.endpoint}"
     )
 
 

@@ -1,4 +1,4 @@
-"""Which store answers for which type of datasource. A new kind of storage is one file and one line here."""
+"""Which store opens which type of datasource. A new provider is a folder, and one line here."""
 
 from __future__ import annotations
 
@@ -21,12 +21,14 @@ from headwater.domain.errors import LocationInvalidError
 from headwater.domain.pasted import advice_on
 from headwater.domain.read_url import FILES, MANAGED, ReadUrlSigner
 from headwater.net.refreshing import RefreshingCache
+from headwater.net.tasks import TaskStarter, start_task
 from headwater.net.transport import Transport
 from headwater.settings import Settings
 from headwater.stores.azure.store import open_azure
 from headwater.stores.base import Store
+from headwater.stores.local.runtime import LocalFileRoot, LocalRuntime
 from headwater.stores.local.store import LocalStore
-from headwater.stores.managed import LocalFileRoot, ManagedLocation, ManagedStores
+from headwater.stores.managed import ManagedLocation, ManagedStores
 from headwater.stores.s3.assumed_role import open_delegated
 from headwater.stores.s3.sigv4 import Credentials
 from headwater.stores.s3.store import open_obs, open_s3
@@ -34,29 +36,41 @@ from headwater.stores.server_credentials import SETTING
 
 
 class StoreRegistry:
-    """Opens stores, all of which share one HTTP transport.
+    """Opens the stores of datasources. All of them share one HTTP transport.
 
     Args:
-        settings: where the operator has put things.
-        url_keys: the keys of the URLs that this server answers itself (`ReadUrlSigner`).
+        settings: the operator's endpoints and folders.
+        url_keys: the keys that sign the URLs which this server serves itself (`ReadUrlSigner`).
         transport: sends the requests of all stores; the caller closes it.
+        start: starts refreshes of sessions and tokens.
 
     Raises:
         StartupError: HEADWATER_MANAGED_STORE is invalid.
     """
 
-    def __init__(self, settings: Settings, url_keys: Sequence[bytes], transport: Transport) -> None:
+    def __init__(
+        self, settings: Settings, url_keys: Sequence[bytes], transport: Transport, start: TaskStarter = start_task
+    ) -> None:
         self._settings = settings
-        place = ManagedLocation.parse(settings.managed_store) if settings.managed_store else None
-        folder = place.folder if place else None
-        own = [settings.folder]
-        self._mounted = _served(settings, url_keys, settings.mount_root, FILES, [*own, folder] if folder else own)
-        self._area_files = _served(settings, url_keys, folder, MANAGED, own)
+        managed = ManagedLocation.parse(settings.managed_store) if settings.managed_store else None
+        managed_folder = managed.folder if managed else None
+        hidden = [settings.folder]
+        hidden_in_mount_root = [*hidden, managed_folder] if managed_folder else hidden
+        self._local_runtime = LocalRuntime()
+
+        def file_root(folder: Path | None, url_path: str, hidden: Sequence[Path]) -> LocalFileRoot | None:
+            if folder is None:
+                return None
+            signer = ReadUrlSigner(url_keys, settings.base_url, str(folder), url_path)
+            return LocalFileRoot(folder, signer, hidden, self._local_runtime)
+
+        self._mount_root = file_root(settings.mount_root, FILES, hidden_in_mount_root)
+        self._managed_root = file_root(managed_folder, MANAGED, hidden)
         self._transport = transport
-        self._sessions: RefreshingCache[Credentials] = RefreshingCache()
-        self._tokens: RefreshingCache[str] = RefreshingCache()
-        self._areas = place and ManagedStores(
-            place, settings, self._area_files, self._transport, self._sessions, self._tokens
+        self._sessions: RefreshingCache[Credentials] = RefreshingCache(start)
+        self._tokens: RefreshingCache[str] = RefreshingCache(start)
+        self._managed_stores = managed and ManagedStores(
+            managed, settings, self._managed_root, self._transport, self._sessions, self._tokens
         )
         self._openers: dict[type[DatasourceConfig], Callable[[Any], Store]] = {
             LocalConfig: self._local,
@@ -68,17 +82,17 @@ class StoreRegistry:
         }
 
     def open(self, datasource: Datasource) -> Store:
-        """Open the store of a datasource. Cheap: nothing is contacted.
+        """Open the store of a datasource. Nothing is contacted.
 
         Raises:
-            StoreError: what is configured cannot be used.
+            StoreError: the configuration is invalid.
         """
         if isinstance(datasource.config, LightlyConfig):
-            if self._areas is None:
+            if self._managed_stores is None:
                 raise LocationInvalidError(
                     f"this server provides no storage for LIGHTLY datasources; its operator sets it with {SETTING}"
                 )
-            return self._areas.open(datasource.dataset_id)
+            return self._managed_stores.open(datasource.dataset_id)
         config = datasource.config
         if not isinstance(config, LocalConfig) and (advice := advice_on(config.full_path)) is not None:
             raise LocationInvalidError(f"fullPath: expected bucket/path; {advice}")
@@ -86,15 +100,12 @@ class StoreRegistry:
 
     @property
     def local_file_roots(self) -> list[LocalFileRoot]:
-        """The folders whose files this server answers itself."""
-        return [
-            local_file_roots for local_file_roots in (self._mounted, self._area_files) if local_file_roots is not None
-        ]
+        """The folders whose files this server serves itself."""
+        return [root for root in (self._mount_root, self._managed_root) if root is not None]
 
-    async def aclose(self) -> None:
-        """Stop fetching sessions and tokens."""
-        await self._sessions.aclose()
-        await self._tokens.aclose()
+    def close(self) -> None:
+        """End the threads for disks when they are idle."""
+        self._local_runtime.close()
 
     def _delegated(self, config: S3DelegatedAccessConfig) -> Store:
         settings = self._settings
@@ -109,17 +120,8 @@ class StoreRegistry:
         return open_azure(config, self._transport, self._settings.azure_endpoint)
 
     def _local(self, config: LocalConfig) -> Store:
-        if self._mounted is None:
+        if self._mount_root is None:
             raise LocationInvalidError(
                 "this server has no mount root for LOCAL datasources; its operator sets it with HEADWATER_LOCAL_ROOT"
             )
-        root, signer, hidden = self._mounted
-        return LocalStore(root, config.full_path, signer, config.web_server_location, hidden=hidden)
-
-
-def _served(
-    settings: Settings, keys: Sequence[bytes], folder: Path | None, start: str, hidden: Sequence[Path]
-) -> LocalFileRoot | None:
-    if folder is None:
-        return None
-    return LocalFileRoot(folder, ReadUrlSigner(keys, settings.base_url, str(folder), start), tuple(hidden))
+        return LocalStore(self._mount_root, config.full_path, config.web_server_location)

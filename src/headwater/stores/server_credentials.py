@@ -1,4 +1,4 @@
-"""The credentials of this server itself, from its environment, for storage that the operator provides."""
+"""This server's own credentials, from its environment, for storage that the operator provides."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def google_key_file(environ: Mapping[str, str] = os.environ) -> str:
     """Return the text of the key file that `GOOGLE_APPLICATION_CREDENTIALS` names.
 
     Raises:
-        CredentialsRefusedError: it names none, or one that cannot be read.
+        CredentialsRefusedError: it names no file, or the file cannot be read.
     """
     name = environ.get("GOOGLE_APPLICATION_CREDENTIALS", "")
     try:

@@ -1,12 +1,12 @@
-"""An HTTP proxy that does to requests what networks and overloaded stores do, and counts them.
+"""An HTTP proxy that injects the faults of networks and overloaded stores, and records requests.
 
     with FaultProxy(moto_url) as proxy:
         proxy.faults.append(Status(503))
-        ...                              # the next request to proxy.url gets a 503, later ones an answer
+        ...                              # the next request to proxy.url gets a 503, later ones are forwarded
         assert len(proxy.requests) == 2
 
 Without an upstream it is a small fake server: `FaultProxy(respond=lambda request: Status(200, b"..."))`.
-It runs in a thread of its own, so that tests of every kind can use it. One request per connection.
+It runs in its own thread, so that any test can use it. Each connection serves one request.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 
 class Request(NamedTuple):
-    """What arrived. Header names are in lower case."""
+    """A received request. Header names are in lower case."""
 
     method: str
     target: str
@@ -41,7 +41,7 @@ class Request(NamedTuple):
 
 @dataclass(frozen=True)
 class Status:
-    """Answer this instead of asking upstream."""
+    """Send this response instead of forwarding the request."""
 
     status: int
     body: bytes = b""
@@ -50,35 +50,35 @@ class Status:
 
 @dataclass(frozen=True)
 class Raw:
-    """Send these bytes instead of an answer, and close."""
+    """Send these bytes instead of a response, and close."""
 
     data: bytes
 
 
 @dataclass(frozen=True)
 class Delay:
-    """Wait before answering."""
+    """Wait before the response."""
 
     seconds: float
 
 
 @dataclass(frozen=True)
 class Reset:
-    """Break the connection off (TCP reset) after so many bytes of the answer's body."""
+    """Reset the TCP connection after this many bytes of the response's body."""
 
     after: int = 0
 
 
 @dataclass(frozen=True)
 class CutShort:
-    """End the body after so many bytes, without a length that would show it: a whole answer as far as HTTP sees."""
+    """End the body after this many bytes and send no length, so that HTTP cannot detect it."""
 
     after: int
 
 
 @dataclass(frozen=True)
 class Drip:
-    """Send the answer one byte in so many seconds."""
+    """Send the response byte by byte, with this pause."""
 
     seconds: float
 
@@ -87,7 +87,7 @@ Fault = Status | Raw | Delay | Reset | CutShort | Drip
 
 
 class FaultProxy:
-    """See the module's docstring. `faults` are used up in order, one for each request; None passes one through."""
+    """See the module's docstring. Each request uses up the next of `faults`; None lets a request pass."""
 
     def __init__(
         self,
@@ -106,7 +106,7 @@ class FaultProxy:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The URL of the proxy."""
         return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Self:
@@ -141,24 +141,24 @@ class FaultProxy:
                 fault = self.faults.popleft() if self.faults else None
                 if fault is None and self._respond is not None:
                     fault = self._respond(request)
-                await self._answer(request, fault, writer)
+                await self._respond_to(request, fault, writer)
             finally:
                 writer.close()
 
-    async def _answer(self, request: Request, fault: Fault | None, writer: asyncio.StreamWriter) -> None:
+    async def _respond_to(self, request: Request, fault: Fault | None, writer: asyncio.StreamWriter) -> None:
         match fault:
             case Raw(data):
                 writer.write(data)
                 await writer.drain()
                 return
             case Status():
-                answer = _write_answer(fault)
+                response = _encode_response(fault)
             case Delay(seconds):
                 await asyncio.sleep(seconds)
-                answer = await self._usual(request)
+                response = await self._forward(request)
             case _:
-                answer = await self._usual(request)
-        head, _, body = answer.partition(b"\r\n\r\n")
+                response = await self._forward(request)
+        head, _, body = response.partition(b"\r\n\r\n")
         match fault:
             case Reset(after):
                 writer.write(head + b"\r\n\r\n" + body[:after])
@@ -170,20 +170,20 @@ class FaultProxy:
                 return
             case CutShort(after):
                 lines = [line for line in head.split(b"\r\n") if not line.lower().startswith(b"content-length:")]
-                answer = b"\r\n".join(lines) + b"\r\n\r\n" + body[:after]
+                response = b"\r\n".join(lines) + b"\r\n\r\n" + body[:after]
             case Drip(seconds):
-                for byte in answer:
+                for byte in response:
                     writer.write(bytes([byte]))
                     await writer.drain()
                     await asyncio.sleep(seconds)
                 return
-        writer.write(answer)
+        writer.write(response)
         await writer.drain()
 
-    async def _usual(self, request: Request) -> bytes:
+    async def _forward(self, request: Request) -> bytes:
         if self._upstream is None:
-            answer = self._respond(request) if self._respond else None
-            return _write_answer(answer if isinstance(answer, Status) else Status(200))
+            response = self._respond(request) if self._respond else None
+            return _encode_response(response if isinstance(response, Status) else Status(200))
         reader, writer = await asyncio.open_connection(self._upstream.hostname, self._upstream.port)
         try:
             headers = {**request.headers, "connection": "close"}
@@ -204,7 +204,7 @@ async def _read_request(reader: asyncio.StreamReader) -> Request:
     return Request(method, target, headers, body)
 
 
-def _write_answer(answer: Status) -> bytes:
-    headers = {"content-length": str(len(answer.body)), **answer.headers, "connection": "close"}
-    lines = [f"HTTP/1.1 {answer.status} Status", *(f"{name}: {value}" for name, value in headers.items())]
-    return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + answer.body
+def _encode_response(response: Status) -> bytes:
+    headers = {"content-length": str(len(response.body)), **response.headers, "connection": "close"}
+    lines = [f"HTTP/1.1 {response.status} Status", *(f"{name}: {value}" for name, value in headers.items())]
+    return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + response.body

@@ -31,7 +31,7 @@ def create_app(ctx: ServiceContext) -> FastAPI:
     for router in ROUTERS:
         app.include_router(router)
     for root in ctx.stores.local_file_roots:
-        app.router.routes.append(files.route(root.folder, root.signer, root.hidden))
+        app.router.routes.append(files.route(root))
     app.router.routes += docs.routes(ctx.settings.base_url)
     app.state.routes = [*(route for router in ROUTERS for route in router.routes), *app.router.routes]
     app.add_exception_handler(HeadwaterError, _handle_error)

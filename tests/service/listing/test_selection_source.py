@@ -223,7 +223,7 @@ async def test_a_local_folder_is_listed_like_a_bucket(tmp_path: Path) -> None:
     for limit in (3, 1000):
         pages = await list_pages(store, selection, limit=limit)
         assert [key for page in pages for key in page] == expected
-    await stores.aclose()
+    stores.close()
 
 
 async def test_a_page_ends_at_its_deadline_and_the_next_one_continues() -> None:

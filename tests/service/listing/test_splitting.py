@@ -139,7 +139,7 @@ REGULAR = {
     "unpadded": [f"image_{number}.png" for number in range(60_000)],
     "hashes": [f"{hashlib.md5(str(number).encode()).hexdigest()}.jpg" for number in range(60_000)],
     "moments": [f"{n // 1440:03}/2026-11-25T{n // 60 % 24:02}:{n % 60:02}:00Z.jpg" for n in range(60_000)],
-    "own folder": [
+    "predictions": [
         *(f".lightly/predictions/task/{number}.json" for number in range(60_000)),
         *(f"a/{number:06}.jpg" for number in range(30_000)),
         *(f"b/c/{number}.jpg" for number in range(30_000)),

@@ -110,10 +110,10 @@ class Deaf(FaultProxy):
 
     dropped = ("startFrom",)
 
-    async def _usual(self, request: Request) -> bytes:
+    async def _forward(self, request: Request) -> bytes:
         parts = urlsplit(request.target)
         query = "&".join(piece for piece in parts.query.split("&") if piece.split("=")[0] not in self.dropped)
-        return await super()._usual(request._replace(target=urlunsplit(parts._replace(query=query))))
+        return await super()._forward(request._replace(target=urlunsplit(parts._replace(query=query))))
 
 
 @dataclass

@@ -42,7 +42,7 @@ class Container(Prepared):
 
     @property
     def key(self) -> str:
-        """What the store is opened with."""
+        """The account key or SAS token of the store."""
         return AZURE_KEY
 
     def connect(self, container: str, root: str, key: str, url: str) -> Store:
@@ -70,7 +70,7 @@ class Container(Prepared):
             return None
 
     def plain_url(self, key: Key) -> str:
-        """A URL with the dots in it, which the SDK's HTTP client takes away."""
+        """Return a URL that keeps the dots, which the SDK's HTTP client removes."""
         name = self.container.container_name
         return f"{self.client.url}{name}/{quote(key)}?{container_sas(name)}"
 
@@ -122,7 +122,7 @@ class WithSas(Container):
 
 
 class WithoutStartFrom(WithSas):
-    """A container of a server that does not know `startFrom`."""
+    """A container of a server that does not support `startFrom`."""
 
     proxy_kind = Deaf
     extra_requests = 1

@@ -1,4 +1,4 @@
-"""Every answer of Azure that is not a success becomes an error of ours that says what to change."""
+"""Every answer of Azure that is not a success becomes a StoreError that says what to change."""
 
 from __future__ import annotations
 
@@ -242,7 +242,7 @@ def test_a_refusal_names_the_permission(operation: Operation, permission: str) -
         (403, b'{"detail": "no"}', LocationInvalidError, "does not speak Azure Blob Storage: check accountName"),
     ],
 )
-def test_what_has_no_row_goes_by_its_status(status: int, body: bytes, kind: type[StoreError], advice: str) -> None:
+def test_an_unknown_code_is_mapped_by_its_status(status: int, body: bytes, kind: type[StoreError], advice: str) -> None:
     error = told(status, body)
     assert type(error) is kind
     assert advice in error.message
@@ -254,7 +254,7 @@ def test_no_secret_is_repeated() -> None:
         assert secret not in error.message
 
 
-def test_a_version_that_is_not_known_is_seen() -> None:
+def test_an_unknown_version_is_detected() -> None:
     named = error_xml("InvalidHeaderValue", more="<HeaderName>x-ms-version</HeaderName>")
     as_azurite = error_xml("InvalidHeaderValue", "The API version 2026-02-06 is not supported by Azurite.")
     for body in (named, as_azurite):

@@ -30,11 +30,11 @@ ORDERS = [by_utf_8, by_utf_16, by_path]
 
 
 def numbers(proxy: FaultProxy) -> list[set[str]]:
-    """How each request asked to go on."""
+    """Return how each request resumed the listing."""
     return [set(asked(request)) & {"startFrom", "marker"} for request in proxy.requests]
 
 
-async def test_a_server_that_ignores_start_from_costs_one_request_more_once(transport: Transport) -> None:
+async def test_a_server_that_ignores_start_from_costs_one_extra_request_once(transport: Transport) -> None:
     with FaultProxy(respond=Listing(set(KEYS), knows_start_from=False)) as server:
         store = open_store(transport, server.url)
         assert await names(store, limit=5) == KEYS
@@ -45,8 +45,8 @@ async def test_a_server_that_ignores_start_from_costs_one_request_more_once(tran
         assert numbers(server) == [set(), {"marker"}, {"marker"}, {"marker"}]
 
 
-async def test_a_cursor_goes_on_in_another_process(transport: Transport) -> None:
-    """One that has not learned yet what the server knows, and one that has."""
+async def test_a_listing_resumes_in_another_process(transport: Transport) -> None:
+    """A store that has not learned what the server supports, and one that has."""
     for knows in (True, False):
         with FaultProxy(respond=Listing(set(KEYS), knows_start_from=knows)) as server:
             found: list[str] = []
@@ -66,10 +66,10 @@ async def test_a_cursor_goes_on_in_another_process(transport: Transport) -> None
 @pytest.mark.parametrize("knows", [True, False])
 @pytest.mark.parametrize("short", [0, 1, 3])
 @pytest.mark.parametrize("seed", range(4))
-async def test_what_stays_is_listed_once(
+async def test_unchanged_blobs_are_listed_once(
     transport: Transport, order: Callable[[str], Any], knows: bool, short: int, seed: int
 ) -> None:
-    """Whatever is removed and added between pages, the key that the listing stands at among it."""
+    """Even if keys are added and removed between pages, including the one at which the listing resumes."""
     chosen = random.Random(seed)
     alphabet = ["a", "-", "/", "0", "ü", "\uffee", "🦊"]
     all_names = {"".join(chosen.choices(alphabet, k=chosen.randint(1, 4))).strip("/") or "x" for _ in range(60)}
@@ -100,7 +100,7 @@ async def test_what_stays_is_listed_once(
 
 @pytest.mark.parametrize("knows", [True, False])
 @pytest.mark.parametrize("short", [0, 2])
-async def test_bounds_cut_a_listing_into_disjoint_parts(transport: Transport, knows: bool, short: int) -> None:
+async def test_split_points_divide_a_listing_into_disjoint_parts(transport: Transport, knows: bool, short: int) -> None:
     keys = sorted({f"{folder}/{number:02}" for folder in "abc" for number in range(9)}, key=str.encode)
     bounds: list[str | None] = [None, "a/", "a/03", "a/035", "b", "b/08", "c/08", "zz"]
     with FaultProxy(respond=Listing({f"root/{key}" for key in keys}, by_utf_8, knows, short)) as server:
@@ -115,8 +115,8 @@ async def test_bounds_cut_a_listing_into_disjoint_parts(transport: Transport, kn
         assert await names(store, "b/", limit=4, after="c") == []
 
 
-async def test_a_bound_on_a_server_that_ignores_it_is_passed_once(transport: Transport) -> None:
-    """Then the listing goes on by the marker: it neither begins anew nor leaves out what comes later."""
+async def test_names_before_a_split_point_are_skipped_once(transport: Transport) -> None:
+    """Then the listing goes on by the marker: it neither starts again nor skips anything."""
     with FaultProxy(respond=Listing(set(KEYS), knows_start_from=False)) as server:
         store = open_store(transport, server.url)
         found = await pages(store, limit=4, after="09")
@@ -133,7 +133,7 @@ async def test_a_bound_on_a_server_that_ignores_it_is_passed_once(transport: Tra
 
 @pytest.mark.parametrize("knows", [True, False])
 @pytest.mark.parametrize("order", ORDERS)
-async def test_a_listing_steps_over_a_folder(transport: Transport, knows: bool, order: Callable[[str], Any]) -> None:
+async def test_a_listing_skips_a_folder(transport: Transport, knows: bool, order: Callable[[str], Any]) -> None:
     """As the service does with `.lightly/`; by path, what begins like the folder comes after it."""
     inside = {f".lightly/{number:03}.json" for number in range(30)}
     outside = {"+.jpg", "-.jpg", ".lightly-x.jpg", ".lightly.jpg", "a.jpg", "b/c.jpg"}
@@ -154,8 +154,8 @@ async def test_a_listing_steps_over_a_folder(transport: Transport, knows: bool, 
         assert len(server.requests) < 12
 
 
-async def test_a_server_that_ignores_the_marker_too_is_told_so(transport: Transport) -> None:
-    """Such a listing would begin anew with every page, for ever."""
+async def test_a_server_that_ignores_the_marker_is_an_error(transport: Transport) -> None:
+    """Such a listing would start again with every page, endlessly."""
     with FaultProxy(respond=lambda _: Status(200, list_xml(["a", "b", "c"], "same"))) as server:
         store = open_store(transport, server.url)
         with pytest.raises(StoreUnavailableError, match="could never be finished"):
@@ -165,8 +165,8 @@ async def test_a_server_that_ignores_the_marker_too_is_told_so(transport: Transp
         assert len(server.requests) < 10
 
 
-async def test_empty_pages_with_a_new_marker_go_on_and_with_the_same_one_end(transport: Transport) -> None:
-    """Azure sends them where it has looked for long enough."""
+async def test_empty_pages_continue_with_a_new_marker_and_fail_with_the_same_one(transport: Transport) -> None:
+    """Azure sends them if it has searched for too long."""
     markers = iter(["1", "2", "3", ""])
 
     def respond(request: Request) -> Status:
@@ -193,7 +193,7 @@ async def test_a_page_that_never_passes_its_first_name_ends(transport: Transport
 
 
 @pytest.mark.parametrize("named", [True, False])
-async def test_a_server_that_refuses_start_from_is_asked_by_marker(transport: Transport, named: bool) -> None:
+async def test_a_server_that_refuses_start_from_is_listed_by_marker(transport: Transport, named: bool) -> None:
     listing = Listing(set(KEYS))
     more = "<QueryParameterName>startFrom</QueryParameterName>" if named else ""
 
@@ -210,7 +210,7 @@ async def test_a_server_that_refuses_start_from_is_asked_by_marker(transport: Tr
         assert refused == (1 if named else 4)
 
 
-async def test_a_version_that_the_server_does_not_know_is_asked_for_once(transport: Transport) -> None:
+async def test_an_unsupported_version_is_requested_once(transport: Transport) -> None:
     listing = Listing(set(KEYS), knows_start_from=False)
 
     def respond(request: Request) -> Status:
@@ -226,7 +226,7 @@ async def test_a_version_that_the_server_does_not_know_is_asked_for_once(transpo
         assert len(server.requests) == 7
 
 
-async def test_a_server_that_knows_neither_version_is_told_so(transport: Transport) -> None:
+async def test_a_server_that_supports_neither_version_is_an_error(transport: Transport) -> None:
     body = error_xml("InvalidHeaderValue", "The API version is not supported by Azurite.")
     with FaultProxy(respond=lambda _: Status(400, body)) as server:
         with pytest.raises(LocationInvalidError, match="InvalidHeaderValue"):
@@ -243,7 +243,7 @@ async def test_directories_are_left_out_and_a_page_may_end_at_one(transport: Tra
         assert {"marker"} not in numbers(server)
 
 
-async def test_more_than_was_asked_for_is_cut_and_listed_later(transport: Transport) -> None:
+async def test_rows_beyond_the_limit_are_listed_later(transport: Transport) -> None:
     listing = Listing(set(KEYS))
 
     def respond(request: Request) -> Status:
@@ -253,7 +253,7 @@ async def test_more_than_was_asked_for_is_cut_and_listed_later(transport: Transp
         assert await names(open_store(transport, server.url), limit=4) == KEYS
 
 
-def test_before_means_in_every_order() -> None:
+def test_is_before_holds_in_every_order() -> None:
     assert is_before("a", "b")
     assert is_before("a", "a/b")
     assert not is_before("b", "a")

@@ -127,7 +127,7 @@ def test_urls_are_signed_as_by_the_sdk(
     assert ours == f"{BlobClient(origin, container, name).url}?{token}"
 
 
-def test_a_url_is_for_one_blob_and_ends() -> None:
+def test_a_url_is_for_one_blob_and_expires() -> None:
     (url,) = BlobSigner("https://host/data", "data", KEY, READ, NOW + 60).sign(["a b.jpg"])
     query = {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
     assert query.pop("sig")
@@ -137,7 +137,7 @@ def test_a_url_is_for_one_blob_and_ends() -> None:
 # --- what is configured ---
 
 
-def test_an_account_key_is_one() -> None:
+def test_an_account_key_is_recognised() -> None:
     for text in (AZURE_KEY, f" {AZURE_KEY}\n"):
         assert parse_credentials(AZURE_ACCOUNT, text, "accountKey") == KEY
     # Ends like a parameter of a SAS token.
@@ -145,7 +145,7 @@ def test_an_account_key_is_one() -> None:
 
 
 @pytest.mark.parametrize("text", [SAS, f"?{SAS}", f"  ?{SAS}\n", SAS.replace("%2B", "+").replace("%3D", "=")])
-def test_a_sas_token_is_one(text: str) -> None:
+def test_a_sas_token_is_recognised(text: str) -> None:
     sas = parse_credentials(AZURE_ACCOUNT, text, "accountKey")
     assert isinstance(sas, Sas)
     assert sas.query == SAS
@@ -153,13 +153,13 @@ def test_a_sas_token_is_one(text: str) -> None:
     assert sas.expires == datetime.datetime(2030, 1, 1, tzinfo=datetime.UTC).timestamp()
 
 
-def test_what_a_list_request_says_itself_is_not_taken_from_a_token() -> None:
+def test_list_parameters_are_removed_from_a_token() -> None:
     sas = parse_credentials(AZURE_ACCOUNT, f"restype=container&comp=list&{SAS}&prefix=x", "accountKey")
     assert isinstance(sas, Sas)
     assert sas.query == SAS
 
 
-def test_blanks_in_other_parts_stay_what_they_are() -> None:
+def test_blanks_in_other_parts_are_kept() -> None:
     """Tools write a blank as `+` or `%20`; the server reads both."""
     for part in ("rscd=attachment%3B+filename%3Da", "rscd=attachment%3B%20filename%3Da", "se=2030-01-01T00:00:00Z"):
         sas = parse_credentials(AZURE_ACCOUNT, f"{SAS}&{part}", "accountKey")
@@ -192,7 +192,7 @@ def test_blanks_in_other_parts_stay_what_they_are() -> None:
         (f"AccountKey={AZURE_KEY}", "is a connection string"),
     ],
 )
-def test_what_is_neither_is_told_so(text: str, advice: str) -> None:
+def test_other_texts_are_refused(text: str, advice: str) -> None:
     with pytest.raises(CredentialsRefusedError) as refused:
         parse_credentials(AZURE_ACCOUNT, text, "accountKey")
     message = refused.value.message
@@ -242,7 +242,7 @@ def sas_of(**parts: str | None) -> Sas:
         ({"sr": None, "ss": "b", "srt": "sc"}, "not for objects (srt lacks o)"),
     ],
 )
-def test_a_token_that_reads_nothing_is_told_so(parts: dict[str, str | None], lack: str) -> None:
+def test_a_token_that_cannot_read_is_refused(parts: dict[str, str | None], lack: str) -> None:
     said = sas_of(**parts).lack(READ, NOW)
     assert said is not None
     assert lack in said
@@ -262,11 +262,11 @@ def test_a_token_that_reads_nothing_is_told_so(parts: dict[str, str | None], lac
     ],
 )
 def test_a_token_that_may_read_is_used(parts: dict[str, str | None]) -> None:
-    """Also one whose stored access policy alone knows what it allows."""
+    """Also a token whose permissions only its stored access policy knows."""
     assert sas_of(**parts).lack(READ, NOW) is None
 
 
-def test_creating_or_writing_is_enough_to_put() -> None:
+def test_create_or_write_permission_is_enough_for_put() -> None:
     assert sas_of(sp="c").lack(CREATE_AND_WRITE, NOW) is None
     assert sas_of(sp="w").lack(CREATE_AND_WRITE, NOW) is None
     assert sas_of(sp="rl").lack(CREATE_AND_WRITE, NOW) == "the SAS token lacks the permission c or w (sp)"

@@ -48,7 +48,7 @@ def store(transport: Transport, azurite_url: str, name: str) -> AzureStore:
 @pytest.mark.parametrize(
     "account", ["ab", "a" * 25, "Account", "my-account", "acct.blob.core.windows.net", "a/b", "a@b", "acct\n", "évil"]
 )
-def test_an_account_that_cannot_be_is_not_put_into_a_host(transport: Transport, account: str) -> None:
+def test_an_invalid_account_name_is_refused(transport: Transport, account: str) -> None:
     for endpoint in (None, "http://127.0.0.1:9"):
         with pytest.raises(
             LocationInvalidError, match=r"^accountName: expected the name of a storage account: 3 to 24"
@@ -60,7 +60,7 @@ def test_an_account_that_cannot_be_is_not_put_into_a_host(transport: Transport, 
     "container",
     ["ab", "a" * 64, "Data", "a--b", "-ab", "ab-", "a.b", "a_b", "$other", "data\n", "a%2Fb", "..", "data?comp=list"],
 )
-def test_a_container_that_cannot_be_is_not_put_into_a_path(transport: Transport, container: str) -> None:
+def test_an_invalid_container_name_is_refused(transport: Transport, container: str) -> None:
     with pytest.raises(
         LocationInvalidError, match=r"^fullPath: expected container/path, where the container has 3 to 63"
     ):
@@ -85,13 +85,13 @@ async def test_the_operators_endpoint_has_the_account_in_its_path(transport: Tra
         open_azure(config("data"), transport, "blobs.test")
 
 
-def test_a_key_that_is_none_is_refused_where_it_is_opened(transport: Transport) -> None:
+def test_an_invalid_key_is_refused_on_open(transport: Transport) -> None:
     with pytest.raises(CredentialsRefusedError, match=r"^accountKey: expected an account key"):
         open_azure(config("data", key="not-a-key"), transport)
 
 
-async def test_an_account_that_is_not_there_is_told_so() -> None:
-    """Its host is then not known to DNS."""
+async def test_a_missing_account_is_an_error() -> None:
+    """DNS does not know its host name."""
 
     def resolve(host: str, port: int) -> list[str]:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
@@ -102,14 +102,14 @@ async def test_an_account_that_is_not_there_is_told_so() -> None:
     await transport.aclose()
     assert "'nosuchaccount.blob.core.windows.net' is not known to DNS" in error.value.message
     assert error.value.message.endswith(
-        "The host's name is made of accountName: check that there is such a storage account"
+        "The host name is derived from accountName: check that this storage account exists"
     )
 
 
 # --- listing ---
 
 
-async def test_what_is_told_of_a_blob(store: AzureStore, container: ContainerClient) -> None:
+async def test_a_blob_has_key_size_time_and_etag(store: AzureStore, container: ContainerClient) -> None:
     fill(container, ["a.jpg"], b"12345")
     theirs = container.get_blob_client("a.jpg").get_blob_properties()
     [ours] = (await store.list_page("", None, 10)).objects
@@ -119,7 +119,7 @@ async def test_what_is_told_of_a_blob(store: AzureStore, container: ContainerCli
     assert ours.etag == theirs.etag.strip('"')
 
 
-async def test_a_blob_called_like_the_root_has_no_name_below_it(
+async def test_a_blob_with_the_name_of_the_root_is_skipped(
     transport: Transport, azurite_url: str, container: ContainerClient, name: str
 ) -> None:
     fill(container, ["data", "data/", "data/a", "data/b/", "data-x"])
@@ -129,7 +129,7 @@ async def test_a_blob_called_like_the_root_has_no_name_below_it(
 
 
 @pytest.mark.parametrize("sas", [False, True])
-async def test_a_listing_is_one_request_for_each_page(
+async def test_a_listing_costs_one_request_per_page(
     transport: Transport, azurite_url: str, container: ContainerClient, name: str, sas: bool
 ) -> None:
     fill(container, [f"{number:02}" for number in range(20)])
@@ -142,10 +142,10 @@ async def test_a_listing_is_one_request_for_each_page(
         ]
 
 
-async def test_a_page_deep_in_a_container_is_one_request(
+async def test_a_page_deep_in_a_container_costs_one_request(
     transport: Transport, azurite_url: str, container: ContainerClient, name: str
 ) -> None:
-    """Also after a bound that no page ended at."""
+    """Also after a split point at which no page ended."""
     fill(container, [f"data/{number:02}" for number in range(20)])
     for bound, expected in (("17", ["18", "19"]), ("17x", ["18", "19"]), ("19", []), ("", ["00", "01", "02"])):
         with FaultProxy(azurite_url) as proxy:
@@ -154,7 +154,7 @@ async def test_a_page_deep_in_a_container_is_one_request(
             assert len(proxy.requests) == 1
 
 
-async def test_a_name_removed_between_pages_costs_one_request_more(
+async def test_a_name_removed_between_pages_costs_one_extra_request(
     transport: Transport, azurite_url: str, container: ContainerClient, name: str
 ) -> None:
     fill(container, [f"{number:02}" for number in range(12)])
@@ -195,7 +195,7 @@ async def test_nothing_is_lost_in_the_order_of_utf_16(store: AzureStore, contain
 # --- objects ---
 
 
-async def test_reading_the_start_of_a_blob(store: AzureStore, container: ContainerClient) -> None:
+async def test_read_returns_the_start_of_a_blob(store: AzureStore, container: ContainerClient) -> None:
     fill(container, ["a"], b"0123456789")
     fill(container, ["empty"], b"")
     assert [await store.read("a", limit) for limit in (0, 4, 10, 1_000_000)] == [b"", b"0123", *[b"0123456789"] * 2]
@@ -204,7 +204,7 @@ async def test_reading_the_start_of_a_blob(store: AzureStore, container: Contain
         await store.read("absent", 10)
 
 
-async def test_urls_for_every_method(store: AzureStore, container: ContainerClient) -> None:
+async def test_urls_work_for_every_method(store: AzureStore, container: ContainerClient) -> None:
     fill(container, ["a b"])
     assert fetch((await store.sign(["a b"], 60, "HEAD"))[0], "HEAD") == (200, b"")
     (url,) = await store.sign(["new/ü"], 60, "PUT")
@@ -235,7 +235,7 @@ async def test_urls_carry_the_sas_token(
             await store.sign(["a"], 60, "PUT")
 
 
-async def test_a_sas_token_that_makes_no_urls_is_told_so(transport: Transport, azurite_url: str, name: str) -> None:
+async def test_a_sas_token_that_cannot_sign_urls_is_refused(transport: Transport, azurite_url: str, name: str) -> None:
     for key, lack in (
         (container_sas(name, hours=-1), r"the SAS token expired at 20\d\d-.*Z \(se\)"),
         (container_sas(name, start=later(0.5)), r"the SAS token is not valid before 20\d\d-.*Z \(st\)"),
@@ -302,10 +302,10 @@ async def test_a_refusal_names_the_permission_that_the_token_lacks(
         assert "accountKey: make a SAS token " + advice in error.message
 
 
-async def test_creating_may_be_allowed_and_replacing_not(
+async def test_a_refused_overwrite_is_recognised(
     transport: Transport, azurite_url: str, container: ContainerClient, name: str
 ) -> None:
-    """Azurite says the same as where nothing may be written at all."""
+    """Azurite sends the same error as if nothing may be written."""
     for key in (account_sas("rlc"), container_sas(name, "rlc")):
         store = open_store(transport, azurite_url, name, key=key)
         await store.write("new", b"first")
@@ -318,7 +318,7 @@ async def test_creating_may_be_allowed_and_replacing_not(
     assert type(await refused(store, WRITE)) is CredentialsRefusedError
 
 
-async def test_a_wrong_key_is_told_so(transport: Transport, azurite_url: str, name: str) -> None:
+async def test_a_wrong_key_is_refused(transport: Transport, azurite_url: str, name: str) -> None:
     for key in ("d3Jvbmc=", container_sas(name)[:-9] + "AAAAAA%3D"):
         store = open_store(transport, azurite_url, name, key=key)
         for call in EVERY:
@@ -327,8 +327,8 @@ async def test_a_wrong_key_is_told_so(transport: Transport, azurite_url: str, na
             assert "Check accountKey" in error.message
 
 
-async def test_an_expired_token_is_told_so(transport: Transport, azurite_url: str, name: str) -> None:
-    """Azurite says the same of it as of a wrong one."""
+async def test_an_expired_token_is_refused(transport: Transport, azurite_url: str, name: str) -> None:
+    """Azurite sends the same error as for a wrong token."""
     for key in (account_sas(hours=-1), container_sas(name, hours=-1)):
         store = open_store(transport, azurite_url, name, key=key)
         for call in EVERY:
@@ -337,7 +337,7 @@ async def test_an_expired_token_is_told_so(transport: Transport, azurite_url: st
             assert "accountKey: the SAS token has expired" in error.message
 
 
-async def test_a_token_of_another_kind_is_told_so(transport: Transport, azurite_url: str, name: str) -> None:
+async def test_a_token_of_another_kind_is_refused(transport: Transport, azurite_url: str, name: str) -> None:
     error = await refused(open_store(transport, azurite_url, name, key=account_sas(resource_types="o")), LIST)
     assert "AuthorizationResourceTypeMismatch" in error.message
     assert "accountKey: make the SAS token for the resource types container and object (srt=co)" in error.message
@@ -361,7 +361,7 @@ async def test_another_account_is_named(transport: Transport, azurite_url: str) 
     assert "There is no such account or container: check accountName and fullPath" in error.message
 
 
-async def test_signing_a_thousand_urls_asks_nobody(transport: Transport, azurite_url: str) -> None:
+async def test_signing_a_thousand_urls_sends_no_request(transport: Transport, azurite_url: str) -> None:
     with FaultProxy(azurite_url) as proxy:
         store = open_store(transport, proxy.url, clock=lambda: 1_700_000_000.9)
         urls = await store.sign([f"{number}.jpg" for number in range(1000)], 60)

@@ -68,7 +68,7 @@ def stays(container: ContainerClient) -> bool:
     return container.get_blob_client(f"data/{TEST_KEY}").exists()
 
 
-def test_with_an_account_key_all_works(live: live_module.Live, container: ContainerClient) -> None:
+def test_everything_works_with_an_account_key(live: live_module.Live, container: ContainerClient) -> None:
     dataset = live.configured(config(container.container_name))
     assert verify(live, dataset) == ALL
     assert not stays(container)
@@ -86,7 +86,7 @@ def test_many_pages_are_listed(live: live_module.Live, container: ContainerClien
     assert live.names(dataset) == ["a.jpg", "b c.png", *(f"many/{key}" for key in keys)]
 
 
-def test_with_a_sas_token_all_works(live: live_module.Live, container: ContainerClient) -> None:
+def test_everything_works_with_a_sas_token(live: live_module.Live, container: ContainerClient) -> None:
     for key in (account_sas("rwdlc"), "?" + container_sas(container.container_name, "rwdlc")):
         dataset = live.configured(config(container.container_name, key))
         assert verify(live, dataset) == ALL
@@ -104,7 +104,7 @@ def test_with_a_sas_token_all_works(live: live_module.Live, container: Container
         ("rlwc", set(), ""),
     ],
 )
-def test_each_permission_that_a_token_lacks_is_named(
+def test_each_missing_permission_of_a_token_is_named(
     live: live_module.Live, container: ContainerClient, permissions: str, lacking: set[str], advice: str
 ) -> None:
     name = container.container_name
@@ -121,13 +121,13 @@ def test_each_permission_that_a_token_lacks_is_named(
             container.delete_blob(f"data/{TEST_KEY}")
 
 
-def test_for_input_nothing_is_written(live: live_module.Live, container: ContainerClient) -> None:
+def test_verify_writes_nothing_for_input(live: live_module.Live, container: ContainerClient) -> None:
     dataset = live.configured(config(container.container_name, account_sas("rl"), purpose="INPUT"))
     assert verify(live, dataset) == {**ALL, "canWrite": False, "canOverwrite": False}
 
 
 @pytest.mark.parametrize("key", ["d3Jvbmc=", "wrong token"])
-def test_a_wrong_key_is_told_so(live: live_module.Live, container: ContainerClient, key: str) -> None:
+def test_a_wrong_key_is_refused(live: live_module.Live, container: ContainerClient, key: str) -> None:
     if key == "wrong token":
         key = account_sas()[:-9] + "AAAAAA%3D"
     answer = verify(live, live.configured(config(container.container_name, key)))
@@ -135,7 +135,7 @@ def test_a_wrong_key_is_told_so(live: live_module.Live, container: ContainerClie
     assert all("Check accountKey" in text for text in answer["errors"].values())
 
 
-def test_an_expired_token_is_told_so(live: live_module.Live, container: ContainerClient) -> None:
+def test_an_expired_token_is_refused(live: live_module.Live, container: ContainerClient) -> None:
     dataset = live.configured(config(container.container_name, account_sas(hours=-1)))
     answer = verify(live, dataset)
     assert flags(answer) == dict.fromkeys(ALL, False)
@@ -154,14 +154,14 @@ def test_an_expired_token_is_told_so(live: live_module.Live, container: Containe
         ("fullPath", "no-such-container/data", "There is no such container: check fullPath"),
     ],
 )
-def test_what_cannot_work_is_told_of_every_flag(live: live_module.Live, member: str, value: str, text: str) -> None:
-    """A PUT takes it: it checks form alone."""
+def test_an_invalid_configuration_fails_every_flag(live: live_module.Live, member: str, value: str, text: str) -> None:
+    """A PUT accepts it, because it checks only the form."""
     answer = verify(live, live.configured({**config("data"), member: value}))
     assert flags(answer) == dict.fromkeys(ALL, False)
     assert all(text in error for error in answer["errors"].values())
 
 
-def test_an_endpoint_where_nobody_listens_is_told_so_in_time(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_an_unreachable_endpoint_is_reported_in_time(tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("nobody")
     with live_module.running(folder, azure_endpoint=f"http://127.0.0.1:{free_port()}") as live:
         began = time.monotonic()
@@ -171,10 +171,10 @@ def test_an_endpoint_where_nobody_listens_is_told_so_in_time(tmp_path_factory: p
         assert all("refused the connection" in text for text in answer["errors"].values())
 
 
-def test_the_permissions_that_the_page_names_are_enough_and_the_least(
+def test_the_documented_permissions_are_sufficient_and_necessary(
     live: live_module.Live, container: ContainerClient
 ) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "providers" / "azure.md").read_text()
+    page = (Path(__file__).parents[3] / "docs" / "providers" / "azure.md").read_text()
     read, write = re.findall(r"^\| list.*\| `([a-z]+)` \|$", page, re.MULTILINE)
     name = container.container_name
 

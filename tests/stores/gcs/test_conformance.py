@@ -20,7 +20,7 @@ from tests.stores.gcs.server import GcsServer, is_no_name, pem
 
 
 class GcsBucket(Prepared):
-    """A bucket, prepared behind the API's back."""
+    """A bucket, prepared without the API."""
 
     def __init__(self, gcs: GcsServer, transport: Transport, tokens: RefreshingCache[str]) -> None:
         self.gcs = gcs

@@ -76,7 +76,7 @@ NO_KEY_FILES: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", NO_KEY_FILES)
-def test_what_is_no_key_file_is_told_so_and_not_repeated(name: str) -> None:
+def test_other_texts_are_refused_and_not_repeated(name: str) -> None:
     found = NO_KEY_FILES[name]
     text = found if isinstance(found, str) else json.dumps(found)
     with pytest.raises(CredentialsRefusedError) as refusal:
@@ -87,7 +87,7 @@ def test_what_is_no_key_file_is_told_so_and_not_repeated(name: str) -> None:
         assert secret not in message
 
 
-def test_a_users_own_credentials_are_called_so() -> None:
+def test_credentials_of_a_user_are_named_as_such() -> None:
     with pytest.raises(CredentialsRefusedError, match="this is the credentials of a user"):
         read_key_file(json.dumps(key_file(type="authorized_user")), "gcsCredentials", Egress())
 
@@ -104,7 +104,7 @@ NO_KEYS = {
 
 
 @pytest.mark.parametrize("name", NO_KEYS)
-async def test_a_private_key_that_is_none_is_told_so(
+async def test_an_invalid_private_key_is_refused(
     transport: Transport, gcs: GcsServer, tokens: RefreshingCache[str], name: str
 ) -> None:
     found = read_key_file(json.dumps(gcs.key_file(private_key=NO_KEYS[name])), "gcsCredentials", LOOPBACK)
@@ -116,12 +116,12 @@ async def test_a_private_key_that_is_none_is_told_so(
     assert gcs.token_requests == 0
 
 
-def test_a_key_file_shows_nothing_of_itself() -> None:
+def test_the_repr_of_a_key_file_shows_no_secret() -> None:
     assert repr(read_key_file(json.dumps(key_file()), "gcsCredentials", Egress())) == "KeyFile()"
 
 
-def test_few_key_files_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gcs_credentials, "MOST_KEY_FILES", 3)
+def test_cached_key_files_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gcs_credentials, "MAX_CACHED_KEY_FILES", 3)
     monkeypatch.setattr(gcs_credentials, "_key_files", OrderedDict())
     text = json.dumps(key_file(project_id="kept"))
     first = read_key_file(text, "gcsCredentials", Egress())
@@ -135,7 +135,7 @@ def test_few_key_files_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_the_private_key_is_checked_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It takes 50 ms of a processor, and a datasource is opened with every request."""
+    """The check takes 50 ms of CPU time, and every request opens a datasource."""
     checked = 0
 
     def counting(*arguments: Any) -> Any:
@@ -161,7 +161,7 @@ async def test_the_private_key_is_checked_once(monkeypatch: pytest.MonkeyPatch) 
         ("http://10.1.2.3:8080/token", "10.0.0.0/8"),
     ],
 )
-def test_tokens_are_asked_for_at_google_or_where_the_operator_says(uri: str, allowed: str) -> None:
+def test_tokens_come_from_google_or_an_allowed_host(uri: str, allowed: str) -> None:
     text = json.dumps(key_file(uri))
     with pytest.raises(
         LocationInvalidError, match=r"token_uri in gcsCredentials: .*HEADWATER_ALLOWED_ENDPOINTS"
@@ -188,13 +188,13 @@ def test_googles_own_token_endpoints_need_no_operator(uri: str) -> None:
 @pytest.mark.parametrize(
     "uri", ["ftp://oauth2.googleapis.com", "oauth2.googleapis.com/token", "https://u:p@evil.example/"]
 )
-def test_a_token_uri_that_is_none(uri: str) -> None:
+def test_an_invalid_token_uri_is_refused(uri: str) -> None:
     with pytest.raises(LocationInvalidError, match="token_uri in gcsCredentials") as refusal:
         read_key_file(json.dumps(key_file(uri)), "gcsCredentials", Egress())
     assert "evil" not in refusal.value.message
 
 
-async def test_egress_rules_judge_where_a_listed_token_host_leads(gcs: GcsServer, tokens: RefreshingCache[str]) -> None:
+async def test_egress_rules_apply_to_an_allowed_token_host(gcs: GcsServer, tokens: RefreshingCache[str]) -> None:
     """The key file's host is a user's: it is never contacted as the operator's own endpoint is."""
     found = read_key_file(json.dumps(gcs.key_file()), "gcsCredentials", LOOPBACK)
     strict = Transport(Egress())
@@ -220,10 +220,10 @@ async def test_a_token_is_fetched_once(transport: Transport, gcs: GcsServer, tok
     assert gcs.token_requests == 1
 
 
-async def test_each_key_file_has_tokens_of_its_own(
+async def test_each_key_file_has_its_own_tokens(
     transport: Transport, gcs: GcsServer, tokens: RefreshingCache[str]
 ) -> None:
-    """One that differs in anything may be another account's."""
+    """A file that differs in any way may belong to another account."""
     await open_store(transport, gcs, tokens).list_page("", None, 1)
     other = gcs.key_file(private_key=pem(rsa.generate_private_key(65537, 2048)))
     found = read_key_file(json.dumps(other), "gcsCredentials", LOOPBACK)
@@ -238,7 +238,7 @@ async def test_each_key_file_has_tokens_of_its_own(
 async def test_a_token_is_renewed_before_it_expires(transport: Transport, gcs: GcsServer) -> None:
     clock = Clock()
     gcs.now = clock
-    tokens: RefreshingCache[str] = RefreshingCache(clock)
+    tokens: RefreshingCache[str] = RefreshingCache(clock=clock)
     source = access(transport, gcs, tokens, clock)
     first = await source.get()
     clock.now += 1700
@@ -255,26 +255,25 @@ async def test_a_token_is_renewed_before_it_expires(transport: Transport, gcs: G
     clock.now += 7200
     assert len(set(await asyncio.gather(*(source.get() for _ in range(20))))) == 1
     assert gcs.token_requests == 3
-    await tokens.aclose()
 
 
 @pytest.mark.parametrize(("life", "given"), [(3599, 3539), (100, 90), (1, 0.9), (10**9, 43_140)])
-async def test_a_token_is_not_given_out_in_its_last_moments(
+async def test_a_token_that_is_about_to_expire_is_not_used(
     transport: Transport, gcs: GcsServer, life: int, given: float
 ) -> None:
     clock = Clock()
     gcs.now, gcs.token_life = clock, life
-    source = access(transport, gcs, RefreshingCache(clock), clock)
+    source = access(transport, gcs, RefreshingCache(clock=clock), clock)
     leased: Expiring[str] = await source._fetch()
     assert leased.expires_at - clock.now == pytest.approx(given)
     assert clock.now < leased.refresh_at < leased.expires_at
 
 
-async def test_a_token_that_is_revoked_early_is_fetched_anew_once(transport: Transport, gcs: GcsServer) -> None:
-    """It would have been refused until its hour was over."""
+async def test_a_revoked_token_is_fetched_again_once(transport: Transport, gcs: GcsServer) -> None:
+    """It was refused until its hour was over."""
     clock = Clock()
     gcs.now = clock
-    tokens: RefreshingCache[str] = RefreshingCache(clock)
+    tokens: RefreshingCache[str] = RefreshingCache(clock=clock)
     store = open_store(transport, gcs, tokens, clock=clock)
     gcs.put("bucket", "a")
     await store.list_page("", None, 1)
@@ -284,13 +283,12 @@ async def test_a_token_that_is_revoked_early_is_fetched_anew_once(transport: Tra
     await asyncio.gather(*calls)
     assert gcs.token_requests == 2
     assert 41 < len(gcs.requests) <= 1 + 2 * 40
-    await tokens.aclose()
 
 
-async def test_tokens_that_are_always_refused_are_not_fetched_for_ever(transport: Transport, gcs: GcsServer) -> None:
+async def test_refused_tokens_are_not_fetched_endlessly(transport: Transport, gcs: GcsServer) -> None:
     clock = Clock()
     gcs.now = clock
-    tokens: RefreshingCache[str] = RefreshingCache(clock)
+    tokens: RefreshingCache[str] = RefreshingCache(clock=clock)
     store = open_store(transport, gcs, tokens, clock=clock)
     await store.list_page("", None, 1)
     gcs.refuses = True
@@ -302,12 +300,11 @@ async def test_tokens_that_are_always_refused_are_not_fetched_for_ever(transport
                 assert "authError (Invalid Credentials). Google does not take the access token" in refusal.message
             assert gcs.token_requests == fetched
         clock.now += renewal.RETRY_PAUSE_SECONDS + 1
-    await tokens.aclose()
 
 
 async def test_forgetting_a_value() -> None:
     clock = Clock()
-    values: RefreshingCache[int] = RefreshingCache(clock)
+    values: RefreshingCache[int] = RefreshingCache(clock=clock)
     made = iter(range(10))
 
     async def fetch() -> Expiring[int]:
@@ -319,9 +316,8 @@ async def test_forgetting_a_value() -> None:
     clock.now += renewal.RETRY_PAUSE_SECONDS
     assert values.forget("k", 0)
     assert await values.get("k", fetch) == 1
-    assert values.forget("k", 0), "somebody else did"
+    assert values.forget("k", 0), "another caller dropped it"
     assert await values.get("k", fetch) == 1
-    await values.aclose()
 
 
 async def test_the_assertion_is_what_google_documents(
@@ -363,7 +359,7 @@ async def refusal_of(transport: Transport, gcs: GcsServer, tokens: RefreshingCac
     return refusal.value
 
 
-async def test_an_account_that_is_gone_is_told(
+async def test_a_deleted_account_is_an_error(
     transport: Transport, gcs: GcsServer, tokens: RefreshingCache[str]
 ) -> None:
     gcs.account_exists = False
@@ -374,7 +370,7 @@ async def test_an_account_that_is_gone_is_told(
 
 
 @pytest.mark.parametrize("off", [-86_400, 86_400])
-async def test_a_clock_that_is_wrong_is_the_operators(
+async def test_a_wrong_clock_is_the_operators_to_fix(
     transport: Transport, gcs: GcsServer, tokens: RefreshingCache[str], off: int
 ) -> None:
     gcs.now = lambda: time.time() + off
@@ -407,7 +403,7 @@ async def test_a_repeated_assertion_is_not_shown(
         [Delay(0.1), None],
     ],
 )
-async def test_passing_faults_of_the_token_endpoint_are_met_with_another_attempt(
+async def test_transient_errors_of_the_token_endpoint_are_retried(
     transport: Transport, gcs: GcsServer, tokens: RefreshingCache[str], faults: list[Any]
 ) -> None:
     gcs.faults += faults
@@ -418,7 +414,7 @@ async def test_passing_faults_of_the_token_endpoint_are_met_with_another_attempt
 async def test_a_token_endpoint_that_stays_down_is_unavailable_in_time(
     transport: Transport, gcs: GcsServer, tokens: RefreshingCache[str]
 ) -> None:
-    """google-auth would pause for seconds between attempts of its own, in a thread."""
+    """google-auth pauses for seconds between its own attempts, in a thread."""
     gcs.faults += [Status(503)] * 20
     began = time.monotonic()
     error = await refusal_of(transport, gcs, tokens)
@@ -443,7 +439,7 @@ async def test_a_token_endpoint_that_stays_down_is_unavailable_in_time(
         b'{"access_token": "\\u00e9", "expires_in": 9}',
     ],
 )
-async def test_an_answer_without_a_token_is_told_so(
+async def test_a_response_without_a_token_is_an_error(
     transport: Transport, gcs: GcsServer, tokens: RefreshingCache[str], body: bytes
 ) -> None:
     gcs.faults.append(Status(200, body))
@@ -454,7 +450,7 @@ async def test_an_answer_without_a_token_is_told_so(
 
 @pytest.mark.parametrize("body", [b"<html>{key_id} nothing here</html>", b""])
 @pytest.mark.parametrize("status", [204, 301, 400, 401, 404])
-async def test_what_is_no_token_endpoint_is_told_so(
+async def test_another_server_is_no_token_endpoint(
     transport: Transport, gcs: GcsServer, tokens: RefreshingCache[str], status: int, body: bytes
 ) -> None:
     """An empty answer ended in a KeyError."""
@@ -465,6 +461,6 @@ async def test_what_is_no_token_endpoint_is_told_so(
     assert gcs.token_requests == 1, "redirects are not followed"
 
 
-async def test_a_huge_answer_is_not_read(transport: Transport, gcs: GcsServer, tokens: RefreshingCache[str]) -> None:
+async def test_a_huge_response_is_not_read(transport: Transport, gcs: GcsServer, tokens: RefreshingCache[str]) -> None:
     gcs.faults.append(Status(200, b" " * 70_000))
     assert "more than 65536 bytes" in (await refusal_of(transport, gcs, tokens)).message

@@ -141,7 +141,7 @@ def test_a_reason_of_cloud_storage_is_named_and_explained(
         (DELETE, ObjectNotFoundError),
     ],
 )
-def test_what_is_not_found_goes_by_what_was_asked(operation: Operation, kind: type[StoreError]) -> None:
+def test_not_found_depends_on_the_operation(operation: Operation, kind: type[StoreError]) -> None:
     response = Response(404, {}, json_error("notFound", ""))
     assert type(error_from_response(response, OperationContext(operation, "data", "", GCS, GCS_PROVIDER))) is kind
 
@@ -159,7 +159,7 @@ def test_what_is_not_found_goes_by_what_was_asked(operation: Operation, kind: ty
     ],
 )
 def test_a_refused_download_is_plain_text(status: int, message: str, kind: type[StoreError], code: str | None) -> None:
-    """Cloud Storage calls it HTML, and it is none."""
+    """Cloud Storage declares it as HTML, but it is plain text."""
     response = Response(status, {"content-type": "text/html; charset=UTF-8"}, message.encode())
     error = error_from_response(response, OperationContext(Operation.READ, "data", "train/", GCS, GCS_PROVIDER))
     assert type(error) is kind
@@ -171,7 +171,7 @@ def test_a_refused_download_is_plain_text(status: int, message: str, kind: type[
     [b"<html>", b"not json", b'{"detail": "x"}', b'{"error": "x"}', b"[" * 60_000, b'{"error": {"message": "\xff'],
 )
 @pytest.mark.parametrize("operation", [LIST, WRITE])
-def test_what_is_no_error_of_cloud_storage_is_told_so(body: bytes, operation: Operation) -> None:
+def test_an_error_of_another_server_is_recognised(body: bytes, operation: Operation) -> None:
     error = error_from_response(Response(404, {}, body), OperationContext(operation, "data", "", GCS, GCS_PROVIDER))
     assert type(error) is LocationInvalidError
     assert "does not speak Cloud Storage's JSON API: check HEADWATER_GCS_ENDPOINT" in error.message

@@ -66,7 +66,7 @@ def test_signed_urls_equal_googles(name: str, data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("ttl", [0, -1, gcs_signing.MAX_TTL_SECONDS + 1])
-def test_a_life_that_cloud_storage_refuses_is_not_signed(ttl: int) -> None:
+def test_an_invalid_lifetime_is_not_signed(ttl: int) -> None:
     with pytest.raises(ValueError, match="604800"):
         signer(PLACES["google"], ttl)
 
@@ -84,7 +84,7 @@ def test_a_server_that_verifies_signatures_serves_odd_keys(some: list[str]) -> N
             assert fetch(url) == (200, key.encode())
 
 
-async def test_a_url_lives_seven_days_at_most(
+async def test_a_url_is_valid_for_at_most_seven_days(
     transport: Transport, gcs: GcsServer, tokens: RefreshingCache[str]
 ) -> None:
     now = time.time()
@@ -99,7 +99,7 @@ async def test_a_url_lives_seven_days_at_most(
     assert (status, b"ExpiredToken" in body) == (400, True)
 
 
-async def test_urls_are_signed_without_asking_for_a_token(
+async def test_urls_are_signed_without_a_token(
     transport: Transport, gcs: GcsServer, tokens: RefreshingCache[str]
 ) -> None:
     assert len(await open_store(transport, gcs, tokens).sign(["a", "b"], 60)) == 2
@@ -119,8 +119,8 @@ async def test_a_url_of_another_account_is_refused(
     assert (status, b"SignatureDoesNotMatch" in body) == (403, True)
 
 
-async def test_a_large_page_keeps_its_order_and_holds_nobody_up() -> None:
-    """A page of a thousand held up everybody's requests for most of a second."""
+async def test_a_large_page_keeps_its_order_and_does_not_block_the_event_loop() -> None:
+    """Signing a page of a thousand blocked all requests for most of a second."""
     place = PLACES["google"]
     names = [f"{number:04}.jpg" for number in range(1000)]
     working = asyncio.ensure_future(gcs_signing.sign(signer(place, 60), names))
@@ -145,7 +145,7 @@ async def test_a_small_page_does_not_wait_for_a_large_one() -> None:
     await large
 
 
-async def test_what_nobody_waits_for_is_not_signed() -> None:
+async def test_cancelled_signing_stops() -> None:
     large = asyncio.ensure_future(gcs_signing.sign(signer(PLACES["google"], 60), ["a"] * 20_000))
     await asyncio.sleep(0.05)
     large.cancel()

@@ -47,7 +47,7 @@ async def names(store: GcsStore, prefix: str = "", limit: int = 1000) -> list[st
     return [found.key for found in await list_all(store, prefix, limit)]
 
 
-async def test_what_google_says_of_an_object_is_told(store: GcsStore, gcs: GcsServer) -> None:
+async def test_an_object_has_key_size_time_and_etag(store: GcsStore, gcs: GcsServer) -> None:
     """A file's time is `timeCreated`, floored to the second (contract.md#lists-and-time-windows); not `updated`."""
     gcs.put("bucket", "a.jpg", b"12345", created=1_700_000_000.999)
     gcs.put("bucket", "before.jpg", b"", created=-1.5)
@@ -57,7 +57,7 @@ async def test_what_google_says_of_an_object_is_told(store: GcsStore, gcs: GcsSe
     assert (second.size, second.modified) == (0, 0)
 
 
-async def test_the_vendors_client_finds_the_same(store: GcsStore, gcs: GcsServer) -> None:
+async def test_the_vendors_client_lists_the_same_objects(store: GcsStore, gcs: GcsServer) -> None:
     """The server of the tests is one that google-cloud-storage can use."""
     keys = [key for key in ODD_KEYS if not is_no_name(key)]
     put(gcs, keys)
@@ -75,13 +75,15 @@ async def test_the_vendors_client_finds_the_same(store: GcsStore, gcs: GcsServer
 
 @pytest.mark.parametrize("limit", [1, 2, 5, 12, 1000])
 @pytest.mark.parametrize("shapes", [[0, 1, 0, 0, 3], [1] * 30, [0] * 5, [2, 0] * 12])
-async def test_short_and_empty_pages_that_go_on(store: GcsStore, gcs: GcsServer, limit: int, shapes: list[int]) -> None:
+async def test_short_and_empty_pages_continue_the_listing(
+    store: GcsStore, gcs: GcsServer, limit: int, shapes: list[int]
+) -> None:
     put(gcs, KEYS)
     gcs.pages.extend(shapes)
     assert await names(store, limit=limit) == KEYS
 
 
-async def test_an_empty_page_is_gone_on_after_by_its_token(store: GcsStore, gcs: GcsServer) -> None:
+async def test_a_listing_resumes_after_an_empty_page_by_its_token(store: GcsStore, gcs: GcsServer) -> None:
     put(gcs, KEYS)
     gcs.pages.extend([0])
     page = await store.list_page("", "03.jpg", 2)
@@ -93,7 +95,7 @@ async def test_an_empty_page_is_gone_on_after_by_its_token(store: GcsStore, gcs:
     assert [("pageToken" in request.query) for request in gcs.requests] == [False, True]
 
 
-async def test_a_page_of_nothing_but_the_key_itself_goes_on(store: GcsStore, gcs: GcsServer) -> None:
+async def test_a_page_with_only_the_start_key_continues_the_listing(store: GcsStore, gcs: GcsServer) -> None:
     """`startOffset` includes the key, which is all that a page of one item holds."""
     put(gcs, ["a", "b"])
     gcs.pages.extend([1])
@@ -102,7 +104,7 @@ async def test_a_page_of_nothing_but_the_key_itself_goes_on(store: GcsStore, gcs
     assert [found.key for found in (await store.list_page("", "a", 1, page.marker)).objects] == ["b"]
 
 
-async def test_a_listing_that_never_gets_on_is_an_error(store: GcsStore, gcs: GcsServer) -> None:
+async def test_a_listing_without_progress_is_an_error(store: GcsStore, gcs: GcsServer) -> None:
     put(gcs, KEYS)
     gcs.pages.extend([0])
     page = await store.list_page("", None, 2)
@@ -118,7 +120,7 @@ async def test_a_listing_that_never_gets_on_is_an_error(store: GcsStore, gcs: Gc
         await store.list_page("", "", 2, stuck)
 
 
-async def test_only_what_is_used_is_asked_for(store: GcsStore, gcs: GcsServer) -> None:
+async def test_only_used_fields_are_requested(store: GcsStore, gcs: GcsServer) -> None:
     put(gcs, ["a"])
     await store.list_page("", "a", 5000)
     (request,) = gcs.requests
@@ -130,7 +132,7 @@ async def test_only_what_is_used_is_asked_for(store: GcsStore, gcs: GcsServer) -
     }
 
 
-async def test_a_listing_costs_a_request_for_each_page(store: GcsStore, gcs: GcsServer) -> None:
+async def test_a_listing_costs_one_request_per_page(store: GcsStore, gcs: GcsServer) -> None:
     put(gcs, [f"{number:04}" for number in range(2500)])
     assert len(await list_all(store)) == 2500
     assert len(gcs.requests) == 3
@@ -139,7 +141,7 @@ async def test_a_listing_costs_a_request_for_each_page(store: GcsStore, gcs: Gcs
     assert len(gcs.requests) == 4
 
 
-async def test_the_marker_of_the_root_itself_is_left_out(
+async def test_the_marker_object_of_the_root_is_left_out(
     transport: Transport, gcs: GcsServer, tokens: RefreshingCache[str]
 ) -> None:
     put(gcs, ["data/", "data/a", "data/b/", "data2/"])
@@ -171,7 +173,7 @@ async def test_a_datasource_is_opened_and_its_requests_go_to_the_operators_endpo
     assert gcs.requests[0].headers["host"] == gcs.url.removeprefix("http://")
 
 
-def test_without_an_endpoint_it_is_google() -> None:
+def test_the_default_endpoint_is_googles() -> None:
     place = gcs_bucket("my-bucket")
     assert (str(place.origin), place.base_path, place.is_operator_endpoint) == (
         "https://storage.googleapis.com",
@@ -183,7 +185,7 @@ def test_without_an_endpoint_it_is_google() -> None:
 @pytest.mark.parametrize(
     "name", ["abc", "a-b_c", "1.2", "a" * 63, ".".join(["a" * 63] * 3), "my.domain.example", "a-.b"]
 )
-def test_bucket_names_that_google_gives(name: str) -> None:
+def test_valid_bucket_names_are_accepted(name: str) -> None:
     assert gcs_bucket(name).name == name
 
 
@@ -194,7 +196,7 @@ def test_bucket_names_that_google_gives(name: str) -> None:
         *("a/b", "a?b", "a#b", "a\nb", "ab\n", "ä-b", "a@b", "..", "a" * 64 + ".b", ".".join(["a" * 63] * 4)),
     ],
 )
-def test_bucket_names_that_google_never_gives(name: str) -> None:
+def test_invalid_bucket_names_are_refused(name: str) -> None:
     with pytest.raises(LocationInvalidError, match="fullPath: the bucket's name"):
         gcs_bucket(name)
 
@@ -222,7 +224,7 @@ async def test_a_missing_bucket_is_named(transport: Transport, gcs: GcsServer, t
 
 
 @pytest.mark.parametrize("verb", ["list", "get", "create", "delete"])
-async def test_each_permission_that_is_missing_is_named(store: GcsStore, gcs: GcsServer, verb: str) -> None:
+async def test_each_missing_permission_is_named(store: GcsStore, gcs: GcsServer, verb: str) -> None:
     gcs.put("bucket", "a")
     gcs.permissions = set(ALL) - {f"storage.objects.{verb}"}
     calls = {
@@ -259,6 +261,6 @@ async def test_without_the_permission_to_list_absence_looks_like_a_refusal(store
         await store.read("absent", 1)
 
 
-async def test_a_name_that_google_allows_no_object_is_told_so(store: GcsStore) -> None:
+async def test_an_impossible_object_name_is_refused(store: GcsStore) -> None:
     with pytest.raises(LocationInvalidError, match=r"invalid \(Invalid argument\).*check fullPath"):
         await store.write("a\nb", b"")

@@ -51,7 +51,7 @@ def flags(*but: str) -> dict[str, bool]:
     return {flag: flag not in but for flag in FLAGS}
 
 
-def test_all_is_allowed(live: Live, gcs: GcsServer) -> None:
+def test_everything_works_with_all_permissions(live: Live, gcs: GcsServer) -> None:
     assert live.verify(config(gcs)) == (flags(), {})
     assert list(gcs.buckets["bucket"]) == ["data/a b+c%41.png"]
     (page,) = live.pages(live.configured(config(gcs)))
@@ -60,8 +60,8 @@ def test_all_is_allowed(live: Live, gcs: GcsServer) -> None:
     assert fetch(row["readUrl"]).body == b"pixels"
 
 
-def test_empty_pages_of_the_store_are_gone_on_after(live: Live, gcs: GcsServer) -> None:
-    """What the store needs to go on is in the cursor, whatever server it comes back to."""
+def test_a_listing_continues_after_empty_pages(live: Live, gcs: GcsServer) -> None:
+    """The cursor contains what the store needs to resume, on any server."""
     names = [f"{number:02}.png" for number in range(9)]
     for name in names:
         gcs.put("bucket", f"many/{name}", b"pixels", created=1_700_000_000)
@@ -72,7 +72,7 @@ def test_empty_pages_of_the_store_are_gone_on_after(live: Live, gcs: GcsServer) 
     assert live.names(dataset, from_=1_700_000_001) == []
 
 
-def test_input_is_never_written_to(live: Live, gcs: GcsServer) -> None:
+def test_verify_writes_nothing_for_input(live: Live, gcs: GcsServer) -> None:
     before = len(gcs.requests)
     assert live.verify({**config(gcs), "purpose": "INPUT"}) == (flags("canWrite", "canOverwrite"), {})
     assert {request.method for request in gcs.requests[before:]} == {"GET"}
@@ -100,7 +100,7 @@ def test_without_the_permission_to_create(live: Live, gcs: GcsServer) -> None:
 
 
 def test_without_the_permission_to_delete(live: Live, gcs: GcsServer) -> None:
-    """The test file stays, and the next verification meets it: creating works all the same."""
+    """The test file stays and is found by the next verification. Creating still works."""
     gcs.permissions.discard("storage.objects.delete")
     for _ in range(3):
         found, errors = live.verify(config(gcs))
@@ -109,7 +109,7 @@ def test_without_the_permission_to_delete(live: Live, gcs: GcsServer) -> None:
         assert TEST_FILE in gcs.buckets["bucket"]
 
 
-def test_with_nothing_but_the_permission_to_list(live: Live, gcs: GcsServer) -> None:
+def test_with_only_the_permission_to_list(live: Live, gcs: GcsServer) -> None:
     gcs.permissions = {"storage.objects.list"}
     found, errors = live.verify(config(gcs))
     assert found == flags("canRead", "canWrite", "canOverwrite")
@@ -117,7 +117,7 @@ def test_with_nothing_but_the_permission_to_list(live: Live, gcs: GcsServer) -> 
     assert "storage.objects.create" in errors["canWrite"]
 
 
-def test_a_key_of_another_account(live: Live, gcs: GcsServer) -> None:
+def test_a_key_of_another_account_is_refused(live: Live, gcs: GcsServer) -> None:
     stranger = config(gcs, private_key=pem(rsa.generate_private_key(65537, 2048)))
     found, errors = live.verify(stranger)
     assert not any(found.values())
@@ -128,7 +128,7 @@ def test_a_key_of_another_account(live: Live, gcs: GcsServer) -> None:
 
 
 @pytest.mark.parametrize("credentials", ["{}", "not JSON", '{"type": "authorized_user", "client_secret": "hush"}'])
-def test_what_is_no_key_file(live: Live, gcs: GcsServer, credentials: str) -> None:
+def test_an_invalid_key_file_is_refused(live: Live, gcs: GcsServer, credentials: str) -> None:
     found, errors = live.verify({**config(gcs), "gcsCredentials": credentials})
     assert not any(found.values())
     assert set(errors) == set(FLAGS)
@@ -136,7 +136,7 @@ def test_what_is_no_key_file(live: Live, gcs: GcsServer, credentials: str) -> No
     assert "hush" not in str(errors)
 
 
-def test_a_bucket_that_is_not_there(live: Live, gcs: GcsServer) -> None:
+def test_a_missing_bucket_is_an_error(live: Live, gcs: GcsServer) -> None:
     absent = config(gcs, "gs://absent-bucket/data")
     found, errors = live.verify(absent)
     assert not any(found.values())
@@ -146,13 +146,13 @@ def test_a_bucket_that_is_not_there(live: Live, gcs: GcsServer) -> None:
     assert (listed.status, listed.code) == (400, "DATASET_DATASOURCE_INVALID")
 
 
-def test_a_token_endpoint_that_nobody_allowed(live: Live, gcs: GcsServer) -> None:
+def test_a_token_endpoint_that_is_not_allowed_is_refused(live: Live, gcs: GcsServer) -> None:
     found, errors = live.verify(config(gcs, token_uri="https://metadata.internal/token"))
     assert not any(found.values())
     assert "HEADWATER_ALLOWED_ENDPOINTS" in errors["canList"]
 
 
-def test_nobody_answers(gcs: GcsServer, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_an_unreachable_endpoint_is_an_error(gcs: GcsServer, tmp_path_factory: pytest.TempPathFactory) -> None:
     nowhere = f"http://127.0.0.1:{free_port()}"
     with running(tmp_path_factory.mktemp("nowhere"), gcs_endpoint=nowhere, allowed_endpoints="127.0.0.1") as live:
         began = time.monotonic()
@@ -171,8 +171,8 @@ def test_no_secret_reaches_the_log(live: Live, gcs: GcsServer) -> None:
         assert secret not in logged
 
 
-def test_the_permissions_that_the_page_names_are_enough_and_the_least(live: Live, gcs: GcsServer) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "providers" / "gcs.md").read_text()
+def test_the_documented_permissions_are_sufficient_and_necessary(live: Live, gcs: GcsServer) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "providers" / "gcs.md").read_text()
     read, write = (
         set(re.findall(r"storage\.objects\.\w+", line)) for line in re.findall(r"^\| list.*$", page, re.MULTILINE)
     )

@@ -1,4 +1,4 @@
-"""LOCAL, and LIGHTLY in a folder, do what every store must do; a server of ours answers their URLs."""
+"""LOCAL, and LIGHTLY in a folder, do what every store must do; a Headwater server serves their URLs."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from fastapi import FastAPI
 from headwater.domain.objects import Key
 from headwater.domain.read_url import FILES, MANAGED, ReadUrlSigner
 from headwater.stores.base import Store
-from headwater.stores.local.store import LocalStore
 from headwater.testing import Prepared, StoreConformance
 from headwater.web.files import routes as files
 from headwater.web.middleware import RequestMiddleware
+from tests.stores.local.opening import file_root, open_store
 
 
 @contextmanager
 def serving(root: Path, start: str) -> Iterator[ReadUrlSigner]:
-    """Serve a folder's files for the length of the block; what signs their URLs."""
+    """Serve a folder's files for the duration of the block; yield the signer of their URLs."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen()
         signer = ReadUrlSigner([b"k" * 32], f"http://127.0.0.1:{listening.getsockname()[1]}", str(root), start)
         app = FastAPI(openapi_url=None, redirect_slashes=False)
-        app.router.routes.append(files.route(root, signer))
+        app.router.routes.append(files.route(file_root(root, signer)))
         app.add_middleware(RequestMiddleware)
         server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
@@ -55,7 +55,7 @@ class Folder(Prepared):
         self.folder.mkdir()
 
     def open(self, root: str = "") -> Store:
-        return LocalStore(self.root, f"set/{root}", self.signer)
+        return open_store(self.root, f"set/{root}", self.signer)
 
     def put(self, objects: Mapping[Key, bytes]) -> None:
         for key, body in objects.items():
@@ -81,21 +81,21 @@ class Folder(Prepared):
         return None
 
     def open_missing_bucket(self) -> Store | None:
-        return LocalStore(self.root, "absent", self.signer)
+        return open_store(self.root, "absent", self.signer)
 
 
 class Area(Folder):
-    """The area of a dataset: made when it is first used."""
+    """The area of a dataset, created on first use."""
 
     def open(self, root: str = "") -> Store:
-        return LocalStore(self.root, f"set/{root}", self.signer, create=True)
+        return open_store(self.root, f"set/{root}", self.signer, create=True)
 
     def open_missing_bucket(self) -> None:
         return None
 
 
 class TestLocal(StoreConformance):
-    """A folder below the mount root."""
+    """A folder under the mount root."""
 
     @pytest.fixture
     def prepared(self, tmp_path: Path) -> Iterator[Prepared]:

@@ -19,21 +19,20 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from headwater.domain.objects import StoredObject, StorePage
-from headwater.domain.read_url import ReadUrlSigner
 from headwater.stores.base import Store
 from headwater.stores.local import listing as local_listing
-from headwater.stores.local.listing import ListingCache
+from headwater.stores.local.listing_cache import ListingCache
 from headwater.stores.local.store import LocalStore
+from tests.stores.local.opening import open_store
 
 Put = Callable[[str, bytes], None]
-SIGNER = ReadUrlSigner([b"k" * 32], "http://hw.example", "tests")
 
 ODD_NAMES = [
     *("a b.png", "a+b.png", "a%41.png", "a%2Fb.png", "a#b.png", "a?b&c=d;e.png", "a'b\".png", "<>&.png", "a\\b.png"),
     *("é.png", "e\u0301.png", "🦊.png", "אבג.png", "\x01\x7f.png", "line\nbreak.png", "\n", " ", "...", "..a"),
     *("\ufffd.png", "\U0010ffff.png", "n" * 251 + ".png", "~", "-rf", "*", ".hidden"),
 ]
-"""Names that every file system of ours can hold."""
+"""Names that every supported file system can hold."""
 
 
 async def pages(store: Store, prefix: str = "", after: str | None = None, limit: int = 1000) -> list[StorePage]:
@@ -75,7 +74,7 @@ class ListingRules:
         assert await listed(store) == sorted(keys, key=str.encode)
 
     @pytest.mark.parametrize("limit", [1, 2, 3, 5, 100])
-    async def test_paging_is_one_sorted_list(self, store: Store, put: Put, limit: int) -> None:
+    async def test_pages_make_one_sorted_list(self, store: Store, put: Put, limit: int) -> None:
         keys = sorted(f"{folder}{i}" for folder in ("", "a/", "a/b/", "c/d/") for i in range(3))
         for key in keys:
             put(key, b"")
@@ -129,7 +128,7 @@ class ListingRules:
             ("\0/", []),
         ],
     )
-    async def test_prefix(self, store: Store, put: Put, prefix: str, expected: list[str]) -> None:
+    async def test_a_prefix_selects_keys(self, store: Store, put: Put, prefix: str, expected: list[str]) -> None:
         for key in ("a-", "a/x", "a/y/z", "ab", "b"):
             put(key, b"")
         for limit in (1, 100):
@@ -149,7 +148,9 @@ class ListingRules:
             ("b", "b/x", ["b/y"]),
         ],
     )
-    async def test_prefix_and_after(self, store: Store, put: Put, prefix: str, after: str, expected: list[str]) -> None:
+    async def test_prefix_and_after_are_combined(
+        self, store: Store, put: Put, prefix: str, after: str, expected: list[str]
+    ) -> None:
         for key in ("a/z", "b/x", "b/y", "c"):
             put(key, b"")
         assert await listed(store, prefix, after) == expected
@@ -164,7 +165,7 @@ class ListingRules:
         for key in expected:
             assert await store.read(key, 10**6) == key.encode()
 
-    async def test_an_object_that_stays_appears_once_whatever_else_changes(self, store: Store, put: Put) -> None:
+    async def test_an_unchanged_object_is_listed_once_while_others_change(self, store: Store, put: Put) -> None:
         stays = [f"{folder}{i}" for folder in ("a/", "b", "b/c/", "d/") for i in range(4)]
         for key in stays:
             put(key, b"")
@@ -179,7 +180,7 @@ class ListingRules:
                 break
         assert seen == sorted(stays)
 
-    async def test_size_and_time(self, store: Store, put: Put) -> None:
+    async def test_size_and_time_are_those_of_the_file(self, store: Store, put: Put) -> None:
         before = int(time.time())
         put("empty.png", b"")
         put("five.png", b"12345")
@@ -200,7 +201,7 @@ class ListingRules:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A datasource's folder, two levels below the mount root."""
+    """A datasource's folder, two levels under the mount root."""
     made = tmp_path / "root" / "data" / "set"
     made.mkdir(parents=True)
     return made
@@ -208,7 +209,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def store(tmp_path: Path, folder: Path) -> LocalStore:
-    return LocalStore(tmp_path / "root", "data/set/", SIGNER, cache=ListingCache())
+    return open_store(tmp_path / "root", "data/set/", listing_cache=ListingCache())
 
 
 @pytest.fixture
@@ -233,27 +234,27 @@ class TestLocalListing(ListingRules):
 
 
 class TestStepByStep(ListingRules):
-    """The same with a time slice of nothing: each step of the walk ends a page, and the next goes on from there."""
+    """The same with a time limit of zero: each step of the walk ends a page, and the next one resumes from there."""
 
     @pytest.fixture
     def store(self, tmp_path: Path, folder: Path) -> LocalStore:
-        return LocalStore(tmp_path / "root", "data/set", SIGNER, cache=ListingCache(), time_slice=0.0)
+        return open_store(tmp_path / "root", "data/set", listing_cache=ListingCache(), page_seconds=0.0)
 
 
 class TestOpenLevels(ListingRules):
-    """The same with one folder held open at a time: those above are opened again."""
+    """The same with one folder held open at a time: parent folders are opened again."""
 
     @pytest.fixture(autouse=True)
     def _few(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(local_listing, "OPEN_LEVELS", 1)
+        monkeypatch.setattr(local_listing, "MAX_OPEN_FOLDERS", 1)
 
 
 # ---- what is so on disk alone
 
 
-async def test_the_whole_root_is_a_datasource_too(tmp_path: Path, put: Put) -> None:
+async def test_the_mount_root_can_be_a_datasource(tmp_path: Path, put: Put) -> None:
     put("a.png", b"")
-    assert await listed(LocalStore(tmp_path / "root", "", SIGNER)) == ["data/set/a.png"]
+    assert await listed(open_store(tmp_path / "root", "")) == ["data/set/a.png"]
 
 
 async def test_time_is_floored_and_never_negative(store: LocalStore, put: Put, folder: Path) -> None:
@@ -277,7 +278,7 @@ async def test_names_that_are_not_utf8_are_counted(store: LocalStore, folder: Pa
         assert sum(page.unreadable for page in found) == 6
 
 
-async def test_links_that_stay_inside_are_followed(store: LocalStore, put: Put, folder: Path, tmp_path: Path) -> None:
+async def test_links_under_the_root_are_followed(store: LocalStore, put: Put, folder: Path, tmp_path: Path) -> None:
     put("real/a.png", b"a")
     put("m.png", b"m")
     beside = tmp_path / "root" / "beside"
@@ -296,16 +297,16 @@ async def test_links_that_stay_inside_are_followed(store: LocalStore, put: Put, 
     assert [await store.read(key, 9) for key in keys] == [b"b", b"a", b"a", b"a", b"a", b"m", b"a", b"b"]
 
 
-async def test_a_mount_root_that_is_a_link(tmp_path: Path, put: Put, folder: Path) -> None:
+async def test_a_mount_root_can_be_a_link(tmp_path: Path, put: Put, folder: Path) -> None:
     put("a.png", b"a")
     (folder / "link").symlink_to(tmp_path / "other-name" / "data" / "set" / "a.png")
     (tmp_path / "other-name").symlink_to("root")
-    store = LocalStore(tmp_path / "other-name", "data/set", SIGNER)
+    store = open_store(tmp_path / "other-name", "data/set")
     assert await listed(store) == ["a.png", "link"]
     assert await store.read("link", 9) == b"a"
 
 
-async def test_links_that_go_round_end(store: LocalStore, put: Put, folder: Path) -> None:
+async def test_cyclic_links_end(store: LocalStore, put: Put, folder: Path) -> None:
     put("a/x.png", b"")
     put("b/y.png", b"")
     (folder / "a" / "self").symlink_to(".")
@@ -322,9 +323,7 @@ async def test_links_that_go_round_end(store: LocalStore, put: Put, folder: Path
     assert await listed(store, "a/to-b/to-a/") == []
 
 
-async def test_what_is_not_a_regular_file_is_passed_over(
-    store: LocalStore, put: Put, folder: Path, tmp_path: Path
-) -> None:
+async def test_only_regular_files_are_listed(store: LocalStore, put: Put, folder: Path, tmp_path: Path) -> None:
     put("file", b"")
     os.mkfifo(folder / "fifo.png")
     with socket.socket(socket.AF_UNIX) as server:
@@ -353,11 +352,11 @@ async def test_a_file_being_written_is_not_listed(store: LocalStore, put: Put) -
     assert await listed(store) == [".headwater-notes.tmp"]
 
 
-async def test_folders_without_files_do_not_hang_a_request(tmp_path: Path, folder: Path) -> None:
+async def test_many_empty_folders_do_not_block_a_request(tmp_path: Path, folder: Path) -> None:
     for i in range(2000):
         (folder / f"{i:04d}").mkdir()
     (folder / "9999.png").write_bytes(b"")
-    store = LocalStore(tmp_path / "root", "data/set", SIGNER, time_slice=0.002)
+    store = open_store(tmp_path / "root", "data/set", page_seconds=0.002)
     found = await pages(store, limit=10)
     assert len(found) > 2
     assert found[0].resume_after is not None
@@ -365,8 +364,8 @@ async def test_folders_without_files_do_not_hang_a_request(tmp_path: Path, folde
     assert [item.key for page in found for item in page.objects] == ["9999.png"]
 
 
-async def test_paths_longer_than_the_system_takes_at_once(store: LocalStore, folder: Path) -> None:
-    """The system refuses paths above 4,096 bytes; a tree can be deeper, and its files are no fewer for it."""
+async def test_paths_longer_than_the_system_limit_are_listed(store: LocalStore, folder: Path) -> None:
+    """The system refuses paths of more than 4,096 bytes, but a tree can be deeper."""
     name, depth = "d" * 200, 100  # 20,100 bytes, and more levels than are held open
     at = os.open(folder, os.O_RDONLY)
     for _ in range(depth):
@@ -392,10 +391,12 @@ NOT_UTF8_LOCALE = r"""
 import asyncio, json, sys
 from pathlib import Path
 from headwater.domain.read_url import ReadUrlSigner
+from headwater.stores.local.runtime import LocalFileRoot, LocalRuntime
 from headwater.stores.local.store import LocalStore
 
 async def main():
-    store = LocalStore(Path(sys.argv[1]), "d\u00fc", ReadUrlSigner([b"k" * 32], "http://hw.example", "tests"))
+    signer = ReadUrlSigner([b"k" * 32], "http://hw.example", "tests")
+    store = LocalStore(LocalFileRoot(Path(sys.argv[1]), signer, (), LocalRuntime()), "d\u00fc")
     await store.write("new \u00e4/\u00f6.png", b"")
     page = await store.list_page("", None, 100)
     data = [(await store.read(item.key, 99)).decode() for item in page.objects]
@@ -405,8 +406,8 @@ asyncio.run(main())
 """
 
 
-def test_a_locale_that_is_not_utf8(tmp_path: Path) -> None:
-    """Python then decodes names as something else; keys are UTF-8 all the same."""
+def test_keys_are_utf8_in_any_locale(tmp_path: Path) -> None:
+    """Python then decodes names with another encoding, but keys are UTF-8."""
     folder = tmp_path / "dü"
     folder.mkdir()
     (folder / "🦊.png").write_bytes(b"fox")
@@ -468,13 +469,13 @@ def oracle(root: bytes) -> tuple[list[str], int]:
     after=st.one_of(st.none(), TEXT),
 )
 @example([b"a/x", b"a-b", b"a.txt", b"a0", b"a/\xff", b"a\xff/x"], [1], True, "", None)
-def test_paging_is_one_sorted_walk(
+def test_pages_equal_a_sorted_os_walk(
     paths: list[bytes], sizes: list[int], step_by_step: bool, prefix: str, after: str | None
 ) -> None:
     with tempfile.TemporaryDirectory() as root:
         plant(os.fsencode(root), paths)
         keys, unreadable = oracle(os.fsencode(root))
-        store = LocalStore(Path(root), "", SIGNER, cache=ListingCache(), time_slice=0.0 if step_by_step else 60.0)
+        store = open_store(Path(root), "", listing_cache=ListingCache(), page_seconds=0.0 if step_by_step else 60.0)
 
         async def walk() -> tuple[list[StoredObject], int]:
             objects, passed_over, at, turn = [], 0, after, 0

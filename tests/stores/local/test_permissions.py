@@ -19,10 +19,12 @@ import asyncio, json, resource, sys
 from pathlib import Path
 from headwater.domain.errors import StoreError
 from headwater.domain.read_url import ReadUrlSigner
+from headwater.stores.local.runtime import LocalFileRoot, LocalRuntime
 from headwater.stores.local.store import LocalStore
 
 root, doing, key = sys.argv[1:]
-store = LocalStore(Path(root), "set", ReadUrlSigner([b"k" * 32], "http://hw.example", "tests"))
+signer = ReadUrlSigner([b"k" * 32], "http://hw.example", "tests")
+store = LocalStore(LocalFileRoot(Path(root), signer, (), LocalRuntime()), "set")
 
 async def listing():
     keys, after = [], None
@@ -64,7 +66,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def run(folder: Path, doing: str, key: str = "") -> object:
-    """Do one thing with the store in a process that modes bind, and return what it said."""
+    """Do one thing with the store in a process that is subject to file modes, and return its result."""
     command = [sys.executable, "-c", PROGRAM, str(folder.parent), doing, key]
     if os.geteuid() == 0:
         command = [need("setpriv"), f"--bounding-set={UNPRIVILEGED}", f"--inh-caps={UNPRIVILEGED}", *command]
@@ -78,7 +80,7 @@ def names_in(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def refused(said: object, *parts: str, kind: str = "CredentialsRefused") -> None:
+def refused(said: object, *parts: str, kind: str = "CredentialsRefusedError") -> None:
     assert isinstance(said, list), said
     assert said[0] == kind
     for part in parts:
@@ -93,13 +95,13 @@ def test_a_listing_is_never_silently_incomplete(folder: Path, mode: int) -> None
     assert str(folder) not in said[1]  # type: ignore[index]  # refused() has checked that it is a list
 
 
-def test_a_datasource_that_may_not_be_read(folder: Path) -> None:
+def test_an_unreadable_datasource_is_an_error(folder: Path) -> None:
     folder.chmod(0o000)
     refused(run(folder, "list"), "'set'", "read and execute permission on the folder")
 
 
 @pytest.mark.parametrize("target", ["../closed/a.png", "../closed"])
-def test_a_folder_that_a_link_leads_to_may_not_be_read(folder: Path, target: str) -> None:
+def test_an_unreadable_link_target_is_an_error(folder: Path, target: str) -> None:
     closed = folder.parent / "closed"
     (folder / "closed").rename(closed)
     (folder / "link").symlink_to(target)
@@ -107,7 +109,7 @@ def test_a_folder_that_a_link_leads_to_may_not_be_read(folder: Path, target: str
     refused(run(folder, "list"), "'link' in the folder 'set'" if "png" in target else "'set/link'", "EACCES")
 
 
-def test_a_link_out_of_the_root_is_passed_over_also_where_nothing_may_be_read(folder: Path, tmp_path: Path) -> None:
+def test_a_link_out_of_the_root_is_skipped_even_if_unreadable(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "private").mkdir()
     (tmp_path / "private" / "x").touch()
     (folder / "out").symlink_to("../../private/x")
@@ -116,8 +118,8 @@ def test_a_link_out_of_the_root_is_passed_over_also_where_nothing_may_be_read(fo
     assert run(folder, "list") == ["closed/a.png", "open/b.png", "z.png"]
 
 
-def test_what_file_systems_keep_for_themselves_is_passed_over(folder: Path) -> None:
-    """Each ext4 disk has a `lost+found` that root alone may read: it must not make the disk's root unlistable."""
+def test_lost_and_found_is_skipped(folder: Path) -> None:
+    """Each ext4 disk has a `lost+found` folder that only root may read. It must not break the listing of the disk."""
     (folder / "lost+found").mkdir(mode=0o000)
     assert run(folder, "list") == ["closed/a.png", "open/b.png", "z.png"]
 
@@ -145,7 +147,7 @@ def test_write_and_delete(folder: Path) -> None:
     assert (folder / "closed" / "a.png").read_bytes() == b"content"
 
 
-def test_a_folder_that_may_be_written_and_not_read(folder: Path) -> None:
+def test_a_writable_folder_need_not_be_readable(folder: Path) -> None:
     (folder / "closed").chmod(0o300)
     assert run(folder, "write", "closed/new.txt") is None
     assert (folder / "closed" / "new.txt").read_bytes() == b"new"
@@ -153,7 +155,7 @@ def test_a_folder_that_may_be_written_and_not_read(folder: Path) -> None:
     assert names_in(folder / "closed") == ["a.png"]
 
 
-def test_a_write_that_the_system_breaks_off(folder: Path) -> None:
-    refused(run(folder, "write too much", "z.png"), "EFBIG", kind="StoreUnavailable")
+def test_an_interrupted_write_leaves_the_old_file(folder: Path) -> None:
+    refused(run(folder, "write too much", "z.png"), "EFBIG", kind="StoreUnavailableError")
     assert (folder / "z.png").read_bytes() == b"content"
     assert names_in(folder) == ["closed", "open", "z.png"]

@@ -16,17 +16,18 @@ from typing import Any
 import pytest
 
 from headwater.domain.errors import StoreError
-from headwater.stores.local import changes as local_changes
 from headwater.stores.local.changes import delete_file, write_file
-from headwater.stores.local.listing import ListingCache, Walk
-from headwater.stores.local.root import PASS, LocalRoot
+from headwater.stores.local.created_folders import CreatedFolders
+from headwater.stores.local.listing import TreeWalk
+from headwater.stores.local.listing_cache import ListingCache
+from headwater.stores.local.root import TRAVERSE, LocalRoot
 
 ORIGINALS = {name: getattr(os, name) for name in "open stat lstat readlink scandir mkdir rename unlink rmdir".split()}
 SECRET = {"a.png": b"secret", "secret.png": b"secret"}
 
 
 class Tree:
-    """`root/real/a.png`, links to it, and beside the root a folder that nothing may lead to."""
+    """`root/real/a.png`, links to it, and next to the root a folder that must be unreachable."""
 
     def __init__(self, at: Path) -> None:
         self.root, self.outside = at / "root", at / "outside"
@@ -54,7 +55,7 @@ class Tree:
 
 
 class SwapBefore:
-    """In place of the system calls of `os`: counts them, and swaps something before the one of a given number."""
+    """Replaces system calls of `os`: counts them, and swaps something before the call with a given number."""
 
     def __init__(self, swap: Callable[[], None], turn: int, monkeypatch: pytest.MonkeyPatch) -> None:
         self.calls = 0
@@ -113,7 +114,7 @@ def test_read(trees: Iterator[Tree], path: str) -> None:
 def test_list(trees: Iterator[Tree], prefix: str) -> None:
     seen = set()
     for tree in trees:
-        walk = Walk(LocalRoot(tree.root), (), ListingCache(), 10)
+        walk = TreeWalk(LocalRoot(tree.root), (), ListingCache(), 10)
         try:
             objects = walk.page(prefix, None, 10).objects
         except StoreError:
@@ -128,7 +129,7 @@ def test_write(trees: Iterator[Tree], path: str) -> None:
     done = 0
     for tree in trees:
         root = LocalRoot(tree.root)
-        top, real = root.open_folder((), PASS)
+        top, real = root.open_folder((), TRAVERSE)
         try:
             write_file(root, top, real, parts(path), b"new")
             done += 1
@@ -141,10 +142,10 @@ def test_write(trees: Iterator[Tree], path: str) -> None:
 
 @pytest.mark.parametrize("path", ["real/a.png", "link/a.png", "link/secret.png", "real/secret.png", "link.png"])
 def test_delete(trees: Iterator[Tree], path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local_changes.OWN_FOLDERS, "noted", lambda *_: object())  # so that it tidies up, too
+    monkeypatch.setattr(CreatedFolders, "find", lambda *_: object())  # so that it removes folders, too
     for tree in trees:
         root = LocalRoot(tree.root)
-        top, real = root.open_folder((), PASS)
+        top, real = root.open_folder((), TRAVERSE)
         try:
             delete_file(root, top, real, parts(path))
         except OSError:

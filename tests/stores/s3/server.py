@@ -1,4 +1,4 @@
-"""How the tests open S3 stores."""
+"""How the tests open S3 stores, and what their servers send."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def list_all(store: S3Store, prefix: str = "", limit: int = 1000) -> list[
 
 
 def fetch(url: str, method: str = "GET", body: bytes | None = None) -> tuple[int, bytes]:
-    """Ask as any program would, without headers; http.client changes nothing in a path."""
+    """Send a plain request without headers. http.client does not change the path."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.netloc, timeout=10)
     try:
@@ -73,7 +73,7 @@ def list_xml(keys: list[str], *, truncated: bool = False, head: str = "", more: 
 
 
 def answering(status: int, body: bytes = b"", **headers: str) -> Callable[[Request], Status]:
-    """What a fake server answers to every request."""
+    """Return a fake server's response to every request."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return lambda _: Status(status, body, named)
 

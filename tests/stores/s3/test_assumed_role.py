@@ -1,4 +1,4 @@
-"""S3DelegatedAccess: a role is assumed once for all, renewed in time, and every refusal says whose it is.
+"""S3DelegatedAccess: a role is assumed once, refreshed in time, and every error says who has to act.
 
 moto checks signatures, the trust policy, the external id and the role's policy; a proxy counts, delays and refuses.
 """
@@ -39,7 +39,7 @@ ALL = ["s3:ListBucket", "s3:GetObject", "s3:PutObject", "s3:DeleteObject"]
 
 
 class Clock:
-    """The time, moved on by the tests."""
+    """The time, which tests advance."""
 
     def __init__(self) -> None:
         self.ahead = 0.0
@@ -95,7 +95,7 @@ def config(
 
 @pytest.fixture
 def sessions(clock: Clock) -> RefreshingCache[Credentials]:
-    return RefreshingCache(clock)
+    return RefreshingCache(clock=clock)
 
 
 @pytest.fixture
@@ -126,7 +126,7 @@ async def until(condition: Callable[[], bool]) -> None:
 # --- a session of the role ---
 
 
-async def test_the_role_gives_access(store: S3Store, aws_sts: FaultProxy, guarded: GuardedAws, bucket: str) -> None:
+async def test_role_gives_access(store: S3Store, aws_sts: FaultProxy, guarded: GuardedAws, bucket: str) -> None:
     assert await names(store) == ["a.jpg"]
     assert await store.read("a.jpg", 100) == b"content"
     await store.write("b.txt", b"new")
@@ -149,7 +149,7 @@ async def test_requests_and_urls_carry_the_session(store: S3Store, s3: FaultProx
     assert parse_qs(urlsplit(url).query)["X-Amz-Security-Token"] == [headers["x-amz-security-token"]]
 
 
-async def test_the_kms_key_goes_with_what_is_written(
+async def test_writes_name_the_kms_key(
     transport: Transport,
     sessions: RefreshingCache[Credentials],
     s3: FaultProxy,
@@ -165,10 +165,10 @@ async def test_the_kms_key_goes_with_what_is_written(
     assert s3.requests[0].headers["x-amz-server-side-encryption-aws-kms-key-id"] == key
 
 
-async def test_urls_with_the_session_are_good(
+async def test_urls_signed_with_the_session_are_accepted(
     tmp_path: Path, transport: Transport, sessions: RefreshingCache[Credentials], guarded: GuardedAws, role: str
 ) -> None:
-    """moto answers 500 to signed URLs; rclone, started with the very keys of the session, checks them."""
+    """moto returns 500 for signed URLs; rclone, started with the keys of the session, checks them."""
     (tmp_path / "bucket" / "data").mkdir(parents=True)
     (tmp_path / "bucket" / "data" / "a b.jpg").write_bytes(b"content")
     store = open_delegated(config(role), transport, sessions, "http://127.0.0.1:1", guarded.url)
@@ -188,7 +188,7 @@ async def test_urls_with_the_session_are_good(
         assert await signing.read("new", 100) == b"by url"
 
 
-async def test_a_url_promises_no_more_than_the_session(store: S3Store, clock: Clock) -> None:
+async def test_url_does_not_outlive_the_session(store: S3Store, clock: Clock) -> None:
     async def life() -> int:
         (url,) = await store.sign(["a.jpg"], 86_400)
         return int(parse_qs(urlsplit(url).query)["X-Amz-Expires"][0])
@@ -208,7 +208,7 @@ async def test_many_requests_assume_the_role_once(store: S3Store, aws_sts: Fault
     assert len(aws_sts.requests) == 1
 
 
-async def test_every_store_of_the_same_role_shares_the_session(
+async def test_stores_of_one_role_share_the_session(
     transport: Transport,
     sessions: RefreshingCache[Credentials],
     s3: FaultProxy,
@@ -227,10 +227,10 @@ async def test_every_store_of_the_same_role_shares_the_session(
 
 
 @pytest.mark.parametrize("idle", [1490.0, 1790.0, 1810.0, 3000.0, 3500.0])
-async def test_a_url_lives_half_an_hour_at_least(
+async def test_url_lives_at_least_half_an_hour(
     transport: Transport, sessions: RefreshingCache[Credentials], role: str, clock: Clock, idle: float
 ) -> None:
-    """Whoever came first after a pause got what was left of the old session: minutes."""
+    """The first caller after a pause got the rest of the old session: a few minutes."""
     with FaultProxy(respond=lambda _: Status(200, session_xml(clock() + 3600))) as fake:
         store = open_delegated(config(role), transport, sessions, "http://127.0.0.1:1", fake.url, clock)
         await store.sign(["a.jpg"], 86_400)
@@ -239,7 +239,7 @@ async def test_a_url_lives_half_an_hour_at_least(
         assert int(parse_qs(urlsplit(url).query)["X-Amz-Expires"][0]) >= 1795
 
 
-async def test_a_session_is_renewed_before_it_ends_and_nobody_waits(
+async def test_session_is_refreshed_in_the_background(
     store: S3Store, aws_sts: FaultProxy, s3: FaultProxy, clock: Clock
 ) -> None:
     await names(store)
@@ -261,9 +261,7 @@ async def test_a_session_is_renewed_before_it_ends_and_nobody_waits(
     assert len(aws_sts.requests) == 2
 
 
-async def test_a_session_that_cannot_be_renewed_yet_is_used_on(
-    store: S3Store, aws_sts: FaultProxy, clock: Clock
-) -> None:
+async def test_session_stays_in_use_if_the_refresh_fails(store: S3Store, aws_sts: FaultProxy, clock: Clock) -> None:
     await names(store)
     clock.ahead = 1810
     aws_sts.faults += [Status(403, sts_error("AccessDenied"))] * 2
@@ -282,7 +280,7 @@ async def test_a_session_that_cannot_be_renewed_yet_is_used_on(
         await names(store)
 
 
-async def test_the_event_loop_is_not_held_up(store: S3Store, aws_sts: FaultProxy) -> None:
+async def test_event_loop_is_not_blocked(store: S3Store, aws_sts: FaultProxy) -> None:
     aws_sts.faults.append(Delay(0.5))
     listing = asyncio.ensure_future(names(store))
     ticks = 0
@@ -293,17 +291,17 @@ async def test_the_event_loop_is_not_held_up(store: S3Store, aws_sts: FaultProxy
     assert listing.result() == ["a.jpg"]
 
 
-def test_botocore_is_not_loaded_before_a_role_is_assumed() -> None:
+def test_botocore_is_imported_with_the_first_role_only() -> None:
     code = "import sys, headwater.stores.s3.assumed_role; sys.exit('botocore' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-# --- sessions that S3 does not take any more ---
+# --- sessions that S3 refuses ---
 
 EXPIRED = Status(400, error_xml("ExpiredToken", "The provided token has expired."))
 
 
-async def test_an_expired_session_is_replaced_once_for_all(
+async def test_refused_session_is_replaced_once(
     store: S3Store, s3: FaultProxy, aws_sts: FaultProxy, clock: Clock
 ) -> None:
     await names(store)
@@ -315,7 +313,7 @@ async def test_an_expired_session_is_replaced_once_for_all(
 
 
 @pytest.mark.parametrize("code", ["ExpiredToken", "InvalidToken", "TokenRefreshRequired"])
-async def test_reads_and_writes_go_on_with_a_new_session(
+async def test_reads_and_writes_continue_with_a_new_session(
     store: S3Store, s3: FaultProxy, aws_sts: FaultProxy, clock: Clock, code: str
 ) -> None:
     for number, call in enumerate((lambda: store.read("a.jpg", 9), lambda: store.write("n", b"x")), 1):
@@ -326,7 +324,7 @@ async def test_reads_and_writes_go_on_with_a_new_session(
         assert len(aws_sts.requests) == 1 + number
 
 
-async def test_a_store_that_takes_no_session_is_told_so_without_end_or_stampede(
+async def test_store_that_refuses_all_sessions_costs_few_fetches(
     store: S3Store, s3: FaultProxy, aws_sts: FaultProxy, clock: Clock
 ) -> None:
     await names(store)
@@ -355,7 +353,7 @@ async def refused(store: S3Store) -> StoreError:
 def at(
     transport: Transport, sessions: RefreshingCache[Credentials], guarded: GuardedAws, role: str, clock: Clock
 ) -> Open:
-    """Opens a store whose roles are assumed at a URL."""
+    """Opens a store whose roles are assumed at the given URL."""
 
     def at(url: str) -> S3Store:
         return open_delegated(config(role), transport, sessions, guarded.url, url, clock)
@@ -363,7 +361,7 @@ def at(
     return at
 
 
-async def test_a_wrong_external_id(
+async def test_wrong_external_id_is_refused(
     transport: Transport, sessions: RefreshingCache[Credentials], guarded: GuardedAws, role: str, own_identity: AwsUser
 ) -> None:
     wrong = config(role, external_id="external-id-of-eve")
@@ -375,7 +373,7 @@ async def test_a_wrong_external_id(
     assert own_identity.secret not in error.message
 
 
-async def test_a_role_without_a_permission(
+async def test_missing_permission_of_the_role_is_named(
     transport: Transport,
     sessions: RefreshingCache[Credentials],
     guarded: GuardedAws,
@@ -394,7 +392,7 @@ async def test_a_role_without_a_permission(
         await store.write("b", b"x")
 
 
-async def test_a_key_of_the_servers_own_that_is_not_known(
+async def test_unknown_access_key_of_the_server_is_refused(
     transport: Transport,
     sessions: RefreshingCache[Credentials],
     guarded: GuardedAws,
@@ -437,9 +435,9 @@ ROWS = [
     ),
     ("SignatureDoesNotMatch", 403, CredentialsRefusedError, "its operator must"),
     ("UnrecognizedClientException", 400, CredentialsRefusedError, "its operator must"),
-    ("ValidationError", 400, CredentialsRefusedError, "Check s3ARN and s3ExternalId: STS does not take them"),
+    ("ValidationError", 400, CredentialsRefusedError, "Check s3ARN and s3ExternalId: STS does not accept them"),
     ("SomethingNew", 403, CredentialsRefusedError, "Check s3ARN and s3ExternalId: the role's trust policy"),
-    ("SomethingNew", 400, CredentialsRefusedError, "Check s3ARN and s3ExternalId: STS does not take them"),
+    ("SomethingNew", 400, CredentialsRefusedError, "Check s3ARN and s3ExternalId: STS does not accept them"),
     ("SomethingNew", 500, StoreUnavailableError, "try again"),
     ("InternalFailure", 500, StoreUnavailableError, "try again"),
     ("ServiceUnavailable", 503, StoreUnavailableError, "try again"),
@@ -451,7 +449,7 @@ ROWS = [
 
 @pytest.mark.usefixtures("own_identity")
 @pytest.mark.parametrize(("code", "status", "kind", "advice"), ROWS)
-def test_what_sts_refuses_is_explained(code: str, status: int, kind: type[StoreError], advice: str) -> None:
+def test_error_code_of_sts_is_explained(code: str, status: int, kind: type[StoreError], advice: str) -> None:
     with FaultProxy(respond=answering(status, sts_error(code))) as server, pytest.raises(StoreError) as error:
         sts.Sts().assume("arn:aws:iam::123456789012:role/test", EXTERNAL_ID, "eu-west-1", server.url)
     assert type(error.value) is kind
@@ -461,7 +459,7 @@ def test_what_sts_refuses_is_explained(code: str, status: int, kind: type[StoreE
     assert advice in error.value.message
 
 
-def test_every_row_of_the_table_for_sts_is_tested() -> None:
+def test_every_rule_of_sts_is_tested() -> None:
     # Transient errors have the rules of S3, which are tested there.
     own = {code for code, rule in STS_RULES.items() if RULES.get(code) is not rule}
     assert len(own) == 11
@@ -469,7 +467,7 @@ def test_every_row_of_the_table_for_sts_is_tested() -> None:
 
 
 @pytest.mark.usefixtures("own_identity")
-def test_a_clock_that_is_wrong_is_told_from_a_wrong_secret() -> None:
+def test_wrong_clock_is_distinguished_from_a_wrong_secret() -> None:
     body = sts_error("SignatureDoesNotMatch", "Signature expired: 20240101T000000Z is now earlier than …")
     with (
         FaultProxy(respond=answering(403, body)) as server,
@@ -478,7 +476,7 @@ def test_a_clock_that_is_wrong_is_told_from_a_wrong_secret() -> None:
         sts.Sts().assume("arn:aws:iam::123456789012:role/test", EXTERNAL_ID, "eu-west-1", server.url)
 
 
-async def test_sessions_that_end_before_they_begin(at: Open, own_identity: AwsUser) -> None:
+async def test_session_that_has_already_expired_is_refused(at: Open, own_identity: AwsUser) -> None:
     with FaultProxy(respond=answering(200, session_xml(time.time() - 60))) as server:
         error = await refused(at(server.url))
     assert type(error) is StoreUnavailableError
@@ -520,7 +518,7 @@ def session_xml(expires: float) -> bytes:
         (Raw(b""), StoreUnavailableError, "could not be reached"),
     ],
 )
-async def test_what_is_no_sts_is_told_so(
+async def test_response_that_is_not_from_sts_is_named(
     at: Open, own_identity: AwsUser, answer: Status | Raw, kind: type[StoreError], text: str
 ) -> None:
 
@@ -534,7 +532,7 @@ async def test_what_is_no_sts_is_told_so(
     assert "HEADWATER_STS_ENDPOINT" in error.message
 
 
-async def test_an_sts_that_is_not_there(at: Open, own_identity: AwsUser) -> None:
+async def test_unreachable_sts_is_named(at: Open, own_identity: AwsUser) -> None:
     began = time.monotonic()
     error = await refused(at(f"http://127.0.0.1:{free_port()}"))
     assert time.monotonic() - began < 10
@@ -542,16 +540,14 @@ async def test_an_sts_that_is_not_there(at: Open, own_identity: AwsUser) -> None
     assert "could not be reached (EndpointConnectionError)" in error.message
 
 
-async def test_an_sts_whose_tls_fails(at: Open, guarded: GuardedAws) -> None:
+async def test_tls_failure_of_sts_is_named(at: Open, guarded: GuardedAws) -> None:
     error = await refused(at(guarded.url.replace("http://", "https://")))
     assert type(error) is StoreUnavailableError
     assert "TLS with STS at HEADWATER_STS_ENDPOINT failed" in error.message
     assert "AWS_CA_BUNDLE" in error.message
 
 
-async def test_an_sts_that_hangs_is_waited_for_within_bounds(
-    at: Open, own_identity: AwsUser, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_hanging_sts_times_out(at: Open, own_identity: AwsUser, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(assumed_role, "CALL_SECONDS", 0.6)
     monkeypatch.setattr(assumed_role, "START_SECONDS", 0.3)
     with FaultProxy(respond=lambda _: Delay(30)) as server:
@@ -562,7 +558,7 @@ async def test_an_sts_that_hangs_is_waited_for_within_bounds(
     assert "took longer than 1 seconds" in error.message
 
 
-async def test_where_every_thread_hangs_the_others_regions_are_served(
+async def test_hanging_region_does_not_block_other_regions(
     transport: Transport,
     sessions: RefreshingCache[Credentials],
     guarded: GuardedAws,
@@ -594,20 +590,20 @@ async def test_where_every_thread_hangs_the_others_regions_are_served(
 
 
 @pytest.mark.parametrize("endpoint", ["http://a_b:1", "http://127.0.0.1:1/%"])
-async def test_an_endpoint_that_botocore_does_not_take(at: Open, endpoint: str) -> None:
+async def test_endpoint_that_botocore_refuses_is_named(at: Open, endpoint: str) -> None:
     error = await refused(at(endpoint))
     assert isinstance(error, LocationInvalidError | StoreUnavailableError)
     assert "HEADWATER_STS_ENDPOINT" in error.message
 
 
 @pytest.mark.usefixtures("own_identity")
-def test_a_role_of_another_form_than_aws_takes() -> None:
+def test_malformed_role_is_refused() -> None:
     with pytest.raises(CredentialsRefusedError, match="Check s3ARN and s3ExternalId"):
         sts.Sts().assume("short", EXTERNAL_ID, "eu-west-1", "http://127.0.0.1:1")
 
 
 @pytest.mark.usefixtures("own_identity")
-def test_a_thread_is_not_held_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_request_in_a_thread_has_a_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sts, "_CONFIG", sts._CONFIG.merge(Config(read_timeout=0.2)))
     with FaultProxy(respond=lambda _: Delay(30)) as server:
         began = time.monotonic()
@@ -620,7 +616,7 @@ def test_a_thread_is_not_held_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
 # --- this server's own credentials ---
 
 
-async def test_a_server_without_credentials_says_that_its_operator_must_give_it_some(
+async def test_server_without_credentials_names_its_operator(
     at: Open, own_identity: AwsUser, aws_sts: FaultProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
@@ -632,7 +628,7 @@ async def test_a_server_without_credentials_says_that_its_operator_must_give_it_
 
 
 @pytest.mark.usefixtures("own_identity")
-def test_credentials_that_come_later_are_found(
+def test_credentials_added_later_are_found(
     guarded: GuardedAws, role: str, own_identity: AwsUser, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
@@ -645,7 +641,7 @@ def test_credentials_that_come_later_are_found(
     )
     with pytest.raises(CredentialsRefusedError):
         mine.assume(role, EXTERNAL_ID, "us-east-1", guarded.url)
-    monkeypatch.setattr(mine, "_nothing_until", 0.0)
+    monkeypatch.setattr(mine, "_no_credentials_until", 0.0)
     assert mine.assume(role, EXTERNAL_ID, "us-east-1", guarded.url).session_token
 
 
@@ -670,7 +666,7 @@ def test_credentials_that_come_later_are_found(
         ({"AWS_PROFILE": "p"}, "[profile p]\nrole_arn = x\nsource_profile = p2\n", "InvalidConfigError"),
     ],
 )
-async def test_credentials_that_are_not_good_are_the_operators_to_mend(
+async def test_invalid_own_credentials_name_the_operator(
     at: Open,
     own_identity: AwsUser,
     monkeypatch: pytest.MonkeyPatch,
@@ -688,13 +684,13 @@ async def test_credentials_that_are_not_good_are_the_operators_to_mend(
         error = await refused(at(server.url))
         assert server.requests == []
     assert type(error) is CredentialsRefusedError
-    assert f"This server's own AWS credentials are not to be had ({named}): its operator must" in error.message
+    assert f"This server's own AWS credentials are not available ({named}): its operator must" in error.message
     assert "hush" not in error.message
 
 
 @pytest.fixture
 def web_identity(own_identity: AwsUser, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
-    """As on EKS: the server's own identity is a role that it assumes with a token."""
+    """The server's own identity is a role that it assumes with a token, as on EKS."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     (tmp_path / "token").write_text("test-web-identity-token")
@@ -705,18 +701,18 @@ def web_identity(own_identity: AwsUser, monkeypatch: pytest.MonkeyPatch, tmp_pat
     return monkeypatch
 
 
-async def test_own_credentials_that_cannot_be_fetched_for_now(at: Open, web_identity: pytest.MonkeyPatch) -> None:
+async def test_own_credentials_that_cannot_be_fetched_are_unavailable(
+    at: Open, web_identity: pytest.MonkeyPatch
+) -> None:
     web_identity.setenv("AWS_ENDPOINT_URL_STS", f"http://127.0.0.1:{free_port()}")
     with FaultProxy(respond=answering(200)) as server:
         error = await refused(at(server.url))
         assert server.requests == []
     assert type(error) is StoreUnavailableError
-    assert "own AWS credentials are not to be had for now (EndpointConnectionError)" in error.message
+    assert "own AWS credentials are not available for now (EndpointConnectionError)" in error.message
 
 
-async def test_own_credentials_that_aws_refuses_are_not_the_roles_fault(
-    at: Open, web_identity: pytest.MonkeyPatch
-) -> None:
+async def test_refused_own_credentials_name_the_operator(at: Open, web_identity: pytest.MonkeyPatch) -> None:
     with (
         FaultProxy(respond=answering(403, sts_error("AccessDenied"))) as issuer,
         FaultProxy(respond=answering(200)) as s,
@@ -725,12 +721,12 @@ async def test_own_credentials_that_aws_refuses_are_not_the_roles_fault(
         error = await refused(at(s.url))
         assert (len(issuer.requests), s.requests) == (1, [])
     assert type(error) is CredentialsRefusedError
-    assert "own AWS credentials are not to be had (ClientError): its operator must" in error.message
+    assert "own AWS credentials are not available (ClientError): its operator must" in error.message
     assert "s3ARN" not in error.message
 
 
 @pytest.mark.usefixtures("own_identity")
-def test_own_credentials_that_end_between_two_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_own_credentials_that_expire_before_use_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     class Gone:
         def assume_role(self, **_: object) -> None:
             raise CredentialRetrievalError(provider="test", error_msg="hush-hush")
@@ -738,20 +734,20 @@ def test_own_credentials_that_end_between_two_steps(monkeypatch: pytest.MonkeyPa
     mine = sts.Sts()
     monkeypatch.setattr(mine, "_client", lambda *_: Gone())
     with pytest.raises(
-        CredentialsRefusedError, match=r"not to be had \(CredentialRetrievalError\): its operator"
+        CredentialsRefusedError, match=r"not available \(CredentialRetrievalError\): its operator"
     ) as error:
         mine.assume("arn:aws:iam::123456789012:role/test", EXTERNAL_ID, "eu-west-1", None)
     assert "hush" not in error.value.message
 
 
-async def test_the_servers_own_credentials_are_renewed_by_botocore(
+async def test_botocore_refreshes_own_credentials(
     store: S3Store,
     sessions: RefreshingCache[Credentials],
     own_identity: AwsUser,
     guarded: GuardedAws,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """As on ECS and EKS: a service beside the server hands them out."""
+    """A local service provides the credentials, as on ECS and EKS."""
     body = f'{{"AccessKeyId": "{own_identity.key_id}", "SecretAccessKey": "{own_identity.secret}"'.encode()
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
@@ -767,7 +763,7 @@ async def test_the_servers_own_credentials_are_renewed_by_botocore(
 
 
 @pytest.mark.usefixtures("own_identity")
-def test_roles_are_assumed_in_the_region_of_the_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_role_is_assumed_in_the_region_of_the_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_STS_REGIONAL_ENDPOINTS", "legacy")
     mine = sts.Sts()
     for region in map(signed_region, S3_REGIONS):
@@ -779,7 +775,7 @@ def test_roles_are_assumed_in_the_region_of_the_bucket(monkeypatch: pytest.Monke
         client.close()
 
 
-async def test_a_region_of_govcloud_is_signed_for_by_its_full_name(
+async def test_govcloud_region_is_signed_by_its_full_name(
     transport: Transport, sessions: RefreshingCache[Credentials], own_identity: AwsUser
 ) -> None:
     with (

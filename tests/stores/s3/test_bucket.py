@@ -1,4 +1,4 @@
-"""Where a bucket answers and what region signs for it (contract.md#datasource-config)."""
+"""The address of a bucket and the region to sign for (contract.md#datasource-config)."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from headwater.stores.s3.bucket import aws_bucket, endpoint_bucket
         ("data", "us-gov-east-1", "data.s3.us-gov-east-1.amazonaws.com", "", "us-gov-east-1"),
     ],
 )
-def test_amazons_buckets(bucket: str, region: str, host: str, path: str, signed: str) -> None:
-    place = aws_bucket(bucket, region)
-    assert str(place.origin) == f"https://{host}"
-    assert (place.path, place.region, place.is_operator_endpoint) == (path, signed, False)
+def test_address_of_a_bucket_at_amazon(bucket: str, region: str, host: str, path: str, signed: str) -> None:
+    bucket_address = aws_bucket(bucket, region)
+    assert str(bucket_address.origin) == f"https://{host}"
+    assert (bucket_address.path, bucket_address.region, bucket_address.is_operator_endpoint) == (path, signed, False)
 
 
 @pytest.mark.parametrize(
     "bucket", ["", "ab", "a" * 64, "Data", "my_data", "-data", "data-", "a/b", "a?b", "a#b", "a@b.c", "a\nb", "dátá"]
 )
-def test_a_name_that_s3_does_not_give_never_becomes_a_host(bucket: str) -> None:
+def test_invalid_bucket_name_never_becomes_a_host(bucket: str) -> None:
     with pytest.raises(LocationInvalidError, match="fullPath"):
         aws_bucket(bucket, "us-east-1")
 
@@ -50,23 +50,23 @@ def test_a_name_that_s3_does_not_give_never_becomes_a_host(bucket: str) -> None:
         ("http://127.0.0.1:9000", "us-east-1"),
     ],
 )
-def test_the_region_is_the_one_that_the_host_names(endpoint: str, region: str) -> None:
+def test_region_is_taken_from_the_host(endpoint: str, region: str) -> None:
     assert endpoint_bucket(endpoint, "obsEndpoint", "data", None, is_operator_endpoint=False).region == region
 
 
-def test_endpoints_have_the_bucket_in_the_path() -> None:
-    place = endpoint_bucket(
+def test_endpoint_has_the_bucket_in_the_path() -> None:
+    bucket_address = endpoint_bucket(
         "https://store.test:9000/base/", "obsEndpoint", "My_Data 1", None, is_operator_endpoint=False
     )
-    assert str(place.origin) == "https://store.test:9000"
-    assert place.path == "/base/My_Data%201"
-    place = endpoint_bucket(
+    assert str(bucket_address.origin) == "https://store.test:9000"
+    assert bucket_address.path == "/base/My_Data%201"
+    bucket_address = endpoint_bucket(
         "http://10.0.0.1", "HEADWATER_S3_ENDPOINT", "data", "us-gov-west", is_operator_endpoint=True
     )
-    assert (place.region, place.is_operator_endpoint) == ("us-gov-west-1", True)
+    assert (bucket_address.region, bucket_address.is_operator_endpoint) == ("us-gov-west-1", True)
 
 
 @pytest.mark.parametrize("bucket", ["", "..", ".", "a/b", "a?b", "a#b", "a\nb", "a b\0", "a\\b"])
-def test_a_name_that_would_change_the_path_is_refused(bucket: str) -> None:
+def test_bucket_name_that_would_change_the_path_is_refused(bucket: str) -> None:
     with pytest.raises(LocationInvalidError, match="fullPath"):
         endpoint_bucket("https://store.test", "obsEndpoint", bucket, None, is_operator_endpoint=False)

@@ -1,4 +1,4 @@
-"""S3 and OBS do what every store must do: against moto, whose listing is whole, and rclone, which checks signatures."""
+"""The conformance suite for S3 and OBS: against moto, which lists every key, and rclone, which checks signatures."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class S3Bucket(Prepared):
-    """A bucket, prepared by the vendor's SDK; the store's requests are counted by a proxy."""
+    """A bucket that the vendor's SDK prepares. A proxy counts the store's requests."""
 
     def __init__(self, client: S3Client, proxy: FaultProxy, transport: Transport) -> None:
         self.client = client
@@ -74,7 +74,7 @@ class S3Bucket(Prepared):
 
 
 class MotoBucket(S3Bucket):
-    """What moto holds."""
+    """A bucket of moto."""
 
     skipped_tests: ClassVar[Mapping[str, str]] = dict.fromkeys(
         ("test_a_url_is_valid_only_for_its_object_and_method", "test_a_url_expires"), "moto checks no signatures"
@@ -89,7 +89,7 @@ class MotoBucket(S3Bucket):
 
 
 class RcloneBucket(S3Bucket):
-    """What rclone serves: it checks signatures."""
+    """A bucket of rclone, which checks signatures."""
 
     skipped_tests: ClassVar[Mapping[str, str]] = {
         "test_unchanged_objects_are_listed_once_while_others_change": "rclone's folders are read late after a change",

@@ -1,4 +1,4 @@
-"""S3DelegatedAccess does what every store must do: roles are assumed at moto's STS, the bucket is moto's."""
+"""The conformance suite for S3DelegatedAccess: STS and the bucket are moto's."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ALL = ["s3:ListBucket", "s3:GetObject", "s3:PutObject", "s3:DeleteObject"]
 
 
 class DelegatedBucket(MotoBucket):
-    """What moto holds, reached by a role."""
+    """A bucket of moto, accessed through a role."""
 
     role = "arn:aws:iam::123456789012:role/conformance"
     sts = ""
@@ -44,7 +44,7 @@ class DelegatedBucket(MotoBucket):
 
 
 class GuardedBucket(DelegatedBucket):
-    """The same where signatures, sessions and policies are checked."""
+    """As above, with signatures, sessions and policies checked."""
 
     skipped_tests: ClassVar[Mapping[str, str]] = dict.fromkeys(
         (
@@ -60,7 +60,7 @@ class GuardedBucket(DelegatedBucket):
     stranger_role = ""
 
     def open_with_wrong_credentials(self) -> Store:
-        """With a role that allows nothing here."""
+        """Open the store with a role that allows nothing."""
         own, self.role = self.role, self.stranger_role
         try:
             return self.connect(self.name, "", self.proxy.url)

@@ -34,7 +34,7 @@ ROWS = [
     ("InvalidObjectState", 403, LocationInvalidError, "archived"),
     ("InvalidRegion", 400, LocationInvalidError, "check s3Region"),
     ("InvalidSecurity", 403, CredentialsRefusedError, "Check s3AccessKeyId"),
-    ("InvalidToken", 400, CredentialsRefusedError, "token is not good"),
+    ("InvalidToken", 400, CredentialsRefusedError, "token is invalid"),
     ("KeyTooLongError", 400, LocationInvalidError, "no object of this name"),
     ("MethodNotAllowed", 405, LocationInvalidError, "check s3Region"),
     ("NoSuchBucket", 404, LocationInvalidError, "no such bucket: check fullPath"),
@@ -67,7 +67,7 @@ ROWS = [
 
 
 @pytest.mark.parametrize(("code", "status", "kind", "advice"), ROWS)
-def test_a_code_is_named_and_explained(code: str, status: int, kind: type[StoreError], advice: str) -> None:
+def test_error_code_is_named_and_explained(code: str, status: int, kind: type[StoreError], advice: str) -> None:
     error = store_error(status, error_xml(code))
     assert type(error) is kind
     assert error.provider_code == code
@@ -88,14 +88,14 @@ def test_every_rule_is_tested() -> None:
         (Operation.DELETE, "Allow s3:DeleteObject on the path 'data/train/*' for"),
     ],
 )
-def test_a_refusal_names_the_permission(operation: Operation, permission: str) -> None:
+def test_refusal_names_the_missing_permission(operation: Operation, permission: str) -> None:
     for body in (error_xml("AccessDenied"), b""):
         error = store_error(403, body, operation, OBS)
         assert isinstance(error, CredentialsRefusedError)
         assert permission + " this obsAccessKeyId" in error.message
 
 
-def test_a_refused_read_says_that_absence_looks_alike() -> None:
+def test_refused_read_mentions_absent_objects() -> None:
     error = store_error(403, error_xml("AccessDenied"), Operation.READ)
     assert "without s3:ListBucket an absent object is refused like this too" in error.message
 
@@ -109,7 +109,7 @@ def test_a_refused_read_says_that_absence_looks_alike() -> None:
         (b"", {"x-amz-bucket-region": "eu-west-1"}),
     ],
 )
-def test_the_region_to_set_is_named(body: bytes, headers: dict[str, str]) -> None:
+def test_redirect_names_the_region_to_set(body: bytes, headers: dict[str, str]) -> None:
     error = store_error(301, body, headers=headers)
     assert isinstance(error, LocationInvalidError)
     assert "set s3Region to eu-west-1" in error.message
@@ -118,7 +118,7 @@ def test_the_region_to_set_is_named(body: bytes, headers: dict[str, str]) -> Non
     )
 
 
-def test_where_a_redirect_leads_is_named_and_not_followed() -> None:
+def test_redirect_names_the_endpoint_and_is_not_followed() -> None:
     error = store_error(
         301, error_xml("PermanentRedirect", more="<Endpoint>data.s3.eu-west-1.amazonaws.com</Endpoint>")
     )
@@ -133,7 +133,7 @@ def test_where_a_redirect_leads_is_named_and_not_followed() -> None:
 
 @pytest.mark.parametrize("status", [400, 403, 404, 405])
 @pytest.mark.parametrize("body", [b"<html>Not here</html>", b"<!DOCTYPE html><p>x", b'{"detail": "Not Found"}'])
-def test_what_does_not_speak_s3_is_told_so(status: int, body: bytes) -> None:
+def test_endpoint_that_does_not_speak_s3_is_named(status: int, body: bytes) -> None:
     error = store_error(status, body, labels=OBS)
     assert type(error) is LocationInvalidError
     assert f"HTTP status {status}" in error.message

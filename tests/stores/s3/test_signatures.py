@@ -19,7 +19,7 @@ from tests.stores.s3.server import GOOD, fetch, list_all, open_store
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-# What rclone itself can store on a disk; keys with "//", ".." and a leading "/" it refuses.
+# Keys that rclone can store on a disk. It refuses keys with "//", ".." and a leading "/".
 KEYS = [
     "a b",
     "a+b",
@@ -67,7 +67,7 @@ async def test_writes_and_deletes_are_accepted(client: S3Client, rclone: str, tr
     assert await list_all(store) == []
 
 
-async def test_presigned_urls_answer_a_plain_get_to_anyone(client: S3Client, rclone: str, transport: Transport) -> None:
+async def test_presigned_url_serves_a_plain_get(client: S3Client, rclone: str, transport: Transport) -> None:
     store = open_store(transport, rclone, root="signed/")
     for key, url in zip(KEYS, await store.sign(KEYS, 60), strict=True):
         assert fetch(url) == (200, key.encode())
@@ -79,7 +79,7 @@ def is_refused(url: str, method: str = "GET", body: bytes | None = None) -> bool
     return status in (400, 403)
 
 
-async def test_a_tampered_url_is_refused(client: S3Client, rclone: str, transport: Transport) -> None:
+async def test_tampered_url_is_refused(client: S3Client, rclone: str, transport: Transport) -> None:
     [url] = await open_store(transport, rclone, root="signed/").sign(["a b"], 60)
     assert fetch(url) == (200, b"a b")
     assert is_refused(url.replace("a%20b", "a%2Bb"))
@@ -89,7 +89,7 @@ async def test_a_tampered_url_is_refused(client: S3Client, rclone: str, transpor
     assert is_refused(url, "PUT", b"x")
 
 
-async def test_an_expired_url_is_refused(client: S3Client, rclone: str, transport: Transport) -> None:
+async def test_expired_url_is_refused(client: S3Client, rclone: str, transport: Transport) -> None:
     store = open_store(transport, rclone, root="signed/", clock=lambda: time.time() - 100)
     [url] = await store.sign(["a b"], 60)
     assert is_refused(url)
@@ -97,7 +97,7 @@ async def test_an_expired_url_is_refused(client: S3Client, rclone: str, transpor
     assert fetch(url) == (200, b"a b")
 
 
-async def test_urls_for_head_and_put_are_good_for_that_alone(client: S3Client, rclone: str) -> None:
+async def test_urls_for_head_and_put_allow_only_that_method(client: S3Client, rclone: str) -> None:
     bucket = endpoint_bucket(rclone, "obsEndpoint", "bucket", "us-east-1", is_operator_endpoint=False)
 
     def signed(method: str, key: str) -> str:
@@ -135,8 +135,8 @@ async def test_wrong_credentials_are_refused_and_named(
         assert SECRET not in refusal.value.message
 
 
-async def test_urls_live_as_long_as_their_credentials(transport: Transport) -> None:
-    """A URL signed for 12 hours with credentials of 15 minutes dies with them: promise no more."""
+async def test_url_does_not_outlive_its_credentials(transport: Transport) -> None:
+    """A URL that is signed for 12 hours expires with its credentials after 15 minutes."""
     session = Credentials(KEY_ID, SECRET, "session-token", expires=1_000_900.0)
     store = open_store(transport, "http://store.test", credentials=session, clock=lambda: 1_000_000.0)
     [url] = await store.sign(["a"], 43_200)
@@ -150,6 +150,6 @@ async def test_urls_live_as_long_as_their_credentials(transport: Transport) -> N
 
 
 @pytest.mark.parametrize("key_id", ["a\r\nx-header: 1", "a b", "ä", "a\0"])
-async def test_a_key_id_that_would_break_a_header_is_refused(transport: Transport, key_id: str) -> None:
+async def test_key_id_that_would_break_a_header_is_refused(transport: Transport, key_id: str) -> None:
     with pytest.raises(CredentialsRefusedError, match="obsAccessKeyId"):
         await open_store(transport, "http://store.test", credentials=Credentials(key_id, SECRET)).read("a", 1)

@@ -1,4 +1,4 @@
-"""Our signatures are botocore's, byte for byte."""
+"""Signatures equal those of botocore, byte for byte."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def presigner(place: S3Bucket, token: str | None, ttl: int, method: str = "GET")
 @pytest.mark.parametrize("token", [None, TOKEN])
 @settings(deadline=None)
 @given(data=st.data())
-def test_presigned_urls_equal_botocores(name: str, token: str | None, data: st.DataObject) -> None:
+def test_presigned_urls_equal_those_of_botocore(name: str, token: str | None, data: st.DataObject) -> None:
     method, operation = data.draw(
         st.sampled_from([("GET", "get_object"), ("HEAD", "head_object"), ("PUT", "put_object")])
     )
@@ -96,7 +96,9 @@ def test_presigned_urls_equal_botocores(name: str, token: str | None, data: st.D
     query=st.dictionaries(keys, st.text(st.characters(exclude_categories=["Cs"]), max_size=9), max_size=5),
     body=st.binary(max_size=40),
 )
-def test_signed_headers_equal_botocores(token: str | None, key: str, query: dict[str, str], body: bytes) -> None:
+def test_signed_headers_equal_those_of_botocore(
+    token: str | None, key: str, query: dict[str, str], body: bytes
+) -> None:
     path, encoded = "/bucket/" + encode_path(key), encode_query(query)
     request = botocore.awsrequest.AWSRequest(
         "PUT",
@@ -123,7 +125,7 @@ def test_signed_headers_equal_botocores(token: str | None, key: str, query: dict
     assert ours["x-amz-date"] == request.headers["X-Amz-Date"]
 
 
-def test_a_url_lives_no_longer_than_asked_allowed_or_its_credentials() -> None:
+def test_url_life_is_the_shortest_of_ttl_limit_and_credentials() -> None:
     forever = Credentials("test-key-id", SECRET)
     session = Credentials("test-key-id", SECRET, TOKEN, expires=1_000_900.9)
     assert sigv4.url_life(60, forever, 1_000_000) == 60
@@ -134,7 +136,7 @@ def test_a_url_lives_no_longer_than_asked_allowed_or_its_credentials() -> None:
 
 
 @pytest.mark.parametrize("ttl", [0, -1, 604_801])
-def test_a_life_that_s3_refuses_is_not_signed(ttl: int) -> None:
+def test_life_that_s3_refuses_is_an_error(ttl: int) -> None:
     with pytest.raises(ValueError, match="604800"):
         presigner(PLACES["virtual"], None, ttl)
 

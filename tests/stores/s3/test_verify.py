@@ -1,4 +1,4 @@
-"""Verify with real refusals: moto with authentication on, and policies that lack one permission at a time."""
+"""`verify` against moto with authentication, and policies that lack one permission each."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WITHOUT = {
     "s3:PutObject": ("canWrite", "canOverwrite"),
     "s3:DeleteObject": (),
 }
-"""The flags that are false where one permission is missing."""
+"""The flags that are false if a permission is missing."""
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def proxy(guarded: GuardedAws) -> Iterator[FaultProxy]:
 
 @pytest.fixture(scope="module")
 def own_user(guarded: GuardedAws) -> AwsUser:
-    """Who the server is to AWS."""
+    """The server's AWS identity."""
     return guarded.user(["sts:AssumeRole"])
 
 
@@ -83,7 +83,7 @@ def delegated(bucket: str, role: str, **more: str) -> dict[str, Any]:
 
 
 def verify(live: Live, *configs: Mapping[str, Any]) -> tuple[set[str], dict[str, str]]:
-    """Verify a dataset with these datasources: the flags that are true, and the errors."""
+    """Verify a dataset with these datasources, and return the flags that are true and the errors."""
     dataset = live.configured(configs[0])
     for config in configs[1:]:
         assert live.call("PUT", live.datasource(dataset), dict(config)).status == 200
@@ -98,14 +98,14 @@ def verify(live: Live, *configs: Mapping[str, Any]) -> tuple[set[str], dict[str,
     return {flag for flag in FLAGS if found[flag]}, errors
 
 
-def test_with_all_permissions_nothing_is_left_behind(live: Live, guarded: GuardedAws, bucket: str) -> None:
+def test_all_permissions_leave_no_test_file(live: Live, guarded: GuardedAws, bucket: str) -> None:
     assert verify(live, config(bucket, guarded.user(ALL))) == (set(FLAGS), {})
     assert guarded.keys(bucket) == ["data/a.jpg"]
 
 
 @pytest.mark.parametrize("role", [False, True], ids=["key", "role"])
 @pytest.mark.parametrize("missing", WITHOUT)
-def test_a_missing_permission_is_named_and_takes_no_other_flag(
+def test_missing_permission_is_named_and_clears_only_its_flag(
     live: Live, guarded: GuardedAws, own_user: AwsUser, bucket: str, missing: str, role: bool
 ) -> None:
     rest = [action for action in ALL if action != missing]
@@ -126,7 +126,7 @@ def test_a_missing_permission_is_named_and_takes_no_other_flag(
     assert guarded.keys(bucket) == sorted([*left, "data/a.jpg"])
 
 
-def test_the_file_that_stays_is_used_again(live: Live, guarded: GuardedAws, bucket: str) -> None:
+def test_remaining_test_file_is_reused(live: Live, guarded: GuardedAws, bucket: str) -> None:
     made = config(bucket, guarded.user([action for action in ALL if action != "s3:DeleteObject"]))
     for _ in range(3):
         assert verify(live, made) == (set(FLAGS), {})
@@ -135,7 +135,7 @@ def test_the_file_that_stays_is_used_again(live: Live, guarded: GuardedAws, buck
     assert guarded.keys(bucket) == ["data/a.jpg"]
 
 
-def test_nothing_is_allowed(live: Live, guarded: GuardedAws, bucket: str) -> None:
+def test_no_permission_at_all(live: Live, guarded: GuardedAws, bucket: str) -> None:
     flags, errors = verify(live, config(bucket, guarded.user(["s3:ListAllMyBuckets"])))
     assert (flags, set(errors)) == (set(), set(FLAGS))
     assert "s3:ListBucket" in errors["canList"]
@@ -144,7 +144,7 @@ def test_nothing_is_allowed(live: Live, guarded: GuardedAws, bucket: str) -> Non
     assert guarded.keys(bucket) == ["data/a.jpg"]
 
 
-def test_input_writes_nothing(live: Live, guarded: GuardedAws, proxy: FaultProxy, bucket: str) -> None:
+def test_input_datasource_is_not_written_to(live: Live, guarded: GuardedAws, proxy: FaultProxy, bucket: str) -> None:
     before = len(proxy.requests)
     made = config(bucket, guarded.user(ALL), purpose="INPUT")
     assert verify(live, made) == ({"canList", "canRead"}, {})
@@ -159,10 +159,10 @@ def test_input_writes_nothing(live: Live, guarded: GuardedAws, proxy: FaultProxy
     assert guarded.keys(bucket) == []
 
 
-def test_two_datasources_are_each_tried_by_their_purpose(
+def test_both_datasources_are_verified_by_their_purpose(
     live: Live, guarded: GuardedAws, proxy: FaultProxy, bucket: str
 ) -> None:
-    """An input that may only be read beside a folder of the server's, and the other way round."""
+    """An S3 input that is read-only with a local LIGHTLY datasource, and the reverse."""
     folder = {"type": "LOCAL", "fullPath": ""}
     before = len(proxy.requests)
     reader, lister, writer = (guarded.user(actions) for actions in (ALL[:2], ALL[:1], ALL))
@@ -186,7 +186,7 @@ def test_two_datasources_are_each_tried_by_their_purpose(
     assert guarded.keys(bucket) == ["data/a.jpg"]
 
 
-def test_an_empty_bucket_is_read_by_the_test_file(live: Live, guarded: GuardedAws) -> None:
+def test_empty_bucket_is_read_through_the_test_file(live: Live, guarded: GuardedAws) -> None:
     bucket = guarded.bucket()
     assert verify(live, config(bucket, guarded.user(ALL))) == (set(FLAGS), {})
     assert guarded.keys(bucket) == []
@@ -202,29 +202,29 @@ def assert_all_refused(live: Live, made: Mapping[str, Any], *words: str) -> None
     assert not secret or secret not in str(errors)
 
 
-def test_a_wrong_secret(live: Live, guarded: GuardedAws, bucket: str) -> None:
+def test_wrong_secret_is_named(live: Live, guarded: GuardedAws, bucket: str) -> None:
     wrong = config(bucket, guarded.user(ALL), s3SecretAccessKey="test-another-secret")
     assert_all_refused(live, wrong, "SignatureDoesNotMatch", "Check s3SecretAccessKey")
 
 
-def test_an_unknown_key(live: Live, guarded: GuardedAws, bucket: str) -> None:
+def test_unknown_access_key_is_named(live: Live, guarded: GuardedAws, bucket: str) -> None:
     unknown = config(bucket, guarded.user(ALL), s3AccessKeyId="AKIATESTKEYID")
     assert_all_refused(live, unknown, "InvalidAccessKeyId", "Check s3AccessKeyId")
 
 
-def test_a_bucket_that_is_not_there(live: Live, guarded: GuardedAws) -> None:
+def test_absent_bucket_is_named(live: Live, guarded: GuardedAws) -> None:
     made = config("no-such-bucket", guarded.user(ALL))
     assert_all_refused(live, made, "NoSuchBucket", "check fullPath", "'no-such-bucket'")
 
 
-def test_a_bucket_of_another_region(live: Live, guarded: GuardedAws, proxy: FaultProxy, bucket: str) -> None:
+def test_bucket_of_another_region_is_named(live: Live, guarded: GuardedAws, proxy: FaultProxy, bucket: str) -> None:
     body = error_xml("AuthorizationHeaderMalformed", more="<Region>eu-west-1</Region>")
     proxy.faults.append(Status(400, body))
     made = config(bucket, guarded.user(ALL))
     assert_all_refused(live, made, "AuthorizationHeaderMalformed", "set s3Region to eu-west-1")
 
 
-def test_a_session_that_s3_does_not_take_any_more(
+def test_refused_session_is_named(
     live: Live, guarded: GuardedAws, own_user: AwsUser, proxy: FaultProxy, bucket: str
 ) -> None:
     made = delegated(bucket, guarded.role(ALL, trust(own_user, EXTERNAL_ID)))
@@ -236,7 +236,7 @@ def test_a_session_that_s3_does_not_take_any_more(
     assert verify(live, made) == (set(FLAGS), {})
 
 
-def test_a_role_that_may_not_be_assumed(live: Live, guarded: GuardedAws, own_user: AwsUser, bucket: str) -> None:
+def test_role_that_may_not_be_assumed_is_named(live: Live, guarded: GuardedAws, own_user: AwsUser, bucket: str) -> None:
     role = guarded.role(ALL, trust(own_user, EXTERNAL_ID))
     wrong = delegated(bucket, role, s3ExternalId="external-id-of-eve")
     assert_all_refused(live, wrong, "AccessDenied", "s3ARN", "s3ExternalId", "trust policy")
@@ -244,14 +244,14 @@ def test_a_role_that_may_not_be_assumed(live: Live, guarded: GuardedAws, own_use
     assert_all_refused(live, untrusting, "AccessDenied", "s3ARN", "s3ExternalId", "trust policy")
 
 
-def test_a_host_that_cannot_be_reached(guarded: GuardedAws, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_unreachable_host_is_named(guarded: GuardedAws, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("unreachable")
     with running(folder, s3_endpoint=f"http://127.0.0.1:{free_port()}") as live:
         assert_all_refused(live, config("bucket", guarded.user(ALL)), "refused the connection")
 
 
-def test_a_store_that_hangs(guarded: GuardedAws, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """It takes connections and answers nothing: `verify` measures the 15 seconds, which two datasources share."""
+def test_hanging_store_is_named_in_time(guarded: GuardedAws, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """It accepts connections and sends nothing. Two datasources share the 15 seconds of `verify`."""
     folder = tmp_path_factory.mktemp("hangs")
     with FaultProxy(respond=lambda _: Delay(60)) as store, running(folder, s3_endpoint=store.url) as live:
         user = guarded.user(ALL)
@@ -265,7 +265,7 @@ def test_a_store_that_hangs(guarded: GuardedAws, tmp_path_factory: pytest.TempPa
             assert all("answer" in error for _, _, error in sides), text
 
 
-def test_a_server_without_credentials_of_its_own(
+def test_server_without_own_credentials_is_named(
     guarded: GuardedAws, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path_factory.mktemp("nobody")
@@ -284,7 +284,7 @@ def test_a_server_without_credentials_of_its_own(
         assert (listed.status, listed.code) == (400, "DATASET_DATASOURCE_CREDENTIALS_ERROR")
 
 
-def test_a_listing_through_a_role(live: Live, guarded: GuardedAws, own_user: AwsUser, bucket: str) -> None:
+def test_dataset_is_listed_through_a_role(live: Live, guarded: GuardedAws, own_user: AwsUser, bucket: str) -> None:
     made = delegated(bucket, guarded.role(ALL, trust(own_user, EXTERNAL_ID)))
     (page,) = live.pages(live.configured(made))
     (row,) = page["data"]

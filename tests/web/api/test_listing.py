@@ -157,7 +157,7 @@ def test_names_that_are_not_utf8_are_skipped_and_logged_once(live: Live, bucket:
         Path(os.fsdecode(bytes(bucket) + b"/%02d\xff.png" % index)).write_bytes(b"x")
     dataset = _connect(live, bucket)
     assert live.names(dataset) == [f"{index:02}.png" for index in range(20)]
-    logged = [line for line in live.log.read_text().splitlines() if dataset in line and "not UTF-8" in line]
+    logged = [line for line in live.log.read_text().splitlines() if dataset in line and "names_not_utf8" in line]
     assert len(logged) == 1
     assert "20" in logged[0]
 

@@ -101,7 +101,7 @@ def test_absent_managed_folder_is_reported(tmp_path: Path) -> None:
     with running(tmp_path, managed_store=f"file://{tmp_path}/unmounted") as live:
         found = live.call("GET", live.datasource(live.configured(LIGHTLY), "verify")).json
         assert not any(found[flag] for flag in ALL)
-        assert "its operator must make or mount it" in found["errors"]["canList"]
+        assert "its operator must create or mount it" in found["errors"]["canList"]
         assert not (tmp_path / "unmounted").exists()
 
 
@@ -186,7 +186,7 @@ def test_unusable_aws_credentials_are_reported(
     with running(tmp_path, managed_store="s3://managed") as live:
         found = live.call("GET", live.datasource(live.configured(LIGHTLY), "verify")).json
         assert not any(found[flag] for flag in ALL)
-        assert "This server's own AWS credentials are not to be had" in found["errors"]["canList"]
+        assert "This server's own AWS credentials are not available" in found["errors"]["canList"]
 
 
 @pytest.mark.slow

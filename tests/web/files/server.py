@@ -18,6 +18,7 @@ from fastapi import FastAPI
 from headwater.domain.read_url import ReadUrlSigner
 from headwater.web.files import routes as files
 from headwater.web.middleware import RequestMiddleware
+from tests.stores.local.opening import file_root
 
 KEY = b"k" * 32
 CONTENT = bytes(range(256)) * 4
@@ -73,7 +74,7 @@ def serving(root: Path, root_path: str = "") -> Iterator[Server]:
         port = listening.getsockname()[1]
         signer = ReadUrlSigner([KEY], f"http://127.0.0.1:{port}", str(root))
         app = FastAPI(openapi_url=None, redirect_slashes=False)
-        app.router.routes.append(files.route(root, signer))
+        app.router.routes.append(files.route(file_root(root, signer)))
         app.add_middleware(RequestMiddleware)
         server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off", root_path=root_path))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})

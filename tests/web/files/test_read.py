@@ -15,12 +15,12 @@ from urllib.parse import urlsplit
 import pytest
 
 from headwater.domain.samples import MEDIA_SUFFIXES
-from headwater.stores.local import disk_threads as local_threads
-from headwater.stores.local.files import CHUNK, LocalFiles
+from headwater.stores.local import disk_threads
+from headwater.stores.local.files import BLOCK_BYTES, LocalFiles
 from headwater.stores.local.root import LocalRoot, OpenFile
-from headwater.stores.local.store import LocalStore
 from headwater.web.files.conditional import ResponsePlan
 from headwater.web.files.read import MAX_AGE_SECONDS
+from tests.stores.local.opening import file_root, open_store
 from tests.web.files.server import CONTENT, Server
 
 ODD_NAMES = [
@@ -104,7 +104,7 @@ async def test_odd_name_is_listed_signed_and_read(server: Server, name: str) -> 
     folder = server.root / f"odd {ODD_NAMES.index(name)}"
     (folder / name).parent.mkdir(parents=True)
     (folder / name).write_bytes(name.encode())
-    store = LocalStore(server.root, folder.name, server.signer)
+    store = open_store(server.root, folder.name, server.signer)
     (found,) = (await store.list_page("", None, 10)).objects
     assert found.key == name
     (url,) = await store.sign([found.key], 60)
@@ -153,7 +153,7 @@ def test_cache_age_does_not_exceed_the_life_of_the_url(server: Server, life: int
     assert at_least <= int(age) <= at_most
 
 
-@pytest.mark.parametrize("size", [CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK, 3 * CHUNK + 1])
+@pytest.mark.parametrize("size", [BLOCK_BYTES + n for n in (-1, 0, 1)] + [3 * BLOCK_BYTES, 3 * BLOCK_BYTES + 1])
 def test_every_size_around_the_chunk_size_is_sent_whole(server: Server, size: int) -> None:
     data = os.urandom(size)
     (server.root / "chunks.bin").write_bytes(data)
@@ -208,8 +208,8 @@ def test_truncated_file_ends_the_response_early(server: Server, film: Path) -> N
 @pytest.mark.slow
 def test_hung_folder_does_not_block_others(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sixteen requests for files of a dead mount once blocked all threads and so every other datasource."""
-    monkeypatch.setattr(local_threads, "LIMIT", 4.0)
-    monkeypatch.setattr(local_threads, "PATIENCE", 2.0)
+    monkeypatch.setattr(disk_threads, "USE_SECONDS", 4.0)
+    monkeypatch.setattr(disk_threads, "START_SECONDS", 2.0)
     (server.root / "hung").mkdir()
     recovered = threading.Event()
     open_file = LocalRoot.open_file
@@ -235,8 +235,8 @@ def test_hung_folder_does_not_block_others(server: Server, monkeypatch: pytest.M
 
 def test_disk_that_hangs_ends_a_download(server: Server, film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A download from a dead mount once held a thread and a descriptor for as long as its client waited."""
-    monkeypatch.setattr(local_threads, "LIMIT", 0.8)
-    monkeypatch.setattr(local_threads, "PATIENCE", 0.4)
+    monkeypatch.setattr(disk_threads, "USE_SECONDS", 0.8)
+    monkeypatch.setattr(disk_threads, "START_SECONDS", 0.4)
     recovered = threading.Event()
     read_at = OpenFile.read_at
 
@@ -259,7 +259,7 @@ def test_disk_that_hangs_ends_a_download(server: Server, film: Path, monkeypatch
 async def test_file_opened_for_a_cancelled_request_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If a request ended while a thread opened its file, only the garbage collector closed the file."""
     path = tmp_path / "a.mp4"
-    path.write_bytes(bytes(CHUNK + 1))
+    path.write_bytes(bytes(BLOCK_BYTES + 1))
     opening, resume = threading.Event(), threading.Event()
     held: list[OpenFile] = []
     open_file = LocalRoot.open_file
@@ -271,7 +271,8 @@ async def test_file_opened_for_a_cancelled_request_is_closed(tmp_path: Path, mon
         return held[0]
 
     monkeypatch.setattr(LocalRoot, "open_file", open_and_wait)
-    task = asyncio.create_task(LocalFiles(tmp_path).open("a.mp4", lambda file: ResponsePlan(200, to_send=file.size)))
+    opened = LocalFiles(file_root(tmp_path)).open("a.mp4", lambda file: ResponsePlan(200, to_send=file.size))
+    task = asyncio.create_task(opened)
     await asyncio.to_thread(opening.wait, 30)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -1,4 +1,4 @@
-"""The schemas of single datasource types without the common part, as the generated client has them."""
+"""The schemas of single datasource types without the common part, in the form of the generated client."""
 
 from __future__ import annotations
 

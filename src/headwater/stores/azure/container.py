@@ -1,4 +1,4 @@
-"""Where a container of Azure Blob Storage answers."""
+"""The address of a container of Azure Blob Storage."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _container_name = re.compile(r"(?=.{3,63}$)[a-z0-9]+(-[a-z0-9]+)*|\$root|\$web|\
 
 
 class Members(NamedTuple):
-    """What holds the names of account and container, as error texts call it."""
+    """What error texts call the members or settings that hold the names of the account and the container."""
 
     account: str = "accountName"
     path: str = "fullPath"
@@ -49,7 +49,7 @@ class AzureContainer:
 
 
 def azure_container(account: str, container: str, members: Members = _DATASOURCE) -> AzureContainer:
-    """A container at Azure.
+    """Return a container at Azure.
 
     Raises:
         LocationInvalidError: account or container cannot have this name; the text names the member.
@@ -62,17 +62,17 @@ def azure_container(account: str, container: str, members: Members = _DATASOURCE
 def endpoint_container(
     endpoint: str, member: str, account: str, container: str, members: Members = _DATASOURCE
 ) -> AzureContainer:
-    """A container at an endpoint of the operator's, with the account as the first part of the path.
+    """Return a container at an endpoint of the operator, with the account as the first part of the path.
 
     Args:
         endpoint: the URL.
         member: the setting that holds it, for the error text.
-        account: its name.
-        container: its name.
-        members: what holds those two.
+        account: the account's name.
+        container: the container's name.
+        members: what holds these names, for the error text.
 
     Raises:
-        LocationInvalidError: the endpoint is no URL, or account or container cannot have this name.
+        LocationInvalidError: the endpoint is not a URL, or account or container cannot have this name.
     """
     _check(account, container, members)
     origin, base = parse_endpoint(endpoint, member)

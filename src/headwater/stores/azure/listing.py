@@ -1,4 +1,4 @@
-"""Reading the answers to List Blobs.
+"""List pages of Azure Blob Storage.
 
 Source: "List Blobs" in the Azure Storage REST reference.
 """
@@ -21,21 +21,25 @@ FORM = Form(
 )
 
 MAX_NAME_LENGTH = 1024
-"""Characters ("Naming and Referencing Containers, Blobs, and Metadata")."""
+"""Characters in a name ("Naming and Referencing Containers, Blobs, and Metadata")."""
 
 _MONTHS = {name: number for number, name in enumerate("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), 1)}
 
 
 class PrefixIgnoredError(Exception):
-    """The page has names that do not begin with the prefix that was asked for."""
+    """The page has names that do not begin with the prefix of the request."""
 
 
 class Rows(NamedTuple):
-    """One answer. All keys are relative to the root.
+    """A list page. All keys are relative to the root.
 
-    `objects` holds no directories, `first` and `last` are keys of whatever the page begins and ends with, None
-    where that is nothing, or a name that is not UTF-8; `unreadable` counts those. `next_marker` is empty where the
-    listing ends. `hierarchical` says that `/` is ordered before all else.
+    Attributes:
+        objects: without directories.
+        first: the key of the first row, a directory included; None if the page is empty or the name is not UTF-8.
+        last: the key of the last row, likewise.
+        unreadable: how many names are not UTF-8.
+        next_marker: empty if the listing ends.
+        hierarchical: whether `/` precedes all other characters in the order of names.
     """
 
     objects: list[StoredObject]
@@ -46,24 +50,24 @@ class Rows(NamedTuple):
     hierarchical: bool
 
     def without_first(self) -> Rows:
-        """The rest of the page, without what it begins with."""
+        """Return the page without its first row."""
         objects = self.objects
         return self._replace(objects=objects[1:] if objects and objects[0].key == self.first else objects)
 
-    def beyond(self, bound: Key) -> tuple[list[StoredObject], bool]:
-        """The objects after a bound, in the server's order, and whether the page ends after it."""
+    def objects_after(self, key: Key) -> tuple[list[StoredObject], bool]:
+        """Return the objects after a key, in the server's order, and whether the page ends after it."""
         if self.hierarchical:
-            bound = _hierarchical(bound)
-            objects = [found for found in self.objects if _hierarchical(found.key) > bound]
-            return objects, self.last is not None and _hierarchical(self.last) > bound
-        objects = [found for found in self.objects if found.key > bound]
-        return objects, self.last is not None and self.last > bound
+            key = _hierarchical(key)
+            objects = [found for found in self.objects if _hierarchical(found.key) > key]
+            return objects, self.last is not None and _hierarchical(self.last) > key
+        objects = [found for found in self.objects if found.key > key]
+        return objects, self.last is not None and self.last > key
 
 
 def is_before(one: Key, other: Key) -> bool:
-    """Whether a key is before another in every order that servers are known to list in.
+    """Return whether a key precedes another in every order in which servers are known to list.
 
-    By UTF-8 bytes, which is how Python compares; by UTF-16 units (Azurite); by path (hierarchical namespace).
+    These are: by UTF-8 bytes, as Python compares; by UTF-16 units (Azurite); by path (hierarchical namespace).
     """
     return (
         one < other
@@ -73,19 +77,19 @@ def is_before(one: Key, other: Key) -> bool:
 
 
 def read_rows(body: bytes, root: str, prefix: str) -> Rows:
-    """Read a list page.
+    """Return the rows of a list page.
 
     Args:
-        body: the answer.
+        body: the body of the response.
         root: what all names begin with, and keys do not.
-        prefix: what the keys that were asked for begin with.
+        prefix: the prefix of the keys that were requested.
 
     Raises:
-        NotAListingError: it is something else.
-        PrefixIgnoredError: names in it do not begin with root and prefix.
+        NotAListingError: the body is not a list page.
+        PrefixIgnoredError: a name does not begin with root and prefix.
     """
     page = parse_list_page(body, FORM)
-    start, cut = root + prefix, len(root)
+    start, root_length = root + prefix, len(root)
     objects: list[StoredObject] = []
     first = last = None
     unreadable = 0
@@ -108,10 +112,10 @@ def read_rows(body: bytes, root: str, prefix: str) -> Rows:
             raise NotAListingError(f"a name of more than {MAX_NAME_LENGTH} characters")
         if not name.startswith(start):
             raise PrefixIgnoredError
-        last = name[cut:]
+        last = name[root_length:]
         if not number:
             first = last
-        # What is called like the root has no name below it.
+        # A blob with the name of the root itself has no key.
         if kind == "directory" or not last:
             continue
         try:
@@ -129,10 +133,10 @@ def _hierarchical(key: Key) -> Key:
 
 
 def _seconds(text: str) -> int:
-    """Read `Mon, 02 Jan 2024 03:04:05 GMT` as Unix seconds.
+    """Return the Unix seconds of a time such as `Mon, 02 Jan 2024 03:04:05 GMT`.
 
     Raises:
-        ValueError: it is no such time.
+        ValueError: the text is no such time.
     """
     if len(text) != 29 or text[-4:] != " GMT" or text[19] != ":":
         raise ValueError

@@ -1,4 +1,4 @@
-"""The storage account of this server itself, from its environment, for storage that the operator provides."""
+"""This server's own storage account, from its environment, for storage that the operator provides."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class AzureAccount(NamedTuple):
 
 
 def azure_account(environ: Mapping[str, str] = os.environ) -> AzureAccount:
-    """Find the account in the variables that Azure's own tools read.
+    """Return the account from the variables that Azure's own tools read.
 
-    `AZURE_STORAGE_ACCOUNT` with `AZURE_STORAGE_KEY`, or `AZURE_STORAGE_CONNECTION_STRING`. A SAS token will not do:
-    it would be in every URL, and open the areas of all datasets to whoever has a URL of one.
+    They are `AZURE_STORAGE_ACCOUNT` and `AZURE_STORAGE_KEY`, or `AZURE_STORAGE_CONNECTION_STRING`. A SAS token is not
+    enough: it would be part of every URL, and give anyone with one URL access to the areas of all datasets.
 
     Raises:
-        CredentialsRefusedError: they hold none.
+        CredentialsRefusedError: the variables hold no account.
     """
     parts = dict(
         part.split("=", 1) for part in environ.get("AZURE_STORAGE_CONNECTION_STRING", "").split(";") if "=" in part

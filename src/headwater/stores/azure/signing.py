@@ -1,7 +1,7 @@
-"""Azure Storage's two ways to sign: the account key, for headers and for URLs, and SAS tokens that somebody made.
+"""Signatures of Azure Storage: with an account key, for headers and URLs, and existing SAS tokens.
 
-With the standard library alone. Sources: "Authorize with Shared Key", "Create a service SAS" and "Create an account
-SAS" in the Azure Storage REST reference. The tests hold both signatures to azure-storage-blob, byte for byte.
+Sources: "Authorize with Shared Key", "Create a service SAS" and "Create an account SAS" in the Azure Storage REST
+reference. Tests compare both signatures with those of azure-storage-blob, byte for byte.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from headwater.domain.times import parse_iso_seconds
 from headwater.net.urls import encode_path
 
 SAS_VERSION = "2021-12-02"
-"""The `sv` of the URLs that are signed here: which values a signature covers, and in which order."""
+"""The `sv` of signed URLs. It determines which values a signature covers, and in which order."""
 
 READ = "r"
 CREATE_AND_WRITE = "cw"
@@ -40,10 +40,10 @@ _SIGNED_HEADERS = (
     "if-unmodified-since",
     "range",
 )
-_NOT_OF_A_SAS = frozenset({"restype", "comp", "prefix", "marker", "maxresults", "startfrom", "delimiter", "include"})
-"""What a list request has beside its SAS: pasted with it, it would be said twice."""
+_LIST_PARAMETERS = frozenset({"restype", "comp", "prefix", "marker", "maxresults", "startfrom", "delimiter", "include"})
+"""Parameters of a list request. Pasted along with a SAS, they would be sent twice."""
 
-_ONE_OBJECT = {"b": "one blob", "bs": "one snapshot", "bv": "one version of a blob", "d": "one directory"}
+_SINGLE_OBJECT_SCOPES = {"b": "one blob", "bs": "one snapshot", "bv": "one version of a blob", "d": "one directory"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,54 +55,54 @@ class SharedKey:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Texts that no error may repeat."""
+        """Texts that no error may contain."""
         return (base64.b64encode(self.key).decode(),)
 
     def sign(self, text: str) -> str:
-        """HMAC-SHA256 of a text, in base64."""
+        """Return the HMAC-SHA256 of a text, in base64."""
         return base64.b64encode(hmac.digest(self.key, text.encode(), "sha256")).decode()
 
 
 @dataclass(frozen=True, slots=True)
 class Sas:
-    """A SAS token: what it is made of, decoded, and as it goes into a URL. Its repr shows nothing of it."""
+    """A SAS token: its decoded parts, and the query string for URLs. Its repr shows neither."""
 
     parts: Mapping[str, str] = field(repr=False)
     query: str = field(repr=False)
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Texts that no error may repeat."""
+        """Texts that no error may contain."""
         signature = self.parts["sig"]
         return (self.query, signature, quote(signature), quote(signature, safe=""))
 
     @property
     def expires(self) -> float | None:
-        """Unix seconds; None where the token does not say, since a stored access policy does."""
-        ends = [end for end in map(_moment, (self.parts.get("se"), self.parts.get("ske"))) if end is not None]
-        return min(ends, default=None)
+        """The expiry in Unix seconds; None if a stored access policy determines it."""
+        expiries = [expiry for name in ("se", "ske") if (expiry := _parse_time(self.parts.get(name))) is not None]
+        return min(expiries, default=None)
 
     def allows(self, permissions: str) -> bool | None:
-        """Whether the token has one of these permissions; None where only its stored access policy knows."""
+        """Return whether the token has one of these permissions; None if only its stored access policy knows."""
         granted = self.parts.get("sp", "")
         if any(permission in granted for permission in permissions):
             return True
         return None if "si" in self.parts else False
 
     def lack(self, permissions: str, now: float) -> str | None:
-        """Say why URLs of objects with this token would not work, naming its part; None where nothing tells so.
+        """Return why URLs with this token cannot work, naming its part; None if no reason is known.
 
         Args:
-            permissions: one of which is needed (`r`, `cw`).
+            permissions: the permissions of which one is needed (`r`, `cw`).
             now: Unix seconds.
         """
         parts = self.parts
         if (expires := self.expires) is not None and expires <= now:
             return f"the SAS token expired at {_iso(expires)} (se)"
-        starts = [start for start in map(_moment, (parts.get("st"), parts.get("skt"))) if start is not None]
+        starts = [start for start in map(_parse_time, (parts.get("st"), parts.get("skt"))) if start is not None]
         if starts and max(starts) > now:
             return f"the SAS token is not valid before {_iso(max(starts))} (st)"
-        if (one := _ONE_OBJECT.get(parts.get("sr", ""))) is not None:
+        if (one := _SINGLE_OBJECT_SCOPES.get(parts.get("sr", ""))) is not None:
             return f"the SAS token is for {one} (sr={parts['sr']}), not for the container (sr=c)"
         if "srt" in parts and "b" not in parts.get("ss", ""):
             return "the SAS token is not for the Blob service (ss lacks b)"
@@ -117,15 +117,15 @@ Credentials = SharedKey | Sas
 
 
 def parse_credentials(account: str, text: str, member: str) -> Credentials:
-    """Tell an account key from a SAS token, with or without a `?` before it.
+    """Return the account key or the SAS token in a text.
 
     Args:
         account: the account's name.
-        text: what was configured.
+        text: an account key, or a SAS token with or without a leading `?`.
         member: the config member or setting that holds it, for the error text.
 
     Raises:
-        CredentialsRefusedError: it is neither; the text says what to paste, and repeats nothing.
+        CredentialsRefusedError: the text is neither. The error says what to paste, and does not repeat the text.
     """
     text = text.strip()
     try:
@@ -151,11 +151,11 @@ def parse_credentials(account: str, text: str, member: str) -> Credentials:
 
 
 class UnsignedRequest(NamedTuple):
-    """What a signature covers.
+    """A request before it is signed.
 
     Attributes:
         method: in upper case.
-        path: as it is sent, percent-encoded, from the host on.
+        path: percent-encoded, as it is sent.
         query: names and values, not encoded.
         headers: further headers by lower-case name.
         body: the content to send.
@@ -173,7 +173,7 @@ def sign_headers(request: UnsignedRequest, credentials: SharedKey, now: float) -
 
     Args:
         request: the request.
-        credentials: what to sign with.
+        credentials: the account and its key.
         now: Unix seconds.
     """
     sent = {name: " ".join(value.split()) for name, value in request.headers.items()}
@@ -194,35 +194,35 @@ def sign_headers(request: UnsignedRequest, credentials: SharedKey, now: float) -
 
 
 class BlobSigner:
-    """Signs URLs for many blobs of one container: all that does not depend on the blob is computed once.
+    """Signs URLs for many blobs of one container. The parts that do not depend on the blob are computed once.
 
-    Each URL carries a service SAS for its blob alone (`sr=b`).
+    Each URL has a service SAS for its blob only (`sr=b`).
 
     Args:
-        url: of the container, percent-encoded, without a slash at the end.
-        container: its name.
-        credentials: whose signature.
-        permissions: what the URLs are good for: `READ`, `CREATE_AND_WRITE`.
+        url: the container's URL, percent-encoded, without a trailing slash.
+        container: the container's name.
+        credentials: the account and its key.
+        permissions: what the URLs allow: `READ` or `CREATE_AND_WRITE`.
         expires: Unix seconds.
     """
 
     def __init__(self, url: str, container: str, credentials: SharedKey, permissions: str, expires: int) -> None:
-        end = _iso(expires)
+        expiry = _iso(expires)
         protocol = "https" if url.startswith("https:") else ""
-        sent = {"se": end, "sp": permissions, "spr": protocol, "sv": SAS_VERSION, "sr": "b"}
+        sent = {"se": expiry, "sp": permissions, "spr": protocol, "sv": SAS_VERSION, "sr": "b"}
         self._url_start = f"{url}/"
         self._url_end = "?" + "".join(f"{name}={quote(value)}&" for name, value in sent.items() if value) + "sig="
         # After the blob: si, sip, spr, sv, sr, snapshot, ses, rscc, rscd, rsce, rscl, rsct.
         self._end = f"\n\n\n{protocol}\n{SAS_VERSION}\nb\n\n\n\n\n\n\n".encode()
-        # HMAC opened up (RFC 2104), as in sigv4.Presigner: a third of the time per URL.
+        # HMAC with its key blocks computed once (RFC 2104), as in sigv4: a third of the time per URL.
         key = credentials.key if len(credentials.key) <= 64 else hashlib.sha256(credentials.key).digest()
         block = key.ljust(64, b"\0")
-        start = f"{permissions}\n\n{end}\n/blob/{credentials.account}/{container}/".encode()
+        start = f"{permissions}\n\n{expiry}\n/blob/{credentials.account}/{container}/".encode()
         self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block) + start)
         self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
 
     def sign(self, names: Iterable[str]) -> list[str]:
-        """Make one URL for each blob (its whole name in the container, not percent-encoded)."""
+        """Return one URL per blob. Names are complete names in the container, not percent-encoded."""
         copy_inner, copy_outer, to_base64 = self._inner.copy, self._outer.copy, binascii.b2a_base64
         url_start, url_end, end = self._url_start, self._url_end, self._end
         urls = []
@@ -242,11 +242,11 @@ def _parse_sas(text: str) -> Sas | None:
         return None
     for piece in text.split("&"):
         name, _, value = piece.partition("=")
-        if name.lower() in _NOT_OF_A_SAS or not name:
+        if name.lower() in _LIST_PARAMETERS or not name:
             continue
         parts[name] = unquote(value)
         if name == "sig":
-            # Tools show it decoded too, and then "+" would come to mean a blank.
+            # Some tools show it decoded; a "+" in it would then mean a blank.
             value = quote(parts[name])
         pieces.append(f"{quote(name)}={quote(value, safe='%+/:,;$!*()~')}")
     if not parts.get("sig") or not ("sr" in parts or "srt" in parts):
@@ -254,8 +254,8 @@ def _parse_sas(text: str) -> Sas | None:
     return Sas(parts, "&".join(pieces))
 
 
-def _moment(text: str | None) -> float | None:
-    """Read a time of a SAS (ISO 8601, UTC where it says nothing else); None where there is none to read."""
+def _parse_time(text: str | None) -> float | None:
+    """Return the Unix seconds of a time of a SAS (ISO 8601, UTC by default); None if it is missing or invalid."""
     if text is None:
         return None
     try:

@@ -1,12 +1,12 @@
 """Azure Blob Storage, with an account key or a SAS token.
 
-A listing goes on by key (`startFrom`, which is inclusive and may name any blob) where the server has that, so that a
-page deep in a container is one request and no page depends on a token's life. Where it has not, the listing goes on
-by the server's own marker, which travels in `StorePage.marker`. The order of names is the server's: an account with
-hierarchical namespace orders `/` before everything else.
+If the server supports `startFrom`, which is inclusive and may name any blob, a listing resumes by key: a page deep in
+a container costs one request, and no page depends on the lifetime of a marker. Otherwise a listing resumes by the
+server's own marker, which travels in `StorePage.marker`. The order of names is the server's: an account with
+hierarchical namespace orders `/` before all other characters.
 
-Wire facts are from the Azure Storage REST reference (List Blobs, Get Blob, Put Blob, Delete Blob); `startFrom` came
-with the service's version 2026-02-06.
+Source: the Azure Storage REST reference (List Blobs, Get Blob, Put Blob, Delete Blob). `startFrom` was added in service
+version 2026-02-06.
 """
 
 from __future__ import annotations
@@ -46,44 +46,44 @@ from headwater.stores.listing_xml import is_big, is_cut_short
 from headwater.stores.page_checks import listing_never_ends, parse_page, prefix_ignored
 
 VERSION = "2026-02-06"
-"""The service's version that is asked for: the first that knows `startFrom`."""
+"""The service version of requests: the first that supports `startFrom`."""
 
 OLDER_VERSION = "2021-12-02"
-"""What is asked for where the server does not know `VERSION`."""
+"""The service version of requests if the server does not support `VERSION`."""
 
 MAX_LIST_BODY_BYTES = 8 * 2**20
 """Bytes of a list page: a thousand names of 1,024 characters, each an entity of XML, are 6 MB with their properties."""
 
 OPERATOR_ENDPOINT = "HEADWATER_AZURE_ENDPOINT"
 
-# What is learned of an origin (`Transport.learn`).
-_OLDER = f"Azure: no version {VERSION}"
+# Facts about an origin (`Transport.learn`).
+_OLDER_VERSION_ONLY = f"Azure: no version {VERSION}"
 _NO_START_FROM = "Azure: ignores startFrom"
 _FLAT = "Azure: no hierarchical namespace"
 _HIERARCHICAL = "Azure: hierarchical namespace"
 
 HIERARCHICAL_HEADER = "x-ms-is-hns-enabled"
-"""Of the answers to Get Account Information, from version 2019-07-07 on."""
+"""A header of the response to Get Account Information, from version 2019-07-07 on."""
 
-# What a StorePage's marker says beside the server's own, in its first letter.
+# The first letter of a StorePage's marker; the server's own marker follows.
 _AT_KEY = "k"
-"""The page ended at its `resume_after`: the listing can go on by key as well."""
+"""The page ended at its `resume_after`, so that the listing can also resume by key."""
 _BY_MARKER = "m"
-"""The page ended elsewhere: at a name that cannot be read, or at none."""
-_PASSING = "p"
-"""As `_BY_MARKER`; names up to `after` are still to be left out."""
+"""The page ended at an unreadable name, or was empty: the listing resumes only by marker."""
+_SKIPPING = "p"
+"""As `_BY_MARKER`; names up to `after` are still to be skipped."""
 
 
 def open_azure(config: AzureConfig, transport: Transport, operator_endpoint: str | None = None) -> AzureStore:
-    """Open the datasource of a container.
+    """Open the datasource of a container. Nothing is contacted.
 
     Args:
         config: the datasource.
-        transport: what requests go through.
-        operator_endpoint: where Blob Storage lives on this server, from `HEADWATER_AZURE_ENDPOINT`; None is Azure.
+        transport: sends the requests.
+        operator_endpoint: the Blob Storage of this server, from `HEADWATER_AZURE_ENDPOINT`; None is Azure.
 
     Raises:
-        LocationInvalidError: account, container or endpoint cannot be used.
+        LocationInvalidError: account, container or endpoint is invalid.
         CredentialsRefusedError: `accountKey` is neither an account key nor a SAS token.
     """
     location = config.location
@@ -101,15 +101,15 @@ def open_azure(config: AzureConfig, transport: Transport, operator_endpoint: str
 
 
 class AzureStore(Store):
-    """A container, below a root prefix.
+    """A container, under a root prefix.
 
     Args:
-        transport: what requests go through.
+        transport: sends the requests.
         container: the container and its address.
-        root: the prefix of the datasource's names, empty or ending in `/`.
-        credentials: what requests and URLs are signed with, or carry.
+        root: the name prefix of the datasource, empty or ending in `/`.
+        credentials: the account key that signs requests and URLs, or the SAS token that they carry.
         labels: what error texts call the members that a user would change.
-        clock: gives Unix seconds.
+        clock: returns Unix seconds.
     """
 
     def __init__(
@@ -131,14 +131,14 @@ class AzureStore(Store):
 
     @property
     def can_start_after(self) -> bool:
-        """Whether the account's server honours `startFrom`, as far as is known."""
+        """Whether the account's server supports `startFrom`, as far as is known."""
         return not self._knows(_NO_START_FROM)
 
     async def order(self) -> Order | None:
-        """Ask once what kind of account this is (Get Account Information); see `Store.order`.
+        """Return the order of the account, which Get Account Information tells once; see `Store.order`.
 
-        An account with hierarchical namespace lists by path. Others list by name, as UTF-8 or (Azurite) UTF-16; a
-        server that says nothing of it (Azurite) has no such namespace. None where the question is refused.
+        An account with hierarchical namespace lists by path. Others list by name, as UTF-8 or (Azurite) UTF-16. A
+        server that does not mention the namespace (Azurite) has none. None if the request is refused.
         """
         if not self._knows(_FLAT) and not self._knows(_HIERARCHICAL):
             response = await self._send(
@@ -151,20 +151,20 @@ class AzureStore(Store):
         return Order.SLASH_FIRST if self._knows(_HIERARCHICAL) else Order.UTF16_AMBIGUOUS
 
     async def list_page(self, prefix: str, after: Key | None, limit: int, marker: str | None = None) -> StorePage:
-        """List one page, in the server's order; see `Store.list_page`.
+        """Return one page, in the server's order; see `Store.list_page`.
 
         Directories of accounts with hierarchical namespace are left out.
 
         Raises:
-            LocationInvalidError: also where the endpoint answers something else than a listing.
-            StoreUnavailableError: also where the server says that a listing goes on, and it does not.
+            LocationInvalidError: also if the response is not a listing.
+            StoreUnavailableError: also if the server announces another page and then sends the same page again.
         """
         limit = min(limit, self.list_limit)
         how, token = (marker[0], marker[1:]) if marker else ("", "")
-        if how in (_BY_MARKER, _PASSING):
+        if how in (_BY_MARKER, _SKIPPING):
             rows = await self._list(prefix, limit, marker=token)
-            return self._page(rows, limit, after, passing=how == _PASSING)
-        # The first page; a bound before all that there is makes no other.
+            return self._page(rows, limit, after, skipping=how == _SKIPPING)
+        # The first page, or a page after a key that precedes all keys with this prefix.
         if after is None or (not token and after < prefix and not prefix.startswith(after)) or not (after or token):
             return self._page(await self._list(prefix, limit), limit, after)
         if not self._knows(_NO_START_FROM):
@@ -172,12 +172,12 @@ class AzureStore(Store):
             if page is not None:
                 return page
         rows = await self._list(prefix, limit, marker=token)
-        return self._page(rows, limit, after, passing=not token)
+        return self._page(rows, limit, after, skipping=not token)
 
     async def sign(self, keys: Sequence[Key], ttl: int, method: Method = "GET") -> list[str]:
-        """Make URLs with a SAS for each blob alone, or with the SAS token of the datasource; see `Store.sign`.
+        """Return URLs, each with a SAS for its blob or with the datasource's SAS token; see `Store.sign`.
 
-        With a SAS token the URLs live as long as it does, whatever `ttl` says: nothing shorter can be made of it.
+        URLs with the SAS token are valid as long as the token, whatever `ttl` is: it cannot be shortened.
 
         Raises:
             CredentialsRefusedError: the SAS token has expired, is not valid yet, or does not allow this.
@@ -197,7 +197,7 @@ class AzureStore(Store):
         return [f"{url}/{encode_path(root + key)}?{credentials.query}" for key in keys]
 
     async def read(self, key: Key, limit: int, start: int = 0) -> bytes:
-        """Read a part of a blob; see `Store.read`."""
+        """Return a part of a blob; see `Store.read`."""
         response = await self._send(
             UnsignedRequest("GET", self._path(key), headers={"x-ms-range": byte_range(start, limit)}),
             max_body_bytes=start + limit + MAX_ERROR_BODY_BYTES,
@@ -214,7 +214,7 @@ class AzureStore(Store):
             raise self._error(response, Operation.WRITE)
 
     async def delete(self, key: Key) -> None:
-        """Remove a blob; see `Store.delete`."""
+        """Delete a blob; see `Store.delete`."""
         response = await self._send(UnsignedRequest("DELETE", self._path(key)))
         if response.status not in (200, 202):
             error = self._error(response, Operation.DELETE)
@@ -222,10 +222,10 @@ class AzureStore(Store):
                 raise error
 
     async def _list(self, prefix: str, limit: int, *, marker: str = "", start_from: str = "") -> Rows:
-        """Ask for one page.
+        """Return one list page.
 
         Raises:
-            _StartFromRefusedError: the answer is a 400, and `start_from` may be the reason.
+            _StartFromRefusedError: the response is a 400, and `start_from` may be the reason.
         """
         query = {"comp": "list", "restype": "container", "maxresults": str(limit)}
         given = {"prefix": self._root + prefix, "marker": marker, "startFrom": start_from}
@@ -254,9 +254,9 @@ class AzureStore(Store):
         return rows
 
     async def _list_from(self, prefix: str, after: Key, limit: int, token: str) -> StorePage | None:
-        """List the page after a key by `startFrom`; None where the server does not do that, or not as is needed."""
+        """Return the page after a key by `startFrom`; None if the server does not support it or ignored it here."""
         try:
-            # One more for the key itself, which the page before ended at. A bound need not be there.
+            # With a marker, the previous page ended at the key, which is listed again. A split point need not exist.
             rows = await self._list(prefix, limit + 1 if token else limit, start_from=self._root + after)
         except _StartFromRefusedError as refused:
             if refused.named:
@@ -265,26 +265,26 @@ class AzureStore(Store):
         if rows.first == after:
             return self._page(rows.without_first(), limit, after)
         if rows.first is not None and is_before(rows.first, after):
-            # The server does not know it, and began anew.
+            # The server does not support it, and started at the beginning.
             self._learn(_NO_START_FROM)
-            return None if token else self._page(rows, limit, after, passing=True)
-        # The key was removed meanwhile. How what is listed lies to it in the server's order, its marker alone tells.
-        return None if token else self._page(rows, limit, after, passing=rows.first is None)
+            return None if token else self._page(rows, limit, after, skipping=True)
+        # The key was removed meanwhile. Only the marker tells which rows follow it in the server's order.
+        return None if token else self._page(rows, limit, after, skipping=rows.first is None)
 
-    def _page(self, rows: Rows, limit: int, after: Key | None, *, passing: bool = False) -> StorePage:
-        """Make a page of an answer; with `passing`, keys up to `after` are left out, of later pages too."""
+    def _page(self, rows: Rows, limit: int, after: Key | None, *, skipping: bool = False) -> StorePage:
+        """Return a page of rows. With `skipping`, keys up to `after` are left out, also from later pages."""
         objects, unreadable = rows.objects, rows.unreadable
-        if passing and after is not None:
-            objects, passed = rows.beyond(after)
-            passing = not passed
+        if skipping and after is not None:
+            objects, ends_after = rows.objects_after(after)
+            skipping = not ends_after
         if len(objects) > limit:
-            # More than was asked for: the marker lies behind what is cut off here.
+            # More than requested: the marker would skip the objects that are cut off, so resume by key.
             return StorePage(objects[:limit], objects[limit - 1].key, unreadable)
         token = rows.next_marker
         if not token:
             return StorePage(objects, None, unreadable)
-        if passing:
-            return StorePage(objects, after, unreadable, _PASSING + token)
+        if skipping:
+            return StorePage(objects, after, unreadable, _SKIPPING + token)
         if rows.last is None or rows.last == after:
             return StorePage(objects, objects[-1].key if objects else after or "", unreadable, _BY_MARKER + token)
         return StorePage(objects, rows.last, unreadable, _AT_KEY + token)
@@ -296,10 +296,10 @@ class AzureStore(Store):
         max_body_bytes: int = MAX_ERROR_BODY_BYTES,
         should_retry: Callable[[Response], bool] = is_transient,
     ) -> Response:
-        version = OLDER_VERSION if self._knows(_OLDER) else VERSION
+        version = OLDER_VERSION if self._knows(_OLDER_VERSION_ONLY) else VERSION
         response = await self._send_as(version, unsigned, max_body_bytes, should_retry)
         if version == VERSION and refuses_version(response):
-            self._learn(_OLDER)
+            self._learn(_OLDER_VERSION_ONLY)
             response = await self._send_as(OLDER_VERSION, unsigned, max_body_bytes, should_retry)
         return response
 
@@ -332,10 +332,10 @@ class AzureStore(Store):
         except LocationInvalidError as error:
             if not container.has_account_host:
                 raise
-            # Such as a name that DNS does not know, which is how an account that is not there looks.
+            # A missing account has a host name that DNS does not know.
             raise LocationInvalidError(
-                f"{error.message}. The host's name is made of {self._labels.access_key_id}: check that there is such a "
-                f"storage account"
+                f"{error.message}. The host name is derived from {self._labels.access_key_id}: check that this "
+                f"storage account exists"
             ) from None
 
     def _path(self, key: Key) -> str:
@@ -365,7 +365,7 @@ class AzureStore(Store):
                 and credentials.allows("c")
                 and credentials.allows("w") is False
             ):
-                # It may create, and was refused: so there is such a blob. Azure has a code for that, others have not.
+                # It may create blobs and was refused, so the blob exists. Only Azure itself has a code for that.
                 error = error._replace(rule_code="UnauthorizedBlobOverwrite")
         return to_store_error(error, self._context(operation), credentials.secrets)
 

@@ -1,9 +1,9 @@
-"""The key file of a service account, and the access tokens that it is good for.
+"""The key file of a service account, and its access tokens.
 
 Sources: "Using OAuth 2.0 for Server to Server Applications" of Google (HTTP/REST), RFC 7523, RFC 6749.
 
-The assertion is google-auth's. Its own exchange of the assertion for a token is not used: it repeats failed requests on
-its own with pauses of seconds, and asks further addresses about the account, none of which a caller can bound.
+google-auth makes the assertion. Its exchange of the assertion for a token is not used: it retries failed requests with
+pauses of seconds and contacts further hosts about the account, and a caller can limit neither.
 """
 
 from __future__ import annotations
@@ -35,22 +35,22 @@ from headwater.stores.gcs.signing import in_thread
 
 SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
 AUDIENCE = "https://oauth2.googleapis.com/token"
-"""What assertions are addressed to, wherever they are sent ("this value is always …")."""
+"""The audience of assertions, whatever host they are sent to ("this value is always …")."""
 
 GOOGLE_HOSTS = frozenset({"oauth2.googleapis.com", "accounts.google.com", "www.googleapis.com"})
-"""The hosts that a `token_uri` of Google's has."""
+"""The hosts of Google in a `token_uri`."""
 
-ASSERTION_LIFE = 3600
-LONGEST_LIFE = 43_200
-"""Seconds that any access token lives (twelve hours, where an organisation allows that; an hour otherwise)."""
+ASSERTION_LIFE_SECONDS = 3600
+MAX_TOKEN_LIFE_SECONDS = 43_200
+"""The longest life of an access token: twelve hours if an organisation allows that, otherwise one hour."""
 
-MAX_KEY_FILE = 32 * 2**10
-MAX_PEM = 4 * 2**10
-"""Bytes: a key of 4,096 bits is 3.3 kB. Checking a longer one, which Google never makes, takes many seconds."""
+MAX_KEY_FILE_BYTES = 32 * 2**10
+MAX_PEM_BYTES = 4 * 2**10
+"""A key of 4,096 bits has 3.3 kB. Checking a longer one, which Google never makes, takes many seconds."""
 
-FEWEST_BITS = 1024
-MOST_KEY_FILES = 256
-"""Key files whose private key is kept ready; checking one takes 50 ms."""
+MIN_KEY_BITS = 1024
+MAX_CACHED_KEY_FILES = 256
+"""Key files whose private key is kept loaded; checking one takes 50 ms."""
 
 _GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _KINDS = {
@@ -66,10 +66,14 @@ _plain_word = re.compile(r"[\x21-\x7e]{1,200}").fullmatch
 
 @dataclass(frozen=True, slots=True)
 class KeyFile:
-    """A service account's key; its repr shows nothing of it.
+    """The key file of a service account. Its repr shows none of it.
 
-    `digest` is that of the whole text, and tells the file from every other. `token_origin` and `token_target` are where
-    access tokens are asked for.
+    Attributes:
+        email: the service account.
+        key_id: the id of the key.
+        digest: the hash of the complete text, which identifies the file.
+        token_origin: the server of the token endpoint.
+        token_target: the path of the token endpoint.
     """
 
     email: str = field(repr=False)
@@ -80,13 +84,13 @@ class KeyFile:
     _pem: _Pem = field(repr=False)
 
     async def private_key(self, member: str) -> RSAPrivateKey:
-        """The private key.
+        """Return the private key.
 
         Args:
             member: the config member or setting that holds the file, for the error text.
 
         Raises:
-            CredentialsRefusedError: it cannot be read, or is none that Google makes.
+            CredentialsRefusedError: the key cannot be read, or is of a kind that Google does not make.
         """
         loaded = self._pem.loaded
         found = await in_thread(self._pem.load) if loaded is None else loaded
@@ -98,7 +102,7 @@ class KeyFile:
 
 
 class _Pem:
-    """A private key as text, read once, when it is first needed: that takes long enough to be felt."""
+    """A private key as text. It is parsed once, when it is first needed, because that takes 50 ms."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -106,7 +110,7 @@ class _Pem:
         self.loaded: RSAPrivateKey | str | None = None
 
     def load(self) -> RSAPrivateKey | str:
-        """The key, or what is wrong with it."""
+        """Return the key, or what is wrong with it."""
         with self._lock:
             if self.loaded is None:
                 self.loaded = _load(self._text)
@@ -115,16 +119,16 @@ class _Pem:
 
 
 def read_key_file(text: str, member: str, egress: Egress) -> KeyFile:
-    """Read a key file in JSON. Quick: its private key is looked at when it is needed.
+    """Return a key file, read from JSON. This is fast: the private key is parsed when it is needed.
 
     Args:
-        text: what the file holds.
+        text: the content of the file.
         member: the config member or setting that holds it, for error texts.
-        egress: says which hosts beside Google's may be asked for tokens.
+        egress: says which hosts besides Google's may be sent assertions.
 
     Raises:
-        CredentialsRefusedError: it is not the key file of a service account; no text repeats anything of it.
-        LocationInvalidError: it would have tokens asked for elsewhere than at Google.
+        CredentialsRefusedError: the text is not the key file of a service account. No error repeats any of it.
+        LocationInvalidError: its token endpoint is not Google's.
     """
     digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
     with _key_files_lock:
@@ -135,20 +139,20 @@ def read_key_file(text: str, member: str, egress: Egress) -> KeyFile:
     _check_token_host(key_file.token_origin, member, egress)
     with _key_files_lock:
         _key_files.setdefault(digest, key_file)
-        if len(_key_files) > MOST_KEY_FILES:
+        if len(_key_files) > MAX_CACHED_KEY_FILES:
             _key_files.popitem(last=False)
         return _key_files.get(digest, key_file)
 
 
 class AccessTokens:
-    """Access tokens of one service account, fetched once for all who need them and renewed before they expire.
+    """The access tokens of one service account, fetched once for all requests and renewed before they expire.
 
     Args:
-        transport: what requests go through.
+        transport: sends the requests.
         key_file: of the service account.
         member: the config member or setting that holds the key file, for error texts.
         tokens: keeps them.
-        clock: gives Unix seconds.
+        clock: returns Unix seconds.
     """
 
     def __init__(
@@ -167,10 +171,10 @@ class AccessTokens:
         self._key = ("gcs", key_file.digest, str(key_file.token_origin), key_file.token_target, SCOPE)
 
     async def get(self) -> str:
-        """A token.
+        """Return a token.
 
         Raises:
-            StoreError: there is none to be had.
+            StoreError: no token could be fetched.
         """
         return await self._tokens.get(self._key, self._fetch)
 
@@ -199,13 +203,13 @@ class AccessTokens:
             raise self._error(response, assertion)
         try:
             answer = _tokens.decode(response.body)
-            life = min(int(answer.expires_in), LONGEST_LIFE)
+            life = min(int(answer.expires_in), MAX_TOKEN_LIFE_SECONDS)
         except (*UNREADABLE, ValueError):
             raise self._no_token_endpoint() from None
         if life < 1 or not answer.access_token.isascii() or not re.fullmatch(r"[\x21-\x7e]+", answer.access_token):
             raise self._no_token_endpoint()
         now = self._clock()
-        # Not given out in its last moments: requests take a while.
+        # A token expires a little early here, because requests take some time.
         return Expiring(answer.access_token, now + life / 2, now + life - min(60.0, life / 10))
 
     def _no_token_endpoint(self) -> LocationInvalidError:
@@ -239,7 +243,7 @@ _key_files_lock = threading.Lock()
 
 
 def _parse(text: str, digest: str, member: str) -> KeyFile:
-    if len(text) > MAX_KEY_FILE:
+    if len(text) > MAX_KEY_FILE_BYTES:
         raise CredentialsRefusedError(f"{member}: expected the key file of a service account, of a few kB")
     try:
         found = msgspec.json.decode(text)
@@ -280,7 +284,7 @@ def _parse(text: str, digest: str, member: str) -> KeyFile:
 def _check_token_host(origin: Origin, member: str, egress: Egress) -> None:
     if (origin.scheme, origin.port) == ("https", 443) and origin.host in GOOGLE_HOSTS:
         return
-    # The assertion is as good as a password for a while: it goes to no host that just anybody names.
+    # An assertion is worth as much as a password while it is valid: send it to no host that a user names.
     if not egress.names(origin.host):
         raise LocationInvalidError(
             f"token_uri in {member}: expected https://oauth2.googleapis.com/token, as Google writes it. "
@@ -289,7 +293,7 @@ def _check_token_host(origin: Origin, member: str, egress: Egress) -> None:
 
 
 def _load(pem: str) -> RSAPrivateKey | str:
-    if len(pem) > MAX_PEM:
+    if len(pem) > MAX_PEM_BYTES:
         return "is longer than any that Google makes"
     try:
         key = load_pem_private_key(pem.encode(), None)
@@ -297,11 +301,11 @@ def _load(pem: str) -> RSAPrivateKey | str:
         return "cannot be read"
     if not isinstance(key, RSAPrivateKey):
         return "is not an RSA key"
-    return key if key.key_size >= FEWEST_BITS else f"has fewer than {FEWEST_BITS} bits"
+    return key if key.key_size >= MIN_KEY_BITS else f"has fewer than {MIN_KEY_BITS} bits"
 
 
 def _make_assertion(key_file: KeyFile, private_key: RSAPrivateKey, now: int) -> str:
-    claims = {"iss": key_file.email, "scope": SCOPE, "aud": AUDIENCE, "iat": now, "exp": now + ASSERTION_LIFE}
+    claims = {"iss": key_file.email, "scope": SCOPE, "aud": AUDIENCE, "iat": now, "exp": now + ASSERTION_LIFE_SECONDS}
     signer = crypt.RSASigner(private_key, key_file.key_id)  # type: ignore[no-untyped-call]
     assertion: bytes = jwt.encode(signer, claims)  # type: ignore[no-untyped-call]
     return assertion.decode()

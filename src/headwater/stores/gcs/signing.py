@@ -1,7 +1,7 @@
-"""Cloud Storage's V4 signed URLs, and the threads in which RSA is worked out.
+"""V4 signed URLs of Cloud Storage, and the threads for RSA.
 
-Source: "V4 signing process with your own program" and "Canonical requests" of Cloud Storage. The tests hold the URLs to
-google-cloud-storage's own, byte for byte.
+Source: "V4 signing process with your own program" and "Canonical requests" of Cloud Storage. Tests compare the URLs
+with those of google-cloud-storage, byte for byte.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from headwater.net.urls import encode_path, encode_value
 from headwater.stores.gcs.bucket import GcsBucket
 
 MAX_TTL_SECONDS = 604_800
-"""Seconds: the longest life of a signed URL that Cloud Storage accepts, seven days."""
+"""The longest life of a signed URL that Cloud Storage accepts: seven days."""
 
 CHUNK_URLS = 25
-"""URLs that one thread signs before it looks whether others have something to sign."""
+"""URLs that one thread signs before other requests have a turn."""
 
 MAX_THREADS = 4
 
@@ -34,14 +34,14 @@ _ALGORITHM = "GOOG4-RSA-SHA256"
 Args = TypeVarTuple("Args")
 T = TypeVar("T")
 
-# A signature of RSA-2048 takes 0.3 to 0.9 ms, so that a page of a thousand would hold up everybody's requests for as
-# much as a second. `cryptography` lets go of the GIL meanwhile: measured with its release 50 on two cores, a thousand
-# signatures took 0.90 s in one thread and 0.46 s in two, and the event loop never waited for more than 2 ms.
+# A signature of RSA-2048 takes 0.3 to 0.9 ms, so a page of a thousand would block the event loop for up to a second.
+# `cryptography` releases the GIL while it signs: measured with its release 50 on two cores, a thousand signatures took
+# 0.90 s in one thread and 0.46 s in two, and the event loop never waited for more than 2 ms.
 _threads = DaemonExecutor(max(2, min(MAX_THREADS, os.cpu_count() or 1)), "rsa")
 
 
 class UrlSigner:
-    """Signs URLs for many keys of one bucket: all that does not depend on the key is computed once.
+    """Signs URLs for many keys of one bucket. The parts that do not depend on the key are computed once.
 
     Args:
         bucket: the bucket.
@@ -59,7 +59,7 @@ class UrlSigner:
             raise ValueError(f"the life of a signed URL is between 1 and {MAX_TTL_SECONDS} seconds")
         date = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
         scope = f"{date[:8]}/auto/storage/goog4_request"
-        # In the order of the alphabet, as it is signed.
+        # In alphabetical order, in which it is signed.
         query = {
             "X-Goog-Algorithm": _ALGORITHM,
             "X-Goog-Credential": f"{email}/{scope}",
@@ -77,7 +77,7 @@ class UrlSigner:
         self._to_sign = f"{_ALGORITHM}\n{date}\n{scope}\n"
 
     def sign(self, keys: Sequence[str]) -> list[str]:
-        """Make one URL for each key (the whole key in the bucket, not percent-encoded). Takes a while: see `sign`."""
+        """Return one URL per key, which is the complete key in the bucket, not percent-encoded. Slow: use `sign`."""
         sign, pkcs1, sha256 = self._private_key.sign, padding.PKCS1v15(), SHA256()
         urls = []
         for key in keys:
@@ -89,12 +89,12 @@ class UrlSigner:
 
 
 async def sign(signer: UrlSigner, keys: Sequence[str]) -> list[str]:
-    """Make one URL for each key, in threads, so that the event loop is held up by none."""
-    # A lane of its own: a small page does not wait until a large one is done.
-    lane = LimitedExecutor(_threads, MAX_THREADS)
+    """Return one URL per key, signed in threads so that the event loop is not blocked."""
+    # An executor per call, so that a small page does not wait until a large one is done.
+    executor = LimitedExecutor(_threads, MAX_THREADS)
     parts = await asyncio.gather(
         *(
-            asyncio.wrap_future(lane.submit(signer.sign, keys[start : start + CHUNK_URLS]))
+            asyncio.wrap_future(executor.submit(signer.sign, keys[start : start + CHUNK_URLS]))
             for start in range(0, len(keys), CHUNK_URLS)
         )
     )
@@ -102,5 +102,5 @@ async def sign(signer: UrlSigner, keys: Sequence[str]) -> list[str]:
 
 
 async def in_thread(work: Callable[[*Args], T], *args: *Args) -> T:
-    """Do one other piece of work with RSA, beside the event loop."""
+    """Return the result of other work with RSA, done in a thread."""
     return await asyncio.wrap_future(_threads.submit(work, *args))

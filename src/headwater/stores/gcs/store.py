@@ -1,7 +1,8 @@
 """Google Cloud Storage.
 
-Listings go on by key (`startOffset`), not by the provider's token: a page deep in a bucket is one request, as the first
-is. Wire facts are from the reference of Cloud Storage's JSON API (Objects: list, get, insert, delete).
+Listings resume by key (`startOffset`), not by the provider's token, so that a page deep in a bucket costs one request.
+
+Source: the reference of Cloud Storage's JSON API (Objects: list, get, insert, delete).
 """
 
 from __future__ import annotations
@@ -115,12 +116,12 @@ class GcsStore(Store):
     async def list_page(self, prefix: str, after: Key | None, limit: int, marker: str | None = None) -> StorePage:
         """List one page; see `Store.list_page`.
 
-        The marker is Cloud Storage's page token, and there is one only after a page without any object: all others
-        are gone on after by key.
+        The marker is Cloud Storage's page token. Only a page without objects has one; after all others the listing
+        resumes by key.
 
         Raises:
-            LocationInvalidError: also where the server does not list in key order or ignores `startOffset`,
-                since listings would then be endless or silently incomplete.
+            LocationInvalidError: also if the server does not list in key order or ignores `startOffset`, because
+                listings would then be endless or silently incomplete.
         """
         if after is None and not prefix and self._root:
             # Leaves out the marker object of the root itself, which has no name relative to it.

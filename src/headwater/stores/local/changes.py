@@ -1,6 +1,6 @@
-"""Writing and removing single files below the mount root, so that a crash leaves the old or the new, never a part.
+"""Writing and deleting single files under the mount root. A crash leaves the old content or the new, never a part.
 
-Everything here blocks: run it in a thread. Failures are `OSError`.
+All functions block: call them in a thread. They raise `OSError`.
 """
 
 from __future__ import annotations
@@ -12,67 +12,33 @@ import stat
 from contextlib import ExitStack, suppress
 from threading import Lock
 
-from headwater.stores.local.root import PASS, READ_NAMES, LocalRoot, Name, OutsideRootError, Parts, encode
+from headwater.stores.local.root import READ_NAMES, TRAVERSE, LocalRoot, Name, OutsideRootError, Parts, encode
 
-MAX_NOTED = 1000
-
-SYNC_EVERY = 32 * 2**20
-"""Bytes of a new file after which they are put on disk, so that the last of many does not take longer than it may."""
+SYNC_BYTES = 32 * 2**20
+"""Bytes of a new file after which they are synced to the disk, so that `commit` stays within its time limit."""
 
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-class _OwnFolders:
-    """The folders that writes of this process made, the latest `MAX_NOTED`: only these may a delete take away.
-
-    A folder that is forgotten stays where it is, empty; one that a user made is never taken for one of ours.
-    """
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._made: dict[tuple[bytes, Parts], object] = {}
-
-    def note(self, root: LocalRoot, real: Parts) -> None:
-        """Remember a folder, by its path without links."""
-        with self._lock:
-            self._made.pop((root.path, real), None)
-            self._made[root.path, real] = object()
-            while len(self._made) > MAX_NOTED:
-                del self._made[next(iter(self._made))]
-
-    def noted(self, root: LocalRoot, real: Parts) -> object | None:
-        """Return what stands for this making of a folder; None where it is none of ours."""
-        return self._made.get((root.path, real))
-
-    def forget(self, root: LocalRoot, real: Parts, making: object) -> None:
-        """Forget a folder, unless a write has made it again since."""
-        with self._lock:
-            if self._made.get((root.path, real)) is making:
-                del self._made[root.path, real]
-
-
-OWN_FOLDERS = _OwnFolders()
-
-
 def temporary_name() -> Name:
-    """Make a name to prepare a file under; `listing.TEMPORARY` knows it, so that it is never listed."""
+    """Return a new name to prepare a file under. It matches `listing_cache.TEMPORARY_NAME`, so it is never listed."""
     return f".headwater-{secrets.token_hex(16)}.tmp"
 
 
 def write_file(root: LocalRoot, top: int, real: Parts, parts: Parts, data: bytes) -> None:
     """Create or replace a file, durably.
 
-    Folders that are missing are made. Where the name is a symbolic link, the link is replaced, not followed.
+    Missing folders are created. If the name is a symbolic link, the link is replaced, not followed.
 
     Args:
         root: the mount root.
         top: the open folder that `parts` is relative to.
-        real: its path without links.
+        real: the path of `top` without links.
         parts: the path.
         data: the content.
 
     Raises:
-        OSError: it cannot be; nothing but folders that were missing is left behind.
+        OSError: the file cannot be written. Only folders that were missing are left behind.
     """
     new = NewFile(root, top, real, parts)
     try:
@@ -83,31 +49,31 @@ def write_file(root: LocalRoot, top: int, real: Parts, parts: Parts, data: bytes
 
 
 class NewFile:
-    """A file that is written bit by bit, and is there under its name at once or not at all. Whoever has one closes it.
+    """A file that is written in blocks and appears under its name completely or not at all. The caller closes it.
 
     Args:
         root: the mount root.
-        top: the open folder that `parts` is relative to; folders that are missing are made.
-        real: its path without links.
+        top: the open folder that `parts` is relative to. Missing folders are created.
+        real: the path of `top` without links.
         parts: the path.
 
     Raises:
-        OSError: it cannot be; nothing but folders that were missing is left behind.
+        OSError: the file cannot be written. Only folders that were missing are left behind.
     """
 
     def __init__(self, root: LocalRoot, top: int, real: Parts, parts: Parts) -> None:
         self._name = encode(parts[-1])
         with ExitStack() as opened:
-            folder = _enter_or_make_all(root, top, real, parts[:-1], opened)
+            folder = _enter_or_create_all(root, top, real, parts[:-1], opened)
             self._temporary: bytes | None = encode(temporary_name())
             self._fd = os.open(self._temporary, _NEW_FILE, 0o666, dir_fd=folder)
             self._folder = os.dup(folder)
         self._unsynced = 0
-        # A caller that gave up closes it while another thread may still write, and a descriptor's number is used again.
+        # A caller that gives up closes the file while another thread may still write, and descriptors are reused.
         self._lock = Lock()
 
     def write(self, data: bytes) -> None:
-        """Add to the file."""
+        """Append to the file."""
         with self._lock:
             if self._fd < 0:
                 raise OSError(errno.EBADF, os.strerror(errno.EBADF))
@@ -115,12 +81,12 @@ class NewFile:
             while rest:
                 rest = rest[os.write(self._fd, rest) :]
             self._unsynced += len(data)
-            if self._unsynced >= SYNC_EVERY:
+            if self._unsynced >= SYNC_BYTES:
                 os.fdatasync(self._fd)
                 self._unsynced = 0
 
     def commit(self) -> None:
-        """Put the file under its name, durably. Where the name is a symbolic link, the link is replaced."""
+        """Move the file to its name, durably. If the name is a symbolic link, the link is replaced."""
         with self._lock:
             if self._fd < 0 or self._temporary is None:
                 raise OSError(errno.EBADF, os.strerror(errno.EBADF))
@@ -130,7 +96,7 @@ class NewFile:
             _sync_folder(self._folder)
 
     def close(self) -> None:
-        """Give back what is open; a file that was not committed is as if it had never been."""
+        """Close all descriptors. A file that was not committed is removed."""
         with self._lock:
             if self._fd < 0:
                 return
@@ -144,79 +110,79 @@ class NewFile:
                 os.close(self._folder)
 
 
-def make_folders(root: LocalRoot, top: int, parts: Parts) -> None:
-    """Make the folders of a path that are missing.
+def create_folders(root: LocalRoot, top: int, parts: Parts) -> None:
+    """Create the missing folders of a path.
 
     Args:
         root: the mount root.
         top: the mount root, open.
-        parts: the path below it.
+        parts: the path, relative to it.
 
     Raises:
-        OSError: one cannot be made.
+        OSError: a folder cannot be created.
     """
     with ExitStack() as opened:
-        _enter_or_make_all(root, top, (), parts, opened)
+        _enter_or_create_all(root, top, (), parts, opened)
 
 
 def delete_file(root: LocalRoot, top: int, real: Parts, parts: Parts) -> None:
-    """Remove a file, then each folder above it that this left empty, below `top`, if `write_file` has made it.
+    """Delete a file, then its parent folders under `top` that became empty and that a write of this process created.
 
-    A folder is no file, and is left alone. A symbolic link is removed, not followed.
+    A folder is not deleted. If the name is a symbolic link, the link is deleted, not its target.
 
     Args:
         root: the mount root.
         top: the open folder that `parts` is relative to.
-        real: its path without links.
+        real: the path of `top` without links.
         parts: the path.
 
     Raises:
-        OSError: it cannot be removed, or is not there.
+        OSError: the file cannot be deleted, or does not exist.
     """
     with ExitStack() as opened:
-        folder, way = top, []
+        folder, path = top, []
         for name in parts[:-1]:
-            above = folder
-            folder, real = root.enter(above, real, name, PASS)
+            parent = folder
+            folder, real = root.enter(parent, real, name, TRAVERSE)
             opened.callback(os.close, folder)
-            way.append((above, name, real))
+            path.append((parent, name, real))
         last = encode(parts[-1])
         if stat.S_ISDIR(os.stat(last, dir_fd=folder, follow_symlinks=False).st_mode):
             return
         os.unlink(last, dir_fd=folder)
-        # Tidying up: a folder that is not empty, or may not be removed, ends it; a link to a folder does too.
+        # Stops at the first folder that is not empty, cannot be removed, or was entered through a link.
         with suppress(OSError):
-            for above, name, place in reversed(way):
-                making = OWN_FOLDERS.noted(root, place)
-                if making is None:
+            for parent, name, real in reversed(path):
+                creation = root.created.find(root.path, real)
+                if creation is None:
                     return
-                os.rmdir(encode(name), dir_fd=above)
-                OWN_FOLDERS.forget(root, place, making)
+                os.rmdir(encode(name), dir_fd=parent)
+                root.created.remove(root.path, real, creation)
 
 
-def _enter_or_make_all(root: LocalRoot, top: int, real: Parts, names: Parts, opened: ExitStack) -> int:
+def _enter_or_create_all(root: LocalRoot, top: int, real: Parts, names: Parts, opened: ExitStack) -> int:
     folder = top
     for name in names:
-        folder, real = _enter_or_make(root, folder, real, name)
+        folder, real = _enter_or_create(root, folder, real, name)
         opened.callback(os.close, folder)
     return folder
 
 
-def _enter_or_make(root: LocalRoot, folder: int, real: Parts, name: Name) -> tuple[int, Parts]:
+def _enter_or_create(root: LocalRoot, folder: int, real: Parts, name: Name) -> tuple[int, Parts]:
     try:
-        return root.enter(folder, real, name, PASS)
+        return root.enter(folder, real, name, TRAVERSE)
     except OutsideRootError:
         raise
     except FileNotFoundError:
         with suppress(FileExistsError):
             os.mkdir(encode(name), dir_fd=folder)
-            OWN_FOLDERS.note(root, (*real, name))
+            root.created.add(root.path, (*real, name))
             _sync_folder(folder)
-        return root.enter(folder, real, name, PASS)
+        return root.enter(folder, real, name, TRAVERSE)
 
 
 def _sync_folder(folder: int) -> None:
-    """Put a folder's entries on disk, where the system lets us: one that may be written need not be readable."""
+    """Sync a folder's entries to the disk, if the folder is readable; a writable one need not be."""
     try:
         readable = os.open(b".", READ_NAMES, dir_fd=folder)
     except PermissionError:

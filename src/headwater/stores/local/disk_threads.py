@@ -1,8 +1,8 @@
-"""The threads that wait for disks, shared out so that a disk that hangs holds up nothing but itself.
+"""Threads for disk access, limited per folder, so that a disk that hangs blocks nothing else.
 
-A network mount whose server is gone keeps every thread that touches it, for as long as it likes. So each use of a disk
-has a time limit; one datasource has only a few threads, and all below one folder of the mount root, which often are
-on one mount, have only a part of them; and the process ends without them (`threads`).
+A thread that uses a network mount whose server is gone may never return. So each use of a disk has a time limit, and
+only some of the threads may work for one datasource, or for one top-level folder of the mount root, which often is one
+mount. The process ends without waiting for these threads (`net.threads`).
 """
 
 from __future__ import annotations
@@ -20,83 +20,82 @@ from headwater.stores.local.root import LocalRoot, Parts, shown
 Args = TypeVarTuple("Args")
 T = TypeVar("T")
 
-LIMIT = 15.0
-"""Seconds for one use of a disk: a page of a listing, a block of a file, a small file written."""
+USE_SECONDS = 15.0
+"""Time limit for one use of a disk: a page of a listing, a block of a file, a small file written."""
 
-PATIENCE = 5.0
-"""Seconds, of those, to wait for a thread; on a disk that answers, one comes free many times a second."""
+START_SECONDS = 5.0
+"""The part of it that may pass before a thread is free. On a working disk, one becomes free many times a second."""
 
 
 class DiskThreads:
-    """Threads for one kind of work on disks.
+    """The threads for one kind of disk access.
 
     Args:
-        name: what the threads are called.
-        most: threads in all.
-        most_below: threads for all that lies below one folder of the mount root.
-        most_each: threads for one datasource.
+        name: begins the names of the threads.
+        max_threads: how many there are at most.
+        max_per_top_folder: how many of them work in one top-level folder of the mount root.
+        max_per_folder: how many of them work for one datasource.
     """
 
-    def __init__(self, name: str, *, most: int, most_below: int, most_each: int) -> None:
-        self._threads = DaemonExecutor(most, name)
-        self._most_below = most_below
-        self._most_each = most_each
+    def __init__(self, name: str, *, max_threads: int, max_per_top_folder: int, max_per_folder: int) -> None:
+        self._threads = DaemonExecutor(max_threads, name)
+        self._max_per_top_folder = max_per_top_folder
+        self._max_per_folder = max_per_folder
         self._lock = Lock()
-        # A lane that does nothing is forgotten; one that works is held by its own threads.
-        self._lanes: WeakValueDictionary[tuple[bytes, Parts, bool], LimitedExecutor] = WeakValueDictionary()
+        # An idle executor is collected; the threads of a busy one keep it alive.
+        self._executors: WeakValueDictionary[tuple[bytes, Parts, bool], LimitedExecutor] = WeakValueDictionary()
 
-    def share(self, root: LocalRoot, place: Parts) -> FolderExecutor:
-        """Return the threads that may work on a folder. Every share of the same folder is of the same threads."""
+    def for_folder(self, root: LocalRoot, folder: Parts) -> FolderExecutor:
+        """Return the executor for a folder. All executors for the same folder share their threads."""
         with self._lock:
-            below = self._lane((root.path, place[:1], False), self._threads, self._most_below)
-            return FolderExecutor(self._lane((root.path, place, True), below, self._most_each), place)
+            top = self._executor((root.path, folder[:1], False), self._threads, self._max_per_top_folder)
+            return FolderExecutor(self._executor((root.path, folder, True), top, self._max_per_folder), folder)
 
-    def _lane(self, key: tuple[bytes, Parts, bool], threads: Executor, most: int) -> LimitedExecutor:
-        lane = self._lanes.get(key)
-        if lane is None:
-            lane = self._lanes[key] = LimitedExecutor(threads, most)
-        return lane
+    def shutdown(self) -> None:
+        """End idle threads now, and busy ones when they have nothing left to do. Waits for none."""
+        self._threads.shutdown()
+
+    def _executor(self, key: tuple[bytes, Parts, bool], threads: Executor, max_threads: int) -> LimitedExecutor:
+        executor = self._executors.get(key)
+        if executor is None:
+            executor = self._executors[key] = LimitedExecutor(threads, max_threads)
+        return executor
 
 
 class FolderExecutor:
-    """The threads that may work on one folder."""
+    """The threads that may work in one folder."""
 
-    __slots__ = ("_lane", "_place")
+    __slots__ = ("_executor", "_folder")
 
-    def __init__(self, lane: LimitedExecutor, place: Parts) -> None:
-        self._lane = lane
-        self._place = place
+    def __init__(self, executor: LimitedExecutor, folder: Parts) -> None:
+        self._executor = executor
+        self._folder = folder
 
     async def call(self, work: Callable[[*Args], T], *args: *Args, discard: Callable[[T], object] | None = None) -> T:
-        """Do blocking work; where the caller is cancelled, or is told that it takes too long, it ends by itself.
+        """Return the result of blocking work. After a cancellation or the time limit, the work continues unobserved.
 
         Args:
-            work: what to do.
+            work: what to call.
             args: its arguments.
-            discard: called with a result that nobody is left to receive.
+            discard: called with a result that nobody waits for any more.
 
         Raises:
-            StoreUnavailableError: it is not done in time, or was not begun.
+            StoreUnavailableError: the work did not finish, or did not start, within its time limit.
         """
         try:
             return await run_in_executor(
-                self._lane, work, *args, timeout=LIMIT, start_timeout=PATIENCE, discard=discard
+                self._executor, work, *args, timeout=USE_SECONDS, start_timeout=START_SECONDS, discard=discard
             )
         except NoFreeThreadError:
             raise StoreUnavailableError(
-                f"too much already waits for the disk behind {shown(self._place)}: it is slow or does not answer"
+                f"too much already waits for the disk behind {shown(self._folder)}: it is slow or does not answer"
             ) from None
         except TimeoutError:
             raise StoreUnavailableError(
-                f"the disk behind {shown(self._place)} did not answer within {LIMIT:.0f} seconds: see whether the disk "
-                "or network mount is well, and try again"
+                f"the disk behind {shown(self._folder)} did not answer within {USE_SECONDS:.0f} seconds: check the "
+                "disk or network mount, and try again"
             ) from None
 
-    def leave(self, work: Callable[[], object]) -> None:
-        """Have blocking work done, and do not wait for it."""
-        self._lane.submit(work)
-
-
-# Few list at the same time for one datasource, because each may hold the names of one huge folder.
-LISTING_THREADS = DiskThreads("local-listing", most=32, most_below=8, most_each=2)
-FILE_THREADS = DiskThreads("local-files", most=128, most_below=32, most_each=8)
+    def submit(self, work: Callable[[], object]) -> None:
+        """Do blocking work without waiting for it."""
+        self._executor.submit(work)

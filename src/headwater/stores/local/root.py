@@ -1,11 +1,11 @@
-"""The mount root of LOCAL datasources: every way to a disk goes through here, and none leads out of it.
+"""The mount root of LOCAL datasources. All access to a disk goes through this module, and none leads out of the root.
 
-Folders are opened one name at a time, each relative to the one before and without following links, so that nothing
-that is swapped between a check and its use can lead elsewhere. Where a name is a symbolic link, the whole path is
-resolved, and if it still lies below the root, the resolved path is walked in the same way.
+Folders are opened one name at a time, each relative to the previous one and without following links. So nothing that
+is swapped between a check and its use can lead elsewhere. If a name is a symbolic link, the whole path is resolved, and
+if the result is under the root, it is opened in the same way.
 
-Everything here blocks, where a disk hangs for ever: run it by `threads`. Failures are `OSError`; `explain` turns
-one into what a store may raise.
+All functions block, forever if a disk hangs: call them in `disk_threads`. They raise `OSError`; `explain` turns one
+into an error that a store may raise.
 """
 
 from __future__ import annotations
@@ -20,16 +20,17 @@ from typing import Final
 
 from headwater.domain.errors import CredentialsRefusedError, LocationInvalidError, StoreError, StoreUnavailableError
 from headwater.domain.objects import Key
+from headwater.stores.local.created_folders import CreatedFolders
 
 Name = str
-"""One name in a folder. A byte that is not UTF-8 stands in it as a lone surrogate (`surrogateescape`)."""
+"""One name in a folder. A byte that is not UTF-8 is represented by a lone surrogate (`surrogateescape`)."""
 
 Parts = tuple[Name, ...]
-"""A path below the mount root; () is the root itself."""
+"""A path relative to the mount root; () is the root itself."""
 
 _FOLDER = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-PASS = _FOLDER | getattr(os, "O_PATH", os.O_RDONLY)
-"""Flags that open a folder to go through it: the permission to search it is enough."""
+TRAVERSE = _FOLDER | getattr(os, "O_PATH", os.O_RDONLY)
+"""Flags that open a folder to traverse it. Execute permission on the folder is enough."""
 
 READ_NAMES = _FOLDER | os.O_RDONLY
 """Flags that open a folder to read the names in it."""
@@ -37,14 +38,14 @@ READ_NAMES = _FOLDER | os.O_RDONLY
 _READ_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 ABSENT = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG))
-"""Errors that say that there is no such file."""
+"""Error numbers for "there is no such file"."""
 
-TO_LIST = "read and execute permission on the folder"
-TO_READ = "read permission on the file, and execute permission on the folders above it"
-TO_WRITE = "write and execute permission on the folder"
+LIST_PERMISSION = "read and execute permission on the folder"
+READ_PERMISSION = "read permission on the file, and execute permission on the folders above it"
+WRITE_PERMISSION = "write and execute permission on the folder"
 
-_BLOCK = 2**20
-"""Bytes asked for at once: Python sets aside as many before it knows how many there are."""
+_MAX_READ_BYTES = 2**20
+"""Bytes per system call: Python allocates them before it knows how many the file has."""
 
 _NO_FILE_HERE = ABSENT | {errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY, errno.EINVAL, errno.EILSEQ}
 _REFUSED = frozenset((errno.EACCES, errno.EPERM))
@@ -52,22 +53,22 @@ _UTF8 = sys.getfilesystemencoding().lower() == "utf-8"
 
 
 def encode(name: Name) -> bytes:
-    """Return a name as the disk has it."""
+    """Return a name as the bytes on the disk."""
     return name.encode("utf-8", "surrogateescape")
 
 
 def decode(raw: bytes) -> Name:
-    """Return a name as this module has it."""
+    """Return a name for the bytes on the disk."""
     return raw.decode("utf-8", "surrogateescape")
 
 
 def entry_name(entry: os.DirEntry[str]) -> Name:
-    """Return the name of a folder's entry, also where the locale has Python decode names as something else."""
+    """Return the name of a folder's entry, even if Python decodes names with another encoding, as the locale says."""
     return entry.name if _UTF8 else decode(os.fsencode(entry.name))
 
 
 def is_utf8(name: Name) -> bool:
-    """Whether a name can be (part of) a key."""
+    """Return whether a name can be part of a key."""
     try:
         return name.isascii() or bool(name.encode())
     except UnicodeEncodeError:
@@ -75,26 +76,26 @@ def is_utf8(name: Name) -> bool:
 
 
 def is_name(text: str) -> bool:
-    """Whether a file may have this name."""
+    """Return whether a file can have this name."""
     return bool(text) and text not in (".", "..") and "/" not in text and "\0" not in text and is_utf8(text)
 
 
 def parts_of(key: Key) -> Parts | None:
-    """Split a key into names; None where no file on a disk can have this key."""
+    """Return the names in a key; None if no file on a disk can have this key."""
     parts = tuple(key.split("/"))
     return parts if all(map(is_name, parts)) else None
 
 
 class OutsideRootError(FileNotFoundError):
-    """A symbolic link leads out of the mount root. To whoever reads or lists, there is nothing."""
+    """A symbolic link leads out of the mount root. Reads and listings treat it as absent."""
 
 
 class _IsLinkError(Exception):
-    """A name on the way is a symbolic link."""
+    """A name in the path is a symbolic link."""
 
 
 class OpenFile:
-    """A regular file below the mount root, open for reading. Whoever has one closes it."""
+    """A regular file under the mount root, open for reading. The caller closes it."""
 
     __slots__ = ("_fd", "stat")
 
@@ -107,18 +108,18 @@ class OpenFile:
             raise
 
     def read_at(self, offset: int, size: int) -> bytes:
-        """Read `size` bytes from `offset`; fewer where the file ends before."""
+        """Return `size` bytes from `offset` on; fewer if the file ends before."""
         blocks = []
-        while size > 0 and (block := os.pread(self._fd, min(size, _BLOCK), offset)):
+        while size > 0 and (block := os.pread(self._fd, min(size, _MAX_READ_BYTES), offset)):
             blocks.append(block)
             offset += len(block)
             size -= len(block)
         return blocks[0] if len(blocks) == 1 else b"".join(blocks)
 
     def close(self) -> None:
-        """Give the descriptor back.
+        """Close the descriptor.
 
-        A thread may still be about to read for a request that has ended; nobody looks at what it gets.
+        A thread may still start a read for a request that has ended; its result is discarded.
         """
         if self._fd >= 0:
             fd, self._fd = self._fd, -1
@@ -126,31 +127,32 @@ class OpenFile:
 
 
 class LocalRoot:
-    """A mount root. Holds nothing open, so that what is mounted there may change.
+    """A mount root. Keeps no descriptor, so that a mount there may change.
 
     Args:
         path: the folder; it may be a link itself.
-        hidden: folders that are as if they were not there, wherever below the root they lie and by whatever links
-            they are reached.
+        hidden: folders that are treated as absent, wherever under the root they are and through whichever links.
+        created: the folders that writes of this process created.
     """
 
-    def __init__(self, path: Path, hidden: Iterable[Path] = ()) -> None:
+    def __init__(self, path: Path, hidden: Iterable[Path] = (), created: CreatedFolders | None = None) -> None:
         self.path: Final = os.fsencode(path)
+        self.created: Final = created or CreatedFolders()
         self._hidden: Final = frozenset(found for folder in hidden if (found := _identity_at(folder)) is not None)
 
     def open_folder(self, parts: Parts, flags: int) -> tuple[int, Parts]:
-        """Open a folder, following links that stay inside.
+        """Open a folder, following links that stay under the root.
 
         Args:
             parts: the path.
-            flags: `PASS` or `READ_NAMES`.
+            flags: `TRAVERSE` or `READ_NAMES`.
 
         Returns:
             The descriptor, to be closed by the caller, and the path without links.
 
         Raises:
             OutsideRootError: a link leads out of the root.
-            OSError: there is no such folder, or it cannot be opened.
+            OSError: the folder does not exist or cannot be opened.
         """
         try:
             return self.walk(parts, flags), parts
@@ -162,20 +164,20 @@ class LocalRoot:
             raise _loop() from None
 
     def enter(self, folder: int, real: Parts, name: Name, flags: int) -> tuple[int, Parts]:
-        """Open the folder `name` in the open folder `folder`, whose path without links is `real`. As `open_folder`."""
+        """Open the folder `name` in the open folder `folder`, whose path without links is `real`; see `open_folder`."""
         try:
             return self._open_in(folder, name, flags), (*real, name)
         except _IsLinkError:
-            # A quick look before resolving: among linked files, each link is asked whether it is a folder.
+            # A cheap check before resolving: a listing tries to enter every link, and most may point to files.
             if not _may_be_folder(folder, name):
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
             return self.open_folder((*real, name), flags)
 
     def stat_file(self, folder: int, real: Parts, name: Name) -> os.stat_result | None:
-        """Look at `name` in an open folder; None where it is not a regular file, or a link that leads out.
+        """Return the state of the regular file `name` in an open folder; None if it is anything else.
 
         Raises:
-            OSError: it is gone, or cannot be looked at.
+            OSError: it does not exist, leads out of the root, or its state cannot be read.
         """
         found = os.stat(encode(name), dir_fd=folder, follow_symlinks=False)
         if stat.S_ISLNK(found.st_mode):
@@ -183,7 +185,7 @@ class LocalRoot:
             if not target:
                 return None
             try:
-                at = self.walk(target[:-1], PASS)
+                at = self.walk(target[:-1], TRAVERSE)
             except _IsLinkError:
                 raise _loop() from None
             try:
@@ -193,10 +195,11 @@ class LocalRoot:
         return found if stat.S_ISREG(found.st_mode) else None
 
     def open_file(self, parts: Parts) -> OpenFile:
-        """Open a regular file for reading, following links that stay inside.
+        """Open a regular file for reading, following links that stay under the root.
 
         Raises:
-            FileNotFoundError: there is none: also for folders, devices, pipes, sockets and links that lead out.
+            FileNotFoundError: there is no such file, or it is a folder, a device, a pipe, a socket or a link out of the
+                root.
             OSError: it cannot be opened.
         """
         try:
@@ -210,17 +213,17 @@ class LocalRoot:
 
     def walk(self, parts: Parts, flags: int) -> int:
         """Open a folder by its path without links."""
-        at = os.open(self.path, (PASS if parts else flags) & ~os.O_NOFOLLOW)
-        for left, name in zip(range(len(parts) - 1, -1, -1), parts, strict=True):
-            above = at
+        at = os.open(self.path, (TRAVERSE if parts else flags) & ~os.O_NOFOLLOW)
+        for remaining, name in zip(range(len(parts) - 1, -1, -1), parts, strict=True):
+            parent = at
             try:
-                at = self._open_in(above, name, PASS if left else flags)
+                at = self._open_in(parent, name, TRAVERSE if remaining else flags)
             finally:
-                os.close(above)
+                os.close(parent)
         return at
 
     def _open_in(self, folder: int, name: Name, flags: int) -> int:
-        """Open a folder in a folder. Every way into one leads through here, so this is where one is hidden."""
+        """Open a folder in a folder. Every folder is opened here, so this is where hidden ones are rejected."""
         opened = _open_in(folder, name, flags)
         if self._hidden and _identity(os.fstat(opened)) in self._hidden:
             os.close(opened)
@@ -230,10 +233,10 @@ class LocalRoot:
     def _open_file(self, parts: Parts) -> OpenFile:
         if not parts:
             raise _not_a_file()
-        at = self.walk(parts[:-1], PASS)
+        at = self.walk(parts[:-1], TRAVERSE)
         try:
             name = encode(parts[-1])
-            # Looked at before it is opened: opening is enough to make a device or a pipe do something.
+            # Checked before it is opened: opening a device or a pipe can have effects.
             found = os.stat(name, dir_fd=at, follow_symlinks=False)
             if stat.S_ISLNK(found.st_mode):
                 raise _IsLinkError
@@ -274,7 +277,7 @@ def _open_in(folder: int, name: Name, flags: int) -> int:
     try:
         return os.open(raw, flags, dir_fd=folder)
     except OSError as error:
-        # Which of the two a link is answered with differs between systems.
+        # Systems differ in which of the two they report for a link.
         if error.errno in (errno.ELOOP, errno.ENOTDIR) and stat.S_ISLNK(
             os.stat(raw, dir_fd=folder, follow_symlinks=False).st_mode
         ):
@@ -286,7 +289,7 @@ def _may_be_folder(folder: int, name: Name) -> bool:
     try:
         return stat.S_ISDIR(os.stat(encode(name), dir_fd=folder).st_mode)
     except PermissionError:
-        return True  # resolving the link then tells whether it leads out, or what inside may not be looked at
+        return True  # resolving the link reports what must not be read, or that it leads out of the root
 
 
 def _loop() -> OSError:
@@ -300,7 +303,7 @@ def _not_a_file() -> FileNotFoundError:
 def etag_of(state: os.stat_result) -> str:
     """Return a file's strong ETag, quotes included: from its modification time (ns) and its size.
 
-    The inode is no part of it: it differs between servers, and between two mounts of one network file system.
+    The inode is not part of it: it differs between servers, and between two mounts of one network file system.
     """
     return f'"{state.st_mtime_ns:x}-{state.st_size:x}"'
 
@@ -311,41 +314,45 @@ def modified_of(state: os.stat_result) -> int:
 
 
 def shown(parts: Parts) -> str:
-    """Return a path below the mount root for an error text; never a path of the server."""
+    """Return a path relative to the mount root for an error text, which must not contain paths of the server."""
     return repr("/".join(parts)) if parts else "the mount root"
 
 
-def explain(error: OSError, doing: str, permission: str) -> StoreError:
-    """Turn what the operating system says into what a store may raise.
+def explain(error: OSError, operation: str, permission: str) -> StoreError:
+    """Return the store error for an error of the operating system.
 
     Args:
-        error: what it said.
-        doing: the operation and what it was done to: "read 'a/b.png'".
-        permission: what the user that the server runs as needs: "read permission on the file".
+        error: the error.
+        operation: the operation and its object, such as "read 'a/b.png'".
+        permission: what the user that the server runs as needs, such as "read permission on the file".
     """
     code = errno.errorcode.get(error.errno or 0, "EIO")
-    says = f"{code}: {os.strerror(error.errno or errno.EIO)}"
+    reason = f"{code}: {os.strerror(error.errno or errno.EIO)}"
     if error.errno in _REFUSED:
         return CredentialsRefusedError(
-            f"cannot {doing} ({says}): the user that the server runs as needs {permission}", code
+            f"cannot {operation} ({reason}): the user that the server runs as needs {permission}", code
         )
     if error.errno == errno.EROFS:
-        return CredentialsRefusedError(f"cannot {doing} ({says}): mount the file system for writing", code)
+        return CredentialsRefusedError(f"cannot {operation} ({reason}): mount the file system for writing", code)
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StoreUnavailableError(f"cannot {doing} ({says}): free some space and try again", code)
+        return StoreUnavailableError(f"cannot {operation} ({reason}): free some space and try again", code)
     if error.errno in (errno.EMFILE, errno.ENFILE):
-        return StoreUnavailableError(f"cannot {doing} ({says}): the server has too many files open; try again", code)
+        return StoreUnavailableError(
+            f"cannot {operation} ({reason}): the server has too many files open; try again", code
+        )
     if isinstance(error, OutsideRootError):
-        return LocationInvalidError(f"cannot {doing}: a symbolic link leads out of the mount root", code)
+        return LocationInvalidError(f"cannot {operation}: a symbolic link leads out of the mount root", code)
     if error.errno in _NO_FILE_HERE:
-        return LocationInvalidError(f"cannot {doing} ({says}): no file can be of this name here", code)
-    return StoreUnavailableError(f"cannot {doing} ({says}): the disk or network mount behind it has a fault", code)
+        return LocationInvalidError(f"cannot {operation} ({reason}): no file can have this name here", code)
+    return StoreUnavailableError(
+        f"cannot {operation} ({reason}): the disk or network mount behind it has a fault", code
+    )
 
 
 def explain_folder(error: OSError, folder: Parts) -> StoreError:
-    """Turn the failure to open a datasource's own folder into what a store may raise."""
+    """Return the store error for a datasource's folder that cannot be opened."""
     if isinstance(error, OutsideRootError):
         return LocationInvalidError(f"{shown(folder)} leads out of the mount root, by a symbolic link", "ENOENT")
     if error.errno in ABSENT:
         return LocationInvalidError(f"{shown(folder)} is not a folder below the mount root", "ENOENT")
-    return explain(error, f"open the folder {shown(folder)}", TO_LIST)
+    return explain(error, f"open the folder {shown(folder)}", LIST_PERMISSION)

@@ -1,1 +1,1 @@
-"""S3, what speaks its protocol, and roles of AWS."""
+"""S3, stores that speak its protocol, and AWS roles."""

@@ -1,7 +1,7 @@
-"""S3 through a role of its owner's, which this server assumes (`S3DelegatedAccess`).
+"""S3 through a role of the bucket's owner, which this server assumes (`S3DelegatedAccess`).
 
-The session of a role is fetched once for all who need it, renewed before half of its life is over, so that read URLs
-live for the other half, and given up once S3 does not take it any more.
+The session of a role is fetched once for all its users, and dropped if S3 refuses it. It is refreshed before half of
+its life has passed, so that read URLs always live for the other half.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from headwater.stores.s3.sigv4 import Credentials
 from headwater.stores.s3.store import S3Store, s3_bucket
 
 CALL_SECONDS = 9.0
-"""How long assuming a role may take, the look for this server's own credentials included."""
+"""The time limit for assuming a role, including the search for this server's own credentials."""
 
 START_SECONDS = 4.0
-"""How much of that time may pass before a thread is free."""
+"""How much of that time to wait for a free thread."""
 
 EXPIRY_MARGIN_SECONDS = 30.0
-"""Seconds before its end from which a session is not given out any more: requests take a while."""
+"""A session is not used in its last seconds: requests take a while."""
 
 REFRESH_AFTER = 5 / 12
-"""The part of a session's life after which it is renewed in the background: 25 minutes of the usual hour. From the half
-of it on, whoever asks waits for the new one."""
+"""The part of a session's life after which it is refreshed in the background: 25 minutes of the usual hour. After half
+of its life, callers wait for the new one."""
 
 
 def open_delegated(
@@ -42,18 +42,18 @@ def open_delegated(
     sts_endpoint: str | None,
     clock: Callable[[], float] = time.time,
 ) -> S3Store:
-    """Open the datasource of a bucket that a role gives access to. Nothing is asked of STS yet.
+    """Open the datasource of a bucket that a role has access to. STS is not contacted yet.
 
     Args:
         config: the datasource.
-        transport: what requests to S3 go through.
+        transport: sends the requests to S3.
         sessions: keeps the sessions of roles.
-        s3_endpoint: where S3 lives on this server, from `HEADWATER_S3_ENDPOINT`; None is Amazon.
-        sts_endpoint: where roles are assumed, from `HEADWATER_STS_ENDPOINT`; None is Amazon, in the bucket's region.
-        clock: gives Unix seconds.
+        s3_endpoint: the S3 of this server, from `HEADWATER_S3_ENDPOINT`; None is Amazon's.
+        sts_endpoint: where roles are assumed, from `HEADWATER_STS_ENDPOINT`; None is Amazon's, in the bucket's region.
+        clock: returns Unix seconds.
 
     Raises:
-        LocationInvalidError: bucket or endpoint cannot be used.
+        LocationInvalidError: the bucket or the endpoint is invalid.
     """
     location = config.location
     bucket, endpoint_label = s3_bucket(location.bucket, config.region, s3_endpoint)
@@ -70,13 +70,13 @@ def open_delegated(
 
 
 class AssumedRole:
-    """The sessions of one role.
+    """The sessions of one role; a `CredentialSource`.
 
     Args:
-        config: names the role, the external id and the region.
-        sessions: keeps them.
-        endpoint: the operator's own STS; None is Amazon's in the region.
-        clock: gives Unix seconds.
+        config: has the role, the external id and the region.
+        sessions: keeps the sessions.
+        endpoint: the operator's STS; None is Amazon's in the region.
+        clock: returns Unix seconds.
     """
 
     def __init__(
@@ -92,10 +92,10 @@ class AssumedRole:
         self._key = ("assumed role", *self._role)
 
     async def credentials(self) -> Credentials:
-        """The session to sign with now.
+        """Return the session to sign with now.
 
         Raises:
-            StoreError: there is none to be had.
+            StoreError: the role cannot be assumed.
         """
         return await self._sessions.get(self._key, self._fetch)
 
@@ -134,4 +134,4 @@ def _assume(role_arn: str, external_id: str, region: str, endpoint: str | None) 
 
 _threads = DaemonExecutor(16, "headwater-sts")
 _executors: defaultdict[str, LimitedExecutor] = defaultdict(lambda: LimitedExecutor(_threads, 4))
-"""By region: where one does not answer, roles of the others are still assumed."""
+"""By region, so that roles of other regions can be assumed if one region does not answer."""

@@ -1,4 +1,4 @@
-"""Where an S3 bucket answers, and for which region requests to it are signed (contract.md#datasource-config)."""
+"""The address of an S3 bucket, and the region that requests are signed for (contract.md#datasource-config)."""
 
 from __future__ import annotations
 

@@ -33,15 +33,15 @@ _KEY_ID = ErrorRule(
     CredentialsRefusedError, "Check {key_id}: the store does not know this access key, or it is disabled"
 )
 _TOKEN = ErrorRule(
-    CredentialsRefusedError, "The session has expired or its token is not good: new credentials are needed"
+    CredentialsRefusedError, "The session has expired or its token is invalid: new credentials are needed"
 )
 _BUCKET_IN_HOST = ErrorRule(
     LocationInvalidError, "The store wants the bucket's name in its host's name, and this server puts it in the path"
 )
 _SERVER_CREDENTIALS = ErrorRule(
     CredentialsRefusedError,
-    "AWS does not take this server's own credentials, or their account has not enabled the region: its operator must "
-    "see to that",
+    "AWS does not take this server's own credentials, or their account has not enabled the region: its operator "
+    "must correct that",
 )
 
 _KMS = "KMS"
@@ -117,7 +117,7 @@ STS_RULES: dict[str, ErrorRule] = {
     ),
     "SignatureDoesNotMatch": _SERVER_CREDENTIALS,
     "UnrecognizedClientException": _SERVER_CREDENTIALS,
-    "ValidationError": ErrorRule(CredentialsRefusedError, "Check s3ARN and s3ExternalId: STS does not take them"),
+    "ValidationError": ErrorRule(CredentialsRefusedError, "Check s3ARN and s3ExternalId: STS does not accept them"),
 }
 """The codes of AssumeRole. Transient errors are those of S3."""
 

@@ -12,18 +12,18 @@ from headwater.stores.s3.assumed_role import CALL_SECONDS, START_SECONDS
 from headwater.stores.s3.sigv4 import Credentials
 
 REFRESH_SECONDS = 300.0
-"""Seconds after which credentials are looked up again: the operator may have changed them."""
+"""The age at which credentials are looked up again: the operator may have changed them."""
 
 EXPIRY_MARGIN_SECONDS = 30.0
-"""Seconds before their end from which credentials are not given out: requests take a while."""
+"""Credentials are not used in their last seconds: requests take a while."""
 
 
 class OwnIdentity:
-    """What botocore's chain finds: variables, profiles, web identities, metadata services.
+    """The credentials that botocore's chain finds: variables, profiles, web identities, metadata services.
 
     Args:
-        sessions: keeps it.
-        clock: gives Unix seconds.
+        sessions: keeps the credentials.
+        clock: returns Unix seconds.
     """
 
     def __init__(self, sessions: RefreshingCache[Credentials], clock: Callable[[], float] = time.time) -> None:
@@ -31,11 +31,11 @@ class OwnIdentity:
         self._clock = clock
 
     async def credentials(self) -> Credentials:
-        """What to sign with now.
+        """Return the credentials to sign with now.
 
         Raises:
-            CredentialsRefusedError: this server has no good credentials.
-            StoreUnavailableError: they are not to be had for now.
+            CredentialsRefusedError: this server has no valid credentials.
+            StoreUnavailableError: the credentials cannot be found now.
         """
         return await self._sessions.get("this server's own identity", self._fetch)
 
@@ -48,7 +48,7 @@ class OwnIdentity:
             found = await run_in_executor(_executor, _look_up, timeout=CALL_SECONDS, start_timeout=START_SECONDS)
         except (NoFreeThreadError, TimeoutError):
             raise StoreUnavailableError(
-                "This server's own AWS credentials are not to be had for now: looking for them takes too long"
+                "This server's own AWS credentials are not available for now: looking for them takes too long"
             ) from None
         now = self._clock()
         if found.expires is None:

@@ -1,7 +1,7 @@
-"""AWS Signature Version 4, for headers and for presigned URLs, with the standard library alone.
+"""AWS Signature Version 4, for headers and for presigned URLs, with the standard library only.
 
-Source: "Signature Calculations for the Authorization Header" and "Authenticating Requests: Using Query
-Parameters" in the Amazon S3 API reference. The tests hold both to botocore, byte for byte.
+Source: "Signature Calculations for the Authorization Header" and "Authenticating Requests: Using Query Parameters" in
+the Amazon S3 API reference. The tests compare both with botocore, byte for byte.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from headwater.net.urls import encode_path, encode_query, encode_value
 from headwater.stores.s3.bucket import S3Bucket
 
 MAX_TTL_SECONDS = 604_800
-"""Seconds: the longest life of a presigned URL that S3 accepts, seven days."""
+"""The maximum life of a presigned URL: seven days."""
 
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
 
@@ -26,9 +26,9 @@ _ALGORITHM = "AWS4-HMAC-SHA256"
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What requests are signed with; its repr shows nothing of it.
+    """What requests are signed with. The repr shows no secret.
 
-    `expires` is in Unix seconds, None for keys that do not expire.
+    `expires` is in Unix seconds; None for keys that do not expire.
     """
 
     access_key_id: str = field(repr=False)
@@ -122,15 +122,15 @@ class Presigner:
         }
         if credentials.session_token is not None:
             query["X-Amz-Security-Token"] = credentials.session_token
-        # The signed form is sorted; botocore sends the token last, and so do we.
+        # The signed form is sorted. botocore sends the token last, and so does this.
         sent = "&".join(f"{name}={encode_value(value)}" for name, value in query.items())
         self._url_start = f"{bucket.origin}{bucket.path}/"
         self._url_end = f"?{sent}&X-Amz-Signature="
         self._canonical_start = f"{method}\n{bucket.path}/".encode()
         host = bucket.origin.authority
         self._canonical_end = f"\n{encode_query(query)}\nhost:{host}\n\nhost\n{UNSIGNED_PAYLOAD}".encode()
-        # HMAC opened up (RFC 2104): both pads and the constant start of the message are hashed once, and only
-        # copied for each key, which saves a third of the time per URL.
+        # HMAC in its parts (RFC 2104): both pads and the constant start of the message are hashed once and only copied
+        # for each key, which saves a third of the time per URL.
         key = _signing_key(credentials.secret_access_key, date[:8], bucket.region)
         block = key.ljust(64, b"\0")
         to_sign = f"{_ALGORITHM}\n{date}\n{scope}\n".encode()
@@ -138,7 +138,7 @@ class Presigner:
         self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
 
     def sign(self, keys: Iterable[str]) -> list[str]:
-        """Make one URL for each key (the whole key in the bucket, not percent-encoded)."""
+        """Return one URL for each key (the whole key in the bucket, not percent-encoded)."""
         sha256, copy_inner, copy_outer = hashlib.sha256, self._inner.copy, self._outer.copy
         canonical_start, canonical_end = self._canonical_start, self._canonical_end
         url_start, url_end = self._url_start, self._url_end

@@ -1,7 +1,7 @@
 """S3, and every store that speaks its protocol.
 
-Listings go on by key (`start-after`), not by the provider's token: a page deep in a bucket is one request, as the
-first is. Wire facts are from the Amazon S3 API reference (ListObjectsV2, ListObjects, GetObject, PutObject,
+Listings resume by key (`start-after`), not by the provider's token, so that a page deep in a bucket takes one request
+like the first page. Wire facts are from the Amazon S3 API reference (ListObjectsV2, ListObjects, GetObject, PutObject,
 DeleteObject).
 """
 
@@ -42,7 +42,7 @@ from headwater.stores.s3.listing import (
 from headwater.stores.s3.sigv4 import Credentials, Presigner, UnsignedRequest
 
 MAX_LIST_BODY_BYTES = 5 * 2**20
-"""Bytes of a list page: a thousand keys of 1,024 bytes, each byte percent-encoded, are 4 MB."""
+"""A thousand keys of 1,024 bytes, each byte percent-encoded, have 4 MB."""
 
 OPERATOR_ENDPOINT = "HEADWATER_S3_ENDPOINT"
 
@@ -166,11 +166,11 @@ class S3Store(Store):
         """List one page; see `Store.list_page`.
 
         Raises:
-            LocationInvalidError: also where the server does not list in key order or begins a page elsewhere than
-                requested, since listings would then be endless or silently incomplete.
+            LocationInvalidError: also if the server does not list in key order, or begins a page at another key than
+                requested: listings would be endless or silently incomplete.
         """
         if after is None and not prefix and self._root:
-            # Leaves out the marker object of the root itself, which has no name relative to it.
+            # Leaves out the folder marker of the root itself, which has no key relative to the root.
             after = ""
         store_error: StoreError | None = None
         if not self._lacks_version_2():

@@ -1,4 +1,4 @@
-"""AssumeRole, with this server's own AWS credentials. For threads: all of it blocks, and botocore loads slowly.
+"""AssumeRole, with this server's own AWS credentials. Use it in threads: it blocks, and botocore is slow to import.
 
 Sources: "AssumeRole" in the AWS STS API reference, "Credentials" and "Regional endpoints" of botocore's guide.
 """
@@ -22,20 +22,20 @@ from headwater.stores.s3.error_codes import STS_RULES
 from headwater.stores.s3.sigv4 import Credentials
 
 SESSION_NAME = "headwater-datasources"
-"""What sessions are called in the audit logs of the role's account. Always the same: a policy may ask for it."""
+"""The name of sessions in the audit logs of the role's account. It never changes, because a policy may require it."""
 
 SESSION_SECONDS = 3600
-"""What every role allows, and the most that a role allows which is itself assumed by a role."""
+"""Every role allows this, and a role that is assumed by another role allows no more."""
 
-LOOK_AGAIN = 10.0
-"""Seconds for which it is remembered that this server has no credentials: looking for them can take seconds."""
+NO_CREDENTIALS_SECONDS = 10.0
+"""How long the result that this server has no credentials is kept: looking for them can take seconds."""
 
 SETTING = "HEADWATER_STS_ENDPOINT"
 
-# It logs requests, answers, and the words of programs that it runs: secrets. What matters is in our errors.
+# botocore logs requests, responses and the output of programs that it runs: secrets. Our errors have what matters.
 logging.getLogger("botocore").setLevel(logging.CRITICAL)
 
-# Beside the time limit of the call, these end what hangs in a thread.
+# Besides the time limit of the call, these end a request that hangs in its thread.
 _CONFIG = Config(
     connect_timeout=3,
     read_timeout=5,
@@ -53,9 +53,9 @@ _ADVICE_FIELDS = AdviceFields(
     permission_advice="Check s3ARN and s3ExternalId",
     region_advice=f"Check {SETTING}. Redirects are not followed",
 )
-_OPERATOR = "its operator must give it AWS credentials that are good"
-_UNREACHABLE = (aws.ConnectionError, aws.HTTPClientError)
-_OWN_CREDENTIALS = (
+_OPERATOR_ADVICE = "its operator must give it valid AWS credentials"
+_UNREACHABLE_ERRORS = (aws.ConnectionError, aws.HTTPClientError)
+_OWN_CREDENTIALS_ERRORS = (
     aws.NoCredentialsError,
     aws.PartialCredentialsError,
     aws.CredentialRetrievalError,
@@ -63,7 +63,7 @@ _OWN_CREDENTIALS = (
     aws.SSOError,
     aws.MetadataRetrievalError,
 )
-_OWN_IDENTITY_REFUSED = frozenset(
+_OWN_IDENTITY_CODES = frozenset(
     {
         *("ExpiredToken", "ExpiredTokenException", "IncompleteSignature", "InvalidClientTokenId"),
         *("MissingAuthenticationToken", "OptInRequired", "SignatureDoesNotMatch", "UnrecognizedClientException"),
@@ -72,22 +72,22 @@ _OWN_IDENTITY_REFUSED = frozenset(
 
 
 class Sts:
-    """The clients of STS, one for each region and endpoint: making one takes a tenth of a second.
+    """The clients of STS, one for each region and endpoint, because a client takes a tenth of a second to make.
 
-    Safe to use from many threads at once.
+    Safe to use from many threads concurrently.
     """
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._session: Any = None
         self._clients: dict[tuple[Any, str, str | None], Any] = {}
-        self._nothing_until = 0.0
+        self._no_credentials_until = 0.0
 
     def own(self) -> Credentials:
-        """This server's own credentials, looked up anew.
+        """Look up and return this server's own credentials.
 
         Raises:
-            StoreError: it has none that are good.
+            StoreError: the server has no valid credentials.
         """
         session = None
         try:
@@ -99,25 +99,25 @@ class Sts:
                 frozen.access_key, frozen.secret_key, frozen.token or None, None if ends is None else ends.timestamp()
             )
         except Exception as error:
-            # The chain runs other programs and reads other people's files: there is no end to what it may raise.
-            raise _own_credentials(error) from None
+            # The chain runs other programs and reads files of any content, so that it may raise any exception.
+            raise _own_credentials_error(error) from None
         finally:
-            # A session keeps what it has found, and the operator may put others in their place.
+            # A session keeps the credentials that it found, and the operator may replace them.
             self._forget(session)
 
     def assume(self, role_arn: str, external_id: str, region: str, endpoint: str | None) -> Credentials:
-        """Begin a session of a role.
+        """Assume a role and return the credentials of the session.
 
         Args:
             role_arn: the role.
-            external_id: what its trust policy asks for beside this server's identity.
-            region: whose STS is asked.
-            endpoint: the operator's own STS; None is Amazon's in the region.
+            external_id: what its trust policy requires besides this server's identity.
+            region: the region of STS.
+            endpoint: the operator's STS; None is Amazon's in the region.
 
         Raises:
-            StoreError: the role is not to be had, or this server has no good credentials of its own.
+            StoreError: the role cannot be assumed, or this server has no valid credentials of its own.
         """
-        where = f"STS at {SETTING}" if endpoint else f"STS in {region}"
+        sts = f"STS at {SETTING}" if endpoint else f"STS in {region}"
         secrets: tuple[str, ...] = ()
         session = None
         try:
@@ -125,9 +125,9 @@ class Sts:
             frozen = session.get_credentials().get_frozen_credentials()
             secrets = (frozen.secret_key or "", frozen.token or "", frozen.access_key or "")
         except Exception as error:
-            # The chain runs other programs and reads other people's files: there is no end to what it may raise.
+            # The chain runs other programs and reads files of any content, so that it may raise any exception.
             self._forget(session)
-            raise _own_credentials(error) from None
+            raise _own_credentials_error(error) from None
         try:
             answer = self._client(session, region, endpoint).assume_role(
                 RoleArn=role_arn,
@@ -145,29 +145,29 @@ class Sts:
         except aws.ClientError as error:
             sts_error = read_error(error.response)
             if sts_error.is_foreign:
-                raise _no_sts(where) from None
-            if sts_error.code in _OWN_IDENTITY_REFUSED:
+                raise _no_session_error(sts) from None
+            if sts_error.code in _OWN_IDENTITY_CODES:
                 # The operator may have replaced the credentials.
                 self._forget(session)
-            raise to_store_error(sts_error, where, secrets) from None
+            raise to_store_error(sts_error, sts, secrets) from None
         except aws.BotoCoreError as error:
-            if isinstance(error, _OWN_CREDENTIALS):
+            if isinstance(error, _OWN_CREDENTIALS_ERRORS):
                 self._forget(session)
-                raise _own_credentials(error) from None
-            raise _explain(error, where) from None
+                raise _own_credentials_error(error) from None
+            raise _connection_error(error, sts) from None
         except (ResponseParserError, KeyError, TypeError, AttributeError, ValueError):
-            raise _no_sts(where) from None
+            raise _no_session_error(sts) from None
 
     def _identity(self) -> Any:
-        """The session of botocore that has found this server's own credentials."""
+        """Return the session of botocore that has found this server's own credentials."""
         with self._lock:
             if self._session is None:
-                if time.monotonic() < self._nothing_until:
+                if time.monotonic() < self._no_credentials_until:
                     raise aws.NoCredentialsError
                 session = botocore.session.Session()
                 session.set_config_variable("sts_regional_endpoints", "regional")
                 if session.get_credentials() is None:
-                    self._nothing_until = time.monotonic() + LOOK_AGAIN
+                    self._no_credentials_until = time.monotonic() + NO_CREDENTIALS_SECONDS
                     raise aws.NoCredentialsError
                 self._session = session
             return self._session
@@ -189,7 +189,7 @@ class Sts:
 
 
 SERVER = Sts()
-"""That of this process: its own credentials are the same for everybody."""
+"""The clients of this process: all of them use the same credentials."""
 
 
 def read_error(response: Any) -> ProviderError:
@@ -219,34 +219,34 @@ def to_store_error(error: ProviderError, sts: str, secrets: tuple[str, ...] = ()
     return apply_rule(error, STS_RULES, f"{sts} did not let this server assume the role", _ADVICE_FIELDS, secrets)
 
 
-def _explain(error: aws.BotoCoreError, where: str) -> StoreError:
+def _connection_error(error: aws.BotoCoreError, sts: str) -> StoreError:
     name = type(error).__name__
     match error:
         case aws.SSLError():
             return StoreUnavailableError(
-                f"TLS with {where} failed; the operator of this server checks its roots of trust (AWS_CA_BUNDLE)"
+                f"TLS with {sts} failed; the operator of this server checks its roots of trust (AWS_CA_BUNDLE)"
             )
         case aws.ConnectTimeoutError() | aws.ReadTimeoutError():
-            return StoreUnavailableError(f"{where} did not answer in time ({name}). Try again in a moment")
+            return StoreUnavailableError(f"{sts} did not answer in time ({name}). Try again in a moment")
         case aws.ConnectionError() | aws.HTTPClientError():
             return StoreUnavailableError(
-                f"{where} could not be reached ({name}). The operator of this server checks its network"
+                f"{sts} could not be reached ({name}). The operator of this server checks its network"
             )
         case aws.ParamValidationError():
-            return CredentialsRefusedError("Check s3ARN and s3ExternalId: they have not the form that AWS takes")
+            return CredentialsRefusedError("Check s3ARN and s3ExternalId: they do not have the form that AWS requires")
         case _:
-            return _no_sts(where)
+            return _no_session_error(sts)
 
 
-def _no_sts(where: str) -> LocationInvalidError:
-    return LocationInvalidError(f"{where} answered with no session. The operator of this server checks {SETTING}")
+def _no_session_error(sts: str) -> LocationInvalidError:
+    return LocationInvalidError(f"{sts} answered with no session. The operator of this server checks {SETTING}")
 
 
-def _own_credentials(error: Exception) -> StoreError:
-    """What keeps this server's own credentials away. Its text may hold secrets, so that only its kind is told."""
+def _own_credentials_error(error: Exception) -> StoreError:
+    """Return the error for a failed look-up. It has only the name of `error`, whose message may contain secrets."""
     name = type(error).__name__
     if isinstance(error, aws.NoCredentialsError):
-        return CredentialsRefusedError(f"This server has no AWS credentials of its own: {_OPERATOR}")
-    if isinstance(error, _UNREACHABLE):
-        return StoreUnavailableError(f"This server's own AWS credentials are not to be had for now ({name}): try again")
-    return CredentialsRefusedError(f"This server's own AWS credentials are not to be had ({name}): {_OPERATOR}")
+        return CredentialsRefusedError(f"This server has no AWS credentials of its own: {_OPERATOR_ADVICE}")
+    if isinstance(error, _UNREACHABLE_ERRORS):
+        return StoreUnavailableError(f"This server's own AWS credentials are not available for now ({name}): try again")
+    return CredentialsRefusedError(f"This server's own AWS credentials are not available ({name}): {_OPERATOR_ADVICE}")

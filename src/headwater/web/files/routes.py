@@ -6,8 +6,6 @@ Anyone who has a URL can use it until it expires (contract.md#lists-and-time-win
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
-from pathlib import Path
 from urllib.parse import parse_qsl, quote, unquote_to_bytes
 
 from starlette.requests import Request
@@ -18,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from headwater.domain.errors import HeadwaterError, MethodNotAllowedError, NotFoundError
 from headwater.domain.read_url import ReadUrlSigner
 from headwater.stores.local.files import LocalFiles
+from headwater.stores.local.runtime import LocalFileRoot
 from headwater.web.errors import error_response
 from headwater.web.files.conditional import RangeNotSatisfiableError
 from headwater.web.files.headers import COMMON_HEADERS, METHODS, PREFLIGHT_HEADERS
@@ -25,15 +24,9 @@ from headwater.web.files.read import open_file
 from headwater.web.files.write import Uploads
 
 
-def route(folder: Path, signer: ReadUrlSigner, hidden: Iterable[Path] = ()) -> BaseRoute:
-    """Return the route that answers the URLs of `signer`.
-
-    Args:
-        folder: paths in URLs are relative to it.
-        signer: checks signatures.
-        hidden: folders that are treated as absent: the server's own data.
-    """
-    return _FilesRoute(LocalFiles(folder, hidden), signer)
+def route(root: LocalFileRoot) -> BaseRoute:
+    """Return the route that answers the URLs of files under a root."""
+    return _FilesRoute(LocalFiles(root), root.signer)
 
 
 class _FilesRoute(BaseRoute):

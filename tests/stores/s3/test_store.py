@@ -1,4 +1,4 @@
-"""Listing, reading and writing against moto, with what is there prepared by boto3."""
+"""Listing, reading and writing in buckets of moto that boto3 prepares."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ async def names(store: S3Store, prefix: str = "", limit: int = 1000) -> list[str
     return [found.key for found in await list_all(store, prefix, limit)]
 
 
-async def test_an_empty_bucket(store: S3Store) -> None:
+async def test_empty_bucket_is_listed(store: S3Store) -> None:
     page = await store.list_page("", None, 10)
     assert page == StorePage([], None)
     assert (await store.list_page("", "a", 10)).objects == []
 
 
-async def test_what_is_told_of_an_object(store: S3Store, moto_client: S3Client, bucket: str) -> None:
+async def test_listed_object_has_size_time_and_etag(store: S3Store, moto_client: S3Client, bucket: str) -> None:
     put(moto_client, bucket, ["a.jpg"], b"12345")
     theirs = moto_client.head_object(Bucket=bucket, Key="a.jpg")
     [ours] = (await store.list_page("", None, 10)).objects
@@ -58,7 +58,7 @@ async def test_what_is_told_of_an_object(store: S3Store, moto_client: S3Client, 
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 4, 5, 6, 1000])
-async def test_pages_of_every_length_make_one_listing(
+async def test_pages_of_any_length_make_one_listing(
     store: S3Store, moto_client: S3Client, bucket: str, limit: int
 ) -> None:
     keys = ["a", "a/1", "a/2", "b", "ü"]
@@ -66,7 +66,7 @@ async def test_pages_of_every_length_make_one_listing(
     assert await names(store, limit=limit) == keys
 
 
-async def test_exactly_a_page_has_no_next_one(store: S3Store, moto_client: S3Client, bucket: str) -> None:
+async def test_exactly_full_last_page_ends_the_listing(store: S3Store, moto_client: S3Client, bucket: str) -> None:
     put(moto_client, bucket, ["a", "b", "c"])
     page = await store.list_page("", None, 3)
     assert len(page.objects) == 3
@@ -75,21 +75,21 @@ async def test_exactly_a_page_has_no_next_one(store: S3Store, moto_client: S3Cli
     assert page.resume_after == "b"
 
 
-async def test_start_after_is_exclusive_and_need_not_exist(store: S3Store, moto_client: S3Client, bucket: str) -> None:
+async def test_after_is_exclusive_and_need_not_exist(store: S3Store, moto_client: S3Client, bucket: str) -> None:
     put(moto_client, bucket, ["a", "b", "c"])
     for after, expected in [("a", ["b", "c"]), ("aa", ["b", "c"]), ("c", []), ("", ["a", "b", "c"])]:
         assert [found.key for found in (await store.list_page("", after, 10)).objects] == expected
 
 
-async def test_order_is_that_of_utf_8_bytes(store: S3Store, moto_client: S3Client, bucket: str) -> None:
-    """UTF-16 and locales order these otherwise."""
+async def test_order_is_by_utf_8_bytes(store: S3Store, moto_client: S3Client, bucket: str) -> None:
+    """UTF-16 and locales have another order for these keys."""
     keys = ["A", "B", "a", "ab", "b", "é", "\uffee", "🦊"]
     put(moto_client, bucket, reversed(keys))
     assert keys == sorted(keys, key=str.encode)
     assert await names(store, limit=3) == keys
 
 
-async def test_prefixes_and_neighbours(transport: Transport, moto: str, moto_client: S3Client, bucket: str) -> None:
+async def test_prefix_excludes_neighbours(transport: Transport, moto: str, moto_client: S3Client, bucket: str) -> None:
     put(moto_client, bucket, ["data", "data/", "data/a", "data/b/c", "data-x", "data2/a", "dat", "x/data/a"])
     store = open_store(transport, moto, bucket)
     assert await names(store, "data/") == ["data/", "data/a", "data/b/c"]
@@ -101,9 +101,7 @@ async def test_prefixes_and_neighbours(transport: Transport, moto: str, moto_cli
     assert await names(below, "b/") == ["b/c"]
 
 
-async def test_the_root_reaches_no_neighbour(
-    transport: Transport, moto: str, moto_client: S3Client, bucket: str
-) -> None:
+async def test_root_excludes_neighbours(transport: Transport, moto: str, moto_client: S3Client, bucket: str) -> None:
     put(moto_client, bucket, ["data/a", "data2/b"])
     below = open_store(transport, moto, bucket, root="data/")
     with pytest.raises(ObjectNotFoundError):
@@ -136,7 +134,7 @@ async def test_odd_keys_are_written_and_deleted(store: S3Store, moto_client: S3C
     assert "Contents" not in moto_client.list_objects_v2(Bucket=bucket)
 
 
-async def test_a_page_deep_in_a_bucket_is_one_request(
+async def test_page_deep_in_a_bucket_is_one_request(
     transport: Transport, moto: str, moto_client: S3Client, bucket: str
 ) -> None:
     put(moto_client, bucket, [f"{i:02}" for i in range(20)])
@@ -148,13 +146,13 @@ async def test_a_page_deep_in_a_bucket_is_one_request(
         assert len(proxy.requests) == 1 + 4
 
 
-async def test_a_page_is_never_longer_than_a_thousand(transport: Transport, moto: str, bucket: str) -> None:
+async def test_page_has_at_most_a_thousand_objects(transport: Transport, moto: str, bucket: str) -> None:
     with FaultProxy(moto) as proxy:
         await open_store(transport, proxy.url, bucket).list_page("", None, 5000)
         assert proxy.requests[0].query["max-keys"] == "1000"
 
 
-async def test_reading_the_start_of_an_object(store: S3Store, moto_client: S3Client, bucket: str) -> None:
+async def test_start_of_an_object_is_read(store: S3Store, moto_client: S3Client, bucket: str) -> None:
     put(moto_client, bucket, ["a"], b"0123456789")
     put(moto_client, bucket, ["empty"], b"")
     assert await store.read("a", 4) == b"0123"
@@ -166,7 +164,7 @@ async def test_reading_the_start_of_an_object(store: S3Store, moto_client: S3Cli
         await store.read("absent", 10)
 
 
-async def test_writing_replaces_and_deleting_twice_is_no_error(store: S3Store) -> None:
+async def test_write_replaces_and_second_delete_is_no_error(store: S3Store) -> None:
     await store.write("a", b"one")
     await store.write("a", b"")
     assert await store.read("a", 10) == b""
@@ -176,7 +174,7 @@ async def test_writing_replaces_and_deleting_twice_is_no_error(store: S3Store) -
         await store.read("a", 1)
 
 
-async def test_a_missing_bucket_is_named(transport: Transport, moto: str) -> None:
+async def test_missing_bucket_is_named(transport: Transport, moto: str) -> None:
     store = open_store(transport, moto, "no-such-bucket")
     for call in (
         lambda: store.list_page("", None, 1),
@@ -190,7 +188,7 @@ async def test_a_missing_bucket_is_named(transport: Transport, moto: str) -> Non
             await call()
 
 
-async def test_written_objects_are_encrypted_with_the_datasources_key(
+async def test_written_objects_are_encrypted_with_the_kms_key(
     transport: Transport, moto: str, moto_client: S3Client, bucket: str
 ) -> None:
     config = parse_config(
@@ -210,9 +208,7 @@ async def test_written_objects_are_encrypted_with_the_datasources_key(
     assert told["SSEKMSKeyId"] == config.kms_key
 
 
-async def test_a_datasource_of_an_s3_compatible_store(
-    transport: Transport, moto: str, moto_client: S3Client, bucket: str
-) -> None:
+async def test_obs_datasource_is_opened(transport: Transport, moto: str, moto_client: S3Client, bucket: str) -> None:
     put(moto_client, bucket, ["data/a.jpg"])
     config = parse_config(
         {

@@ -1,4 +1,4 @@
-"""Servers without ListObjectsV2 are listed by ListObjects: exactly, and at one request more, once."""
+"""Servers without ListObjectsV2 are listed completely by ListObjects, at the cost of one request."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ NOT_OFFERED = {
     "501 without a body": Status(501),
     "405 without a body": Status(405),
 }
-"""How servers say that they have no ListObjectsV2."""
+"""The responses of servers that lack ListObjectsV2."""
 
 
 class Version1:
-    """A bucket of a server that knows ListObjects alone.
+    """A bucket of a server that has only ListObjects.
 
     Args:
         refusal: what it answers to ListObjectsV2; None where it does not know `list-type` and lists by version 1.
@@ -78,7 +78,7 @@ def how(proxy: FaultProxy) -> list[str]:
 
 
 @pytest.mark.parametrize("refusal", NOT_OFFERED.values(), ids=NOT_OFFERED)
-async def test_a_server_that_refuses_version_2(transport: Transport, refusal: Status) -> None:
+async def test_server_that_refuses_version_2_is_listed_by_version_1(transport: Transport, refusal: Status) -> None:
     with FaultProxy(respond=Version1(refusal)) as server:
         assert [found.key for found in await list_all(open_store(transport, server.url), limit=5)] == KEYS
         assert how(server) == ["2", "1", "1", "1"]
@@ -90,8 +90,8 @@ async def test_a_server_that_refuses_version_2(transport: Transport, refusal: St
         )
 
 
-async def test_a_server_that_takes_version_2_for_version_1(transport: Transport) -> None:
-    """It ignores start-after, which shows with the second page."""
+async def test_server_that_treats_version_2_as_version_1_is_listed(transport: Transport) -> None:
+    """Such a server ignores start-after, which the second page shows."""
     with FaultProxy(respond=Version1()) as server:
         assert [found.key for found in await list_all(open_store(transport, server.url), limit=5)] == KEYS
         assert how(server) == ["2", "2", "1", "1"]
@@ -116,8 +116,8 @@ async def test_pages_of_random_keys_make_one_sorted_list(transport: Transport, r
                 assert [found.key for found in page.objects] == [key for key in below if key > after]
 
 
-async def test_what_was_found_out_is_of_one_bucket(transport: Transport) -> None:
-    """Huawei's parallel file systems lack ListObjectsV2, the buckets beside them have it."""
+async def test_lack_of_version_2_is_kept_per_bucket(transport: Transport) -> None:
+    """Huawei's parallel file systems lack ListObjectsV2, while buckets at the same endpoint have it."""
 
     def respond(request: Request) -> Status:
         if request.target.startswith("/files") and "list-type" in request.query:
@@ -130,7 +130,7 @@ async def test_what_was_found_out_is_of_one_bucket(transport: Transport) -> None
         assert how(server) == ["2", "1", "2", "1", "2"]
 
 
-async def test_an_empty_bucket_and_the_end_of_one(transport: Transport) -> None:
+async def test_empty_bucket_and_last_page(transport: Transport) -> None:
     with FaultProxy(respond=Version1(keys=[])) as server:
         assert await list_all(open_store(transport, server.url)) == []
     with FaultProxy(respond=Version1()) as server:
@@ -138,14 +138,14 @@ async def test_an_empty_bucket_and_the_end_of_one(transport: Transport) -> None:
         assert (page.objects, page.resume_after) == ([], None)
 
 
-async def test_faults_on_the_way_are_got_over(transport: Transport) -> None:
+async def test_transient_faults_are_retried(transport: Transport) -> None:
     with FaultProxy(respond=Version1(NOT_OFFERED["NotImplemented"])) as server:
         server.faults += [Status(503), None, Status(500), None]
         assert [found.key for found in await list_all(open_store(transport, server.url), limit=5)] == KEYS
         assert how(server) == ["2", "2", "1", "1", "1", "1"]
 
 
-async def test_the_operators_endpoint_may_be_such_a_server(transport: Transport) -> None:
+async def test_operator_endpoint_may_lack_version_2(transport: Transport) -> None:
     config = parse_config(
         {
             "type": "S3",
@@ -168,8 +168,8 @@ async def refused(transport: Transport, respond: Callable[[Request], Status]) ->
         return error.value, how(server)
 
 
-async def test_amazon_is_not_asked_twice(transport: Transport) -> None:
-    """It has ListObjectsV2: what it refuses, it refuses."""
+async def test_amazon_gets_no_version_1_request(transport: Transport) -> None:
+    """Amazon has ListObjectsV2, so that its errors are final."""
     with FaultProxy(respond=Version1(NOT_OFFERED["InvalidArgument"])) as server:
         store = open_store(transport, server.url)
         store._bucket = replace(store._bucket, is_custom_endpoint=False)
@@ -179,14 +179,14 @@ async def test_amazon_is_not_asked_twice(transport: Transport) -> None:
 
 
 @pytest.mark.parametrize("inclusive", [False, True])
-async def test_a_server_that_ignores_both_is_told_so(transport: Transport, inclusive: bool) -> None:
+async def test_server_that_ignores_both_parameters_is_named(transport: Transport, inclusive: bool) -> None:
     error, versions = await refused(transport, Version1(start="marker" if inclusive else None, inclusive=inclusive))
     assert type(error) is LocationInvalidError
     assert "does not support start-after" in error.message
     assert versions == ["2", "2", "1"]
 
 
-async def test_a_server_that_has_version_1_without_a_marker_is_told_so(transport: Transport) -> None:
+async def test_version_1_without_marker_is_an_error(transport: Transport) -> None:
     error, versions = await refused(transport, Version1(NOT_OFFERED["NotImplemented"], start=None))
     assert type(error) is LocationInvalidError
     assert "does not support marker" in error.message
@@ -205,7 +205,7 @@ async def test_a_server_that_has_version_1_without_a_marker_is_told_so(transport
         (301, "PermanentRedirect", LocationInvalidError),
     ],
 )
-async def test_other_refusals_cost_no_second_request(
+async def test_other_errors_cause_no_version_1_request(
     transport: Transport, status: int, code: str, kind: type[StoreError]
 ) -> None:
     error, versions = await refused(transport, lambda _: Status(status, error_xml(code)))
@@ -224,7 +224,7 @@ async def test_other_refusals_cost_no_second_request(
         (Status(200, b"<html>Console</html>"), LocationInvalidError, "does not speak S3"),
     ],
 )
-async def test_what_version_1_is_refused_for_is_told(
+async def test_error_of_version_1_is_raised(
     transport: Transport, answer: Status, kind: type[StoreError], text: str
 ) -> None:
     def respond(request: Request) -> Status:
@@ -240,13 +240,13 @@ async def test_what_version_1_is_refused_for_is_told(
 
 
 class Version1Bucket(as_obs(MotoBucket)):  # type: ignore[misc]  # made by a function
-    """What moto holds, listed by version 1."""
+    """A bucket of moto, listed by version 1."""
 
     extra_requests: ClassVar[int] = 1
 
 
 class TestObsByVersion1(StoreConformance):
-    """moto, without its ListObjectsV2."""
+    """moto without ListObjectsV2."""
 
     @pytest.fixture
     async def prepared(self, moto: str, moto_client: S3Client, transport: Transport) -> AsyncIterator[Prepared]:

@@ -1,3 +1,5 @@
+"""Reading, writing and deleting files of LOCAL datasources, and their URLs."""
+
 from __future__ import annotations
 
 import asyncio
@@ -14,16 +16,14 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from headwater.domain.errors import (
-    CredentialsRefusedError,
     LocationInvalidError,
     ObjectNotFoundError,
-    StoreError,
     StoreUnavailableError,
 )
 from headwater.domain.read_url import ReadUrlSigner
 from headwater.stores.local import changes as local_changes
-from headwater.stores.local.root import PASS, LocalRoot, explain
 from headwater.stores.local.store import LocalStore
+from tests.stores.local.opening import open_store
 
 SIGNER = ReadUrlSigner([b"k" * 32], "http://hw.example/pre", "tests")
 
@@ -46,7 +46,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def store(tmp_path: Path, folder: Path) -> LocalStore:
-    return LocalStore(tmp_path / "root", "set", SIGNER)
+    return open_store(tmp_path / "root", "set", SIGNER)
 
 
 @pytest.fixture(autouse=True)
@@ -72,12 +72,12 @@ async def test_read(store: LocalStore, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("key", [*NO_FILES, "absent.png", "sub", "a.png/b", "absent/b", "n" * 300])
-async def test_read_of_what_is_no_file(store: LocalStore, key: str) -> None:
+async def test_read_of_a_missing_file_is_an_error(store: LocalStore, key: str) -> None:
     with pytest.raises(ObjectNotFoundError):
         await store.read(key, 1)
 
 
-async def test_read_never_opens_what_is_not_a_regular_file(store: LocalStore, folder: Path) -> None:
+async def test_read_opens_only_regular_files(store: LocalStore, folder: Path) -> None:
     """Opening a pipe waits for its other end, and lets a writer that waits go on."""
     os.mkfifo(folder / "fifo.png")
     (folder / "device.png").symlink_to("/dev/zero")
@@ -116,9 +116,9 @@ async def test_no_link_leads_out(store: LocalStore, folder: Path, tmp_path: Path
 
 
 @pytest.mark.parametrize("name", ["absent", "set/a.png", "set/a.png/b", "out", "set/../set", "se\0t", "\ud800"])
-async def test_a_place_that_is_no_folder(tmp_path: Path, folder: Path, name: str) -> None:
+async def test_a_missing_folder_is_an_error(tmp_path: Path, folder: Path, name: str) -> None:
     (tmp_path / "root" / "out").symlink_to(tmp_path)
-    store = LocalStore(tmp_path / "root", name, SIGNER)
+    store = open_store(tmp_path / "root", name, SIGNER)
     for doing in (store.list_page("", None, 1), store.write("x", b""), store.delete("x"), store.read("x", 1)):
         with pytest.raises(LocationInvalidError, match=r"below the mount root|out of the mount root") as caught:
             await doing
@@ -141,7 +141,7 @@ async def test_write(store: LocalStore, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("key", [*NO_FILES, "sub", "a.png/b", "n" * 300, f"{'n' * 300}/a"])
-async def test_write_of_what_can_be_no_file(store: LocalStore, folder: Path, key: str) -> None:
+async def test_write_of_an_impossible_name_is_an_error(store: LocalStore, folder: Path, key: str) -> None:
     with pytest.raises(LocationInvalidError) as caught:
         await store.write(key, b"new")
     assert str(folder) not in caught.value.message
@@ -174,7 +174,7 @@ async def test_write_through_linked_folders(store: LocalStore, folder: Path, tmp
     assert not (folder / "nowhere").exists()
 
 
-async def test_a_write_that_fails_leaves_the_old_and_nothing_else(
+async def test_a_failed_write_leaves_the_old_file(
     store: LocalStore, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(fd: int) -> None:
@@ -187,7 +187,7 @@ async def test_a_write_that_fails_leaves_the_old_and_nothing_else(
     assert everything(folder) == ["a.png", "sub"]
 
 
-async def test_readers_see_the_old_or_the_new(store: LocalStore) -> None:
+async def test_readers_see_the_old_content_or_the_new(store: LocalStore) -> None:
     versions = [bytes([letter]) * 100_000 for letter in b"abc"]
     await store.write("b.png", versions[0])
     stop = asyncio.Event()
@@ -207,8 +207,8 @@ async def test_readers_see_the_old_or_the_new(store: LocalStore) -> None:
     assert seen == set(versions)
 
 
-async def test_writes_and_deletes_at_the_same_time(store: LocalStore, folder: Path) -> None:
-    """A delete takes away a folder that it left empty, perhaps the one that a write has just opened."""
+async def test_concurrent_writes_and_deletes_succeed(store: LocalStore, folder: Path) -> None:
+    """A delete removes a folder that it left empty, perhaps the one that a write has just opened."""
 
     async def turn(name: str) -> None:
         for _ in range(40):
@@ -220,7 +220,7 @@ async def test_writes_and_deletes_at_the_same_time(store: LocalStore, folder: Pa
     assert everything(folder) == ["a.png", "sub"]
 
 
-async def test_a_folder_that_vanishes_under_a_write_is_made_again(
+async def test_a_folder_that_disappears_during_a_write_is_created_again(
     store: LocalStore, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = local_changes.temporary_name
@@ -241,7 +241,7 @@ async def test_a_folder_that_vanishes_under_a_write_is_made_again(
 # ---- delete
 
 
-async def test_delete_tidies_up_what_it_left_empty(store: LocalStore, folder: Path) -> None:
+async def test_delete_removes_folders_that_became_empty(store: LocalStore, folder: Path) -> None:
     await store.write("x/y/z/a.txt", b"")
     await store.write("x/b.txt", b"")
     await store.delete("x/y/z/a.txt")
@@ -255,8 +255,8 @@ async def test_delete_tidies_up_what_it_left_empty(store: LocalStore, folder: Pa
     assert folder.is_dir()
 
 
-async def test_delete_leaves_the_users_own_empty_folders(store: LocalStore, folder: Path) -> None:
-    """Verifying once took away an empty `.lightly/` that the user had made."""
+async def test_delete_keeps_empty_folders_of_the_user(store: LocalStore, folder: Path) -> None:
+    """Verify removed an empty `.lightly/` folder that the user had created."""
     (folder / ".lightly" / "mine").mkdir(parents=True)
     await store.write(".lightly/a.txt", b"")
     await store.delete(".lightly/a.txt")
@@ -265,7 +265,7 @@ async def test_delete_leaves_the_users_own_empty_folders(store: LocalStore, fold
     assert everything(folder) == [".lightly", ".lightly/mine", "a.png", "sub"]
 
 
-async def test_a_folder_made_by_the_user_after_ours_was_tidied_up_is_left(store: LocalStore, folder: Path) -> None:
+async def test_delete_keeps_a_folder_that_the_user_created_again(store: LocalStore, folder: Path) -> None:
     await store.write(".lightly/a.txt", b"")
     await store.delete(".lightly/a.txt")
     assert everything(folder) == ["a.png", "sub"]
@@ -275,11 +275,9 @@ async def test_a_folder_made_by_the_user_after_ours_was_tidied_up_is_left(store:
     assert everything(folder) == [".lightly", "a.png", "sub"]
 
 
-async def test_few_folders_are_remembered_as_ours(
-    store: LocalStore, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What is remembered does not grow with use; a folder that was forgotten is left, never taken."""
-    monkeypatch.setattr(local_changes, "MAX_NOTED", 2)
+async def test_created_folders_are_limited(store: LocalStore, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The memory does not grow with use. A forgotten folder is kept, never removed."""
+    monkeypatch.setattr("headwater.stores.local.created_folders.MAX_FOLDERS", 2)
     for name in "xyz":
         await store.write(f"{name}/a.txt", b"")
     for name in "xyz":
@@ -288,7 +286,7 @@ async def test_few_folders_are_remembered_as_ours(
 
 
 @pytest.mark.parametrize("key", [*NO_FILES, "absent.png", "sub", "sub/absent", "a.png/b", "absent/b", "n" * 300])
-async def test_delete_of_what_is_absent(store: LocalStore, folder: Path, key: str) -> None:
+async def test_delete_of_a_missing_file_succeeds(store: LocalStore, folder: Path, key: str) -> None:
     await store.delete(key)
     assert everything(folder.parent) == ["outside.png", "set", "set/a.png", "set/sub"]
 
@@ -309,16 +307,16 @@ async def test_delete_does_not_follow_links(store: LocalStore, folder: Path, tmp
 # ---- read URLs
 
 
-async def test_read_urls_are_signed_below_the_mount_root(tmp_path: Path, folder: Path) -> None:
+async def test_read_urls_are_relative_to_the_mount_root(tmp_path: Path, folder: Path) -> None:
     for name in ("set", "set/", "set//"):
-        first, second = await LocalStore(tmp_path / "root", name, SIGNER).sign(["a.png", "sub/ü #.png"], 60)
+        first, second = await open_store(tmp_path / "root", name, SIGNER).sign(["a.png", "sub/ü #.png"], 60)
         assert first.startswith("http://hw.example/pre/files/set/a.png?expires=")
         assert second.startswith("http://hw.example/pre/files/set/sub/%C3%BC%20%23.png?expires=")
-    (whole,) = await LocalStore(tmp_path / "root", "", SIGNER).sign(["set/a.png"], 60)
+    (whole,) = await open_store(tmp_path / "root", "", SIGNER).sign(["set/a.png"], 60)
     assert whole.startswith("http://hw.example/pre/files/set/a.png?")
 
 
-async def test_read_urls_live_no_longer_than_asked(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_read_urls_expire_after_the_requested_time(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("headwater.stores.local.store.time.time", lambda: 1000.9)
     (url,) = await store.sign(["a.png"], 60)
     split = urlsplit(url)
@@ -329,7 +327,7 @@ async def test_read_urls_live_no_longer_than_asked(store: LocalStore, monkeypatc
 
 @pytest.mark.parametrize("end", ["", "/", "//"])
 async def test_read_urls_of_a_web_server(tmp_path: Path, folder: Path, end: str) -> None:
-    store = LocalStore(tmp_path / "root", "set", SIGNER, f"http://files.example/pre{end}")
+    store = open_store(tmp_path / "root", "set", SIGNER, f"http://files.example/pre{end}")
     keys = ["a.png", "sub/a b#?%41+ü\n.png"]
     urls = await store.sign(keys, 60)
     assert urls == [
@@ -339,7 +337,7 @@ async def test_read_urls_of_a_web_server(tmp_path: Path, folder: Path, end: str)
     assert [unquote(url.removeprefix("http://files.example/pre/")) for url in urls] == keys
 
 
-async def test_a_web_server_really_finds_what_its_read_urls_name(tmp_path: Path, folder: Path) -> None:
+async def test_a_web_server_finds_the_files_of_its_read_urls(tmp_path: Path, folder: Path) -> None:
     names = ["a b.png", "a%41+;#?&=.png", "ü/e\u0301.png"]
     for name in names:
         (folder / name).parent.mkdir(exist_ok=True)
@@ -354,7 +352,7 @@ async def test_a_web_server_really_finds_what_its_read_urls_name(tmp_path: Path,
         try:
             location = f"http://127.0.0.1:{server.server_port}"
             for name, url in zip(
-                names, await LocalStore(tmp_path / "root", "set", SIGNER, location).sign(names, 60), strict=True
+                names, await open_store(tmp_path / "root", "set", SIGNER, location).sign(names, 60), strict=True
             ):
                 connection = HTTPConnection("127.0.0.1", server.server_port, timeout=10)
                 connection.request("GET", url.removeprefix(location))
@@ -366,66 +364,3 @@ async def test_a_web_server_really_finds_what_its_read_urls_name(tmp_path: Path,
 
 
 # ---- what the operating system can say
-
-
-@pytest.mark.parametrize(
-    ("code", "expected", "says"),
-    [
-        ("EACCES", CredentialsRefusedError, "needs write permission"),
-        ("EPERM", CredentialsRefusedError, "needs write permission"),
-        ("EROFS", CredentialsRefusedError, "mount the file system for writing"),
-        ("ENOSPC", StoreUnavailableError, "free some space"),
-        ("EDQUOT", StoreUnavailableError, "free some space"),
-        ("EMFILE", StoreUnavailableError, "too many files open"),
-        ("ENFILE", StoreUnavailableError, "too many files open"),
-        ("EIO", StoreUnavailableError, "fault"),
-        ("ESTALE", StoreUnavailableError, "fault"),
-        ("ETIMEDOUT", StoreUnavailableError, "fault"),
-        ("ENOTCONN", StoreUnavailableError, "fault"),
-        ("EFBIG", StoreUnavailableError, "fault"),
-        ("EISDIR", LocationInvalidError, "no file can be"),
-        ("ENAMETOOLONG", LocationInvalidError, "no file can be"),
-    ],
-)
-def test_errors_are_explained(code: str, expected: type[StoreError], says: str) -> None:
-    error = explain(OSError(getattr(errno, code), "…"), "write 'a.png'", "write permission")
-    assert type(error) is expected
-    assert error.provider_code == code
-    assert error.message.startswith(f"cannot write 'a.png' ({code}: ")
-    assert says in error.message
-
-
-def test_a_new_file_that_was_closed_takes_nothing_more(tmp_path: Path) -> None:
-    """Its descriptor's number may be another file's by then."""
-    root = LocalRoot(tmp_path)
-    top = root.walk((), PASS)
-    try:
-        new = local_changes.NewFile(root, top, (), ("a",))
-        new.write(b"x")
-        new.close()
-        for late in (lambda: new.write(b"y"), new.commit):
-            with pytest.raises(OSError, match="Bad file descriptor"):
-                late()
-        new.close()
-    finally:
-        os.close(top)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_long_files_are_put_on_disk_as_they_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All of a file of gigabytes was, at its end, in the time of one use of a disk: it was lost, each time anew."""
-    synced: list[int] = []
-    monkeypatch.setattr(local_changes, "SYNC_EVERY", 10)
-    monkeypatch.setattr("headwater.stores.local.changes.os.fdatasync", synced.append)
-    root = LocalRoot(tmp_path)
-    top = root.walk((), PASS)
-    try:
-        new = local_changes.NewFile(root, top, (), ("a",))
-        for _ in range(7):
-            new.write(b"12345")
-        new.commit()
-        new.close()
-    finally:
-        os.close(top)
-    assert len(synced) == 3
-    assert (tmp_path / "a").read_bytes() == b"12345" * 7

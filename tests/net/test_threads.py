@@ -1,0 +1,95 @@
+"""Threads that nothing waits for."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+import weakref
+from concurrent.futures import Future, wait
+
+import pytest
+
+from headwater.net.threads import DaemonExecutor, LimitedExecutor, NoFreeThreadError, run_in_executor
+
+
+def test_an_executor_starts_no_more_threads_than_allowed() -> None:
+    threads = DaemonExecutor(3, "test")
+    together = threading.Barrier(3)
+    used = [threads.submit(lambda: (together.wait(20), threading.get_ident())[1]) for _ in range(30)]
+    assert len({future.result(20) for future in used}) == 3
+
+
+def test_idle_threads_are_reused() -> None:
+    threads = DaemonExecutor(100, "test")
+    used = set()
+    for _ in range(20):
+        used.add(threads.submit(threading.get_ident).result(20))
+        time.sleep(0.01)
+    assert len(used) < 20
+
+
+def test_errors_are_returned() -> None:
+    future = LimitedExecutor(DaemonExecutor(1, "test"), 1).submit(int, "x")
+    with pytest.raises(ValueError, match="invalid literal"):
+        future.result(20)
+
+
+def test_a_busy_executor_takes_turns_with_others() -> None:
+    threads = DaemonExecutor(1, "test")
+    busy, other = LimitedExecutor(threads, 2), LimitedExecutor(threads, 2)
+    begin, order = threading.Event(), list[str]()
+    first = busy.submit(begin.wait, 20)
+    futures: list[Future[None]] = [busy.submit(order.append, "busy") for _ in range(20)]
+    futures.append(other.submit(order.append, "other"))
+    begin.set()
+    assert first.result(20)
+    assert not wait(futures, 20).not_done
+    assert order.index("other") < 5
+
+
+def test_cancelled_work_is_released_even_if_all_threads_hang() -> None:
+    """Every request to a dead mount stayed in memory until the mount came back."""
+
+    class Request:
+        def handle(self) -> None: ...
+
+    limited = LimitedExecutor(DaemonExecutor(1, "test"), 1)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        begun.set()
+        go_on.wait(30)
+
+    limited.submit(hang)
+    assert begun.wait(20)
+    kept = []
+    for _ in range(50):
+        request = Request()
+        kept.append(weakref.ref(request))
+        limited.submit(request.handle).cancel()
+        del request
+    assert sum(ref() is not None for ref in kept) <= 2
+    go_on.set()
+
+
+async def test_work_that_did_not_start_in_time_is_never_done() -> None:
+    limited = LimitedExecutor(DaemonExecutor(1, "test"), 1)
+    go_on, done = threading.Event(), list[int]()
+    hung = limited.submit(go_on.wait, 30)
+    with pytest.raises(NoFreeThreadError):
+        await run_in_executor(limited, done.append, 1, timeout=10, start_timeout=0.05)
+    go_on.set()
+    await asyncio.wrap_future(hung)
+    await run_in_executor(limited, done.append, 2, timeout=10, start_timeout=10)
+    assert done == [2]
+
+
+def test_shutdown_ends_idle_threads_and_later_work_is_still_done() -> None:
+    """A server that closes must give its threads back, and the last files must still be closed."""
+    threads = DaemonExecutor(2, "test-shutdown")
+    thread = threads.submit(threading.current_thread).result(20)
+    threads.shutdown()
+    thread.join(20)
+    assert not thread.is_alive()
+    assert threads.submit(int, "5").result(20) == 5
