@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from headwater import __version__
-from headwater.cli import datasets, datasource, listing, serving, tokens, watermark
+from headwater.cli import datasets, datasource, list_command, serving, tokens, watermark
 from headwater.cli.output import EXIT_CODES_HELP, EXIT_FAILURE, exit_code_of, fail
 from headwater.domain.errors import HeadwaterError
 
@@ -29,7 +29,7 @@ app.command("serve")(serving.serve)
 app.add_typer(tokens.app, name="token")
 app.add_typer(datasets.app, name="dataset")
 app.add_typer(datasource.app, name="datasource")
-app.command("list")(listing.list_command)
+app.command("list")(list_command.list_command)
 app.add_typer(watermark.app, name="watermark")
 
 
