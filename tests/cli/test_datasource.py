@@ -12,6 +12,8 @@ from tests.cli.commands import LOCAL, make_dataset, run_command
 from tests.domain.configs import SECRETS, VALID
 from tests.live import command
 
+pytestmark = pytest.mark.slow  # each test starts several processes
+
 
 @pytest.mark.slow
 def test_input_and_lightly_datasources_are_set_and_shown_separately(environ: dict[str, str]) -> None:

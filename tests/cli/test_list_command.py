@@ -14,6 +14,8 @@ import pytest
 from tests.cli.commands import LOCAL, make_dataset, run_command
 from tests.live import command
 
+pytestmark = pytest.mark.slow  # each test starts several processes
+
 
 @pytest.mark.slow
 def test_list_new_returns_each_file_once(environ: dict[str, str], tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ from tests.cli.commands import make_dataset, run_command
 from tests.domain.configs import VALID
 from tests.live import Live, command, environ_for, request
 
+pytestmark = pytest.mark.slow  # each test starts several processes
+
 
 @pytest.mark.slow
 def test_version_and_help(environ: dict[str, str]) -> None:

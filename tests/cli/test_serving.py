@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.cli.commands import run_command
 from tests.live import Live, environ_for, running
+
+pytestmark = pytest.mark.slow  # each test starts several processes
 
 
 def test_serve_refuses_a_password_in_an_argument(tmp_path: Path) -> None:

@@ -7,8 +7,12 @@ import os
 import sqlite3
 from pathlib import Path
 
+import pytest
+
 from tests.catalog.values import KEY_TEXT
 from tests.live import fetch, running
+
+pytestmark = pytest.mark.slow  # each test starts several processes
 
 PREVIOUS = Path(__file__).parents[1] / "catalog" / "previous"
 ADMIN = "test-token-of-bob"

@@ -21,6 +21,8 @@ from swagger_client.api.datasources_api import DatasourcesApi
 from tests import generated
 from tests.live import Live
 
+pytestmark = pytest.mark.slow  # each test starts a server or a process
+
 CLIENT = Path(swagger_client.__file__).resolve().parents[2]
 REFERENCE = CLIENT / "docs" / "reference"
 FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)

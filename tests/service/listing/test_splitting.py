@@ -159,6 +159,7 @@ async def test_regular_layouts_are_split_into_similar_shards(name: str) -> None:
     assert max(sizes) <= 2 * sum(sizes) / 8
 
 
+@pytest.mark.slow  # large layouts
 @pytest.mark.parametrize("name", LAYOUTS)
 async def test_millions_of_keys_are_split_into_similar_shards_without_reading_them(name: str) -> None:
     keys = LAYOUTS[name]

@@ -20,6 +20,8 @@ from tests.stores.s3.server import fetch
 if TYPE_CHECKING:
     from azure.storage.blob import BlobServiceClient, ContainerClient
 
+pytestmark = pytest.mark.slow  # each test starts a server, or waits for a time limit
+
 ALL = {"canRead": True, "canWrite": True, "canList": True, "canOverwrite": True}
 
 

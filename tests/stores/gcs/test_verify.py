@@ -16,6 +16,8 @@ from tests.live import Live, fetch, running
 from tests.servers import free_port
 from tests.stores.gcs.server import ALL, EMAIL, GcsServer, pem
 
+pytestmark = pytest.mark.slow  # each test starts a server, or waits for a time limit
+
 FLAGS = ("canRead", "canWrite", "canList", "canOverwrite")
 TEST_FILE = "data/.lightly/headwater-verify.txt"
 

@@ -103,6 +103,7 @@ class TestLocal(StoreConformance):
             yield Folder(tmp_path, signer)
 
 
+@pytest.mark.slow  # as for LOCAL, in another folder
 class TestLightlyInAFolder(StoreConformance):
     """An area in a folder that the operator provides."""
 

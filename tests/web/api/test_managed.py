@@ -18,6 +18,8 @@ from tests.stores.gcs.server import GcsServer
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
 
+pytestmark = pytest.mark.slow  # each test starts a server
+
 LIGHTLY = {"type": "LIGHTLY", "fullPath": "whatever/the client/sends"}
 ALL = {"canRead": True, "canWrite": True, "canList": True, "canOverwrite": True}
 
