@@ -16,7 +16,7 @@ setup: .venv/.run ## create .venv with the headwater command in it
 demo: .venv/.run ## run the whole product once, explained step by step
 	$(BIN)/headwater demo
 
-serve: .venv/.run ## a server to play with: data in ./data, LOCAL datasources below ./data/files
+serve: .venv/.run ## a server to play with: data in ./data, LOCAL datasources under ./data/files
 	@mkdir -p data/files
 	HEADWATER_DATA_DIR=data HEADWATER_LOCAL_ROOT=data/files $(BIN)/headwater serve
 
@@ -26,20 +26,20 @@ test: .venv/.dev ## run all tests, in parallel, with coverage as information
 test-fast: .venv/.dev ## run the tests that need no external server, in under two minutes
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m 'not slow' $(ARGS)
 
-lint: .venv/.dev ## style, types, and which way the arrows run
+lint: .venv/.dev ## check style, types and import rules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/mypy client/src tests benchmarks docs/generate.py client/docs/client_pages.py
 	$(BIN)/lint-imports
 
-bench: .venv/.dev ## measure what the README claims
+bench: .venv/.dev ## measure the figures in the README
 	$(BIN)/python -m benchmarks
 
 docs: .venv/.dev ## write the pages that are generated from the code
 	$(BIN)/python docs/generate.py
 
-format: .venv/.dev ## put the code in its usual form
+format: .venv/.dev ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 

@@ -126,6 +126,7 @@ class Transport:
         read_seconds: how long a server may send nothing. Shorter than `call_seconds`, so that after a dead connection
             there is time for another attempt.
         resolver: finds the addresses of a host; None is the system's.
+        tls_context: makes the TLS context; None is the one for stores, which trusts the system's roots and certifi's.
     """
 
     def __init__(
@@ -136,6 +137,7 @@ class Transport:
         connect_seconds: float = 5.0,
         read_seconds: float = 10.0,
         resolver: Resolver | None = None,
+        tls_context: Callable[[], ssl.SSLContext] | None = None,
     ) -> None:
         self.egress = egress
         self._call_seconds = call_seconds
@@ -146,6 +148,7 @@ class Transport:
             "pool": connect_seconds,
         }
         self._resolver = resolver
+        self._tls_context = tls_context
         self._look_ups: dict[bool, LookUps] = {}
         self._tls: ssl.SSLContext | None = None
         self._pools: dict[tuple[bool, str], httpcore.AsyncConnectionPool] = {}
@@ -225,9 +228,9 @@ class Transport:
             content=request.body,
             extensions={"timeout": self._timeouts},
         )
-        pool = await self._pool(request.is_operator_endpoint, origin.scheme)
         try:
             async with asyncio.timeout(deadline - time.monotonic()), host.slots:
+                pool = await self._pool(request.is_operator_endpoint, origin.scheme)
                 response = await pool.handle_async_request(sent)
                 try:
                     body = await _read_body(response, request.max_body_bytes, origin)
@@ -254,7 +257,7 @@ class Transport:
 
         if scheme == "https" and self._tls is None:
             # In a thread: reading the certificates of all authorities takes tens of milliseconds.
-            self._tls = await asyncio.to_thread(connections.tls_context)
+            self._tls = await asyncio.to_thread(self._tls_context or connections.tls_context)
         if key not in self._pools:
             if is_operator_endpoint not in self._look_ups:
                 # Separate, so that the operator's hosts are found even if all look-ups of users' hosts hang.

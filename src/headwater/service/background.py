@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -47,14 +48,16 @@ class BackgroundTasks:
         return task
 
     async def stop(self) -> None:
-        """Cancel all tasks and wait until they have ended, for at most `STOP_SECONDS`."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        if not tasks:
-            return
-        _, pending = await asyncio.wait(tasks, timeout=STOP_SECONDS)
-        for task in pending:
+        """Cancel all tasks, also those that start meanwhile, and wait until they have ended.
+
+        After `STOP_SECONDS` the tasks that are left are logged as `background_task_not_stopped`.
+        """
+        deadline = time.monotonic() + STOP_SECONDS
+        while self._tasks and (left := deadline - time.monotonic()) > 0:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.wait(set(self._tasks), timeout=left)
+        for task in self._tasks:
             log.warning("background_task_not_stopped", task=task.get_name())
 
     def _finish(self, task: asyncio.Task[Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -74,7 +75,10 @@ async def open_context(settings: Settings) -> AsyncIterator[ServiceContext]:
         transport = Transport(Egress.parse(settings.allowed_endpoints))
         opened.push_async_callback(transport.aclose)
         background = await opened.enter_async_context(BackgroundTasks())
-        verifier = _jwt_verifier(settings, transport, background)
+        # Who signs JWTs is decided by the roots that the operator trusts, not by those of certifi.
+        issuer_transport = Transport(transport.egress, tls_context=ssl.create_default_context)
+        opened.push_async_callback(issuer_transport.aclose)
+        verifier = _jwt_verifier(settings, issuer_transport, background)
         key_file = settings.folder / "secret.key"
         created_key = settings.secret_key is None and not key_file.exists()
         keyring = _keyring(settings, key_file)

@@ -48,7 +48,7 @@ async def parse_page(
     if is_html(response):
         raise wrong_protocol_error(context, "a web page")
     if is_cut_short:
-        raise StoreUnavailableError(f"{context.labels.store} broke a list page off, several times. Try again")
+        raise StoreUnavailableError(f"{context.labels.store} sent an incomplete list page several times. Try again")
     try:
         return await asyncio.to_thread(parse, response.body) if is_big else parse(response.body)
     except NotAListingError as error:

@@ -114,7 +114,7 @@ class FaultConformance:
         """HTTP reports such a response as complete."""
         page = faulty.list_body(KEYS)[: faulty.page_offsets[0]]
         with FaultProxy(respond=lambda _: Status(200, page)) as server:
-            with pytest.raises(StoreUnavailableError, match="broke a list page off"):
+            with pytest.raises(StoreUnavailableError, match="sent an incomplete list page"):
                 await faulty.open(server.url).list_page("", None, 5)
             assert len(server.requests) == MAX_ATTEMPTS
 

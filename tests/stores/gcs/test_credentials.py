@@ -297,7 +297,7 @@ async def test_refused_tokens_are_not_fetched_endlessly(transport: Transport, gc
             calls = [store.list_page("", None, 1) for _ in range(5)]
             for refusal in await asyncio.gather(*calls, return_exceptions=True):
                 assert type(refusal) is CredentialsRefusedError
-                assert "authError (Invalid Credentials). Google does not take the access token" in refusal.message
+                assert "authError (Invalid Credentials). Google does not accept the access token" in refusal.message
             assert gcs.token_requests == fetched
         clock.now += renewal.RETRY_PAUSE_SECONDS + 1
 

@@ -12,7 +12,7 @@ from headwater.domain.errors import (
     StoreUnavailableError,
 )
 from headwater.stores.error_mapping import ConfigLabels, Operation
-from headwater.stores.s3.error_codes import RULES
+from headwater.stores.s3.error_codes import KMS_RULE, RULES
 from tests.stores.s3.server import error_xml, store_error
 
 OBS = ConfigLabels("OBS", "obsAccessKeyId", "obsSecretAccessKey", "obsEndpoint")
@@ -76,7 +76,7 @@ def test_error_code_is_named_and_explained(code: str, status: int, kind: type[St
 
 
 def test_every_rule_is_tested() -> None:
-    assert RULES.keys() <= {code for code, *_ in ROWS} | {"KMS"}
+    assert RULES.keys() <= {code for code, *_ in ROWS} | {KMS_RULE}
 
 
 @pytest.mark.parametrize(

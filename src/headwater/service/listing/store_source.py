@@ -22,7 +22,6 @@ class StoreSource:
     def __init__(self, store: Store, key_range: KeyRange) -> None:
         self._store = store
         self._range = key_range
-        self._may_enter_lightly_folder = LIGHTLY_FOLDER.startswith(key_range.prefix) and store.can_start_after
 
     async def page(self, resume: Resume, limit: int, deadline: float) -> ObjectPage:
         """Return the page after `resume`, in one request to the store; see `ObjectSource.page`."""
@@ -34,11 +33,13 @@ class StoreSource:
             return ObjectPage(page.objects, None, page.unreadable)
         # Only when the listing enters the folder: a store that orders by UTF-16 has keys of the folder after
         # AFTER_LIGHTLY_FOLDER, from which the listing would go back again and again.
-        if (
-            self._may_enter_lightly_folder
+        enters_folder = (
+            LIGHTLY_FOLDER.startswith(self._range.prefix)
             and page.resume_after.startswith(LIGHTLY_FOLDER)
             and not (after or "").startswith(LIGHTLY_FOLDER)
-        ):
+        )
+        # Read after the page, from which a store can learn that its server cannot begin after a key.
+        if enters_folder and self._store.can_start_after:
             return ObjectPage(page.objects, Resume(AFTER_LIGHTLY_FOLDER), page.unreadable)
         return ObjectPage(page.objects, Resume(page.resume_after, page.marker), page.unreadable)
 

@@ -38,13 +38,13 @@ _NO_TOKEN = ErrorRule(
 )
 _TOKEN_REFUSED = ErrorRule(
     CredentialsRefusedError,
-    "Google does not take the access token: check that the service account of {secret} is enabled and its key is there",
+    "Google does not accept the access token: check that the service account of {secret} is enabled and its key is there",
 )
 _REQUESTER_PAYS = ErrorRule(
     LocationInvalidError,
-    "Who asks pays for this bucket, and this server names no project to bill: turn off requester pays",
+    "The requester pays for this bucket, and this server names no project to bill: turn off requester pays",
 )
-_ARGUMENT = ErrorRule(LocationInvalidError, "The store takes no such name: check {path}")
+_ARGUMENT = ErrorRule(LocationInvalidError, "The store does not accept this name: check {path}")
 _KEPT = ErrorRule(
     OverwriteRefusedError, "The bucket keeps the object as it is (a hold or retention policy): ask the bucket's owner"
 )
@@ -215,7 +215,7 @@ def _rule_code(status: int, code: str, message: str, operation: Operation) -> st
         return "accountDisabled"
     if status == 403 and operation is Operation.WRITE and "storage.objects.delete" in message:
         return "forbidden to replace"
-    # A listing or a write cannot fail because an object is absent, so that it is the bucket which is.
+    # A listing or a write cannot fail because an object is absent, so the bucket must be absent.
     not_of_an_object = operation in (Operation.LIST, Operation.WRITE) and (code or message)
     if status == 404 and (not_of_an_object or _is_of_the_bucket(message)):
         return "notFound bucket"

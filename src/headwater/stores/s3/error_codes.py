@@ -40,11 +40,12 @@ _BUCKET_IN_HOST = ErrorRule(
 )
 _SERVER_CREDENTIALS = ErrorRule(
     CredentialsRefusedError,
-    "AWS does not take this server's own credentials, or their account has not enabled the region: its operator "
+    "AWS does not accept this server's own credentials, or their account has not enabled the region: its operator "
     "must correct that",
 )
 
-_KMS = "KMS"
+KMS_RULE = "a KMS code"
+"""A rule of several codes, by a name that no server sends."""
 
 RULES: dict[str, ErrorRule] = {
     "AccessDenied": GRANT,
@@ -63,7 +64,7 @@ RULES: dict[str, ErrorRule] = {
     "InvalidRegion": REGION,
     "InvalidSecurity": _KEY_ID,
     "InvalidToken": _TOKEN,
-    _KMS: ErrorRule(
+    KMS_RULE: ErrorRule(
         CredentialsRefusedError, "The KMS key of the bucket or datasource cannot be used with these credentials"
     ),
     "KeyTooLongError": OBJECT_NAME,
@@ -144,7 +145,7 @@ def read_error(response: Response, _: Operation) -> ProviderError:
         message,
         region,
         endpoint,
-        rule_code=_KMS if code.startswith("KMS.") else "",
+        rule_code=KMS_RULE if code.startswith("KMS.") else "",
         is_foreign=is_html(response) or (not code and bool(response.body.strip())),
     )
 
