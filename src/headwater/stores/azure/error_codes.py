@@ -104,7 +104,7 @@ RULES: dict[str, ErrorRule] = {
     "InvalidUri": OBJECT_NAME,
     "KeyBasedAuthenticationNotPermitted": ErrorRule(
         CredentialsRefusedError,
-        "The storage account allows neither account keys nor signatures made with them: allow shared key access for it, or "
+        "The storage account allows neither account keys nor signatures made with them: allow shared key access, or "
         "set {secret} to a user delegation SAS token",
     ),
     "LeaseIdMissing": ErrorRule(LocationInvalidError, "Somebody holds a lease on the object or container: end it"),

@@ -38,7 +38,7 @@ _NO_TOKEN = ErrorRule(
 )
 _TOKEN_REFUSED = ErrorRule(
     CredentialsRefusedError,
-    "Google does not accept the access token: check that the service account of {secret} is enabled and its key is there",
+    "Google does not accept the access token: check that the service account of {secret} is enabled and its key exists",
 )
 _REQUESTER_PAYS = ErrorRule(
     LocationInvalidError,
