@@ -74,7 +74,7 @@ async def open_context(settings: Settings) -> AsyncIterator[ServiceContext]:
     async with AsyncExitStack() as opened:
         transport = Transport(Egress.parse(settings.allowed_endpoints))
         opened.push_async_callback(transport.aclose)
-        background = await opened.enter_async_context(BackgroundTasks())
+        background = BackgroundTasks()
         # Who signs JWTs is decided by the roots that the operator trusts, not by those of certifi.
         issuer_transport = Transport(transport.egress, tls_context=ssl.create_default_context)
         opened.push_async_callback(issuer_transport.aclose)
@@ -91,6 +91,8 @@ async def open_context(settings: Settings) -> AsyncIterator[ServiceContext]:
                 key_file.unlink(missing_ok=True)  # it decrypts nothing, and would hide that the right key is missing
             raise
         opened.push_async_callback(catalog.close)
+        # Entered last, so that tasks stop before what they use is closed. Nothing above starts a task.
+        await opened.enter_async_context(background)
         yield ServiceContext(
             settings=settings,
             catalog=catalog,
