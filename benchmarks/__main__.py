@@ -2,58 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
-from typing import Any
 from unittest.mock import patch
-
-import urllib3
 
 from benchmarks import client, redirected, shards
 from benchmarks.bucket import BUCKET
-from tests.live import Live, measured
+from benchmarks.listing import connect, connect_s3, list_all, peak_memory, synthetic_bucket
+from tests.live import measured
 
 OBJECTS = 200_000
 FEW = 20_000
 ROUNDS = 3
-
-
-@contextmanager
-def synthetic_bucket(count: int) -> Iterator[str]:
-    """Serve a bucket of `count` objects in another process; yield its endpoint."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.bucket", str(count)], stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    try:
-        yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
-    finally:
-        process.terminate()
-        process.wait()
-        process.stdout.close()
-
-
-def list_through_headwater(live: Live, dataset: str) -> tuple[int, float]:
-    """List a whole dataset over HTTP and decode every page; return the number of rows and the seconds."""
-    pool = urllib3.PoolManager()
-    url = live.url + live.datasource(dataset, "list")
-    fields: dict[str, Any] = {"token": live.token}
-    count, began = 0, time.perf_counter()
-    while True:
-        page = json.loads(pool.request("GET", url, fields=fields).data)
-        count += len(page["data"])
-        if not page["hasMore"]:
-            return count, time.perf_counter() - began
-        fields["cursor"] = page["cursor"]
 
 
 def list_with_boto3(endpoint: str) -> tuple[int, float]:
@@ -63,38 +30,6 @@ def list_with_boto3(endpoint: str) -> tuple[int, float]:
     )
     count, seconds = done.stdout.split()
     return int(count), float(seconds)
-
-
-def peak_memory(live: Live) -> float:
-    """Return the peak memory of the server so far, in MiB (Linux)."""
-    status = Path(f"/proc/{live.process.pid}/status").read_text()
-    return int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) / 1024
-
-
-def connect(live: Live, endpoint: str) -> str:
-    """Return a dataset on the synthetic bucket."""
-    return live.configured(
-        {
-            "type": "OBS",
-            "fullPath": BUCKET,
-            "obsEndpoint": endpoint,
-            "obsAccessKeyId": "test-key-id",
-            "obsSecretAccessKey": "test-secret",
-            "purpose": "INPUT",
-        }
-    )
-
-
-def connect_s3(live: Live, role: bool) -> str:
-    """Return a dataset on the bucket at the S3 endpoint of the server, with static keys or an assumed role."""
-    common = {"fullPath": BUCKET, "s3Region": "us-east-1", "purpose": "INPUT"}
-    if role:
-        arn = "arn:aws:iam::123456789012:role/benchmark"
-        return live.configured(
-            {**common, "type": "S3DelegatedAccess", "s3ARN": arn, "s3ExternalId": "test-external-id"}
-        )
-    keys = {"s3AccessKeyId": "test-key-id", "s3SecretAccessKey": "test-secret"}
-    return live.configured({**common, **keys, "type": "S3"})
 
 
 def seconds_of(*arguments: str) -> float:
@@ -134,17 +69,17 @@ def main() -> None:
         by_key, by_role = connect_s3(live, role=False), connect_s3(live, role=True)
 
         print(f"Listing {OBJECTS:,} objects of a synthetic bucket, with a signed read URL each:", flush=True)
-        list_through_headwater(live, small)
+        list_all(live, small)
         memory_few = peak_memory(live)
         ours, theirs = take_turns(
-            ("Headwater over HTTP", lambda: list_through_headwater(live, large)),
+            ("Headwater over HTTP", lambda: list_all(live, large)),
             ("boto3 paginator + generate_presigned_url", lambda: list_with_boto3(many)),
         )
         memory_many = peak_memory(live)
-        list_through_headwater(live, by_role)  # assumes the role, so that the measured runs need not
+        list_all(live, by_role)  # assumes the role, so that the measured runs need not
         delegated, static = take_turns(
-            ("S3DelegatedAccess", lambda: list_through_headwater(live, by_role)),
-            ("S3 with static keys", lambda: list_through_headwater(live, by_key)),
+            ("S3DelegatedAccess", lambda: list_all(live, by_role)),
+            ("S3 with static keys", lambda: list_all(live, by_key)),
         )
 
     redirected_rows = redirected.rows()

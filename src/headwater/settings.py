@@ -10,12 +10,14 @@ import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields, replace
+from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 from typing import Any, get_type_hints
 from urllib.parse import urlsplit
 
 from headwater.domain.errors import StartupError
+from headwater.domain.feed import FeedMode
 
 PREFIX = "HEADWATER_"
 
@@ -64,6 +66,11 @@ class Settings:
     )
     read_url_ttl: int = _setting(
         86400, "The lifetime of a read URL in seconds. Providers and credentials may shorten it (S3: 7 days at most)."
+    )
+    feed: FeedMode = _setting(
+        FeedMode.EXACT,
+        "How datasets list raw samples if they do not say: exact (every version of a file is in exactly one window) "
+        "or dates (by the time of the file; files that arrive late are lost).",
     )
     page_size: int = _setting(1000, "The maximum number of samples in one page of a listing.")
     jwt_issuer: str | None = _setting(
@@ -210,11 +217,13 @@ class Spec:
             if not re.fullmatch(r"-?[0-9]{1,15}", value.strip()):
                 raise StartupError(f"{self.env}: expected a whole number")
             return int(value)
+        if issubclass(self.type, StrEnum) and value not in list(self.type):
+            raise StartupError(f"{self.env}: expected {' or '.join(self.type)}, not {value!r}")
         return self.type(value)
 
 
 def _spec(declared: Field[Any], hint: Any) -> Spec:
-    value_type = next((each for each in (int, Path) if each in (hint, *getattr(hint, "__args__", ()))), str)
+    value_type = next((each for each in (int, Path, FeedMode) if each in (hint, *getattr(hint, "__args__", ()))), str)
     shown = declared.metadata["shown"] or str(declared.default)
     return Spec(declared.name, value_type, shown, declared.metadata["help"], declared.metadata["secret"])
 

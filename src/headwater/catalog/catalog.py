@@ -10,6 +10,7 @@ from sqlalchemy import Connection, exc, func, select
 from headwater.catalog.datasets import DatasetCatalog
 from headwater.catalog.datasources import DatasourceCatalog
 from headwater.catalog.engine import Database, describe_error, parse_database_url
+from headwater.catalog.feed.feeds import FeedCatalog
 from headwater.catalog.keyring import KEY_SETTING, Keyring
 from headwater.catalog.schema import stored_version
 from headwater.catalog.tables import datasources
@@ -40,6 +41,7 @@ class Catalog:
         self.tokens = TokenCatalog(database)
         self.datasets = DatasetCatalog(database, keyring)
         self.datasources = DatasourceCatalog(database, keyring)
+        self.feed = FeedCatalog(database)
 
     @classmethod
     async def open(cls, url: str, keyring: Keyring) -> Self:

@@ -10,23 +10,28 @@ from sqlalchemy import Connection, Row, bindparam, delete, exc, insert, select, 
 
 from headwater.catalog.clock import now_ms
 from headwater.catalog.engine import MAX_IDS_PER_QUERY, Database
+from headwater.catalog.feed.feeds import acknowledge_watermark, drop_feed
 from headwater.catalog.keyring import Keyring
 from headwater.catalog.stored_datasource import COLUMNS, datasource_of_row
-from headwater.catalog.tables import datasets, datasources
+from headwater.catalog.tables import datasets, datasources, feeds
 from headwater.catalog.users import ensure_user
 from headwater.domain.dataset import Dataset, DatasetCreator, DatasetType, ImageType, NewDataset
 from headwater.domain.datasource import Datasource, Purpose
 from headwater.domain.errors import NameTakenError
+from headwater.domain.feed import FeedMode
 from headwater.domain.ids import new_id
-from headwater.domain.window import Window
 
 _MAX_ROWS = 2**31 - 1
 """The largest value of LIMIT and OFFSET that both databases accept."""
 
-_DATASET = select(datasets).where(datasets.c.id == bindparam("dataset_id"))
+_WITH_COUNTS = select(datasets, feeds.c.n_rows, feeds.c.n_bytes).outerjoin(
+    feeds, (feeds.c.dataset_id == datasets.c.id) & feeds.c.complete
+)
+"""Datasets with the counts of their feeds, if these are complete."""
+_DATASET = _WITH_COUNTS.where(datasets.c.id == bindparam("dataset_id"))
 _DATASET_WITH_DATASOURCES = (
-    select(datasets, *COLUMNS)
-    .outerjoin(datasources)
+    _WITH_COUNTS.add_columns(*COLUMNS)
+    .outerjoin(datasources, datasources.c.dataset_id == datasets.c.id)
     .where(datasets.c.id == bindparam("dataset_id"))
     .order_by(datasources.c.purpose)
 )
@@ -36,25 +41,6 @@ _HAS_INPUT = sa.exists().where(
 )
 _SET_WATERMARK = (
     update(datasets).where(datasets.c.id == bindparam("dataset_id"), _HAS_INPUT).values(watermark=bindparam("seconds"))
-)
-_SET_COUNTED_UNTIL = (
-    update(datasets)
-    .where(
-        datasets.c.id == bindparam("dataset_id"),
-        _HAS_INPUT.where(datasources.c.id == bindparam("datasource_id")),
-    )
-    .values(counted_until=bindparam("end"))
-)
-_REPLACE_COUNTS = _SET_COUNTED_UNTIL.where(
-    sa.or_(
-        datasets.c.counted_until.is_(None),
-        datasets.c.counted_until <= bindparam("end"),
-        datasets.c.counted_until > bindparam("now"),
-    )
-).values(n_samples=bindparam("samples"), size_in_bytes=bindparam("size"))
-_ADD_TO_COUNTS = _SET_COUNTED_UNTIL.where(datasets.c.counted_until == bindparam("before")).values(
-    n_samples=datasets.c.n_samples + bindparam("samples"),
-    size_in_bytes=datasets.c.size_in_bytes + bindparam("size"),
 )
 
 
@@ -84,6 +70,7 @@ class DatasetCatalog:
             watermark=0,
             created_at=now,
             modified_at=now,
+            feed=new.feed,
         )
 
         def work(connection: Connection) -> None:
@@ -144,7 +131,7 @@ class DatasetCatalog:
             prefix: only datasets whose name begins with this text of at least one character.
             newest: only this many of those made last, before `offset` and `limit` are applied.
         """
-        query = select(datasets)
+        query = _WITH_COUNTS
         if owner is not None:
             query = query.where(datasets.c.owner == owner)
         if name is not None:
@@ -154,7 +141,7 @@ class DatasetCatalog:
             query = query.where(datasets.c.name >= prefix, datasets.c.name < after_all)
         if newest is not None:
             last = query.order_by(datasets.c.created_at.desc(), datasets.c.id.desc()).limit(min(newest, _MAX_ROWS))
-            query = select(datasets).where(datasets.c.id.in_(last.with_only_columns(datasets.c.id)))
+            query = _WITH_COUNTS.where(datasets.c.id.in_(last.with_only_columns(datasets.c.id)))
         query = query.offset(min(offset, _MAX_ROWS))
         return await self._load(query if limit is None else query.limit(min(limit, _MAX_ROWS)))
 
@@ -162,13 +149,13 @@ class DatasetCatalog:
         """Return the datasets with these ids, each once, in the order of `list`. Unknown ids are skipped."""
         found: dict[str, Dataset] = {}
         for start in range(0, len(ids), MAX_IDS_PER_QUERY):
-            some = await self._load(select(datasets).where(datasets.c.id.in_(ids[start : start + MAX_IDS_PER_QUERY])))
+            some = await self._load(_WITH_COUNTS.where(datasets.c.id.in_(ids[start : start + MAX_IDS_PER_QUERY])))
             found |= {dataset.id: dataset for dataset in some}
         return sorted(found.values(), key=lambda dataset: (dataset.created_at, dataset.id))
 
     async def list_children(self, parent_id: str) -> Sequence[Dataset]:
         """Return the datasets that were made as children of this one, in the order of `list`."""
-        return await self._load(select(datasets).where(datasets.c.parent_id == parent_id))
+        return await self._load(_WITH_COUNTS.where(datasets.c.parent_id == parent_id))
 
     async def rename(self, dataset_id: str, name: str) -> bool:
         """Give a dataset another name. Return False if there is no such dataset.
@@ -190,42 +177,42 @@ class DatasetCatalog:
         """Delete a dataset with its datasources, secrets and watermark. Return False if there is no such dataset."""
         return await self._changes_one(delete(datasets).where(datasets.c.id == dataset_id))
 
-    async def set_watermark(self, dataset_id: str, seconds: int) -> bool:
+    async def set_watermark(self, dataset_id: str, seconds: int, now: int) -> bool:
         """Set how far a dataset was processed. Return False if it has no datasource for raw samples.
 
         Args:
             dataset_id: the dataset.
             seconds: whole Unix seconds; may be less than before.
+            now: the server's time in Unix seconds.
         """
-        return await self._changes_one(_SET_WATERMARK, {"dataset_id": dataset_id, "seconds": seconds})
 
-    async def count_samples(self, dataset_id: str, datasource_id: str, window: Window, samples: int, size: int) -> None:
-        """Store what a listing of raw samples counted, after all of its window was listed (contract.md#datasets).
+        def work(connection: Connection) -> bool:
+            parameters = {"dataset_id": dataset_id, "seconds": seconds}
+            if connection.execute(_SET_WATERMARK, parameters).rowcount != 1:
+                return False
+            acknowledge_watermark(connection, dataset_id, seconds, now)
+            return True
 
-        A window that starts at 0 replaces the counts, unless they already cover a later second. A window that starts
-        in the second after the counted ones adds to them. Any other window changes nothing. `modified_at` stays.
+        return await self._database.write(work)
+
+    async def set_feed(self, dataset_id: str, feed: FeedMode | None, effective: FeedMode) -> bool:
+        """Choose how a dataset lists raw samples. Return False if there is no such dataset.
 
         Args:
             dataset_id: the dataset.
-            datasource_id: the datasource that was listed. If it is no longer the one for raw samples, nothing changes.
-            window: what was listed. Counts that reach into the future are replaced by the next window from 0.
-            samples: the number of samples.
-            size: their total size in bytes.
+            feed: the mode; None to follow the setting of the server.
+            effective: the mode that then holds. The index is dropped unless it is exact: listings by date promise
+                nothing in it, so that it could not be used again.
         """
-        start, end = window
-        if end < start:
-            return
-        parameters = {
-            "dataset_id": dataset_id,
-            "datasource_id": datasource_id,
-            "end": end,
-            "samples": samples,
-            "size": size,
-        }
-        if start == 0:
-            await self._changes_one(_REPLACE_COUNTS, {**parameters, "now": now_ms() // 1000})
-        else:
-            await self._changes_one(_ADD_TO_COUNTS, {**parameters, "before": start - 1})
+
+        def work(connection: Connection) -> bool:
+            if connection.execute(update(datasets).where(datasets.c.id == dataset_id).values(feed=feed)).rowcount != 1:
+                return False
+            if effective is FeedMode.DATES:
+                drop_feed(connection, dataset_id)
+            return True
+
+        return await self._database.write(work)
 
     async def _changes_one(self, statement: sa.Update | sa.Delete, parameters: dict[str, Any] | None = None) -> bool:
         return await self._database.write(lambda connection: connection.execute(statement, parameters).rowcount == 1)
@@ -248,8 +235,9 @@ def _dataset_of(row: Row[Any]) -> Dataset:
         watermark=row.watermark,
         created_at=row.created_at,
         modified_at=row.modified_at,
-        n_samples=row.n_samples,
-        size_in_bytes=row.size_in_bytes,
+        n_samples=row.n_samples if row.n_rows is None else row.n_rows,
+        size_in_bytes=row.size_in_bytes if row.n_bytes is None else row.n_bytes,
+        feed=None if row.feed is None else FeedMode(row.feed),
     )
 
 
@@ -268,6 +256,7 @@ def _row_of(dataset: Dataset) -> dict[str, Any]:
         "modified_at": dataset.modified_at,
         "n_samples": dataset.n_samples,
         "size_in_bytes": dataset.size_in_bytes,
+        "feed": dataset.feed,
     }
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Select, bindparam, delete, insert, select, up
 
 from headwater.catalog.clock import now_ms
 from headwater.catalog.engine import MAX_IDS_PER_QUERY, Database
+from headwater.catalog.feed.feeds import drop_feed
 from headwater.catalog.keyring import Keyring
 from headwater.catalog.stored_datasource import COLUMNS, datasource_of_row, row_of_datasource
 from headwater.catalog.tables import datasets, datasources
@@ -59,7 +60,8 @@ class DatasourceCatalog:
     ) -> Reconfigured | None:
         """Replace the datasources of a dataset with those that `decide` returns, in one transaction.
 
-        If raw samples now come from other data, the watermark (contract.md#watermark) and the counts go back to 0.
+        If raw samples now come from other data, the watermark (contract.md#watermark) and the counts go back to 0, and
+        the feed is dropped.
         Every secret is encrypted again, with the first key.
 
         Args:
@@ -81,7 +83,8 @@ class DatasourceCatalog:
                 connection.execute(insert(datasources), rows)
             changed: dict[str, int | None] = {"modified_at": now_ms()}
             if decided.input_moved:
-                changed |= {"watermark": 0, "n_samples": 0, "size_in_bytes": 0, "counted_until": None}
+                drop_feed(connection, dataset_id)
+                changed |= {"watermark": 0, "n_samples": 0, "size_in_bytes": 0}
             connection.execute(update(datasets).where(datasets.c.id == dataset_id).values(**changed))
             return decided
 

@@ -1,7 +1,7 @@
 """The tables of the catalog.
 
-Times are in milliseconds since 1970, except `watermark` and `counted_until`, which are in seconds. A change here needs
-a migration; a test compares the two.
+Times are in milliseconds since 1970, except `watermark` and those in windows of listings (`promise`, `promised…`,
+`listing_time`), which are in seconds. A change here needs a migration; a test compares the two.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     ForeignKey,
+    Integer,
     LargeBinary,
     MetaData,
     Table,
@@ -61,12 +62,12 @@ datasets = Table(
     Column("modified_at", BigInteger, nullable=False),
     Column("n_samples", BigInteger, nullable=False, server_default="0"),
     Column("size_in_bytes", BigInteger, nullable=False, server_default="0"),
-    Column("counted_until", BigInteger),
+    Column("feed", Text),
     UniqueConstraint("owner", "name"),
 )
 """Names are compared by their bytes, so that all names with a prefix are one range of the index. `every_file` is
-`Dataset.include_all_files`. `n_samples` and `size_in_bytes` count the window from 0 to `counted_until`, which is
-NULL if nothing was counted."""
+`Dataset.include_all_files`. `n_samples` and `size_in_bytes` are copied from the dataset's feed once that is complete.
+`feed` is a `FeedMode`; NULL if the dataset follows the server's setting."""
 
 datasources = Table(
     "datasources",
@@ -79,3 +80,83 @@ datasources = Table(
     UniqueConstraint("dataset_id", "purpose"),
 )
 """`catalog.stored_datasource` defines what `config` and `secret` hold."""
+
+feeds = Table(
+    "feeds",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("dataset_id", Text, ForeignKey(datasets.c.id, ondelete="SET NULL"), unique=True),
+    Column("key_order", Text, nullable=False),
+    Column("unordered_since", BigInteger),
+    Column("promised", BigInteger, nullable=False),
+    Column("promised_by_others", BigInteger, nullable=False),
+    Column("owner", BigInteger),
+    Column("listings", BigInteger, nullable=False),
+    Column("changes", BigInteger, nullable=False),
+    Column("complete", Boolean, nullable=False),
+    Column("n_rows", BigInteger, nullable=False),
+    Column("n_bytes", BigInteger, nullable=False),
+    Column("completed_at", BigInteger),
+    sqlite_autoincrement=True,
+)
+"""The feed of a dataset (`domain.feed`); ids are never used again.
+
+- `dataset_id` is NULL once the feed is dropped. Its rows are then deleted little by little.
+- `key_order` is the order of positions. `unordered_since` is NULL while the store lists in that order; else the number
+  of the last listing whose pages deleted rows.
+- `promised`, `promised_by_others`, `owner`: see `Promises`. `listings` is the number of listings that have begun.
+- `changes` is the number of the last entry of `feed_changes`.
+- `complete`: every key was read at least once. `completed_at` is when a listing last read every key."""
+
+feed_rows = Table(
+    "feed_rows",
+    metadata,
+    Column("feed", Integer, primary_key=True, autoincrement=False),
+    Column("position", LargeBinary, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("listing_time", BigInteger, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("seen", BigInteger),
+    sqlite_with_rowid=False,
+)
+"""The index of all feeds. `seen` is set for rows that pages do not delete: how many listings had begun when the row was
+last found. There is no foreign key, because rows outlive their feed for a while."""
+
+feed_walked = Table(
+    "feed_walked",
+    metadata,
+    Column("feed", Integer, ForeignKey(feeds.c.id, ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("listing", BigInteger, primary_key=True, autoincrement=False),
+    Column("range_start", LargeBinary, primary_key=True),
+    Column("covers", Boolean, primary_key=True),
+    Column("range_end", LargeBinary, nullable=False),
+    Column("promise", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""What listings have read (`Walked`): pages until a feed is complete, and whole shards after that."""
+
+feed_changes = Table(
+    "feed_changes",
+    metadata,
+    Column("feed", Integer, ForeignKey(feeds.c.id, ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("range_start", LargeBinary, nullable=False),
+    Column("range_end", LargeBinary, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Where indexes have changed in the last minutes: a page that was read from the store before that is stale."""
+
+feed_listings = Table(
+    "feed_listings",
+    metadata,
+    Column("feed", Integer, ForeignKey(feeds.c.id, ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("listing", BigInteger, primary_key=True, autoincrement=False),
+    Column("begun_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+    Column("promise", BigInteger, nullable=False),
+    Column("late", BigInteger, nullable=False),
+    Column("delay", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""The last listings of each feed, with their late arrivals and the greatest delay in seconds."""

@@ -1,8 +1,9 @@
-"""`headwater dataset`: create, list and delete datasets."""
+"""`headwater dataset`: create, list, change and delete datasets."""
 
 from __future__ import annotations
 
 import sys
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,16 +11,40 @@ import typer
 from headwater.cli.output import Json, format_time, note, print_json, print_table
 from headwater.cli.running import DatasetRef, run
 from headwater.domain.dataset import Dataset, DatasetType, NewDataset
+from headwater.domain.feed import FeedMode
 
 if TYPE_CHECKING:
     from headwater.service.context import ServiceContext
 
-app = typer.Typer(help="Create, list and delete datasets.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="Create, list, change and delete datasets.", no_args_is_help=True, rich_markup_mode=None)
+
+
+class _Feed(StrEnum):
+    """The values of `--feed`."""
+
+    EXACT = "exact"
+    DATES = "dates"
+    SERVER = "server"
+
+    @property
+    def mode(self) -> FeedMode | None:
+        """What the catalog stores."""
+        return None if self is _Feed.SERVER else FeedMode(self.value)
+
 
 User = Annotated[
     str | None,
     typer.Option(
         help="The user who owns the dataset; a new name creates the user. Optional while there is at most one user."
+    ),
+]
+
+FeedChoice = Annotated[
+    _Feed,
+    typer.Option(
+        "--feed",
+        help="How raw samples are listed: exact (every version of a file is in exactly one window), dates (by the time "
+        "of the file; files that arrive late are lost), or server (as the server's HEADWATER_FEED says).",
     ),
 ]
 
@@ -39,12 +64,13 @@ def create(
     include_all_files: Annotated[
         bool, typer.Option("--every-file", help="List every file, not only images and videos.")
     ] = False,
+    feed: FeedChoice = _Feed.SERVER,
     json: Json = False,
 ) -> None:
     """Create a dataset and print only its id on stdout."""
     from headwater.service import admin
 
-    new = NewDataset(name=name, type=dataset_type, include_all_files=include_all_files)
+    new = NewDataset(name=name, type=dataset_type, include_all_files=include_all_files, feed=feed.mode)
     dataset = run(lambda ctx: admin.create_dataset(ctx, user, new))
     if json:
         print_json(_data(dataset))
@@ -79,6 +105,23 @@ def list_datasets(
     )
 
 
+@app.command("update")
+def update(ref: DatasetRef, feed: FeedChoice) -> None:
+    """Change how a dataset lists raw samples.
+
+    With --feed dates its index is dropped. A later --feed exact builds a new one; files that are dated up to the
+    watermark then count as processed.
+    """
+    from headwater.service.admin import find_dataset
+    from headwater.service.feed import set_feed
+
+    async def work(ctx: ServiceContext) -> str:
+        dataset = await find_dataset(ctx, ref)
+        return await set_feed(ctx, dataset, feed.mode)
+
+    note(f"raw samples are listed in the mode: {run(work)}")
+
+
 @app.command("delete")
 def delete(
     ref: DatasetRef, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False
@@ -107,6 +150,7 @@ def _data(dataset: Dataset) -> dict[str, Any]:
         "user": dataset.owner,
         "type": dataset.type,
         "everyFile": dataset.include_all_files,
+        "feed": (dataset.feed or _Feed.SERVER).value,
         "processedUntilTimestamp": dataset.watermark,
         "createdAt": dataset.created_at,
     }

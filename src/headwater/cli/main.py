@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from headwater import __version__
-from headwater.cli import datasets, datasource, list_command, serving, tokens, watermark
+from headwater.cli import datasets, datasource, feed, list_command, serving, tokens, watermark
 from headwater.cli.output import EXIT_CODES_HELP, EXIT_FAILURE, exit_code_of, fail
 from headwater.domain.errors import HeadwaterError
 
@@ -31,6 +31,7 @@ app.add_typer(datasets.app, name="dataset")
 app.add_typer(datasource.app, name="datasource")
 app.command("list")(list_command.list_command)
 app.add_typer(watermark.app, name="watermark")
+app.add_typer(feed.app, name="feed")
 
 
 def _version(wanted: bool) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from headwater.domain.errors import MalformedRequestError
+from headwater.domain.feed import FeedListing, LateArrivals
 from headwater.domain.key_order import Order
 from headwater.domain.key_range import KeyRange, Resume
 from headwater.domain.objects import Key
@@ -37,6 +38,8 @@ class ListingSpec(NamedTuple):
         selection_file: the key of the relevant-filenames file; None if the listing has none.
         last_key: the split point at which a shard ends, as in `KeyRange`; None if it ends with the listing.
         order: the order of the store, as known when the listing was split into shards.
+        start_after: the split point after which a shard begins; None if it begins with the listing.
+        listing: the listing, as the exact feed knows it; None if it lists by date.
     """
 
     dataset: str
@@ -46,18 +49,13 @@ class ListingSpec(NamedTuple):
     selection_file: str | None = None
     last_key: Key | None = None
     order: str = Order.CODE_POINTS
+    start_after: Key | None = None
+    listing: FeedListing | None = None
 
     @property
     def key_range(self) -> KeyRange:
         """The keys that the listing covers."""
         return KeyRange(self.folder, self.last_key, self.order)
-
-
-class Counts(NamedTuple):
-    """What a listing has listed so far: how many samples, and their size in bytes."""
-
-    samples: int = 0
-    size_in_bytes: int = 0
 
 
 class Progress(NamedTuple):
@@ -67,13 +65,13 @@ class Progress(NamedTuple):
         resume: where its next page begins.
         done: whether its last page was answered.
         unreadable: the number of names that were left out because they are not UTF-8.
-        counts: what was listed; None if the listing does not count, such as a shard.
+        late: the late arrivals that it has listed.
     """
 
     resume: Resume = Resume()
     done: bool = False
     unreadable: int = 0
-    counts: Counts | None = None
+    late: LateArrivals = LateArrivals()
 
 
 class Cursor(NamedTuple):
@@ -148,13 +146,14 @@ def _to_wire(cursor: Cursor) -> dict[str, Any]:
         "selection": spec.selection_file,
         "last": spec.last_key,
         "order": str(spec.order) or None,
+        "first": spec.start_after,
+        "feed": spec.listing and list(spec.listing),
         "after": progress.resume.after,
         "marker": progress.resume.marker,
         "prefix_done": progress.resume.prefix_done or None,
         "done": progress.done or None,
         "unreadable": progress.unreadable or None,
-        "samples": progress.counts.samples if progress.counts else None,
-        "size": progress.counts.size_in_bytes if progress.counts else None,
+        "late": [progress.late.count, progress.late.delay] if progress.late.count else None,
     }
     return {
         "v": _VERSION,
@@ -175,12 +174,14 @@ def _from_wire(fields: dict[str, Any]) -> Cursor:
         selection_file=fields.get("selection"),
         last_key=fields.get("last"),
         order=fields.get("order", Order.CODE_POINTS),
+        start_after=fields.get("first"),
+        listing=FeedListing(*fields["feed"]) if "feed" in fields else None,
     )
     progress = Progress(
         resume=Resume(fields.get("after"), fields.get("marker"), fields.get("prefix_done", False)),
         done=fields.get("done", False),
         unreadable=fields.get("unreadable", 0),
-        counts=Counts(fields["samples"], fields["size"]) if "samples" in fields else None,
+        late=LateArrivals(*fields.get("late", ())),
     )
     return Cursor(spec, progress)
 
@@ -197,8 +198,6 @@ def _from_positional_wire(items: list[Any]) -> Cursor | None:
     if items[0] not in (1, 2):
         return None
     fields = {name: value for name, value in zip(_POSITIONAL_FIELDS, items, strict=False) if value is not None}
-    if "samples" in fields:
-        fields.setdefault("size", 0)
     if fields.get("marker") == _PREFIX_DONE_MARKER:
         del fields["marker"]
         fields["prefix_done"] = True

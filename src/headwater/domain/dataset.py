@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from headwater.domain.errors import MalformedRequestError
+from headwater.domain.feed import FeedMode
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9 _-]+")
 _NAME_PREFIX = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9 _-]{0,254}")
@@ -57,6 +58,7 @@ class NewDataset:
     creator: DatasetCreator = DatasetCreator.UNKNOWN
     parent_id: str | None = None
     include_all_files: bool = False
+    feed: FeedMode | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +66,8 @@ class Dataset:
     """A dataset in the catalog.
 
     `created_at` and `modified_at` are in milliseconds since 1970, `watermark` is in seconds. `n_samples` and
-    `size_in_bytes` are what listings of its raw samples have counted (contract.md#datasets).
+    `size_in_bytes` are what the index of its feed counts (contract.md#datasets). `feed` is None if the dataset follows
+    the setting of the server.
     """
 
     id: str
@@ -80,6 +83,7 @@ class Dataset:
     modified_at: int
     n_samples: int = 0
     size_in_bytes: int = 0
+    feed: FeedMode | None = None
 
 
 def check_name(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from typing import NamedTuple
 
 Key = str
@@ -22,6 +23,12 @@ class StoredObject(NamedTuple):
     size: int
     modified: int
     etag: str | None
+
+
+def version_of(found: StoredObject) -> int:
+    """Return the version of an object as a signed number of 64 bits: a digest of its ETag, size and time."""
+    text = f"{found.etag or ''}\n{found.size}\n{found.modified}"
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big", signed=True)
 
 
 class StorePage(NamedTuple):

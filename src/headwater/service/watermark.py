@@ -20,5 +20,6 @@ async def set_watermark(ctx: ServiceContext, dataset: DatasetContext, seconds: o
         MalformedRequestError: `seconds` is not a whole number between 0 and the end of year 9999.
         DatasourceUnknownError: no datasource is configured whose files could have been processed.
     """
-    if not await ctx.catalog.datasets.set_watermark(dataset.id, check_seconds("processedUntilTimestamp", seconds)):
+    watermark = check_seconds("processedUntilTimestamp", seconds)
+    if not await ctx.catalog.datasets.set_watermark(dataset.id, watermark, int(ctx.now())):
         raise DatasourceUnknownError("this dataset has no datasource to process; configure one first")

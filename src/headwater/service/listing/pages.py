@@ -12,20 +12,23 @@ from typing import NamedTuple
 import structlog
 
 from headwater.auth.permissions import DatasetContext
-from headwater.domain.cursor import Counts, Cursor, ListingSpec, Progress
+from headwater.catalog.feed.merging import IndexState
+from headwater.domain.cursor import Cursor, ListingSpec, Progress
 from headwater.domain.datasource import Datasource
-from headwater.domain.errors import CatalogUnavailableError
+from headwater.domain.feed import LateArrivals
 from headwater.domain.key_range import Resume
 from headwater.domain.lightly_folder import RAW, check_selection_file
 from headwater.domain.objects import StoredObject
-from headwater.domain.samples import select_listed
 from headwater.domain.selection import Selection
 from headwater.domain.window import Window, check_seconds
 from headwater.service.configure import require_input_datasource, require_lightly_datasource
 from headwater.service.context import ServiceContext
+from headwater.service.listing.dated_source import DatedSource
+from headwater.service.listing.feed_source import FeedRules, FeedSource
+from headwater.service.listing.registration import begin_listing, continue_listing, end_listing
 from headwater.service.listing.selection_source import SelectionSource
 from headwater.service.listing.source import ObjectPage, ObjectSource
-from headwater.service.listing.splitting import NOT_SPLIT, find_selection_split_points, find_split_points
+from headwater.service.listing.splitting import NOT_SPLIT, Split, find_selection_split_points, find_split_points
 from headwater.service.listing.store_source import StoreSource
 from headwater.stores.base import Store
 
@@ -91,9 +94,10 @@ async def list_samples(ctx: ServiceContext, dataset: DatasetContext, request: Li
         return SamplesPage([], ctx.cursors.seal(Cursor(spec, progress._replace(done=True))), has_more=False)
     with ctx.limiter.hold(dataset.principal.user):
         store = ctx.stores.open(datasource)
-        source = await _source_of(ctx, dataset, store, spec)
-        include_all_files = dataset.dataset.include_all_files
-        page = await read_page(source, cursor, ctx.settings.page_size, include_all_files=include_all_files)
+        register = begin_listing if request.cursor is None else continue_listing
+        (spec, progress), state = await register(ctx, dataset, datasource, store, cursor)
+        source = await _source_of(ctx, dataset, store, spec, state)
+        page = await read_page(source, progress.resume, ctx.settings.page_size)
         keys = [found.key for found in page.objects]
         if request.redirected or datasource.config.ALWAYS_REDIRECTED:
             urls = ctx.redirected_urls.sign(datasource, keys)
@@ -101,7 +105,7 @@ async def list_samples(ctx: ServiceContext, dataset: DatasetContext, request: Li
             urls = await store.sign(keys, ctx.settings.read_url_ttl)
         progress = _advance(progress, page)
         if progress.done:
-            await _finish(ctx, datasource, spec, progress)
+            await _finish(ctx, spec, progress, state)
     return SamplesPage(
         list(map(Sample, keys, urls)), ctx.cursors.seal(Cursor(spec, progress)), has_more=not progress.done
     )
@@ -118,44 +122,41 @@ async def split_listing(
     """
     datasource = _datasource_of(dataset, request.folder)
     whole = _begin(ctx, dataset, datasource, request)
-    spec = whole.spec
     shards = min(shards, MAX_SHARDS)
     split = NOT_SPLIT
-    if shards > 1 and not spec.window.is_empty:
+    if not whole.spec.window.is_empty:
         with ctx.limiter.hold(dataset.principal.user):
             store = ctx.stores.open(datasource)
-            if spec.selection_file is None:
-                split = await find_split_points(store, spec.folder, shards)
-            else:
-                selection = await _load_selection(ctx, dataset, spec.selection_file)
-                split = await find_selection_split_points(store, selection, spec.folder, shards)
+            whole, _ = await begin_listing(ctx, dataset, datasource, store, whole)
+            if shards > 1:
+                split = await _split(ctx, dataset, store, whole.spec, shards)
     if not split.points:
         return [ctx.cursors.seal(whole)]
+    spec = whole.spec._replace(order=split.order)
     # A key that equals a split point belongs to the shard before it: `after` excludes it, `last_key` includes it.
     ends = zip([None, *split.points], [*split.points, None], strict=True)
     return [
-        ctx.cursors.seal(Cursor(spec._replace(last_key=last_key, order=split.order), Progress(resume=Resume(after))))
+        ctx.cursors.seal(Cursor(spec._replace(start_after=after, last_key=last_key), Progress(Resume(after))))
         for after, last_key in ends
     ]
 
 
-async def read_page(source: ObjectSource, cursor: Cursor, page_size: int, *, include_all_files: bool) -> ObjectPage:
-    """Return the listed objects of the next page: read on until it is half full, the listing ends or time is over.
+async def read_page(source: ObjectSource, resume: Resume, page_size: int) -> ObjectPage:
+    """Return the objects of the next page: read on until it is half full, the listing ends or time is over.
 
     The page is at least half full so that each request to the store asks for at least half a page: a listing of N keys
     then costs about N / page_size requests, whatever share of the keys is listed.
     """
     deadline = time.monotonic() + PAGE_SECONDS
-    spec = cursor.spec
-    resume = cursor.progress.resume
     listed: list[StoredObject] = []
-    unreadable = 0
+    unreadable, late = 0, LateArrivals()
     while True:
         found = await source.page(resume, page_size - len(listed), deadline)
+        listed += found.objects
         unreadable += found.unreadable
-        listed += select_listed(found.objects, spec.folder, spec.window, include_all_files=include_all_files)
+        late += found.late
         if found.resume is None or len(listed) * 2 >= page_size or time.monotonic() >= deadline:
-            return ObjectPage(listed, found.resume, unreadable)
+            return ObjectPage(listed, found.resume, unreadable, late)
         resume = found.resume
 
 
@@ -181,14 +182,30 @@ def _begin(ctx: ServiceContext, dataset: DatasetContext, datasource: Datasource,
     spec = ListingSpec(
         dataset.id, datasource.config.location.fingerprint, window, request.folder, request.selection_file
     )
-    counts_samples = request.folder == RAW and request.selection_file is None
-    return Cursor(spec, Progress(counts=Counts() if counts_samples else None))
+    return Cursor(spec, Progress())
 
 
-async def _source_of(ctx: ServiceContext, dataset: DatasetContext, store: Store, spec: ListingSpec) -> ObjectSource:
+async def _source_of(
+    ctx: ServiceContext, dataset: DatasetContext, store: Store, spec: ListingSpec, state: IndexState | None
+) -> ObjectSource:
+    include_all_files = dataset.dataset.include_all_files
+    source: ObjectSource
     if spec.selection_file is None:
-        return StoreSource(store, spec.key_range)
-    return SelectionSource(store, await _load_selection(ctx, dataset, spec.selection_file), spec.key_range)
+        source = StoreSource(store, spec.key_range)
+    else:
+        source = SelectionSource(store, await _load_selection(ctx, dataset, spec.selection_file), spec.key_range)
+    if spec.listing is None or state is None:
+        return DatedSource(source, spec.folder, spec.window, include_all_files=include_all_files)
+    covers, now = spec.selection_file is None, int(ctx.now())
+    rules = FeedRules(spec.listing, spec.window, spec.last_key, include_all_files, covers, now)
+    return FeedSource(source, ctx.catalog.feed, rules, state)
+
+
+async def _split(ctx: ServiceContext, dataset: DatasetContext, store: Store, spec: ListingSpec, shards: int) -> Split:
+    if spec.selection_file is None:
+        return await find_split_points(store, spec.folder, shards)
+    selection = await _load_selection(ctx, dataset, spec.selection_file)
+    return await find_selection_split_points(store, selection, spec.folder, shards)
 
 
 async def _load_selection(ctx: ServiceContext, dataset: DatasetContext, file: str) -> Selection:
@@ -198,21 +215,19 @@ async def _load_selection(ctx: ServiceContext, dataset: DatasetContext, file: st
 
 def _advance(progress: Progress, page: ObjectPage) -> Progress:
     """Return how far a listing has come with this page."""
-    counts = progress.counts
-    if counts is not None:
-        size = sum(found.size for found in page.objects)
-        counts = Counts(counts.samples + len(page.objects), counts.size_in_bytes + size)
-    return Progress(page.resume or Resume(), page.resume is None, progress.unreadable + page.unreadable, counts)
+    return Progress(
+        page.resume or Resume(),
+        page.resume is None,
+        progress.unreadable + page.unreadable,
+        progress.late + page.late,
+    )
 
 
-async def _finish(ctx: ServiceContext, datasource: Datasource, spec: ListingSpec, progress: Progress) -> None:
-    """Keep what a complete listing has counted. The listing succeeds even if the catalog cannot store it."""
+async def _finish(ctx: ServiceContext, spec: ListingSpec, progress: Progress, state: IndexState | None) -> None:
+    """Record that a listing, or one of its shards, has served its last page."""
     if progress.unreadable:
         log.warning("names_not_utf8", dataset=spec.dataset, names=progress.unreadable)
-    counts = progress.counts
-    if counts is None or spec.window.end > ctx.now():
-        return
-    try:
-        await ctx.catalog.datasets.count_samples(spec.dataset, datasource.id, spec.window, *counts)
-    except CatalogUnavailableError as error:
-        log.warning("samples_not_counted", dataset=spec.dataset, reason=error.message)
+    if progress.late.count:
+        log.info("late_arrivals", dataset=spec.dataset, count=progress.late.count, delay=progress.late.delay)
+    if spec.listing is not None and state is not None:
+        await end_listing(ctx, spec, state)

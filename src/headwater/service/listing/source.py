@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
+from headwater.domain.feed import LateArrivals
 from headwater.domain.key_range import Resume
 from headwater.domain.objects import StoredObject
 
@@ -15,11 +16,13 @@ class ObjectPage(NamedTuple):
         objects: the objects, in the order of the source.
         resume: where the listing continues; None once it has ended. Everything before it was looked at.
         unreadable: the number of names that were left out because they are not UTF-8.
+        late: the late arrivals of the page, in an exact feed.
     """
 
     objects: list[StoredObject]
     resume: Resume | None
     unreadable: int = 0
+    late: LateArrivals = LateArrivals()
 
 
 class ObjectSource(Protocol):

@@ -12,6 +12,7 @@ from headwater.domain.lightly_folder import EMBEDDINGS, METADATA, PREDICTIONS, R
 from headwater.domain.window import parse_seconds
 from headwater.service import configure, files, verify, watermark
 from headwater.service.context import ServiceContext
+from headwater.service.feed import feed_mode
 from headwater.service.listing.pages import ListingRequest, list_samples, split_listing
 from headwater.stores.base import Method
 from headwater.web.api.bodies import SampleRow, SamplesPageBody, verification_body
@@ -30,6 +31,9 @@ from headwater.web.requests import (
 from headwater.web.responses import json_response
 
 router = APIRouter(prefix="/v1/datasets/{dataset_id}/datasource")
+
+FEED_HEADER = "Headwater-Feed"
+"""The header that tells a client how raw samples are listed: `exact` or `dates` (contract.md#exact-feed)."""
 
 
 @router.get("")
@@ -60,9 +64,10 @@ async def verify_datasource(ctx: Context, dataset: WritableDataset) -> Response:
 
 
 @router.get("/processedUntilTimestamp")
-async def get_watermark(dataset: AuthorizedDataset) -> Response:
+async def get_watermark(ctx: Context, dataset: AuthorizedDataset) -> Response:
     """Return the watermark, which is 0 until it is set."""
-    return json_response({"processedUntilTimestamp": dataset.dataset.watermark})
+    body = {"processedUntilTimestamp": dataset.dataset.watermark}
+    return json_response(body, headers=_feed_header(ctx, dataset, RAW))
 
 
 @router.put("/processedUntilTimestamp")
@@ -70,7 +75,7 @@ async def put_watermark(request: Request, ctx: Context, dataset: WritableDataset
     """Set the watermark."""
     seconds = required_field(await read_json_object(request), "processedUntilTimestamp")
     await watermark.set_watermark(ctx, dataset, seconds)
-    return Response()
+    return Response(headers=_feed_header(ctx, dataset, RAW))
 
 
 @router.get("/list")
@@ -156,16 +161,16 @@ async def redirect_to_read_url(request: Request, ctx: Context) -> Response:
 async def _list_page(request: Request, ctx: ServiceContext, dataset: DatasetContext, folder: str) -> Response:
     page = await list_samples(ctx, dataset, _listing_request(request, folder))
     rows = [SampleRow(name, url) for name, url in page.samples]
-    return json_response(SamplesPageBody(page.has_more, page.cursor, rows))
+    body = SamplesPageBody(page.has_more, page.cursor, rows)
+    return json_response(body, headers=_feed_header(ctx, dataset, folder))
 
 
 async def _split_listing(request: Request, ctx: ServiceContext, dataset: DatasetContext, folder: str) -> Response:
     shards = query_int(request, "dncShards", 1)
     if shards is None:
         raise MalformedRequestError("dncShards: required; a whole number, 1 or more")
-    return json_response(
-        {"cursors": await split_listing(ctx, dataset, _listing_request(request, folder, use_cursor=False), shards)}
-    )
+    cursors = await split_listing(ctx, dataset, _listing_request(request, folder, use_cursor=False), shards)
+    return json_response({"cursors": cursors}, headers=_feed_header(ctx, dataset, folder))
 
 
 async def _file_url(
@@ -173,6 +178,10 @@ async def _file_url(
 ) -> Response:
     name = required_query_value(request, "fileName")
     return json_response(await files.sign_file_url(ctx, dataset, folder, name, method))
+
+
+def _feed_header(ctx: ServiceContext, dataset: DatasetContext, folder: str) -> dict[str, str]:
+    return {FEED_HEADER: feed_mode(ctx, dataset.dataset)} if folder == RAW else {}
 
 
 def _predictions_folder(request: Request) -> str:

@@ -1,0 +1,218 @@
+"""Merging pages of listings into the index."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from headwater.catalog.feed.record import (
+    MAX_WALKED,
+    FeedRecord,
+    count_late,
+    forget_walked,
+    has_changed,
+    load_walked,
+    lock_record,
+    record_change,
+    save_record,
+    save_walk,
+)
+from headwater.catalog.feed.rows import mark_seen, remove_rows, rows_at, rows_between, write_rows
+from headwater.domain.errors import CatalogUnavailableError
+from headwater.domain.feed import (
+    FIRST,
+    LAST,
+    FeedListing,
+    FoundPage,
+    IndexRow,
+    LateArrivals,
+    Merge,
+    Walked,
+    cover_everything,
+    floor_of_walked,
+    merge_page,
+)
+
+
+class IndexState(NamedTuple):
+    """What must be known of an index before a page is read from the store.
+
+    Attributes:
+        feed: the id of the feed.
+        key_order: the order of its positions.
+        ordered: whether the store lists in this order, so that a page is a range of positions.
+        complete: whether every key was read at least once.
+        changes: the number of the last change.
+    """
+
+    feed: int
+    key_order: str
+    ordered: bool
+    complete: bool
+    changes: int
+
+
+class PageRead(NamedTuple):
+    """A page of a listing that was read from the store.
+
+    Attributes:
+        listing: the listing.
+        state: the state of the index before the page was read.
+        found: the objects of the page.
+        start: the page holds every object after this position,
+        end: up to this one. Both are None if the page holds only certain objects.
+    """
+
+    listing: FeedListing
+    state: IndexState
+    found: FoundPage
+    start: bytes | None
+    end: bytes | None
+
+    @property
+    def range(self) -> tuple[bytes, bytes] | None:
+        """The positions that the page covers; None if the order does not tell."""
+        if self.start is None or self.end is None or not self.state.ordered:
+            return None
+        return self.start, self.end
+
+
+class MergedPage(NamedTuple):
+    """The listing times of the objects of a page, in their order, and its late arrivals."""
+
+    times: list[int]
+    late: LateArrivals = LateArrivals()
+
+
+def match_page(connection: Connection, page: PageRead) -> MergedPage | None:
+    """Return the listing times of a page of a range that brings nothing new; None if it must be merged. Only reads."""
+    assert page.range is not None
+    rows = rows_between(connection, page.state.feed, *page.range)
+    if [row[0] for row in rows] != page.found.positions or [row[1] for row in rows] != page.found.versions:
+        return None
+    return MergedPage([row[2] for row in rows])
+
+
+def merge_into_index(connection: Connection, page: PageRead, now: int) -> MergedPage | None:
+    """Merge a page and return its listing times; None if the index has changed since the page was read.
+
+    Raises:
+        CatalogUnavailableError: the feed was dropped meanwhile.
+    """
+    record = lock_record(connection, page.state.feed)
+    if record is None:
+        raise feed_dropped()
+    if record.ordered != page.state.ordered or _is_stale(connection, page):
+        return None
+    indexed = _indexed(connection, page)
+    number = page.listing.number
+    walked: list[Walked] = []
+    floor: Callable[[bytes], int]
+    if record.complete:
+        earliest = 1 + record.promises.before(number)
+        floor = lambda _: earliest  # noqa: E731
+    else:
+        walked = load_walked(connection, record.id)
+        floor = floor_of_walked(walked, number, page.start or FIRST, page.end or LAST)
+    merge = merge_page(page.found, indexed, floor, now, removes=page.range is not None)
+    record = _apply(connection, record, page, indexed, merge)
+    if not record.complete:
+        record = _walk(connection, record, page, walked)
+    save_record(connection, record)
+    if merge.late.count:
+        count_late(connection, page.listing, merge.late)
+    return MergedPage(merge.times, merge.late)
+
+
+def feed_dropped() -> CatalogUnavailableError:
+    """Return the error for a feed that was dropped while a request used it."""
+    return CatalogUnavailableError(
+        "the index of this dataset was reset, or its datasource changed, during this request; send it again"
+    )
+
+
+def _is_stale(connection: Connection, page: PageRead) -> bool:
+    """Return whether the index may know more than the page, which was read before it changed."""
+    positions = page.found.positions
+    if page.range is not None:
+        start, end = page.range
+    elif positions:
+        start, end = min(positions), max(positions)
+    else:
+        return False
+    if has_changed(connection, page.state.feed, page.state.changes, start, end):
+        return True
+    without_place = [position for position in positions if position > LAST]
+    if not without_place or end > LAST:
+        return False
+    return has_changed(connection, page.state.feed, page.state.changes, min(without_place), max(without_place))
+
+
+def _indexed(connection: Connection, page: PageRead) -> dict[bytes, IndexRow]:
+    """Return the rows that a page is merged with: all in its range, and all of its objects."""
+    feed, positions = page.state.feed, page.found.positions
+    if page.range is None:
+        return {row.position: row for row in rows_at(connection, feed, positions)}
+    rows = [IndexRow(*row) for row in rows_between(connection, feed, *page.range)]
+    rows += rows_at(connection, feed, [position for position in positions if position > LAST])
+    return {row.position: row for row in rows}
+
+
+def _apply(
+    connection: Connection, record: FeedRecord, page: PageRead, indexed: dict[bytes, IndexRow], merge: Merge
+) -> FeedRecord:
+    """Write what a page changes in the index; return the record with the new totals."""
+
+    def seen(position: bytes) -> int | None:
+        return record.listings if position > LAST or not record.ordered else None
+
+    new_positions = {row.position for row in merge.written}
+    found_again = [position for position in page.found.positions if position not in new_positions]
+    mark_seen(connection, record.id, [each for each in found_again if seen(each) is not None], record.listings)
+    write_rows(connection, record.id, [(row, seen(row.position)) for row in merge.written])
+    remove_rows(connection, record.id, [row.position for row in merge.removed])
+    return count_changes(connection, record, merge, [row for row in indexed.values() if row.position in new_positions])
+
+
+def count_changes(connection: Connection, record: FeedRecord, merge: Merge, replaced: list[IndexRow]) -> FeedRecord:
+    """Record that an index has changed; return the record with the new totals."""
+    changed = [row.position for row in (*merge.written, *merge.removed)]
+    if not changed:
+        return record
+    gone = [*replaced, *merge.removed]
+    record = record._replace(
+        changes=record.changes + 1,
+        n_rows=record.n_rows + len(merge.written) - len(gone),
+        n_bytes=record.n_bytes + sum(row.size for row in merge.written) - sum(row.size for row in gone),
+    )
+    record_change(connection, record.id, record.changes, min(changed), max(changed))
+    return record
+
+
+def _walk(connection: Connection, record: FeedRecord, page: PageRead, walked: list[Walked]) -> FeedRecord:
+    """Remember what a page has read, until everything was read; return the record."""
+    number, promise = page.listing.number, page.listing.promise
+    if page.range is None:
+        # Which keys the page has passed is not known, so its promise holds everywhere.
+        walk = Walked(number, FIRST, LAST, promise, covers=False)
+    else:
+        start, end = page.range
+        before = next((w for w in walked if w.listing == number and w.covers and w.end == start), None)
+        walk = Walked(number, start if before is None else before.start, end, promise)
+    if cover_everything([*walked, walk]):
+        forget_walked(connection, record.id)
+        return record._replace(complete=True)
+    save_walk(connection, record.id, walk)
+    if len(walked) > MAX_WALKED:
+        _forget_oldest_walks(connection, record.id, walked)
+    return record
+
+
+def _forget_oldest_walks(connection: Connection, feed: int, walked: list[Walked]) -> None:
+    """Replace the ranges of the oldest listings by one that holds everywhere: dates are then not kept everywhere."""
+    oldest = sorted(walked)[: len(walked) // 2]
+    forget_walked(connection, feed, oldest[-1].listing)
+    promise = max(each.promise for each in walked if each.listing <= oldest[-1].listing)
+    save_walk(connection, feed, Walked(0, FIRST, LAST, promise, covers=False))

@@ -1,0 +1,173 @@
+"""The row of a feed, and what belongs to it: changes, walked ranges, listings."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from headwater.catalog.clock import now_ms
+from headwater.catalog.tables import feed_changes, feed_listings, feed_walked, feeds
+from headwater.domain.feed import FeedListing, LateArrivals, Promises, Walked
+
+CHANGES_KEPT_MS = 600_000
+"""How long it is remembered where an index has changed. No page may be merged that was read longer ago."""
+
+MAX_WALKED = 1_000
+"""How many walked ranges a feed keeps. With more, the ranges of its oldest listings become one."""
+
+KEPT_LISTINGS = 20
+"""How many listings of a feed are remembered, with their late arrivals."""
+
+_BY_DATASET = select(feeds).where(feeds.c.dataset_id == bindparam("dataset_id"))
+_BY_ID = select(feeds).where(feeds.c.id == bindparam("feed"), feeds.c.dataset_id.is_not(None))
+_LOCK_BY_DATASET, _LOCK_BY_ID = _BY_DATASET.with_for_update(), _BY_ID.with_for_update()
+_CHANGED_SINCE = select(feed_changes.c.number).where(
+    feed_changes.c.feed == bindparam("feed"),
+    feed_changes.c.number > bindparam("since"),
+    feed_changes.c.range_start <= bindparam("range_end"),
+    feed_changes.c.range_end >= bindparam("range_start"),
+)
+_FORGET_CHANGES = delete(feed_changes).where(
+    feed_changes.c.feed == bindparam("feed_id"), feed_changes.c.at < bindparam("before")
+)
+_WALKED = select(
+    feed_walked.c.listing,
+    feed_walked.c.range_start,
+    feed_walked.c.range_end,
+    feed_walked.c.promise,
+    feed_walked.c.covers,
+).where(feed_walked.c.feed == bindparam("feed"))
+_COUNT_LATE = (
+    update(feed_listings)
+    .where(feed_listings.c.feed == bindparam("feed_id"), feed_listings.c.listing == bindparam("number"))
+    .values(
+        late=feed_listings.c.late + bindparam("count"),
+        delay=sa.case(
+            (feed_listings.c.delay < bindparam("new_delay"), bindparam("new_delay")), else_=feed_listings.c.delay
+        ),
+    )
+)
+
+
+class FeedRecord(NamedTuple):
+    """The row of a feed, as `tables.feeds` describes it."""
+
+    id: int
+    key_order: str
+    unordered_since: int | None
+    promises: Promises
+    listings: int
+    changes: int
+    complete: bool
+    n_rows: int
+    n_bytes: int
+    completed_at: int | None
+
+    @property
+    def ordered(self) -> bool:
+        """Whether the store lists in `key_order`, so that a page is a range of positions."""
+        return self.unordered_since is None
+
+    @classmethod
+    def of_row(cls, row: sa.Row[Any]) -> FeedRecord:
+        """Return the record of a row of `tables.feeds`."""
+        promises = Promises(row.promised, row.promised_by_others, row.owner)
+        values = {name: getattr(row, name) for name in cls._fields if name != "promises"}
+        return cls(promises=promises, **values)
+
+    def values(self) -> dict[str, Any]:
+        """Return the columns of the row, without its id."""
+        values = self._asdict()
+        del values["id"]
+        latest, of_others, owner = values.pop("promises")
+        return {**values, "promised": latest, "promised_by_others": of_others, "owner": owner}
+
+
+def find_record(connection: Connection, dataset_id: str, *, lock: bool = False) -> FeedRecord | None:
+    """Return the feed of a dataset; None if it has none yet."""
+    row = connection.execute(_LOCK_BY_DATASET if lock else _BY_DATASET, {"dataset_id": dataset_id}).first()
+    return None if row is None else FeedRecord.of_row(row)
+
+
+def lock_record(connection: Connection, feed: int) -> FeedRecord | None:
+    """Return a feed, which nobody else changes until the transaction ends; None if it was dropped."""
+    row = connection.execute(_LOCK_BY_ID, {"feed": feed}).first()
+    return None if row is None else FeedRecord.of_row(row)
+
+
+def save_record(connection: Connection, record: FeedRecord) -> None:
+    """Store a feed that was locked."""
+    connection.execute(update(feeds).where(feeds.c.id == record.id).values(**record.values()))
+
+
+def has_changed(connection: Connection, feed: int, since: int, start: bytes, end: bytes) -> bool:
+    """Return whether the index has changed between two positions after the change with the number `since`."""
+    parameters = {"feed": feed, "since": since, "range_start": start, "range_end": end}
+    return connection.execute(_CHANGED_SINCE.limit(1), parameters).first() is not None
+
+
+def record_change(connection: Connection, feed: int, number: int, start: bytes, end: bytes) -> None:
+    """Remember that the index has changed between two positions, and forget old changes."""
+    at = now_ms()
+    connection.execute(insert(feed_changes).values(feed=feed, number=number, range_start=start, range_end=end, at=at))
+    connection.execute(_FORGET_CHANGES, {"feed_id": feed, "before": at - CHANGES_KEPT_MS})
+
+
+def load_walked(connection: Connection, feed: int) -> list[Walked]:
+    """Return what the listings of a feed have walked."""
+    return [Walked(*row) for row in connection.execute(_WALKED, {"feed": feed})]
+
+
+def save_walk(connection: Connection, feed: int, walk: Walked) -> None:
+    """Store a walked range; one with the same beginning gets longer."""
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    statement = dialect.insert(feed_walked).values(
+        feed=feed,
+        listing=walk.listing,
+        range_start=walk.start,
+        covers=walk.covers,
+        range_end=walk.end,
+        promise=walk.promise,
+    )
+    longer = sa.case(
+        (feed_walked.c.range_end < statement.excluded.range_end, statement.excluded.range_end),
+        else_=feed_walked.c.range_end,
+    )
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["feed", "listing", "range_start", "covers"], set_={"range_end": longer}
+        )
+    )
+
+
+def forget_walked(connection: Connection, feed: int, up_to: int | None = None) -> None:
+    """Delete the walked ranges of a feed, or only those of its listings up to a number."""
+    condition = feed_walked.c.feed == feed
+    if up_to is not None:
+        condition &= feed_walked.c.listing <= up_to
+    connection.execute(delete(feed_walked).where(condition))
+
+
+def add_listing(connection: Connection, listing: FeedListing) -> None:
+    """Remember a listing that begins, and forget old ones."""
+    feed, number, promise = listing
+    connection.execute(
+        insert(feed_listings).values(feed=feed, listing=number, begun_at=now_ms(), promise=promise, late=0, delay=0)
+    )
+    old = feed_listings.c.listing <= number - KEPT_LISTINGS
+    connection.execute(delete(feed_listings).where(feed_listings.c.feed == feed, old))
+
+
+def count_late(connection: Connection, listing: FeedListing, late: LateArrivals) -> None:
+    """Add late arrivals to a listing, if it is remembered."""
+    parameters = {"feed_id": listing.feed, "number": listing.number, "count": late.count, "new_delay": late.delay}
+    connection.execute(_COUNT_LATE, parameters)
+
+
+def end_listing(connection: Connection, listing: FeedListing) -> None:
+    """Remember when a listing has ended, if it is remembered."""
+    mine = (feed_listings.c.feed == listing.feed, feed_listings.c.listing == listing.number)
+    connection.execute(update(feed_listings).where(*mine).values(ended_at=now_ms()))

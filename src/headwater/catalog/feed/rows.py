@@ -1,0 +1,102 @@
+"""The statements on the rows of indexes. SQLite and PostgreSQL understand all of them.
+
+They are text, because rows of typed statements pass through a conversion that costs as much as reading them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, text
+
+from headwater.domain.feed import LAST, IndexRow
+
+ROWS_PER_TRANSACTION = 5_000
+"""How many rows one transaction deletes at most, so that nobody waits for it long."""
+
+_COLUMNS = "position, version, listing_time, size"
+
+_RANGE = text(
+    f"SELECT {_COLUMNS} FROM feed_rows WHERE feed = :feed AND position > :start AND position <= :end "  # noqa: S608
+    "ORDER BY position"
+)
+_POSITIONS = text(
+    f"SELECT {_COLUMNS} FROM feed_rows WHERE feed = :feed AND position IN :positions"  # noqa: S608
+).bindparams(bindparam("positions", expanding=True))
+_WRITE = text(
+    "INSERT INTO feed_rows (feed, position, version, listing_time, size, seen) "
+    "VALUES (:feed, :position, :version, :listing_time, :size, :seen) "
+    "ON CONFLICT (feed, position) DO UPDATE SET version = excluded.version, listing_time = excluded.listing_time, "
+    "size = excluded.size, seen = excluded.seen"
+)
+_SEE = text("UPDATE feed_rows SET seen = :seen WHERE feed = :feed AND position = :position")
+_REMOVE = text("DELETE FROM feed_rows WHERE feed = :feed AND position = :position")
+_UNSEEN_WITHOUT_PLACE = text(
+    f"SELECT {_COLUMNS} FROM feed_rows WHERE feed = :feed AND position > :after AND seen < :number LIMIT :limit"  # noqa: S608
+)
+_UNSEEN = text(
+    f"SELECT {_COLUMNS} FROM feed_rows WHERE feed = :feed AND (seen IS NULL OR seen < :number) LIMIT :limit"  # noqa: S608
+)
+_NEXT_POSITION = text("SELECT position FROM feed_rows WHERE feed = :feed ORDER BY position LIMIT 1 OFFSET :offset")
+_REMOVE_UP_TO = text("DELETE FROM feed_rows WHERE feed = :feed AND position <= :position")
+_REMOVE_ALL = text("DELETE FROM feed_rows WHERE feed = :feed")
+
+
+def rows_between(connection: Connection, feed: int, start: bytes, end: bytes) -> Sequence[Any]:
+    """Return the rows after the position `start`, up to `end`, in order; each with the members of `IndexRow`."""
+    return connection.execute(_RANGE, {"feed": feed, "start": start, "end": end}).all()
+
+
+def rows_at(connection: Connection, feed: int, positions: Sequence[bytes]) -> list[IndexRow]:
+    """Return the rows at these positions."""
+    if not positions:
+        return []
+    return [IndexRow(*row) for row in connection.execute(_POSITIONS, {"feed": feed, "positions": positions})]
+
+
+def write_rows(connection: Connection, feed: int, rows: Iterable[tuple[IndexRow, int | None]]) -> None:
+    """Insert rows, or replace those at the same positions. Each comes with its `seen`."""
+    values = [{"feed": feed, **row._asdict(), "seen": seen} for row, seen in rows]
+    if values:
+        connection.execute(_WRITE, values)
+
+
+def mark_seen(connection: Connection, feed: int, positions: Iterable[bytes], seen: int) -> None:
+    """Record when the rows at these positions were found last."""
+    values = [{"feed": feed, "position": position, "seen": seen} for position in positions]
+    if values:
+        connection.execute(_SEE, values)
+
+
+def remove_rows(connection: Connection, feed: int, positions: Iterable[bytes]) -> None:
+    """Delete the rows at these positions."""
+    values = [{"feed": feed, "position": position} for position in positions]
+    if values:
+        connection.execute(_REMOVE, values)
+
+
+def unseen_rows(connection: Connection, feed: int, number: int, *, ordered: bool) -> list[IndexRow]:
+    """Return some of the rows that no page has found since the listing `number` began.
+
+    Args:
+        connection: the connection.
+        feed: the feed.
+        number: the listing.
+        ordered: whether pages delete the rows that have a place in the order.
+    """
+    parameters = {"feed": feed, "number": number, "limit": ROWS_PER_TRANSACTION}
+    if ordered:
+        return [IndexRow(*row) for row in connection.execute(_UNSEEN_WITHOUT_PLACE, {**parameters, "after": LAST})]
+    return [IndexRow(*row) for row in connection.execute(_UNSEEN, parameters)]
+
+
+def remove_some(connection: Connection, feed: int) -> bool:
+    """Delete some rows of a feed; return whether there may be more."""
+    parameters = {"feed": feed, "offset": ROWS_PER_TRANSACTION - 1}
+    position = connection.execute(_NEXT_POSITION, parameters).scalar()
+    if position is None:
+        connection.execute(_REMOVE_ALL, {"feed": feed})
+        return False
+    connection.execute(_REMOVE_UP_TO, {"feed": feed, "position": position})
+    return True

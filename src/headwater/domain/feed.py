@@ -1,0 +1,272 @@
+"""The rule of the exact feed: which listing time an object version gets (docs/exact-feed.md).
+
+Every listing *promises* the last second of its window: nothing may appear in that window later. A version that the
+index does not have yet therefore gets
+
+    listing_time = max(floor, min(created, now))        floor = 1 + the latest promise of any other listing
+
+All functions here are pure. `catalog.feed` keeps the values and calls the functions within transactions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+from headwater.domain.key_order import LAST_UNAMBIGUOUS, Order, sort_text
+from headwater.domain.objects import Key, StoredObject, version_of
+
+MAX_PROMISE_AHEAD_SECONDS = 3600
+"""How far after the server's now a listing may promise. A later `to` means "everything", and promises only now: counted
+in full, it would hide new samples from all other clients until then."""
+
+MAX_WATERMARK_AHEAD_SECONDS = 86_400
+"""The same for a watermark, which only the consumer itself sets."""
+
+NOTHING = -1
+"""The promise of a feed that no listing has promised anything in. Every second is later."""
+
+FIRST = b""
+"""The position before every key."""
+
+LAST = b"\xff"
+"""The position after every key that has a place in the order. UTF-8 has no such byte."""
+
+
+class FeedMode(StrEnum):
+    """How the listings of raw samples choose what is in a window."""
+
+    EXACT = "exact"
+    """By listing time: every object version is in exactly one window of consecutive polls."""
+
+    DATES = "dates"
+    """By the time that the store gives an object."""
+
+
+class FeedListing(NamedTuple):
+    """A listing that a feed knows. All shards of a split are one listing.
+
+    Attributes:
+        feed: the id of the feed. A feed that was reset has another id.
+        number: the number of the listing in its feed, from 1.
+        promise: the last second that the listing promises.
+    """
+
+    feed: int
+    number: int
+    promise: int
+
+
+class Promises(NamedTuple):
+    """What the listings of a feed have promised.
+
+    Attributes:
+        latest: the latest promise of all listings and watermarks.
+        of_others: the same without the listing that made `latest`.
+        owner: the number of that listing while it is in progress; None if `latest` counts for every listing.
+    """
+
+    latest: int = NOTHING
+    of_others: int = NOTHING
+    owner: int | None = None
+
+    def begin(self, number: int, promise: int) -> Promises:
+        """Return the promises after the listing `number` has begun."""
+        if promise > self.latest:
+            return Promises(promise, self.latest, number)
+        return self._replace(of_others=max(self.of_others, promise))
+
+    def acknowledge(self, watermark: int, now: int) -> Promises:
+        """Return the promises after a watermark was set."""
+        watermark = min(watermark, now + MAX_WATERMARK_AHEAD_SECONDS)
+        return Promises(watermark, watermark, None) if watermark > self.latest else self
+
+    def end(self, number: int) -> Promises:
+        """Return the promises after the listing `number` has served its last page: they count for its cursors, too."""
+        return Promises(self.latest, self.latest, None) if self.owner == number else self
+
+    def before(self, number: int) -> int:
+        """Return the latest promise that the listing `number` must keep."""
+        return self.of_others if self.owner == number else self.latest
+
+
+def promise_of(end: int, now: int) -> int:
+    """Return what a listing promises whose window ends with the second `end`."""
+    return end if end <= now + MAX_PROMISE_AHEAD_SECONDS else now
+
+
+class Walked(NamedTuple):
+    """Positions that one listing has read. Kept until the datasource was read completely for the first time.
+
+    Attributes:
+        listing: the number of the listing.
+        start: the position after which it read.
+        end: the last position that it read.
+        promise: what it promises.
+        covers: whether it read every key in between; if not, the range only limits listing times.
+    """
+
+    listing: int
+    start: bytes
+    end: bytes
+    promise: int
+    covers: bool = True
+
+
+def cover_everything(walked: Iterable[Walked]) -> bool:
+    """Return whether every key was read by one of these walks."""
+    reach = FIRST
+    for start, end in sorted((each.start, each.end) for each in walked if each.covers):
+        if start > reach:
+            return False
+        reach = max(reach, end)
+    return reach >= LAST
+
+
+def floor_of_walked(walked: Sequence[Walked], number: int, start: bytes, end: bytes) -> Callable[[bytes], int]:
+    """Return the floor, by position, of the listing `number` in a datasource that was never read completely.
+
+    Only what another listing has read limits listing times. So a first listing that was given up leaves the dates of
+    all other objects as they are.
+
+    Args:
+        walked: what listings have read.
+        number: the listing.
+        start: the function is only called for positions after this one, up to `end`,
+        end: and for positions of keys without a place in the order.
+    """
+    others = [each for each in walked if each.listing != number]
+    inside = [each for each in others if each.start < end and each.end > start]
+    everywhere = max((each.promise for each in others), default=NOTHING)
+
+    def floor(position: bytes) -> int:
+        if position > LAST:
+            return 1 + everywhere
+        return 1 + max((each.promise for each in inside if each.start < position <= each.end), default=NOTHING)
+
+    return floor
+
+
+def row_position(key: Key, order: str) -> bytes:
+    """Return the position of an object in an index that is sorted in this order. Each key has its own.
+
+    Keys that the order cannot place for certain are after `LAST`.
+    """
+    if order == Order.CODE_POINTS:
+        return key.encode()
+    if not key.isascii() and max(key) > LAST_UNAMBIGUOUS:
+        return LAST + key.encode()
+    return sort_text(key, order).encode()
+
+
+def boundary_position(key: Key, order: str) -> bytes:
+    """Return the position at which a page begins or ends that begins after, or ends with, this key.
+
+    A row before `LAST` is at or before this position exactly if the store lists it at or before the key.
+    """
+    if order == Order.CODE_POINTS:
+        return key.encode()
+    unambiguous = next((index for index, char in enumerate(key) if char > LAST_UNAMBIGUOUS), None)
+    if unambiguous is None:
+        return sort_text(key, order).encode()
+    # Every order puts these characters after all others.
+    return sort_text(key[:unambiguous], order).encode() + LAST
+
+
+class FoundPage(NamedTuple):
+    """The objects that the store has in a part of the order; three lists of the same length.
+
+    Attributes:
+        positions: of the objects.
+        versions: of the objects.
+        objects: what is listed.
+    """
+
+    positions: list[bytes]
+    versions: list[int]
+    objects: list[StoredObject]
+
+
+def found_page(objects: list[StoredObject], order: str) -> FoundPage:
+    """Return objects of a store with their positions and versions. An object that is listed twice is in it once."""
+    positions = [row_position(found.key, order) for found in objects]
+    if len(set(positions)) < len(positions):
+        last = dict(zip(positions, objects, strict=True))
+        positions, objects = list(last), list(last.values())
+    return FoundPage(positions, [version_of(found) for found in objects], objects)
+
+
+class IndexRow(NamedTuple):
+    """A row of the index: an object version, and the second in which listings show it."""
+
+    position: bytes
+    version: int
+    listing_time: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class LateArrivals:
+    """Versions whose own time is in a window that was listed before they appeared.
+
+    Attributes:
+        count: how many.
+        delay: the longest time in seconds from an object's own time until it was listed.
+    """
+
+    count: int = 0
+    delay: int = 0
+
+    def __add__(self, other: LateArrivals) -> LateArrivals:
+        """Return both together."""
+        return LateArrivals(self.count + other.count, max(self.delay, other.delay))
+
+
+class Merge(NamedTuple):
+    """What a page changes in the index.
+
+    Attributes:
+        times: the listing times of the objects that were found, in their order.
+        written: rows to insert or to replace.
+        removed: rows to delete.
+        late: the late arrivals among `written`.
+    """
+
+    times: list[int]
+    written: list[IndexRow]
+    removed: list[IndexRow]
+    late: LateArrivals
+
+
+def merge_page(
+    found: FoundPage, indexed: Mapping[bytes, IndexRow], floor: Callable[[bytes], int], now: int, *, removes: bool
+) -> Merge:
+    """Merge what the store has in a part of the order into the index of that part.
+
+    Args:
+        found: what the store has.
+        indexed: the rows of that part, by position.
+        floor: returns the earliest listing time for a new version at a position.
+        now: the server's time in Unix seconds.
+        removes: whether rows that were not found are deleted. Not if the page does not cover the part.
+    """
+    times: list[int] = []
+    written: list[IndexRow] = []
+    late = LateArrivals()
+    for position, version, each in zip(*found, strict=True):
+        row = indexed.get(position)
+        if row is None or row.version != version:
+            date = min(each.modified, now)
+            earliest = floor(position)
+            row = IndexRow(position, version, max(earliest, date), each.size)
+            written.append(row)
+            if earliest > date:
+                late += LateArrivals(1, now - date)
+        times.append(row.listing_time)
+    removed: list[IndexRow] = []
+    if removes:
+        left = set(found.positions)
+        removed = [row for position, row in indexed.items() if position not in left]
+    return Merge(times, written, removed, late)

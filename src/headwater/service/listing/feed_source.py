@@ -1,0 +1,110 @@
+"""Objects by listing time: every page is merged into the index of the exact feed (docs/exact-feed.md)."""
+
+from __future__ import annotations
+
+import time
+from typing import NamedTuple
+
+import structlog
+
+from headwater.catalog.feed.feeds import FeedCatalog
+from headwater.catalog.feed.merging import IndexState, PageRead, feed_dropped
+from headwater.domain.feed import FIRST, LAST, FeedListing, boundary_position, found_page
+from headwater.domain.key_range import Resume
+from headwater.domain.objects import Key, StoredObject
+from headwater.domain.samples import is_sample
+from headwater.domain.window import Window
+from headwater.service.listing.source import ObjectPage, ObjectSource
+
+MAX_PAGE_AGE_SECONDS = 300.0
+"""Seconds after which a page that was read from a store is not merged. The catalog remembers changes for longer."""
+
+log = structlog.get_logger(__name__)
+
+
+class FeedRules(NamedTuple):
+    """What a listing of a feed returns.
+
+    Attributes:
+        listing: the listing, as the feed knows it.
+        window: the seconds of listing times that are returned.
+        last_key: the last key of the shard that is listed; None if it ends with the listing.
+        include_all_files: as in `is_sample`.
+        covers: whether the source returns every object between two positions of `Resume`, and not only certain ones.
+        now: the server's time in whole Unix seconds.
+    """
+
+    listing: FeedListing
+    window: Window
+    last_key: Key | None
+    include_all_files: bool
+    covers: bool
+    now: int
+
+
+class FeedSource:
+    """The raw samples of another source by their listing time; an `ObjectSource`.
+
+    Args:
+        source: where objects come from.
+        feeds: the index.
+        rules: what is listed.
+        state: the state of the index, read before the first page is read from the source.
+    """
+
+    def __init__(self, source: ObjectSource, feeds: FeedCatalog, rules: FeedRules, state: IndexState) -> None:
+        self._source = source
+        self._feeds = feeds
+        self._rules = rules
+        self._state: IndexState | None = state
+
+    async def page(self, resume: Resume, limit: int, deadline: float) -> ObjectPage:
+        """Return the page after `resume`; see `ObjectSource.page`.
+
+        The page is empty and continues at `resume` if another request has changed the index while it was read.
+
+        Raises:
+            StoreError: as the other source.
+            CatalogUnavailableError: the feed was dropped meanwhile.
+        """
+        state, self._state = self._state or await self._feeds.state(self._rules.listing.feed), None
+        if state is None:
+            raise feed_dropped()
+        began = time.monotonic()
+        page = await self._source.page(resume, limit, deadline)
+        read = self._to_merge(state, resume, page)
+        if read.range is not None and not _is_in_order(read):
+            log.warning("listing_out_of_order", feed=state.feed)
+            await self._feeds.disorder(state.feed)
+            return ObjectPage([], resume)
+        if time.monotonic() - began > MAX_PAGE_AGE_SECONDS:
+            return ObjectPage([], resume)
+        merged = await self._feeds.merge(read, self._rules.now)
+        if merged is None:
+            return ObjectPage([], resume)
+        first, last = self._rules.window
+        listed = [found for found, at in zip(read.found.objects, merged.times, strict=True) if first <= at <= last]
+        return page._replace(objects=listed, late=merged.late)
+
+    def _to_merge(self, state: IndexState, resume: Resume, page: ObjectPage) -> PageRead:
+        rules, order = self._rules, state.key_order
+        found = found_page([each for each in page.objects if self._is_listed(each)], order)
+        if not rules.covers:
+            return PageRead(rules.listing, state, found, None, None)
+        last_key = rules.last_key if page.resume is None else page.resume.after
+        start = FIRST if resume.after is None else boundary_position(resume.after, order)
+        end = LAST if last_key is None else boundary_position(last_key, order)
+        return PageRead(rules.listing, state, found, start, end)
+
+    def _is_listed(self, found: StoredObject) -> bool:
+        return is_sample(found.key, self._rules.include_all_files)
+
+
+def _is_in_order(page: PageRead) -> bool:
+    """Return whether the objects of a page are where the order of the index puts them."""
+    assert page.range is not None
+    start, end = page.range
+    positions = [position for position in page.found.positions if position < LAST]
+    if not positions:
+        return start <= end
+    return start < positions[0] and positions[-1] <= end and positions == sorted(positions)

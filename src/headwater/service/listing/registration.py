@@ -1,0 +1,98 @@
+"""Register listings with the exact feed, and record where they end (docs/exact-feed.md)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from headwater.auth.permissions import DatasetContext
+from headwater.catalog.feed.feeds import ListingStart, StartedListing
+from headwater.catalog.feed.merging import IndexState
+from headwater.domain.cursor import Cursor, ListingSpec
+from headwater.domain.datasource import Datasource
+from headwater.domain.feed import FIRST, LAST, FeedMode, boundary_position
+from headwater.domain.lightly_folder import RAW
+from headwater.service.context import ServiceContext
+from headwater.service.feed import feed_mode
+from headwater.stores.base import Store
+
+
+class RegisteredListing(NamedTuple):
+    """A listing between two of its pages, and the state of its index; None if it lists by date."""
+
+    cursor: Cursor
+    state: IndexState | None
+
+
+async def begin_listing(
+    ctx: ServiceContext, dataset: DatasetContext, datasource: Datasource, store: Store, cursor: Cursor
+) -> RegisteredListing:
+    """Register a listing before its first page is read.
+
+    - Raw samples are registered: the catalog knows what they promise from then on.
+    - A listing by relevant filenames is registered once the datasource was read completely. Before that it lists by
+      date and promises nothing, so that it leaves the dates of files that it does not select as they are.
+    - Files under `.lightly/` are listed by date. No watermark is kept for them.
+
+    Raises:
+        CatalogUnavailableError: the datasource changed during this request.
+        StoreError: as `Store.order`.
+    """
+    if cursor.spec.folder != RAW:
+        return RegisteredListing(cursor, None)
+    if feed_mode(ctx, dataset.dataset) is FeedMode.DATES:
+        # Its pages are not in the index, which would show them a second time later.
+        await ctx.catalog.feed.drop(dataset.id)
+        return RegisteredListing(cursor, None)
+    start = await _start_of(ctx, dataset, datasource, store, cursor.spec)
+    if cursor.spec.selection_file is None:
+        return _registered(cursor, await ctx.catalog.feed.begin(start))
+    return _registered(cursor, await ctx.catalog.feed.begin_if_complete(start))
+
+
+async def continue_listing(
+    ctx: ServiceContext, dataset: DatasetContext, datasource: Datasource, store: Store, cursor: Cursor
+) -> RegisteredListing:
+    """Return a listing with the present state of its index.
+
+    A listing of raw samples that the feed does not know, because it began before there was one or before it was reset,
+    is registered as one that has ended.
+
+    Raises:
+        CatalogUnavailableError: the datasource changed during this request.
+        StoreError: as `Store.order`.
+    """
+    spec = cursor.spec
+    is_dated = spec.folder != RAW or feed_mode(ctx, dataset.dataset) is FeedMode.DATES
+    state = None if is_dated or spec.listing is None else await ctx.catalog.feed.state(spec.listing.feed)
+    if state is not None:
+        return RegisteredListing(cursor, state)
+    cursor = cursor._replace(spec=spec._replace(listing=None))
+    if is_dated or spec.selection_file is not None:
+        return RegisteredListing(cursor, None)
+    after = cursor.progress.resume.after
+    start = await _start_of(ctx, dataset, datasource, store, spec)
+    adopted = await ctx.catalog.feed.adopt(start, after)
+    return _registered(cursor._replace(spec=spec._replace(start_after=after)), adopted)
+
+
+async def end_listing(ctx: ServiceContext, spec: ListingSpec, state: IndexState) -> None:
+    """Record that a listing has served its last page, or that of one of its shards."""
+    assert spec.listing is not None
+    if spec.selection_file is not None:
+        await ctx.catalog.feed.end(spec.listing, None, None)
+        return
+    start = FIRST if spec.start_after is None else boundary_position(spec.start_after, state.key_order)
+    end = LAST if spec.last_key is None else boundary_position(spec.last_key, state.key_order)
+    await ctx.catalog.feed.end(spec.listing, start, end)
+
+
+async def _start_of(
+    ctx: ServiceContext, dataset: DatasetContext, datasource: Datasource, store: Store, spec: ListingSpec
+) -> ListingStart:
+    return ListingStart(dataset.id, datasource.id, await store.order(), spec.window.end, int(ctx.now()))
+
+
+def _registered(cursor: Cursor, started: StartedListing | None) -> RegisteredListing:
+    if started is None:
+        return RegisteredListing(cursor, None)
+    return RegisteredListing(cursor._replace(spec=cursor.spec._replace(listing=started.listing)), started.state)
