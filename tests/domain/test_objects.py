@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -20,7 +22,7 @@ OBJECTS = st.builds(StoredObject, st.just("a.png"), NUMBERS, NUMBERS, TEXTS, TEX
     [{"size": 6}, {"modified": 1_700_000_001}, {"etag": "other"}, {"etag": None}, {"generation": "1"}],
     ids=str,
 )
-def test_every_component_changes_the_version(change: dict[str, object]) -> None:
+def test_every_component_changes_the_version(change: dict[str, Any]) -> None:
     assert version_of(FOUND._replace(**change)) != version_of(FOUND)
 
 
