@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -168,8 +169,9 @@ async def test_a_links_target_on_another_device_has_no_inode_in_its_version(
         found = stat_file(root, opened, real, name)
         if found is None or name != "link.png":
             return found
-        fields, more = found.__reduce__()[1]  # those with names only, such as nanoseconds, are apart
-        return os.stat_result((*fields[:2], found.st_dev + 1, *fields[3:]), more)
+        state: Any = found.__reduce__()
+        fields, named = state[1]  # nanoseconds, among others, have only names
+        return os.stat_result((*fields[:2], found.st_dev + 1, *fields[3:]), named)
 
     monkeypatch.setattr(LocalRoot, "stat_file", elsewhere)
     assert [found.generation is not None for found in await listed(folder)] == [True, False]

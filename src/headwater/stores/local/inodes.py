@@ -28,7 +28,11 @@ _ATTEMPTS = 3
 
 
 def generation_of(state: os.stat_result) -> str:
-    """Return what changes if a file is replaced or rewritten: its inode and its modification time (ns)."""
+    """Return what changes if a file is replaced or rewritten: its inode number and its modification time (ns).
+
+    A free inode number is used again: a file that is replaced twice between two listings may get its old one back. Such
+    a file is missed only if both its size and its time are the old ones, too.
+    """
     return f"{state.st_ino:x}-{state.st_mtime_ns:x}"
 
 
