@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,10 @@ from typing import Any
 import pytest
 
 from headwater.domain.datasource import S3Config, S3DelegatedAccessConfig, parse_config
+from headwater.domain.samples import is_sample
 from tests.live import Live, running
 from tests.servers import AwsUser, GuardedAws, guarded_aws
+from tests.stores.local.opening import open_store
 
 PAGES = Path(__file__).parent.parent / "docs" / "providers"
 READ = {"canList": True, "canRead": True, "canWrite": False, "canOverwrite": False}
@@ -192,6 +195,26 @@ def test_commands_on_pages_are_accepted(live: Live, page: str) -> None:
         type_name = words[words.index("--type") + 1]
         secret = [] if type_name in ("S3DelegatedAccess", "LOCAL", "LIGHTLY") else ["--secret-file", "-"]
         live.headwater(*words, *secret, stdin="test-secret")
+
+
+async def test_files_written_as_on_the_page_appear_only_when_they_are_complete(tmp_path: Path) -> None:
+    """The commands run one by one. What `cp` writes is no sample, so that no listing sees it grow."""
+    card, datasets = tmp_path / "card", tmp_path / "datasets"
+    folder = example("local.md")["fullPath"]
+    (datasets / folder).mkdir(parents=True)
+    card.mkdir()
+    for name in ("0001.mp4", "0002.mp4"):
+        (card / name).write_bytes(b"content")
+    (block,) = re.findall(r"```sh\n(mkdir.*?)```", (PAGES / "local.md").read_text(), re.DOTALL)
+    store = open_store(datasets, folder)
+    before: list[str] = []
+    for command in block.replace("/media/card", str(card)).replace("/mnt/datasets", str(datasets)).splitlines():
+        subprocess.run(["sh", "-ec", command], check=True)
+        listed = (await store.list_page("", None, 10)).objects
+        samples = [found.key for found in listed if is_sample(found.key, include_all_files=False)]
+        assert (samples != before) == command.startswith("mv "), command
+        before = samples
+    assert before == ["0001.mp4", "0002.mp4"]
 
 
 def _server_texts() -> str:

@@ -14,8 +14,8 @@ def test_settings_and_their_defaults_are_pinned() -> None:
     assert [spec.env for spec in SPECS] == [
         f"HEADWATER_{name}"
         for name in (
-            "HOST PORT DATA_DIR DATABASE_URL SECRET_KEY PUBLIC_URL LOCAL_ROOT READ_URL_TTL PAGE_SIZE JWT_ISSUER "
-            "JWT_AUDIENCE JWKS_URL S3_ENDPOINT STS_ENDPOINT GCS_ENDPOINT AZURE_ENDPOINT MANAGED_STORE "
+            "HOST PORT DATA_DIR DATABASE_URL SECRET_KEY PUBLIC_URL LOCAL_ROOT LOCAL_MIN_AGE READ_URL_TTL PAGE_SIZE "
+            "JWT_ISSUER JWT_AUDIENCE JWKS_URL S3_ENDPOINT STS_ENDPOINT GCS_ENDPOINT AZURE_ENDPOINT MANAGED_STORE "
             "ALLOWED_ENDPOINTS"
         ).split()
     ]
@@ -45,6 +45,9 @@ def test_options_override_the_environment_and_empty_variables_are_unset() -> Non
         ("PORT", "-1"),
         ("PAGE_SIZE", "0"),
         ("PAGE_SIZE", "10001"),
+        ("LOCAL_MIN_AGE", "-1"),
+        ("LOCAL_MIN_AGE", "86401"),
+        ("LOCAL_MIN_AGE", "1m"),
         ("READ_URL_TTL", "0"),
         ("READ_URL_TTL", "1h"),
         ("PUBLIC_URL", "data.example.com"),
@@ -57,6 +60,11 @@ def test_options_override_the_environment_and_empty_variables_are_unset() -> Non
 def test_invalid_value_is_refused_with_the_name_of_the_setting(name: str, value: str) -> None:
     with pytest.raises(StartupError, match=f"HEADWATER_{name}: expected"):
         Settings.load({f"HEADWATER_{name}": value})
+
+
+@pytest.mark.parametrize("seconds", [0, 1, 86400])
+def test_the_minimum_age_of_local_files_is_in_seconds(seconds: int) -> None:
+    assert Settings.load({"HEADWATER_LOCAL_MIN_AGE": str(seconds)}).local_min_age == seconds
 
 
 @pytest.mark.parametrize(

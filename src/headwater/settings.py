@@ -64,6 +64,12 @@ class Settings:
         "The mount root of LOCAL datasources: their paths are relative to it, and nothing outside it is ever read.",
         shown="unset: LOCAL datasources are refused by verify and list",
     )
+    local_min_age: int = _setting(
+        0,
+        "The age in seconds that a file of a LOCAL datasource must have before an exact feed contains it. Set it if "
+        "files are written under their final names, because a file that grows is a new version each time it is listed. "
+        "Other listings do not apply it.",
+    )
     read_url_ttl: int = _setting(
         86400, "The lifetime of a read URL in seconds. Providers and credentials may shorten it (S3: 7 days at most)."
     )
@@ -138,6 +144,7 @@ class Settings:
     def _check(self) -> None:
         _check_range("PORT", self.port, 0, 65535)
         _check_range("PAGE_SIZE", self.page_size, 1, 10_000)
+        _check_range("LOCAL_MIN_AGE", self.local_min_age, 0, 86400)
         _check_range("READ_URL_TTL", self.read_url_ttl, 1, 10 * 365 * 86400)
         for name in ("public_url", "jwks_url", "s3_endpoint", "sts_endpoint", "gcs_endpoint", "azure_endpoint"):
             value = getattr(self, name)

@@ -17,12 +17,26 @@ class StoredObject(NamedTuple):
         size: in bytes.
         modified: its time in whole Unix seconds, rounded down, never negative (contract.md#lists-and-time-windows).
         etag: the provider's ETag; None if it has none.
+        generation: what the provider changes if and only if the object is replaced; None if the ETag tells that.
     """
 
     key: Key
     size: int
     modified: int
     etag: str | None
+    generation: str | None = None
+
+
+def version_of(found: StoredObject) -> int:
+    """Return the version of an object as a signed 64-bit integer: another one once the object was replaced.
+
+    It is a hash of generation (or ETag), size and time. It is stored, so the same object must have the same version in
+    every process and every release.
+    """
+    _, size, modified, etag, generation = found
+    # Two numbers in front make the text unambiguous, whatever the rest contains.
+    text = f"{size} {modified} {(etag or '') if generation is None else generation}"
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big", signed=True)
 
 
 def version_of(found: StoredObject) -> int:

@@ -23,6 +23,9 @@ class Store(ABC):
     list_limit: int = 1000
     """The maximum number of objects that one `list_page` returns, whatever its `limit`."""
 
+    min_age: int = 0
+    """Seconds. An exact feed leaves out objects whose time is closer to now than this: they may still be written."""
+
     @property
     def can_start_after(self) -> bool:
         """Whether a listing can start after any key without reading the keys before it."""

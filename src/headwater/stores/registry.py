@@ -56,15 +56,18 @@ class StoreRegistry:
         managed_folder = managed.folder if managed else None
         hidden = [settings.folder]
         hidden_in_mount_root = [*hidden, managed_folder] if managed_folder else hidden
-        self._local_runtime = LocalRuntime()
+        self._local_runtime = LocalRuntime(one_machine=settings.sqlite_file is not None)
 
-        def file_root(folder: Path | None, url_path: str, hidden: Sequence[Path]) -> LocalFileRoot | None:
+        def file_root(
+            folder: Path | None, url_path: str, hidden: Sequence[Path], min_age: int = 0
+        ) -> LocalFileRoot | None:
             if folder is None:
                 return None
             signer = ReadUrlSigner(url_keys, settings.base_url, str(folder), url_path)
-            return LocalFileRoot(folder, signer, hidden, self._local_runtime)
+            return LocalFileRoot(folder, signer, hidden, self._local_runtime, min_age)
 
-        self._mount_root = file_root(settings.mount_root, FILES, hidden_in_mount_root)
+        self._mount_root = file_root(settings.mount_root, FILES, hidden_in_mount_root, settings.local_min_age)
+        # Files in the areas of datasets are uploaded through this server, completely or not at all: no minimum age.
         self._managed_root = file_root(managed_folder, MANAGED, hidden)
         self._transport = transport
         self._sessions: RefreshingCache[Credentials] = RefreshingCache(start)

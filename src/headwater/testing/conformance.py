@@ -24,7 +24,7 @@ from collections.abc import Awaitable, Callable, Iterable
 import pytest
 
 from headwater.domain.errors import CredentialsRefusedError, LocationInvalidError, ObjectNotFoundError, StoreError
-from headwater.domain.objects import Key
+from headwater.domain.objects import Key, version_of
 from headwater.stores.base import Store
 from headwater.testing.prepared import ODD_KEYS, Prepared, fetch, list_all, list_keys
 
@@ -59,6 +59,15 @@ class StoreConformance:
         (found,) = (await prepared.open().list_page("", None, 10)).objects
         assert (found.key, found.size) == ("a.jpg", 5)
         assert found.etag is None or found.etag
+
+    async def test_a_version_changes_when_the_object_is_replaced_and_not_before(self, prepared: Prepared) -> None:
+        versions = []
+        for content in (b"12345", b"another"):
+            prepared.put({"a.jpg": content})
+            for _ in range(2):
+                (found,) = (await prepared.open().list_page("", None, 10)).objects
+                versions.append(version_of(found))
+        assert versions[0] == versions[1] != versions[2] == versions[3]
 
     async def test_times_are_floored_to_the_second(self, prepared: Prepared) -> None:
         prepared.put({"a": b"", "b": b""})

@@ -79,6 +79,7 @@ class Stored:
     data: bytes
     created: float
     generation: int
+    metageneration: int = 1
 
 
 class Refused(Exception):
@@ -150,6 +151,10 @@ class GcsServer:
         self._made += 1
         moment = self.now() if created is None else created
         self.buckets.setdefault(bucket, {})[key] = Stored(data, moment, 1_700_000_000_000_000 + self._made)
+
+    def update_metadata(self, bucket: str, key: str) -> None:
+        """Change the metadata of an object behind the API's back."""
+        self.buckets[bucket][key].metageneration += 1
 
     def key_file(self, **more: Any) -> dict[str, Any]:
         """The service account's key file, with this server's token endpoint."""
@@ -286,10 +291,11 @@ class GcsServer:
             "name": key,
             "bucket": bucket,
             "generation": str(stored.generation),
+            "metageneration": str(stored.metageneration),
             "size": str(len(stored.data)),
             "timeCreated": created,
             "updated": time.strftime("%Y-%m-%dT%H:%M:%S.999Z", time.gmtime(stored.created + 86_400)),
-            "etag": base64.b64encode(str(stored.generation).encode()).decode(),
+            "etag": base64.b64encode(f"{stored.generation}/{stored.metageneration}".encode()).decode(),
             "storageClass": "STANDARD",
         }
 

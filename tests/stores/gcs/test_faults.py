@@ -168,7 +168,8 @@ async def test_a_token_too_long_for_a_cursor_is_an_error(ask: Callable[..., Any]
     "wrong",
     [
         *({"size": None}, {"size": 5}, {"size": "x"}, {"size": "-1"}, {"size": str(2**63)}, {"size": "9" * 5000}),
-        *({"size": "٣"}, {"size": ""}, {"name": 5}, {"name": "k" * 1025}, {"name": "ü" * 513}, {"etag": 5}),
+        *({"size": "٣"}, {"size": ""}, {"name": 5}, {"name": "k" * 1025}, {"name": "ü" * 513}),
+        *({"etag": 5}, {"generation": 5}),
         *({"timeCreated": "yesterday"}, {"timeCreated": ""}, {"timeCreated": "2024-01-02T03:04:05"}),
         {"timeCreated": "9" * 20},
     ],

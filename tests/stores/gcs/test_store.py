@@ -20,7 +20,7 @@ from headwater.domain.errors import (
     OverwriteRefusedError,
     StoreUnavailableError,
 )
-from headwater.domain.objects import StorePage
+from headwater.domain.objects import StoredObject, StorePage, version_of
 from headwater.net.refreshing import RefreshingCache
 from headwater.net.transport import Transport
 from headwater.stores.gcs.bucket import gcs_bucket
@@ -47,14 +47,32 @@ async def names(store: GcsStore, prefix: str = "", limit: int = 1000) -> list[st
     return [found.key for found in await list_all(store, prefix, limit)]
 
 
-async def test_an_object_has_key_size_time_and_etag(store: GcsStore, gcs: GcsServer) -> None:
+async def test_an_object_has_key_size_time_etag_and_generation(store: GcsStore, gcs: GcsServer) -> None:
     """A file's time is `timeCreated`, floored to the second (contract.md#lists-and-time-windows); not `updated`."""
     gcs.put("bucket", "a.jpg", b"12345", created=1_700_000_000.999)
     gcs.put("bucket", "before.jpg", b"", created=-1.5)
     first, second = (await store.list_page("", None, 10)).objects
     generation = gcs.buckets["bucket"]["a.jpg"].generation
-    assert first == ("a.jpg", 5, 1_700_000_000, base64.b64encode(str(generation).encode()).decode())
+    etag = base64.b64encode(f"{generation}/1".encode()).decode()
+    assert first == StoredObject("a.jpg", 5, 1_700_000_000, etag, str(generation))
     assert (second.size, second.modified) == (0, 0)
+
+
+async def test_changed_metadata_are_no_new_version(store: GcsStore, gcs: GcsServer) -> None:
+    """They change the ETag, so a feed would hand out all objects again after a change of, say, their cache control."""
+
+    async def listed() -> StoredObject:
+        (found,) = (await store.list_page("", None, 10)).objects
+        return found
+
+    gcs.put("bucket", "a.jpg", created=1_700_000_000)
+    first = await listed()
+    gcs.update_metadata("bucket", "a.jpg")
+    updated = await listed()
+    assert updated.etag != first.etag
+    assert version_of(updated) == version_of(first)
+    gcs.put("bucket", "a.jpg", created=1_700_000_000)
+    assert version_of(await listed()) != version_of(first)
 
 
 async def test_the_vendors_client_lists_the_same_objects(store: GcsStore, gcs: GcsServer) -> None:
@@ -66,8 +84,8 @@ async def test_the_vendors_client_lists_the_same_objects(store: GcsStore, gcs: G
     theirs = Client(project="p", credentials=credentials, client_options={"api_endpoint": gcs.url})
     listed = list(theirs.list_blobs("bucket", page_size=7))
     ours = await list_all(store)
-    assert [(found.key, found.size, found.etag) for found in ours] == [
-        (blob.name, blob.size, blob.etag) for blob in listed
+    assert [(found.key, found.size, found.etag, found.generation) for found in ours] == [
+        (blob.name, blob.size, blob.etag, str(blob.generation)) for blob in listed
     ]
     assert [found.modified for found in ours] == [int(blob.time_created.timestamp()) for blob in listed]
     assert theirs.bucket("bucket").blob("a%2Fb").download_as_bytes() == b"content"
@@ -127,7 +145,7 @@ async def test_only_used_fields_are_requested(store: GcsStore, gcs: GcsServer) -
     assert request.query == {
         "maxResults": "1000",
         "startOffset": "a",
-        "fields": "kind,items(name,size,timeCreated,etag),nextPageToken",
+        "fields": "kind,items(name,size,timeCreated,etag,generation),nextPageToken",
         "prettyPrint": "false",
     }
 

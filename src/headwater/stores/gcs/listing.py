@@ -16,12 +16,13 @@ UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 class ListedObject(msgspec.Struct, rename="camel"):
-    """An object of a list page. `size` is in bytes, as text; `time_created` is RFC 3339."""
+    """An object of a list page. `size` is in bytes, as text; `time_created` is RFC 3339; `generation` is a number."""
 
     name: str
     size: str
     time_created: str
     etag: str | None = None
+    generation: str | None = None
 
 
 class ListPage(msgspec.Struct, rename="camel"):

@@ -55,7 +55,7 @@ MAX_TOKEN_LENGTH = 4096
 CONFIGURED = ConfigLabels("GCS", "client_email in gcsCredentials", "gcsCredentials", OPERATOR_ENDPOINT)
 """How error texts call what a user has configured."""
 
-_FIELDS = "kind,items(name,size,timeCreated,etag),nextPageToken"
+_FIELDS = "kind,items(name,size,timeCreated,etag,generation),nextPageToken"
 
 
 def open_gcs(
@@ -262,7 +262,9 @@ class GcsStore(Store):
             if not key.startswith(start):
                 raise prefix_ignored(self._labels)
             last = key
-            objects.append(StoredObject(key[root_length:], _size(found.size), _time(found.time_created), found.etag))
+            size, created = _size(found.size), _time(found.time_created)
+            # The ETag also changes with the metadata, the generation only with the content.
+            objects.append(StoredObject(key[root_length:], size, created, found.etag, found.generation))
         token = page.next_page_token
         if len(objects) > limit:
             del objects[limit:]

@@ -17,6 +17,7 @@ from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 
 from headwater.domain.objects import Key, StoredObject, StorePage
+from headwater.stores.local.inodes import generation_of, inodes_are_stable
 from headwater.stores.local.listing_cache import ListingCache
 from headwater.stores.local.root import (
     ABSENT,
@@ -92,15 +93,25 @@ def _open_level(base: Key, folder: int, real: Parts) -> _Level:
 
 @dataclass(slots=True)
 class TreeWalk:
-    """The traversal for one page of a listing. Call `page` once."""
+    """The traversal for one page of a listing. Call `page` once.
+
+    Args:
+        root: the mount root.
+        folder: the datasource's folder.
+        cache: the names in large folders.
+        page_seconds: seconds after which the page ends short.
+        use_inodes: whether the generation of a file contains its inode number, on file systems that keep it.
+    """
 
     root: LocalRoot
     folder: Parts
     cache: ListingCache
     page_seconds: float
+    use_inodes: bool = False
     _levels: list[_Level] = field(default_factory=list)
     _ancestors: list[tuple[int, int]] = field(default_factory=list)
     _deadline: float = 0.0
+    _stable: dict[int, bool] = field(default_factory=dict)
 
     def page(self, prefix: str, after: Key | None, limit: int) -> StorePage:
         """Return a page of at most `limit` files whose key begins with `prefix`, strictly after the key `after`.
@@ -175,7 +186,8 @@ class TreeWalk:
                         break
                     continue
                 if found := self._stat(level, name):
-                    objects.append(StoredObject(key, found.st_size, modified_of(found), etag_of(found)))
+                    generation = self._generation(level, found)
+                    objects.append(StoredObject(key, found.st_size, modified_of(found), etag_of(found), generation))
                 if len(objects) >= limit or time.monotonic() >= self._deadline:
                     return StorePage(objects, key, unreadable)
             else:
@@ -210,6 +222,22 @@ class TreeWalk:
             if error.errno in ABSENT:
                 return None
             raise explain(error, f"look at {name!r} in the folder {shown(level.real)}", _STAT_PERMISSION) from None
+
+    def _generation(self, level: _Level, found: os.stat_result) -> str | None:
+        """Return the generation of a file in a folder; None if its ETag must do."""
+        device = found.st_dev
+        # The file system of a link's target may be another one, which nobody has asked about.
+        if not self.use_inodes or device != level.identity[0]:
+            return None
+        stable = self._stable.get(device)
+        if stable is None:
+            assert level.folder is not None
+            try:
+                # Once per page, not per process: device numbers are used again for what is mounted later.
+                stable = self._stable[device] = inodes_are_stable(level.folder)
+            except OSError as error:
+                raise explain(error, f"list the folder {shown(level.real)}", LIST_PERMISSION) from None
+        return generation_of(found) if stable else None
 
     def _enter(self, level: _Level, name: Name) -> _Level | None:
         """Open a folder. Return None if it is no folder or has gone, or is a link out of the root or to a parent."""

@@ -35,6 +35,8 @@ class LocalRuntime:
         listing_cache: keeps the names in large folders between pages.
         created_folders: the folders that a delete may remove.
         page_seconds: seconds after which a page of a listing ends short.
+        one_machine: whether all processes that share the catalog run on this machine. If not, each may mount the same
+            network file system in its own way, and inode numbers may differ.
     """
 
     listing_threads: DiskThreads = field(default_factory=_listing_threads)
@@ -42,6 +44,7 @@ class LocalRuntime:
     listing_cache: ListingCache = field(default_factory=ListingCache)
     created_folders: CreatedFolders = field(default_factory=CreatedFolders)
     page_seconds: float = PAGE_SECONDS
+    one_machine: bool = False
 
     def close(self) -> None:
         """End the threads when they are idle. Waits for none."""
@@ -57,9 +60,11 @@ class LocalFileRoot(NamedTuple):
         signer: signs the URLs of files, with paths relative to `folder`.
         hidden: folders that are treated as absent: the server's own data.
         runtime: the threads and caches of this process.
+        min_age: `Store.min_age` of the stores there.
     """
 
     folder: Path
     signer: ReadUrlSigner
     hidden: Sequence[Path]
     runtime: LocalRuntime
+    min_age: int = 0

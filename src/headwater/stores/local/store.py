@@ -57,11 +57,13 @@ class LocalStore(Store):
         runtime = file_root.runtime
         self._root = LocalRoot(file_root.folder, file_root.hidden, runtime.created_folders)
         self._folder: Parts = tuple(part for part in folder.split("/") if part)
+        self.min_age = file_root.min_age
         self._signer = file_root.signer
         self._create = create
         self._web_server = web_server_location.rstrip("/") + "/" if web_server_location else None
         self._cache = runtime.listing_cache
         self._page_seconds = runtime.page_seconds
+        self._one_machine = runtime.one_machine
         self._listings = runtime.listing_threads.for_folder(self._root, self._folder)
         self._files = runtime.file_threads.for_folder(self._root, self._folder)
 
@@ -108,7 +110,8 @@ class LocalStore(Store):
 
     def _list(self, prefix: str, after: Key | None, limit: int) -> StorePage:
         self._create_folder()
-        return TreeWalk(self._root, self._folder, self._cache, self._page_seconds).page(prefix, after, limit)
+        walk = TreeWalk(self._root, self._folder, self._cache, self._page_seconds, self._one_machine)
+        return walk.page(prefix, after, limit)
 
     def _read(self, key: Key, limit: int, start: int) -> bytes:
         self._check_folder()
