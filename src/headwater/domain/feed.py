@@ -139,6 +139,8 @@ def floor_of_walked(walked: Sequence[Walked], number: int, start: bytes, end: by
     """
     others = [each for each in walked if each.listing != number]
     inside = [each for each in others if each.start < end and each.end > start]
+    if not others:
+        return lambda position: 1 + NOTHING
     everywhere = max((each.promise for each in others), default=NOTHING)
 
     def floor(position: bytes) -> int:
@@ -176,25 +178,23 @@ def boundary_position(key: Key, order: str) -> bytes:
 
 
 class FoundPage(NamedTuple):
-    """The objects that the store has in a part of the order; three lists of the same length.
-
-    Attributes:
-        positions: of the objects.
-        versions: of the objects.
-        objects: what is listed.
-    """
+    """The objects that the store has in a part of the order, with their positions and versions, in three lists."""
 
     positions: list[bytes]
     versions: list[int]
     objects: list[StoredObject]
 
+    def is_in_order(self, start: bytes, end: bytes) -> bool:
+        """Return whether the objects are where the order puts them, after the position `start` and up to `end`."""
+        positions = [position for position in self.positions if position < LAST]
+        if not positions:
+            return start <= end
+        return start < positions[0] and positions[-1] <= end and positions == sorted(set(positions))
+
 
 def found_page(objects: list[StoredObject], order: str) -> FoundPage:
-    """Return objects of a store with their positions and versions. An object that is listed twice is in it once."""
+    """Return objects of a store with their positions, in an index of this order, and versions."""
     positions = [row_position(found.key, order) for found in objects]
-    if len(set(positions)) < len(positions):
-        last = dict(zip(positions, objects, strict=True))
-        positions, objects = list(last), list(last.values())
     return FoundPage(positions, [version_of(found) for found in objects], objects)
 
 
@@ -254,19 +254,20 @@ def merge_page(
     """
     times: list[int] = []
     written: list[IndexRow] = []
-    late = LateArrivals()
-    for position, version, each in zip(*found, strict=True):
+    late = delay = 0
+    for position, version, (_, size, modified, _, _) in zip(*found, strict=True):
         row = indexed.get(position)
         if row is None or row.version != version:
-            date = min(each.modified, now)
+            at = modified if modified < now else now
             earliest = floor(position)
-            row = IndexRow(position, version, max(earliest, date), each.size)
+            if earliest > at:
+                late, delay = late + 1, max(delay, now - at)
+                at = earliest
+            row = IndexRow(position, version, at, size)
             written.append(row)
-            if earliest > date:
-                late += LateArrivals(1, now - date)
         times.append(row.listing_time)
     removed: list[IndexRow] = []
     if removes:
         left = set(found.positions)
         removed = [row for position, row in indexed.items() if position not in left]
-    return Merge(times, written, removed, late)
+    return Merge(times, written, removed, LateArrivals(late, delay))

@@ -30,18 +30,13 @@ class StoredObject(NamedTuple):
 def version_of(found: StoredObject) -> int:
     """Return the version of an object as a signed 64-bit integer: another one once the object was replaced.
 
-    It is a hash of generation (or ETag), size and time. It is stored, so the same object must have the same version in
-    every process and every release.
+    It is a hash of key, generation (or ETag), size and time. It is stored, so the same object must have the same
+    version in every process and every release.
     """
-    _, size, modified, etag, generation = found
-    # Two numbers in front make the text unambiguous, whatever the rest contains.
-    text = f"{size} {modified} {(etag or '') if generation is None else generation}"
-    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big", signed=True)
-
-
-def version_of(found: StoredObject) -> int:
-    """Return the version of an object as a signed number of 64 bits: a digest of its ETag, size and time."""
-    text = f"{found.etag or ''}\n{found.size}\n{found.modified}"
+    key, size, modified, etag, generation = found
+    mark = (etag or "") if generation is None else generation
+    # Three numbers in front make the text unambiguous, whatever the rest contains.
+    text = f"{size} {modified} {len(mark)} {mark}{key}"
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big", signed=True)
 
 

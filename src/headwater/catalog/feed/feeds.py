@@ -191,12 +191,6 @@ class FeedCatalog:
         async with lock:
             return await self._database.write(lambda connection: merge_into_index(connection, page, now))
 
-    async def disorder(self, feed: int) -> None:
-        """Record that a store does not list in the order that its index has: pages delete nothing from now on."""
-        statement = update(feeds).where(feeds.c.id == feed, feeds.c.unordered_since.is_(None))
-        values = {"unordered_since": feeds.c.listings}
-        await self._database.write(lambda connection: connection.execute(statement.values(values)))
-
     async def end(self, listing: FeedListing, start: bytes | None, end: bytes | None) -> None:
         """Record that a listing has served its last page, or that of one of its shards.
 

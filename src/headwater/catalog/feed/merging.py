@@ -19,21 +19,22 @@ from headwater.catalog.feed.record import (
     save_record,
     save_walk,
 )
-from headwater.catalog.feed.rows import mark_seen, remove_rows, rows_at, rows_between, write_rows
+from headwater.catalog.feed.rows import mark_seen, remove_rows, rows_at, rows_between, versions_between, write_rows
 from headwater.domain.errors import CatalogUnavailableError
 from headwater.domain.feed import (
     FIRST,
     LAST,
     FeedListing,
-    FoundPage,
     IndexRow,
     LateArrivals,
     Merge,
     Walked,
     cover_everything,
     floor_of_walked,
+    found_page,
     merge_page,
 )
+from headwater.domain.objects import StoredObject, version_of
 
 
 class IndexState(NamedTuple):
@@ -60,14 +61,14 @@ class PageRead(NamedTuple):
     Attributes:
         listing: the listing.
         state: the state of the index before the page was read.
-        found: the objects of the page.
+        objects: the objects of the page, each once.
         start: the page holds every object after this position,
         end: up to this one. Both are None if the page holds only certain objects.
     """
 
     listing: FeedListing
     state: IndexState
-    found: FoundPage
+    objects: list[StoredObject]
     start: bytes | None
     end: bytes | None
 
@@ -89,14 +90,15 @@ class MergedPage(NamedTuple):
 def match_page(connection: Connection, page: PageRead) -> MergedPage | None:
     """Return the listing times of a page of a range that brings nothing new; None if it must be merged. Only reads."""
     assert page.range is not None
-    rows = rows_between(connection, page.state.feed, *page.range)
-    if [row[0] for row in rows] != page.found.positions or [row[1] for row in rows] != page.found.versions:
+    # A version depends on the key, too. So equal versions in the same order mean equal objects at the same positions.
+    rows = versions_between(connection, page.state.feed, *page.range)
+    if [row[0] for row in rows] != [version_of(found) for found in page.objects]:
         return None
-    return MergedPage([row[2] for row in rows])
+    return MergedPage([row[1] for row in rows])
 
 
 def merge_into_index(connection: Connection, page: PageRead, now: int) -> MergedPage | None:
-    """Merge a page and return its listing times; None if the index has changed since the page was read.
+    """Merge a page and return its listing times; None if it must be read again: the index has changed meanwhile.
 
     Raises:
         CatalogUnavailableError: the feed was dropped meanwhile.
@@ -104,9 +106,14 @@ def merge_into_index(connection: Connection, page: PageRead, now: int) -> Merged
     record = lock_record(connection, page.state.feed)
     if record is None:
         raise feed_dropped()
-    if record.ordered != page.state.ordered or _is_stale(connection, page):
+    found = found_page(page.objects, record.key_order)
+    if record.ordered != page.state.ordered or _is_stale(connection, page, found.positions):
         return None
-    indexed = _indexed(connection, page)
+    if page.range is not None and not found.is_in_order(*page.range):
+        # From now on pages delete nothing, because what they cover is not certain.
+        save_record(connection, record._replace(unordered_since=record.listings))
+        return None
+    indexed = _indexed(connection, page, found.positions)
     number = page.listing.number
     walked: list[Walked] = []
     floor: Callable[[bytes], int]
@@ -116,8 +123,8 @@ def merge_into_index(connection: Connection, page: PageRead, now: int) -> Merged
     else:
         walked = load_walked(connection, record.id)
         floor = floor_of_walked(walked, number, page.start or FIRST, page.end or LAST)
-    merge = merge_page(page.found, indexed, floor, now, removes=page.range is not None)
-    record = _apply(connection, record, page, indexed, merge)
+    merge = merge_page(found, indexed, floor, now, removes=page.range is not None)
+    record = _apply(connection, record, found.positions, indexed, merge)
     if not record.complete:
         record = _walk(connection, record, page, walked)
     save_record(connection, record)
@@ -133,9 +140,8 @@ def feed_dropped() -> CatalogUnavailableError:
     )
 
 
-def _is_stale(connection: Connection, page: PageRead) -> bool:
+def _is_stale(connection: Connection, page: PageRead, positions: list[bytes]) -> bool:
     """Return whether the index may know more than the page, which was read before it changed."""
-    positions = page.found.positions
     if page.range is not None:
         start, end = page.range
     elif positions:
@@ -150,30 +156,27 @@ def _is_stale(connection: Connection, page: PageRead) -> bool:
     return has_changed(connection, page.state.feed, page.state.changes, min(without_place), max(without_place))
 
 
-def _indexed(connection: Connection, page: PageRead) -> dict[bytes, IndexRow]:
+def _indexed(connection: Connection, page: PageRead, positions: list[bytes]) -> dict[bytes, IndexRow]:
     """Return the rows that a page is merged with: all in its range, and all of its objects."""
-    feed, positions = page.state.feed, page.found.positions
+    feed = page.state.feed
     if page.range is None:
         return {row.position: row for row in rows_at(connection, feed, positions)}
-    rows = [IndexRow(*row) for row in rows_between(connection, feed, *page.range)]
+    rows = rows_between(connection, feed, *page.range)
     rows += rows_at(connection, feed, [position for position in positions if position > LAST])
     return {row.position: row for row in rows}
 
 
 def _apply(
-    connection: Connection, record: FeedRecord, page: PageRead, indexed: dict[bytes, IndexRow], merge: Merge
+    connection: Connection, record: FeedRecord, positions: list[bytes], indexed: dict[bytes, IndexRow], merge: Merge
 ) -> FeedRecord:
     """Write what a page changes in the index; return the record with the new totals."""
 
-    def seen(position: bytes) -> int | None:
-        return record.listings if position > LAST or not record.ordered else None
-
-    new_positions = {row.position for row in merge.written}
-    found_again = [position for position in page.found.positions if position not in new_positions]
-    mark_seen(connection, record.id, [each for each in found_again if seen(each) is not None], record.listings)
-    write_rows(connection, record.id, [(row, seen(row.position)) for row in merge.written])
+    write_rows(connection, record.id, merge.written)
+    seen = [position for position in positions if position > LAST] if record.ordered else positions
+    mark_seen(connection, record.id, seen, record.listings)
     remove_rows(connection, record.id, [row.position for row in merge.removed])
-    return count_changes(connection, record, merge, [row for row in indexed.values() if row.position in new_positions])
+    replaced = [indexed[row.position] for row in merge.written if row.position in indexed] if indexed else []
+    return count_changes(connection, record, merge, replaced)
 
 
 def count_changes(connection: Connection, record: FeedRecord, merge: Merge, replaced: list[IndexRow]) -> FeedRecord:

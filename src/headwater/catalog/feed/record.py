@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, bindparam, delete, insert, select, text, update
 
 from headwater.catalog.clock import now_ms
 from headwater.catalog.tables import feed_changes, feed_listings, feed_walked, feeds
@@ -40,6 +39,20 @@ _WALKED = select(
     feed_walked.c.promise,
     feed_walked.c.covers,
 ).where(feed_walked.c.feed == bindparam("feed"))
+_SAVE_WALK = text(
+    "INSERT INTO feed_walked (feed, listing, range_start, range_end, promise, covers) "
+    "VALUES (:feed, :listing, :start, :end, :promise, :covers) "
+    "ON CONFLICT (feed, listing, range_start, covers) DO UPDATE SET range_end = excluded.range_end "
+    "WHERE feed_walked.range_end < excluded.range_end"
+)
+_ADD_CHANGE = insert(feed_changes)
+_SAVE = (
+    update(feeds)
+    .where(feeds.c.id == bindparam("feed_id"))
+    .values(
+        {column.name: bindparam(column.name) for column in feeds.columns if column.name not in ("id", "dataset_id")}
+    )
+)
 _COUNT_LATE = (
     update(feed_listings)
     .where(feed_listings.c.feed == bindparam("feed_id"), feed_listings.c.listing == bindparam("number"))
@@ -100,7 +113,7 @@ def lock_record(connection: Connection, feed: int) -> FeedRecord | None:
 
 def save_record(connection: Connection, record: FeedRecord) -> None:
     """Store a feed that was locked."""
-    connection.execute(update(feeds).where(feeds.c.id == record.id).values(**record.values()))
+    connection.execute(_SAVE, {"feed_id": record.id, **record.values()})
 
 
 def has_changed(connection: Connection, feed: int, since: int, start: bytes, end: bytes) -> bool:
@@ -112,7 +125,8 @@ def has_changed(connection: Connection, feed: int, since: int, start: bytes, end
 def record_change(connection: Connection, feed: int, number: int, start: bytes, end: bytes) -> None:
     """Remember that the index has changed between two positions, and forget old changes."""
     at = now_ms()
-    connection.execute(insert(feed_changes).values(feed=feed, number=number, range_start=start, range_end=end, at=at))
+    change = {"feed": feed, "number": number, "range_start": start, "range_end": end, "at": at}
+    connection.execute(_ADD_CHANGE, change)
     connection.execute(_FORGET_CHANGES, {"feed_id": feed, "before": at - CHANGES_KEPT_MS})
 
 
@@ -123,24 +137,9 @@ def load_walked(connection: Connection, feed: int) -> list[Walked]:
 
 def save_walk(connection: Connection, feed: int, walk: Walked) -> None:
     """Store a walked range; one with the same beginning gets longer."""
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    statement = dialect.insert(feed_walked).values(
-        feed=feed,
-        listing=walk.listing,
-        range_start=walk.start,
-        covers=walk.covers,
-        range_end=walk.end,
-        promise=walk.promise,
-    )
-    longer = sa.case(
-        (feed_walked.c.range_end < statement.excluded.range_end, statement.excluded.range_end),
-        else_=feed_walked.c.range_end,
-    )
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=["feed", "listing", "range_start", "covers"], set_={"range_end": longer}
-        )
-    )
+    number, start, end, promise, covers = walk
+    values = {"feed": feed, "listing": number, "start": start, "end": end, "promise": promise, "covers": covers}
+    connection.execute(_SAVE_WALK, values)
 
 
 def forget_walked(connection: Connection, feed: int, up_to: int | None = None) -> None:

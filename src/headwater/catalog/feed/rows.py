@@ -1,6 +1,7 @@
 """The statements on the rows of indexes. SQLite and PostgreSQL understand all of them.
 
-They are text, because rows of typed statements pass through a conversion that costs as much as reading them.
+Those that every page runs go to the driver directly: SQLAlchemy's conversion of parameters and rows costs more than the
+database does.
 """
 
 from __future__ import annotations
@@ -17,18 +18,17 @@ ROWS_PER_TRANSACTION = 5_000
 
 _COLUMNS = "position, version, listing_time, size"
 
-_RANGE = text(
-    f"SELECT {_COLUMNS} FROM feed_rows WHERE feed = :feed AND position > :start AND position <= :end "  # noqa: S608
-    "ORDER BY position"
+_VERSIONS = (
+    "SELECT version, listing_time FROM feed_rows WHERE feed = ? AND position > ? AND position <= ? ORDER BY position"
 )
+_RANGE = f"SELECT {_COLUMNS} FROM feed_rows WHERE feed = ? AND position > ? AND position <= ? ORDER BY position"  # noqa: S608
 _POSITIONS = text(
     f"SELECT {_COLUMNS} FROM feed_rows WHERE feed = :feed AND position IN :positions"  # noqa: S608
 ).bindparams(bindparam("positions", expanding=True))
-_WRITE = text(
-    "INSERT INTO feed_rows (feed, position, version, listing_time, size, seen) "
-    "VALUES (:feed, :position, :version, :listing_time, :size, :seen) "
+_WRITE = (
+    f"INSERT INTO feed_rows ({_COLUMNS}, feed) VALUES (?, ?, ?, ?, ?) "  # noqa: S608
     "ON CONFLICT (feed, position) DO UPDATE SET version = excluded.version, listing_time = excluded.listing_time, "
-    "size = excluded.size, seen = excluded.seen"
+    "size = excluded.size"
 )
 _SEE = text("UPDATE feed_rows SET seen = :seen WHERE feed = :feed AND position = :position")
 _REMOVE = text("DELETE FROM feed_rows WHERE feed = :feed AND position = :position")
@@ -43,9 +43,14 @@ _REMOVE_UP_TO = text("DELETE FROM feed_rows WHERE feed = :feed AND position <= :
 _REMOVE_ALL = text("DELETE FROM feed_rows WHERE feed = :feed")
 
 
-def rows_between(connection: Connection, feed: int, start: bytes, end: bytes) -> Sequence[Any]:
-    """Return the rows after the position `start`, up to `end`, in order; each with the members of `IndexRow`."""
-    return connection.execute(_RANGE, {"feed": feed, "start": start, "end": end}).all()
+def versions_between(connection: Connection, feed: int, start: bytes, end: bytes) -> list[tuple[int, int]]:
+    """Return version and listing time of the rows after the position `start`, up to `end`, in order."""
+    return _fetch(connection, _VERSIONS, (feed, start, end))
+
+
+def rows_between(connection: Connection, feed: int, start: bytes, end: bytes) -> list[IndexRow]:
+    """Return the rows after the position `start`, up to `end`, in order."""
+    return [IndexRow(*row) for row in _fetch(connection, _RANGE, (feed, start, end))]
 
 
 def rows_at(connection: Connection, feed: int, positions: Sequence[bytes]) -> list[IndexRow]:
@@ -55,11 +60,11 @@ def rows_at(connection: Connection, feed: int, positions: Sequence[bytes]) -> li
     return [IndexRow(*row) for row in connection.execute(_POSITIONS, {"feed": feed, "positions": positions})]
 
 
-def write_rows(connection: Connection, feed: int, rows: Iterable[tuple[IndexRow, int | None]]) -> None:
-    """Insert rows, or replace those at the same positions. Each comes with its `seen`."""
-    values = [{"feed": feed, **row._asdict(), "seen": seen} for row, seen in rows]
+def write_rows(connection: Connection, feed: int, rows: Iterable[IndexRow]) -> None:
+    """Insert rows, or replace those at the same positions."""
+    values = [(*row, feed) for row in rows]
     if values:
-        connection.execute(_WRITE, values)
+        connection.exec_driver_sql(_for_driver(connection, _WRITE), values)
 
 
 def mark_seen(connection: Connection, feed: int, positions: Iterable[bytes], seen: int) -> None:
@@ -100,3 +105,15 @@ def remove_some(connection: Connection, feed: int) -> bool:
         return False
     connection.execute(_REMOVE_UP_TO, {"feed": feed, "position": position})
     return True
+
+
+def _fetch(connection: Connection, statement: str, parameters: tuple[object, ...]) -> list[Any]:
+    """Return the rows of a query as the driver returns them, without SQLAlchemy's conversion."""
+    result = connection.exec_driver_sql(_for_driver(connection, statement), parameters)
+    assert result.cursor is not None
+    return list(result.cursor.fetchall())
+
+
+def _for_driver(connection: Connection, statement: str) -> str:
+    """Return a statement with the placeholders of the driver."""
+    return statement if connection.dialect.name == "sqlite" else statement.replace("?", "%s")

@@ -5,11 +5,9 @@ from __future__ import annotations
 import time
 from typing import NamedTuple
 
-import structlog
-
 from headwater.catalog.feed.feeds import FeedCatalog
 from headwater.catalog.feed.merging import IndexState, PageRead, feed_dropped
-from headwater.domain.feed import FIRST, LAST, FeedListing, boundary_position, found_page
+from headwater.domain.feed import FIRST, LAST, FeedListing, boundary_position
 from headwater.domain.key_range import Resume
 from headwater.domain.objects import Key, StoredObject
 from headwater.domain.samples import is_sample
@@ -18,8 +16,6 @@ from headwater.service.listing.source import ObjectPage, ObjectSource
 
 MAX_PAGE_AGE_SECONDS = 300.0
 """Seconds after which a page that was read from a store is not merged. The catalog remembers changes for longer."""
-
-log = structlog.get_logger(__name__)
 
 
 class FeedRules(NamedTuple):
@@ -32,6 +28,7 @@ class FeedRules(NamedTuple):
         include_all_files: as in `is_sample`.
         covers: whether the source returns every object between two positions of `Resume`, and not only certain ones.
         now: the server's time in whole Unix seconds.
+        min_age: objects whose time is closer to now are left out, in seconds (`Store.min_age`).
     """
 
     listing: FeedListing
@@ -40,6 +37,7 @@ class FeedRules(NamedTuple):
     include_all_files: bool
     covers: bool
     now: int
+    min_age: int = 0
 
 
 class FeedSource:
@@ -73,38 +71,28 @@ class FeedSource:
         began = time.monotonic()
         page = await self._source.page(resume, limit, deadline)
         read = self._to_merge(state, resume, page)
-        if read.range is not None and not _is_in_order(read):
-            log.warning("listing_out_of_order", feed=state.feed)
-            await self._feeds.disorder(state.feed)
-            return ObjectPage([], resume)
         if time.monotonic() - began > MAX_PAGE_AGE_SECONDS:
             return ObjectPage([], resume)
         merged = await self._feeds.merge(read, self._rules.now)
         if merged is None:
             return ObjectPage([], resume)
         first, last = self._rules.window
-        listed = [found for found, at in zip(read.found.objects, merged.times, strict=True) if first <= at <= last]
+        listed = [found for found, at in zip(read.objects, merged.times, strict=True) if first <= at <= last]
         return page._replace(objects=listed, late=merged.late)
 
     def _to_merge(self, state: IndexState, resume: Resume, page: ObjectPage) -> PageRead:
         rules, order = self._rules, state.key_order
-        found = found_page([each for each in page.objects if self._is_listed(each)], order)
+        samples = self._samples(page.objects)
+        if not state.ordered:
+            samples = list({found.key: found for found in samples}.values())
         if not rules.covers:
-            return PageRead(rules.listing, state, found, None, None)
+            return PageRead(rules.listing, state, samples, None, None)
         last_key = rules.last_key if page.resume is None else page.resume.after
         start = FIRST if resume.after is None else boundary_position(resume.after, order)
         end = LAST if last_key is None else boundary_position(last_key, order)
-        return PageRead(rules.listing, state, found, start, end)
+        return PageRead(rules.listing, state, samples, start, end)
 
-    def _is_listed(self, found: StoredObject) -> bool:
-        return is_sample(found.key, self._rules.include_all_files)
-
-
-def _is_in_order(page: PageRead) -> bool:
-    """Return whether the objects of a page are where the order of the index puts them."""
-    assert page.range is not None
-    start, end = page.range
-    positions = [position for position in page.found.positions if position < LAST]
-    if not positions:
-        return start <= end
-    return start < positions[0] and positions[-1] <= end and positions == sorted(positions)
+    def _samples(self, objects: list[StoredObject]) -> list[StoredObject]:
+        include_all_files, now, min_age = self._rules.include_all_files, self._rules.now, self._rules.min_age
+        samples = [found for found in objects if is_sample(found.key, include_all_files)]
+        return [found for found in samples if abs(now - found.modified) >= min_age] if min_age else samples

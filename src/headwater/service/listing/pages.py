@@ -196,8 +196,15 @@ async def _source_of(
         source = SelectionSource(store, await _load_selection(ctx, dataset, spec.selection_file), spec.key_range)
     if spec.listing is None or state is None:
         return DatedSource(source, spec.folder, spec.window, include_all_files=include_all_files)
-    covers, now = spec.selection_file is None, int(ctx.now())
-    rules = FeedRules(spec.listing, spec.window, spec.last_key, include_all_files, covers, now)
+    rules = FeedRules(
+        listing=spec.listing,
+        window=spec.window,
+        last_key=spec.last_key,
+        include_all_files=include_all_files,
+        covers=spec.selection_file is None,
+        now=int(ctx.now()),
+        min_age=store.min_age,
+    )
     return FeedSource(source, ctx.catalog.feed, rules, state)
 
 
