@@ -1,0 +1,145 @@
+"""No version is lost or listed twice, whatever writers, clocks and clients do: `feed_world` under random actions."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+
+from tests.service.listing.feed_world import FAR_AHEAD, LAYOUTS, Layout, Listing, Services, World, settings_for
+
+DATES = st.sampled_from([0, 0, -1, -5, -60, 1, 40, 2 * FAR_AHEAD])
+"""How far an object's date is from now."""
+
+
+class FeedMachine(RuleBasedStateMachine):
+    """A poller that owns the watermark, other readers, and writers."""
+
+    services: Services
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.poll: Listing | None = None
+        self.readers: list[Listing] = []
+        self.held: list[Listing] = []
+        self.cursors: list[str] = []
+
+    @initialize(
+        layout=st.sampled_from(LAYOUTS),
+        skew=st.sampled_from([0, 0, 3, -3, -30, FAR_AHEAD]),
+        dates=st.lists(st.integers(1, 100_000), max_size=6),
+    )
+    def set_up(self, layout: Layout, skew: int, dates: list[int]) -> None:
+        self.world: World = self.services.world(layout)
+        self.skew = skew
+        self.alone = skew == FAR_AHEAD  # a clock that far ahead is exact only while nobody else lists
+        for number, date in enumerate(dates):
+            self.world.put(layout.keys[number], date)
+
+    @rule(number=st.integers(0, 7), date=DATES)
+    def put(self, number: int, date: int) -> None:
+        self.world.put(self.world.layout.keys[number], self.world.now + date)
+
+    @rule(number=st.integers(0, 7))
+    def delete(self, number: int) -> None:
+        self.world.bucket.pop(self.world.layout.keys[number], None)
+
+    @rule(seconds=st.sampled_from([1, 1, 2, 5]))
+    def time_passes(self, seconds: int) -> None:
+        self.world.now += seconds
+
+    @precondition(lambda self: self.poll is None)
+    @rule(shards=st.sampled_from([0, 0, 3]))
+    def begin_poll(self, shards: int) -> None:
+        first, end = self.world.watermark + 1, self.world.now + self.skew
+        if shards:
+            self.poll = self.world.begin_shards(first, end, shards)
+        else:
+            self.poll = self.world.begin(first, end)
+
+    @precondition(lambda self: self.poll is not None and self.poll.cursors and not self.poll.in_flight)
+    @rule(number=st.integers(0, 2), hold=st.booleans())
+    def poll_page(self, number: int, hold: bool) -> None:
+        assert self.poll is not None
+        self.world.page(self.poll, number, hold=hold)
+
+    @precondition(lambda self: self.poll is not None and self.poll.in_flight)
+    @rule()
+    def release_poll(self) -> None:
+        assert self.poll is not None
+        self.world.release(self.poll)
+
+    @precondition(lambda self: self.poll is not None and 0 < len(self.poll.old_cursors) < 4 and not self.poll.in_flight)
+    @rule(number=st.integers(0, 3))
+    def repeat_poll(self, number: int) -> None:
+        assert self.poll is not None
+        self.world.again(self.poll, number)
+
+    @precondition(lambda self: self.poll is not None and self.poll.is_done)
+    @rule(crashes=st.sampled_from([False, False, True]))
+    def finish_poll(self, crashes: bool) -> None:
+        assert self.poll is not None
+        if not crashes:
+            self.world.acknowledge(self.poll)
+        self.cursors += self.poll.old_cursors
+        self.poll = None
+
+    @precondition(lambda self: not self.alone)
+    @rule(
+        start=st.sampled_from(["all", "recent", "new"]),
+        ahead=st.sampled_from([0, 0, -20, 5, 300, 2 * FAR_AHEAD]),
+        shards=st.sampled_from([0, 0, 2]),
+    )
+    def begin_reading(self, start: str, ahead: int, shards: int) -> None:
+        world = self.world
+        first = {"all": 0, "recent": world.now - 10, "new": world.watermark + 1}[start]
+        begin = (lambda f, e: world.begin_shards(f, e, shards)) if shards else world.begin
+        self.readers.append(begin(first, world.now + ahead))
+
+    @precondition(lambda self: any(each.cursors and not each.in_flight for each in self.readers))
+    @rule(data=st.data(), hold=st.booleans())
+    def read_on(self, data: st.DataObject, hold: bool) -> None:
+        reader = data.draw(st.sampled_from([each for each in self.readers if each.cursors and not each.in_flight]))
+        self.world.page(reader, hold=hold)
+        self.cursors += reader.old_cursors[-1:]
+
+    @precondition(lambda self: any(each.in_flight for each in self.readers))
+    @rule(data=st.data())
+    def release_reader(self, data: st.DataObject) -> None:
+        self.world.release(data.draw(st.sampled_from([each for each in self.readers if each.in_flight])))
+
+    @precondition(lambda self: self.cursors and not self.alone)
+    @rule(data=st.data())
+    def read_old_cursor(self, data: st.DataObject) -> None:
+        self.world.read_old_cursor(data.draw(st.sampled_from(self.cursors)))
+
+    def teardown(self) -> None:
+        if not hasattr(self, "world"):
+            return
+        for listing in [*self.readers, *([self.poll] if self.poll else [])]:
+            if listing.in_flight:
+                self.world.release(listing)
+        self.world.check(self.skew)
+
+
+@pytest.fixture(scope="module")
+def services() -> Iterator[Services]:
+    with tempfile.TemporaryDirectory(prefix="headwater-feed-") as folder:
+        opened = Services(settings_for(Path(folder) / "data"))
+        yield opened
+        opened.close()
+
+
+def test_no_version_is_lost_or_listed_twice(services: Services) -> None:
+    FeedMachine.services = services
+    run_state_machine_as_test(
+        FeedMachine,
+        settings=settings(
+            max_examples=60, stateful_step_count=60, deadline=None, suppress_health_check=list(HealthCheck)
+        ),
+    )
