@@ -88,6 +88,7 @@ feeds = Table(
     Column("dataset_id", Text, ForeignKey(datasets.c.id, ondelete="SET NULL"), unique=True),
     Column("key_order", Text, nullable=False),
     Column("unordered_since", BigInteger),
+    Column("out_of_order", Boolean, nullable=False),
     Column("promised", BigInteger, nullable=False),
     Column("promised_by_others", BigInteger, nullable=False),
     Column("owner", BigInteger),
@@ -103,7 +104,7 @@ feeds = Table(
 
 - `dataset_id` is NULL once the feed is dropped. Its rows are then deleted little by little.
 - `key_order` is the order of positions. `unordered_since` is NULL while the store lists in that order; else the number
-  of the last listing whose pages deleted rows.
+  of the last listing whose pages deleted rows. `out_of_order`: a page was not in the order that the store reports.
 - `promised`, `promised_by_others`, `owner`: see `Promises`. `listings` is the number of listings that have begun.
 - `changes` is the number of the last entry of `feed_changes`.
 - `complete`: every key was read at least once. `completed_at` is when a listing last read every key."""

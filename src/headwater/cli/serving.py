@@ -85,6 +85,7 @@ def _listen(settings: Settings) -> socket.socket:
 async def _serve(settings: Settings, listening: socket.socket) -> None:
     from headwater.observability.logs import log_to_stderr
     from headwater.service.context import open_context
+    from headwater.service.feed import sweep_feeds
     from headwater.web.app import create_app
     from headwater.web.server import Server
 
@@ -92,6 +93,7 @@ async def _serve(settings: Settings, listening: socket.socket) -> None:
     server = Server()
     with server.ended_by_signals():
         async with open_context(settings) as ctx:
+            ctx.background.start("sweep feeds", sweep_feeds(ctx))
             await server.run_on(listening, create_app(ctx), await _greeting(ctx))
 
 

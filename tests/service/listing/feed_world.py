@@ -65,7 +65,6 @@ LAYOUTS = (
     Layout("UTF-8, not known for certain", Order.UTF16_AMBIGUOUS, by_utf_8, AMBIGUOUS),
     Layout("paths", Order.SLASH_FIRST, by_path, PLAIN),
     Layout("unknown", None, by_path, AMBIGUOUS),
-    Layout("another than reported", Order.CODE_POINTS, by_utf_16, AMBIGUOUS),
 )
 
 
@@ -175,10 +174,10 @@ class World:
         self._versions += 1
         self.bucket[key] = (self._versions, max(1, date))
 
-    def begin(self, first: int, end: int) -> Listing:
-        """Begin a listing with its first page."""
+    def begin(self, first: int, end: int, *, hold: bool = False) -> Listing:
+        """Begin a listing with its first page; `hold` as in `page`."""
         listing = Listing(end, [])
-        self._run(self._page(listing, ListingRequest(start=first, end=end)))
+        self._answer(listing, ListingRequest(start=first, end=end), hold=hold)
         return listing
 
     def begin_shards(self, first: int, end: int, shards: int) -> Listing:
@@ -196,7 +195,17 @@ class World:
         """
         cursor = listing.cursors.pop(number % len(listing.cursors))
         listing.old_cursors.append(cursor)
-        work = self._page(listing, ListingRequest(cursor=cursor))
+        self._answer(listing, ListingRequest(cursor=cursor), hold=hold)
+
+    def poll(self, skew: int) -> None:
+        """Poll once without disturbance, and acknowledge."""
+        listing = self.begin(self.watermark + 1, self.now + skew)
+        while not listing.is_done:
+            self.page(listing)
+        self.acknowledge(listing)
+
+    def _answer(self, listing: Listing, request: ListingRequest, *, hold: bool) -> None:
+        work = self._page(listing, request)
         if not hold:
             self._run(work)
             return
@@ -246,10 +255,7 @@ class World:
         """Poll twice without disturbance; fail if a version was lost or came twice, or if the counts are wrong."""
         for _ in range(2):
             self.now += 2 * FAR_AHEAD
-            listing = self.begin(self.watermark + 1, self.now + skew)
-            while not listing.is_done:
-                self.page(listing)
-            self.acknowledge(listing)
+            self.poll(skew)
         lost = [each for each in self._standing() if each not in self.acknowledged]
         twice = [each for each, count in self.acknowledged.items() if count > 1]
         assert (lost, twice) == ([], []), f"lost {lost}, twice {twice}"

@@ -62,6 +62,11 @@ class FeedMachine(RuleBasedStateMachine):
         else:
             self.poll = self.world.begin(first, end)
 
+    @precondition(lambda self: self.poll is None)
+    @rule()
+    def poll_undisturbed(self) -> None:
+        self.world.poll(self.skew)
+
     @precondition(lambda self: self.poll is not None and self.poll.cursors and not self.poll.in_flight)
     @rule(number=st.integers(0, 2), hold=st.booleans())
     def poll_page(self, number: int, hold: bool) -> None:
@@ -94,12 +99,13 @@ class FeedMachine(RuleBasedStateMachine):
         start=st.sampled_from(["all", "recent", "new"]),
         ahead=st.sampled_from([0, 0, -20, 5, 300, 2 * FAR_AHEAD]),
         shards=st.sampled_from([0, 0, 2]),
+        hold=st.booleans(),
     )
-    def begin_reading(self, start: str, ahead: int, shards: int) -> None:
+    def begin_reading(self, start: str, ahead: int, shards: int, hold: bool) -> None:
         world = self.world
-        first = {"all": 0, "recent": world.now - 10, "new": world.watermark + 1}[start]
-        begin = (lambda f, e: world.begin_shards(f, e, shards)) if shards else world.begin
-        self.readers.append(begin(first, world.now + ahead))
+        first, end = {"all": 0, "recent": world.now - 10, "new": world.watermark + 1}[start], world.now + ahead
+        reader = world.begin_shards(first, end, shards) if shards else world.begin(first, end, hold=hold)
+        self.readers.append(reader)
 
     @precondition(lambda self: any(each.cursors and not each.in_flight for each in self.readers))
     @rule(data=st.data(), hold=st.booleans())

@@ -126,7 +126,6 @@ class FeedCatalog:
         Raises:
             CatalogUnavailableError: as `begin`.
         """
-
         record = await self._database.read(lambda connection: find_record(connection, start.dataset_id))
         return await self.begin(start) if record is not None and record.complete else None
 
@@ -182,7 +181,7 @@ class FeedCatalog:
         Raises:
             CatalogUnavailableError: the feed was dropped meanwhile.
         """
-        if page.range is not None and page.state.complete:
+        if page.state.complete:
             matched = await self._database.read(lambda connection: match_page(connection, page))
             if matched is not None:
                 return matched
@@ -279,9 +278,10 @@ def _begin(connection: Connection, start: ListingStart) -> tuple[FeedRecord, Fee
         raise feed_dropped()
     number = record.listings + 1
     listing = FeedListing(record.id, number, promise_of(start.end, start.now))
-    unordered_since = record.unordered_since
-    if unordered_since is None and start.order != record.key_order:
-        unordered_since = record.listings
+    if record.out_of_order or start.order != record.key_order:
+        unordered_since = record.listings if record.unordered_since is None else record.unordered_since
+    else:
+        unordered_since = None
     record = record._replace(
         listings=number,
         promises=record.promises.begin(number, listing.promise),
@@ -305,6 +305,7 @@ def _create(connection: Connection, start: ListingStart) -> FeedRecord:
         id=0,
         key_order=start.order or Order.CODE_POINTS,
         unordered_since=0 if start.order is None else None,
+        out_of_order=False,
         promises=Promises().acknowledge(watermark, start.now) if watermark else Promises(NOTHING, NOTHING),
         listings=0,
         changes=0,

@@ -88,13 +88,25 @@ class MergedPage(NamedTuple):
 
 
 def match_page(connection: Connection, page: PageRead) -> MergedPage | None:
-    """Return the listing times of a page of a range that brings nothing new; None if it must be merged. Only reads."""
-    assert page.range is not None
+    """Return the listing times of a page that brings nothing new; None if it must be merged. Only reads."""
+    if page.range is None:
+        return _match_objects(connection, page)
     # A version depends on the key, too. So equal versions in the same order mean equal objects at the same positions.
     rows = versions_between(connection, page.state.feed, *page.range)
     if [row[0] for row in rows] != [version_of(found) for found in page.objects]:
         return None
     return MergedPage([row[1] for row in rows])
+
+
+def _match_objects(connection: Connection, page: PageRead) -> MergedPage | None:
+    found = found_page(page.objects, page.state.key_order)
+    if not page.state.ordered or any(position > LAST for position in found.positions):
+        return None  # these rows are marked as seen
+    indexed = {row.position: row for row in rows_at(connection, page.state.feed, found.positions)}
+    rows = [indexed.get(position) for position in found.positions]
+    if [row.version if row else None for row in rows] != found.versions:
+        return None
+    return MergedPage([row.listing_time for row in rows if row])
 
 
 def merge_into_index(connection: Connection, page: PageRead, now: int) -> MergedPage | None:
@@ -111,7 +123,7 @@ def merge_into_index(connection: Connection, page: PageRead, now: int) -> Merged
         return None
     if page.range is not None and not found.is_in_order(*page.range):
         # From now on pages delete nothing, because what they cover is not certain.
-        save_record(connection, record._replace(unordered_since=record.listings))
+        save_record(connection, record._replace(unordered_since=record.listings, out_of_order=True))
         return None
     indexed = _indexed(connection, page, found.positions)
     number = page.listing.number

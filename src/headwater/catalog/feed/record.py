@@ -71,6 +71,7 @@ class FeedRecord(NamedTuple):
     id: int
     key_order: str
     unordered_since: int | None
+    out_of_order: bool
     promises: Promises
     listings: int
     changes: int

@@ -59,6 +59,7 @@ def _create_feeds() -> None:
         sa.Column("dataset_id", sa.Text, nullable=True),
         sa.Column("key_order", sa.Text, nullable=False),
         sa.Column("unordered_since", sa.BigInteger),
+        sa.Column("out_of_order", sa.Boolean, nullable=False),
         sa.Column("promised", sa.BigInteger, nullable=False),
         sa.Column("promised_by_others", sa.BigInteger, nullable=False),
         sa.Column("owner", sa.BigInteger),
