@@ -1,7 +1,8 @@
 """The tables of the catalog.
 
-Times are in milliseconds since 1970, except `watermark` and those in windows of listings (`promise`, `promised…`,
-`listing_time`), which are in seconds. A change here needs a migration; a test compares the two.
+Times are in milliseconds since 1970, except `watermark` and those that windows of listings are compared with
+(`promise`, `promised…`, `listing_time`, `since`), which are in seconds. A change here needs a migration; a test
+compares the two.
 """
 
 from __future__ import annotations
@@ -132,6 +133,7 @@ feed_walked = Table(
     Column("covers", Boolean, primary_key=True),
     Column("range_end", LargeBinary, nullable=False),
     Column("promise", BigInteger, nullable=False),
+    Column("since", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
 """What listings have read (`Walked`): pages until a feed is complete, and whole shards after that."""

@@ -105,13 +105,15 @@ class Walked(NamedTuple):
         start: the position after which it read.
         end: the last position that it read.
         promise: what it promises.
-        covers: whether it read every key in between; if not, the range only limits listing times.
+        since: when it began, in Unix seconds. Matters where it is not known which keys it has passed.
+        covers: whether it has read every key in between; if not, it has read some keys anywhere.
     """
 
     listing: int
     start: bytes
     end: bytes
     promise: int
+    since: int
     covers: bool = True
 
 
@@ -125,11 +127,16 @@ def cover_everything(walked: Iterable[Walked]) -> bool:
     return reach >= LAST
 
 
-def floor_of_walked(walked: Sequence[Walked], number: int, start: bytes, end: bytes) -> Callable[[bytes], int]:
-    """Return the floor, by position, of the listing `number` in a datasource that was never read completely.
+Floor = Callable[[bytes, int], int]
+"""Returns the earliest listing time for a new version, by the position and the date of an object."""
+
+
+def floor_of_walked(walked: Sequence[Walked], number: int, start: bytes, end: bytes) -> Floor:
+    """Return the floor of the listing `number` in a datasource that was never read completely.
 
     Only what another listing has read limits listing times. So a first listing that was given up leaves the dates of
-    all other objects as they are.
+    all other objects as they are. Where the order does not tell what the other listing has read, it limits objects that
+    are dated after it began; an older one was most likely there before.
 
     Args:
         walked: what listings have read.
@@ -138,15 +145,18 @@ def floor_of_walked(walked: Sequence[Walked], number: int, start: bytes, end: by
         end: and for positions of keys without a place in the order.
     """
     others = [each for each in walked if each.listing != number]
-    inside = [each for each in others if each.start < end and each.end > start]
+    inside = [each for each in others if not each.covers or (each.start < end and each.end > start)]
     if not others:
-        return lambda position: 1 + NOTHING
-    everywhere = max((each.promise for each in others), default=NOTHING)
+        return lambda position, date: 1 + NOTHING
 
-    def floor(position: bytes) -> int:
-        if position > LAST:
-            return 1 + everywhere
-        return 1 + max((each.promise for each in inside if each.start < position <= each.end), default=NOTHING)
+    def floor(position: bytes, date: int) -> int:
+        limits = (
+            each.promise
+            for each in (inside if position < LAST else others)
+            if (each.covers and each.start < position <= each.end)
+            or ((position > LAST or not each.covers) and date >= each.since)
+        )
+        return 1 + max(limits, default=NOTHING)
 
     return floor
 
@@ -228,7 +238,7 @@ class Merge(NamedTuple):
     """What a page changes in the index.
 
     Attributes:
-        times: the listing times of the objects that were found, in their order.
+        times: the listing times of the objects that were found, in their order; `NOTHING` for one that is left out.
         written: rows to insert or to replace.
         removed: rows to delete.
         late: the late arrivals among `written`.
@@ -240,26 +250,44 @@ class Merge(NamedTuple):
     late: LateArrivals
 
 
-def merge_page(
-    found: FoundPage, indexed: Mapping[bytes, IndexRow], floor: Callable[[bytes], int], now: int, *, removes: bool
-) -> Merge:
+class MergeRules(NamedTuple):
+    """How a page is merged.
+
+    Attributes:
+        floor: the earliest listing time of new versions.
+        now: the server's time in Unix seconds.
+        removes: whether rows that were not found are deleted. Not if the page does not cover its part of the order.
+        min_age: a new version whose time is closer to now, in seconds, is left out: it may still be written.
+    """
+
+    floor: Floor
+    now: int
+    removes: bool
+    min_age: int = 0
+
+
+def merge_page(found: FoundPage, indexed: Mapping[bytes, IndexRow], rules: MergeRules) -> Merge:
     """Merge what the store has in a part of the order into the index of that part.
 
     Args:
         found: what the store has.
         indexed: the rows of that part, by position.
-        floor: returns the earliest listing time for a new version at a position.
-        now: the server's time in Unix seconds.
-        removes: whether rows that were not found are deleted. Not if the page does not cover the part.
+        rules: how.
     """
+    floor, now, removes, min_age = rules
     times: list[int] = []
     written: list[IndexRow] = []
     late = delay = 0
+    held_back: set[bytes] = set()
     for position, version, (_, size, modified, _, _) in zip(*found, strict=True):
         row = indexed.get(position)
         if row is None or row.version != version:
+            if min_age and abs(now - modified) < min_age:
+                held_back.add(position)
+                times.append(NOTHING)
+                continue
             at = modified if modified < now else now
-            earliest = floor(position)
+            earliest = floor(position, modified)
             if earliest > at:
                 late, delay = late + 1, max(delay, now - at)
                 at = earliest
@@ -268,6 +296,6 @@ def merge_page(
         times.append(row.listing_time)
     removed: list[IndexRow] = []
     if removes:
-        left = set(found.positions)
+        left = set(found.positions) - held_back
         removed = [row for position, row in indexed.items() if position not in left]
     return Merge(times, written, removed, LateArrivals(late, delay))

@@ -10,9 +10,10 @@ window; it came TWICE if it was in more than one.
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from collections import Counter
-from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
@@ -148,7 +149,7 @@ class World:
         self.gate: asyncio.Event | None = None
         self.watermark = 0
         self.acknowledged: Counter[tuple[Key, int]] = Counter()
-        self._versions = 0
+        self.versions = 0
         self._run = services.runner.run
         self._services = [
             replace(ctx, now=lambda: float(self.now), stores=cast(StoreRegistry, _Stores(self)))
@@ -171,8 +172,11 @@ class World:
 
     def put(self, key: Key, date: int) -> None:
         """Create or overwrite an object."""
-        self._versions += 1
-        self.bucket[key] = (self._versions, max(1, date))
+        if self.layout.order is None and not self._is_complete():
+            # Until everything was listed once, the dates of new objects must be right where the order is not known.
+            date = self.now
+        self.versions += 1
+        self.bucket[key] = (self.versions, max(1, date))
 
     def begin(self, first: int, end: int, *, hold: bool = False) -> Listing:
         """Begin a listing with its first page; `hold` as in `page`."""
@@ -264,6 +268,10 @@ class World:
         assert summary.record.complete
         assert (summary.record.n_rows, summary.record.n_bytes) == (len(self.bucket), len(self.bucket))
 
+    def _is_complete(self) -> bool:
+        summary = self._run(self._services[0].catalog.feed.summary(self.dataset.id))
+        return summary is not None and summary.record.complete
+
     def _standing(self) -> list[tuple[Key, int]]:
         return [(key, version) for key, (version, _) in self.bucket.items()]
 
@@ -276,6 +284,16 @@ class _Stores:
 
     def open(self, datasource: object) -> Store:
         return HostileStore(self._world)
+
+
+MEMORY = Path("/dev/shm")
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A folder for a catalog, in memory if the system has such a folder: these tests do not test durability."""
+    with tempfile.TemporaryDirectory(prefix="headwater-feed-", dir=MEMORY if MEMORY.is_dir() else None) as folder:
+        yield Path(folder) / "data"
 
 
 def settings_for(folder: Path, database_url: str | None = None) -> dict[str, str]:

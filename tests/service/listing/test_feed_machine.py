@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
-from tests.service.listing.feed_world import FAR_AHEAD, LAYOUTS, Layout, Listing, Services, World, settings_for
+from tests.service.listing.feed_world import (
+    FAR_AHEAD,
+    LAYOUTS,
+    Layout,
+    Listing,
+    Services,
+    World,
+    settings_for,
+    temporary_folder,
+)
 
 DATES = st.sampled_from([0, 0, -1, -5, -60, 1, 40, 2 * FAR_AHEAD])
 """How far an object's date is from now."""
@@ -135,8 +142,8 @@ class FeedMachine(RuleBasedStateMachine):
 
 @pytest.fixture(scope="module")
 def services() -> Iterator[Services]:
-    with tempfile.TemporaryDirectory(prefix="headwater-feed-") as folder:
-        opened = Services(settings_for(Path(folder) / "data"))
+    with temporary_folder() as folder:
+        opened = Services(settings_for(folder))
         yield opened
         opened.close()
 

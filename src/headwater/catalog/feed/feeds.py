@@ -21,6 +21,7 @@ from headwater.catalog.feed.merging import (
     merge_into_index,
 )
 from headwater.catalog.feed.record import (
+    KEPT_LISTINGS,
     FeedRecord,
     add_listing,
     end_listing,
@@ -34,19 +35,16 @@ from headwater.catalog.feed.record import (
 from headwater.catalog.feed.rows import remove_rows, remove_some, unseen_rows
 from headwater.catalog.tables import datasets, datasources, feed_listings, feeds
 from headwater.domain.feed import (
-    FIRST,
     NOTHING,
     FeedListing,
     LateArrivals,
     Merge,
     Promises,
     Walked,
-    boundary_position,
     cover_everything,
     promise_of,
 )
 from headwater.domain.key_order import Order
-from headwater.domain.objects import Key
 
 _LOCK_DATASET = select(datasets.c.watermark).where(datasets.c.id == bindparam("dataset_id")).with_for_update()
 _HAS_DATASOURCE = select(
@@ -120,36 +118,28 @@ class FeedCatalog:
 
         return await self._database.write(work)
 
-    async def begin_if_complete(self, start: ListingStart) -> StartedListing | None:
-        """Register a listing that reads only certain objects. None if the feed is not complete: nothing is registered.
-
-        Raises:
-            CatalogUnavailableError: as `begin`.
-        """
-        record = await self._database.read(lambda connection: find_record(connection, start.dataset_id))
-        return await self.begin(start) if record is not None and record.complete else None
-
-    async def adopt(self, start: ListingStart, read_up_to: Key | None) -> StartedListing:
-        """Register a listing that began without this feed, such as one from before it was reset. It counts as ended.
+    async def begin_if_complete(self, start: ListingStart, *, ended: bool = False) -> StartedListing | None:
+        """Register a listing that does not read everything. None if the feed is not complete: nothing is registered.
 
         Args:
             start: the listing.
-            read_up_to: the key up to which it was read; None if nothing was read.
+            ended: the listing began before this feed knew it, so that its own promise counts for it, too.
 
         Raises:
             CatalogUnavailableError: as `begin`.
         """
 
-        def work(connection: Connection) -> StartedListing:
+        def work(connection: Connection) -> StartedListing | None:
+            record = find_record(connection, start.dataset_id, lock=True)
+            if record is None or not record.complete:
+                return None
             record, listing = _begin(connection, start)
-            record = record._replace(promises=record.promises.end(listing.number))
-            save_record(connection, record)
-            if not record.complete and read_up_to is not None:
-                end = boundary_position(read_up_to, record.key_order)
-                save_walk(connection, record.id, Walked(listing.number, FIRST, end, listing.promise, covers=False))
+            if ended:
+                save_record(connection, record._replace(promises=record.promises.end(listing.number)))
             return StartedListing(listing, state_of(record))
 
-        return await self._database.write(work)
+        known = await self._database.read(lambda connection: find_record(connection, start.dataset_id))
+        return await self._database.write(work) if known is not None and known.complete else None
 
     async def state(self, feed: int) -> IndexState | None:
         """Return the state of an index, to be read before a page of the store; None if the feed was dropped."""
@@ -190,15 +180,16 @@ class FeedCatalog:
         async with lock:
             return await self._database.write(lambda connection: merge_into_index(connection, page, now))
 
-    async def end(self, listing: FeedListing, start: bytes | None, end: bytes | None) -> None:
+    async def end(self, listing: FeedListing, start: bytes | None, end: bytes | None, now: int) -> None:
         """Record that a listing has served its last page, or that of one of its shards.
 
         Args:
             listing: the listing.
             start: it has read everything after this position,
             end: up to this one. Both are None if it reads only certain objects.
+            now: the server's time in Unix seconds.
         """
-        unseen = await self._database.write(lambda connection: _end(connection, listing, start, end))
+        unseen = await self._database.write(lambda connection: _end(connection, listing, start, end, now))
         while unseen:
             unseen = await self._database.write(lambda connection: _remove_unseen(connection, listing))
 
@@ -289,6 +280,8 @@ def _begin(connection: Connection, start: ListingStart) -> tuple[FeedRecord, Fee
     )
     save_record(connection, record)
     add_listing(connection, listing)
+    if record.complete:
+        forget_walked(connection, record.id, number - KEPT_LISTINGS)
     return record, listing
 
 
@@ -320,7 +313,7 @@ def _create(connection: Connection, start: ListingStart) -> FeedRecord:
     return record._replace(id=created[0])
 
 
-def _end(connection: Connection, listing: FeedListing, start: bytes | None, end: bytes | None) -> bool:
+def _end(connection: Connection, listing: FeedListing, start: bytes | None, end: bytes | None, now: int) -> bool:
     """Record the end of a listing; return whether rows may be left that none of its pages has found."""
     record = lock_record(connection, listing.feed)
     if record is None:
@@ -329,7 +322,7 @@ def _end(connection: Connection, listing: FeedListing, start: bytes | None, end:
     end_listing(connection, listing)
     completes = False
     if start is not None and end is not None:
-        walked = [*load_walked(connection, record.id), Walked(listing.number, start, end, listing.promise)]
+        walked = [*load_walked(connection, record.id), Walked(listing.number, start, end, listing.promise, now)]
         completes = cover_everything(walk for walk in walked if walk.listing == listing.number)
         if completes:
             record = record._replace(complete=True, completed_at=now_ms())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 from sqlalchemy import Connection
@@ -25,9 +24,11 @@ from headwater.domain.feed import (
     FIRST,
     LAST,
     FeedListing,
+    Floor,
     IndexRow,
     LateArrivals,
     Merge,
+    MergeRules,
     Walked,
     cover_everything,
     floor_of_walked,
@@ -62,6 +63,7 @@ class PageRead(NamedTuple):
         listing: the listing.
         state: the state of the index before the page was read.
         objects: the objects of the page, each once.
+        min_age: as in `MergeRules`.
         start: the page holds every object after this position,
         end: up to this one. Both are None if the page holds only certain objects.
     """
@@ -71,6 +73,7 @@ class PageRead(NamedTuple):
     objects: list[StoredObject]
     start: bytes | None
     end: bytes | None
+    min_age: int = 0
 
     @property
     def range(self) -> tuple[bytes, bytes] | None:
@@ -126,23 +129,24 @@ def merge_into_index(connection: Connection, page: PageRead, now: int) -> Merged
         save_record(connection, record._replace(unordered_since=record.listings, out_of_order=True))
         return None
     indexed = _indexed(connection, page, found.positions)
-    number = page.listing.number
-    walked: list[Walked] = []
-    floor: Callable[[bytes], int]
-    if record.complete:
-        earliest = 1 + record.promises.before(number)
-        floor = lambda _: earliest  # noqa: E731
-    else:
-        walked = load_walked(connection, record.id)
-        floor = floor_of_walked(walked, number, page.start or FIRST, page.end or LAST)
-    merge = merge_page(found, indexed, floor, now, removes=page.range is not None)
+    walked = [] if record.complete else load_walked(connection, record.id)
+    rules = MergeRules(_floor(record, page, walked), now, page.range is not None, page.min_age)
+    merge = merge_page(found, indexed, rules)
     record = _apply(connection, record, found.positions, indexed, merge)
     if not record.complete:
-        record = _walk(connection, record, page, walked)
+        record = _walk(connection, record, page, walked, now)
     save_record(connection, record)
     if merge.late.count:
         count_late(connection, page.listing, merge.late)
     return MergedPage(merge.times, merge.late)
+
+
+def _floor(record: FeedRecord, page: PageRead, walked: list[Walked]) -> Floor:
+    """Return the floor for the new versions of a page."""
+    if not record.complete:
+        return floor_of_walked(walked, page.listing.number, page.start or FIRST, page.end or LAST)
+    earliest = 1 + record.promises.before(page.listing.number)
+    return lambda position, date: earliest
 
 
 def feed_dropped() -> CatalogUnavailableError:
@@ -206,16 +210,15 @@ def count_changes(connection: Connection, record: FeedRecord, merge: Merge, repl
     return record
 
 
-def _walk(connection: Connection, record: FeedRecord, page: PageRead, walked: list[Walked]) -> FeedRecord:
+def _walk(connection: Connection, record: FeedRecord, page: PageRead, walked: list[Walked], now: int) -> FeedRecord:
     """Remember what a page has read, until everything was read; return the record."""
     number, promise = page.listing.number, page.listing.promise
     if page.range is None:
-        # Which keys the page has passed is not known, so its promise holds everywhere.
-        walk = Walked(number, FIRST, LAST, promise, covers=False)
+        walk = Walked(number, FIRST, LAST, promise, now, covers=False)
     else:
         start, end = page.range
         before = next((w for w in walked if w.listing == number and w.covers and w.end == start), None)
-        walk = Walked(number, start if before is None else before.start, end, promise)
+        walk = Walked(number, start if before is None else before.start, end, promise, now)
     if cover_everything([*walked, walk]):
         forget_walked(connection, record.id)
         return record._replace(complete=True)
@@ -226,8 +229,9 @@ def _walk(connection: Connection, record: FeedRecord, page: PageRead, walked: li
 
 
 def _forget_oldest_walks(connection: Connection, feed: int, walked: list[Walked]) -> None:
-    """Replace the ranges of the oldest listings by one that holds everywhere: dates are then not kept everywhere."""
-    oldest = sorted(walked)[: len(walked) // 2]
-    forget_walked(connection, feed, oldest[-1].listing)
-    promise = max(each.promise for each in walked if each.listing <= oldest[-1].listing)
-    save_walk(connection, feed, Walked(0, FIRST, LAST, promise, covers=False))
+    """Replace the ranges of the oldest listings by one that only limits objects that are dated after they began."""
+    last = sorted(walked)[len(walked) // 2].listing
+    oldest = [each for each in walked if each.listing <= last]
+    forget_walked(connection, feed, last)
+    promise, since = max(each.promise for each in oldest), max(each.since for each in oldest)
+    save_walk(connection, feed, Walked(0, FIRST, LAST, promise, since, covers=False))

@@ -37,11 +37,12 @@ _WALKED = select(
     feed_walked.c.range_start,
     feed_walked.c.range_end,
     feed_walked.c.promise,
+    feed_walked.c.since,
     feed_walked.c.covers,
 ).where(feed_walked.c.feed == bindparam("feed"))
 _SAVE_WALK = text(
-    "INSERT INTO feed_walked (feed, listing, range_start, range_end, promise, covers) "
-    "VALUES (:feed, :listing, :start, :end, :promise, :covers) "
+    "INSERT INTO feed_walked (feed, listing, range_start, range_end, promise, since, covers) "
+    "VALUES (:feed, :listing, :start, :end, :promise, :since, :covers) "
     "ON CONFLICT (feed, listing, range_start, covers) DO UPDATE SET range_end = excluded.range_end "
     "WHERE feed_walked.range_end < excluded.range_end"
 )
@@ -138,9 +139,7 @@ def load_walked(connection: Connection, feed: int) -> list[Walked]:
 
 def save_walk(connection: Connection, feed: int, walk: Walked) -> None:
     """Store a walked range; one with the same beginning gets longer."""
-    number, start, end, promise, covers = walk
-    values = {"feed": feed, "listing": number, "start": start, "end": end, "promise": promise, "covers": covers}
-    connection.execute(_SAVE_WALK, values)
+    connection.execute(_SAVE_WALK, {"feed": feed, **walk._asdict()})
 
 
 def forget_walked(connection: Connection, feed: int, up_to: int | None = None) -> None:

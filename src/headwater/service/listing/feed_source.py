@@ -28,7 +28,7 @@ class FeedRules(NamedTuple):
         include_all_files: as in `is_sample`.
         covers: whether the source returns every object between two positions of `Resume`, and not only certain ones.
         now: the server's time in whole Unix seconds.
-        min_age: objects whose time is closer to now are left out, in seconds (`Store.min_age`).
+        min_age: new versions whose time is closer to now are left out, in seconds (`Store.min_age`).
     """
 
     listing: FeedListing
@@ -86,13 +86,12 @@ class FeedSource:
         if not state.ordered:
             samples = list({found.key: found for found in samples}.values())
         if not rules.covers:
-            return PageRead(rules.listing, state, samples, None, None)
+            return PageRead(rules.listing, state, samples, None, None, rules.min_age)
         last_key = rules.last_key if page.resume is None else page.resume.after
         start = FIRST if resume.after is None else boundary_position(resume.after, order)
         end = LAST if last_key is None else boundary_position(last_key, order)
-        return PageRead(rules.listing, state, samples, start, end)
+        return PageRead(rules.listing, state, samples, start, end, rules.min_age)
 
     def _samples(self, objects: list[StoredObject]) -> list[StoredObject]:
-        include_all_files, now, min_age = self._rules.include_all_files, self._rules.now, self._rules.min_age
-        samples = [found for found in objects if is_sample(found.key, include_all_files)]
-        return [found for found in samples if abs(now - found.modified) >= min_age] if min_age else samples
+        include_all_files = self._rules.include_all_files
+        return [found for found in objects if is_sample(found.key, include_all_files)]

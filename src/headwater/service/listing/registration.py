@@ -54,8 +54,8 @@ async def continue_listing(
 ) -> RegisteredListing:
     """Return a listing with the present state of its index.
 
-    A listing of raw samples that the feed does not know, because it began before there was one or before it was reset,
-    is registered as one that has ended.
+    A listing that began by date goes on by date. So does one of an index that was dropped meanwhile, unless the feed is
+    complete: it is then registered as one that has ended.
 
     Raises:
         CatalogUnavailableError: the datasource changed during this request.
@@ -66,24 +66,22 @@ async def continue_listing(
     state = None if is_dated or spec.listing is None else await ctx.catalog.feed.state(spec.listing.feed)
     if state is not None:
         return RegisteredListing(cursor, state)
-    cursor = cursor._replace(spec=spec._replace(listing=None))
+    cursor = cursor._replace(spec=spec._replace(listing=None, start_after=cursor.progress.resume.after))
     if is_dated or spec.selection_file is not None:
         return RegisteredListing(cursor, None)
-    after = cursor.progress.resume.after
     start = await _start_of(ctx, dataset, datasource, store, spec)
-    adopted = await ctx.catalog.feed.adopt(start, after)
-    return _registered(cursor._replace(spec=spec._replace(start_after=after)), adopted)
+    return _registered(cursor, await ctx.catalog.feed.begin_if_complete(start, ended=True))
 
 
 async def end_listing(ctx: ServiceContext, spec: ListingSpec, state: IndexState) -> None:
     """Record that a listing has served its last page, or that of one of its shards."""
     assert spec.listing is not None
     if spec.selection_file is not None:
-        await ctx.catalog.feed.end(spec.listing, None, None)
+        await ctx.catalog.feed.end(spec.listing, None, None, int(ctx.now()))
         return
     start = FIRST if spec.start_after is None else boundary_position(spec.start_after, state.key_order)
     end = LAST if spec.last_key is None else boundary_position(spec.last_key, state.key_order)
-    await ctx.catalog.feed.end(spec.listing, start, end)
+    await ctx.catalog.feed.end(spec.listing, start, end, int(ctx.now()))
 
 
 async def _start_of(

@@ -30,6 +30,7 @@ def upgrade() -> None:
         sa.Column("covers", sa.Boolean, nullable=False),
         sa.Column("range_end", sa.LargeBinary, nullable=False),
         sa.Column("promise", sa.BigInteger, nullable=False),
+        sa.Column("since", sa.BigInteger, nullable=False),
         key=("listing", "range_start", "covers"),
     )
     _create_part(
