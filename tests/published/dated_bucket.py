@@ -16,9 +16,6 @@ from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit
 from xml.sax.saxutils import escape
 
-PAGE_SIZE = 100
-"""A listing has at most this many keys on a page, so that objects appear between two of them."""
-
 
 class Object(NamedTuple):
     """An object."""
@@ -48,7 +45,7 @@ class DatedBucket:
     def page(self, query: dict[str, list[str]]) -> bytes:
         """Return the XML of a page as AWS writes it."""
         prefix, after = query.get("prefix", [""])[0], query.get("start-after", [""])[0]
-        limit = min(int(query.get("max-keys", ["1000"])[0]), PAGE_SIZE)
+        limit = int(query["max-keys"][0])
         with self._lock:
             rows = sorted(row for row in self._objects.items() if row[0].startswith(prefix) and row[0] > after)
         contents = "".join(

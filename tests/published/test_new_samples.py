@@ -1,7 +1,7 @@
 """The exact feed with the published clients, unmodified: each version of a file is returned exactly once.
 
 `new_samples.py` polls with `download_new_raw_samples`, whose windows end in the current second, while a hostile writer
-writes. Without an exact feed it loses about half of the files.
+writes, and others list the same datasets. Without an exact feed it loses most of the files.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -61,12 +61,12 @@ def _consumed(live: Live, config: dict[str, Any], writer: Writer, folder: Path) 
     environ = {"LIGHTLY_SERVER_LOCATION": live.url, "LIGHTLY_TOKEN": live.token}
     go, stop = folder / "go", folder / "stop"
     ready = [folder / f"ready {version}" for version in VERSIONS]
+    datasets = [live.configured(config) for _ in VERSIONS]
     consumers: list[Future[Any]] = []
-    with ThreadPoolExecutor(len(VERSIONS)) as threads:
+    with ThreadPoolExecutor(len(VERSIONS) + 1) as threads:
         try:
-            for version, file in zip(VERSIONS, ready, strict=True):
-                consumer_input = ConsumerInput(live.configured(config), str(file), str(go), str(stop))
-                argument = json.dumps(consumer_input._asdict())
+            for version, dataset, file in zip(VERSIONS, datasets, ready, strict=True):
+                argument = json.dumps(ConsumerInput(dataset, str(file), str(go), str(stop))._asdict())
                 run = installed(version).run
                 consumers.append(threads.submit(run, "new_samples.py", argument, environ=environ))
             deadline = time.monotonic() + READY_SECONDS
@@ -75,13 +75,30 @@ def _consumed(live: Live, config: dict[str, Any], writer: Writer, folder: Path) 
                 assert failed == []
                 assert time.monotonic() < deadline
                 time.sleep(0.02)
+            browsing = threads.submit(_browse, live, datasets, stop)
             go.touch()
             writer.write(WRITING_SECONDS)
         finally:
             go.touch()
             stop.touch()
+        browsing.result()
         results = [consumer.result() for consumer in consumers]
     return {version: [Poll(*poll) for poll in polls] for version, polls in zip(VERSIONS, results, strict=True)}
+
+
+def _browse(live: Live, datasets: Sequence[str], stop: Path) -> None:
+    """List the datasets as others do who never set a watermark: any window, and most listings are given up.
+
+    A window that ends a second ahead hides what appears until then. The consumers' last polls come later.
+    """
+    chance = random.Random(1)
+    while not stop.exists():
+        now = int(time.time())
+        since, to = chance.choice((0, now - 10)), now + chance.choice((-20, 0, 1, 500))
+        pages = live.pages(chance.choice(datasets), from_=since, to=to)
+        for _ in zip(range(chance.randrange(1, 12)), pages, strict=False):
+            time.sleep(chance.choice((0, 0.01, 0.1)))
+        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("kind", ["LOCAL", "S3"])
