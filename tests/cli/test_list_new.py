@@ -21,14 +21,20 @@ pytestmark = pytest.mark.slow  # each test starts several processes
 
 DAY = 86_400
 
-RUNS = 12
+RUNS, MOST_RUNS = 12, 40
 _RUN_OFTEN = """\
 import contextlib, io, json, os, sys, time
 from pathlib import Path
 from headwater.cli.main import app
 
-dataset, folder, runs = sys.argv[1], Path(sys.argv[2]), []
-for number in range(int(sys.argv[3])):
+dataset, folder, runs, least, most = sys.argv[1], Path(sys.argv[2]), [], int(sys.argv[3]), int(sys.argv[4])
+
+def two_in_one_second():
+    seconds = [began for began, ended, _ in runs if began == ended]
+    return len(seconds) > len(set(seconds))
+
+while len(runs) < least or (not two_in_one_second() and len(runs) < most):
+    number = len(runs)
     file = folder / f"{number:02}.png"
     file.write_bytes(b"x")
     date = time.time() + (0, -100_000, 100_000)[number % 3]
@@ -38,10 +44,10 @@ for number in range(int(sys.argv[3])):
     with contextlib.redirect_stdout(output):
         app(["list", dataset, "--new"], standalone_mode=False)
     runs.append((int(began), int(time.time()), output.getvalue().split()))
-print(json.dumps(runs))
+print(json.dumps([two_in_one_second(), [names for _, _, names in runs]]))
 """
 """Runs the command often in one process, which is the only way to run it several times in a second. A file of now, of
-the past or of the future appears before each run."""
+the past or of the future appears before each run. On a slow machine it continues until two runs were in one second."""
 
 
 class Installation(NamedTuple):
@@ -116,17 +122,16 @@ def test_an_overwritten_file_is_listed_again(exact: Installation) -> None:
 
 def test_several_runs_in_one_second_lose_and_repeat_nothing(exact: Installation) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", _RUN_OFTEN, exact.dataset, str(exact.files), str(RUNS)],
+        [sys.executable, "-c", _RUN_OFTEN, exact.dataset, str(exact.files), str(RUNS), str(MOST_RUNS)],
         env=exact.environ, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    runs = json.loads(done.stdout)
-    listed = Counter(name for _, _, names in runs for name in names)
+    two_in_one_second, runs = json.loads(done.stdout)
+    listed = Counter(name for names in runs for name in names)
     listed.update(exact.later())
-    assert listed == Counter(f"{number:02}.png" for number in range(RUNS))
+    assert listed == Counter(f"{number:02}.png" for number in range(len(runs)))
     assert exact.later() == []
-    in_one_second = [began for began, ended, _ in runs if began == ended]
-    assert len(in_one_second) > len(set(in_one_second)), "no two runs were in one second, so this proves nothing"
+    assert two_in_one_second, "so this proves nothing; no run should wait"
 
 
 def test_a_file_before_a_watermark_ahead_is_not_lost(exact: Installation) -> None:
@@ -136,7 +141,7 @@ def test_a_file_before_a_watermark_ahead_is_not_lost(exact: Installation) -> Non
     ahead = int(time.time()) + 4
     run_command(exact.environ, "watermark", "set", exact.dataset, str(ahead))
     exact.put("b.png", time.time() - DAY)
-    assert exact.new() == []
-    time.sleep(ahead + 1.05 - time.time())
-    assert exact.new() == ["b.png"]
+    listed = exact.new()  # nothing, if this machine is fast enough
+    time.sleep(max(0.0, ahead + 1.05 - time.time()))
+    assert listed + exact.new() == ["b.png"]
     assert exact.later() == []
