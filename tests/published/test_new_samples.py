@@ -89,12 +89,13 @@ def _consumed(live: Live, config: dict[str, Any], writer: Writer, folder: Path) 
 def _browse(live: Live, datasets: Sequence[str], stop: Path) -> None:
     """List the datasets as others do who never set a watermark: any window, and most listings are given up.
 
-    A window that ends a second ahead hides what appears until then. The consumers' last polls come later.
+    A window that ends a second ahead hides what appears until then: the consumers' last polls come later. One that
+    ends days ahead means everything and hides nothing.
     """
     chance = random.Random(1)
     while not stop.exists():
         now = int(time.time())
-        since, to = chance.choice((0, now - 10)), now + chance.choice((-20, 0, 1, 500))
+        since, to = chance.choice((0, now - 10)), now + chance.choice((-20, 0, 1, 1_000_000))
         pages = live.pages(chance.choice(datasets), from_=since, to=to)
         for _ in zip(range(chance.randrange(1, 12)), pages, strict=False):
             time.sleep(chance.choice((0, 0.01, 0.1)))
