@@ -45,6 +45,7 @@ def test_the_demo_completes_every_step() -> None:
     assert steps == list(range(1, len(steps) + 1))
     assert "250 samples with times" in done.stdout
     assert len(re.findall(r"arrived/new_\d", done.stdout)) == 5
+    assert done.stdout.count("arrived/old_0.png") == 1
 
 
 @pytest.mark.slow

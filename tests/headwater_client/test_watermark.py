@@ -15,8 +15,9 @@ import pytest
 import swagger_client
 from headwater_client import new_samples
 from swagger_client.api.datasources_api import DatasourcesApi
-from tests.client.server import DATASET, PATH, Answer, Request, Scripted, failure
+from tests.client.server import DATASET, Answer, Request, Scripted, failure
 from tests.headwater_client.conftest import OLD, put
+from tests.headwater_client.fake_server import FakeServer
 from tests.headwater_client.stores import listed_page
 from tests.live import Live
 
@@ -39,14 +40,26 @@ def test_new_samples_are_listed_and_the_watermark_moves(
     live: Live, live_api: DatasourcesApi, dataset: str, fill: Callable[[int], list[str]]
 ) -> None:
     names = fill(20)
-    with new_samples(live_api, dataset) as samples:
-        assert samples.begin == 1
+    with new_samples(live_api, dataset, settle=60) as samples:
+        assert samples.begin == 0
         assert abs(samples.end - (time.time() - 60)) < 5
         assert [sample.file_name for sample in samples] == names
         assert watermark(live, dataset) == 0, "not before the block has ended"
     assert samples.consumed
     assert samples.moved
     assert watermark(live, dataset) == samples.end
+    with new_samples(live_api, dataset, settle=0) as samples:
+        assert samples.begin > OLD
+        assert list(samples) == []
+
+
+def test_a_file_from_1970_is_new_until_the_watermark_is_set(
+    live_api: DatasourcesApi, dataset: str, bucket: Path
+) -> None:
+    """It was never listed. Build tools and archives set this time."""
+    put(bucket, "reproducible.png", seconds=0)
+    with new_samples(live_api, dataset) as samples:
+        assert [sample.file_name for sample in samples] == ["reproducible.png"]
     with new_samples(live_api, dataset) as samples:
         assert list(samples) == []
 
@@ -131,7 +144,7 @@ def test_a_watermark_past_the_window_is_not_moved(
     fill(3)
     ahead = int(time.time()) - 30
     move(live, dataset, ahead)
-    with new_samples(live_api, dataset) as samples:
+    with new_samples(live_api, dataset, settle=60) as samples:
         assert samples.end < samples.begin
         assert list(samples) == []
     assert not samples.moved
@@ -237,35 +250,13 @@ def test_an_invalid_settle_is_refused_at_once(api: DatasourcesApi, settle: float
         new_samples(api, DATASET, settle=settle)
 
 
-class _Server:
-    """The responses for a dataset with two samples."""
-
-    def __init__(self, scripted: Scripted) -> None:
-        self.mark = 0
-        self.trouble: dict[str, list[Answer]] = {}
-        scripted.answer = self.answer
-
-    def answer(self, request: Request) -> Answer:
-        key = f"{request.method} {request.path.removeprefix(PATH)}"
-        if self.trouble.get(key):
-            return self.trouble[key].pop(0)
-        if key == "PUT /processedUntilTimestamp":
-            self.mark = request.json["processedUntilTimestamp"]
-            return Answer()
-        if key == "GET /processedUntilTimestamp":
-            return Answer(json={"processedUntilTimestamp": self.mark})
-        rows = [{"fileName": name, "readUrl": f"http://x/{name}"} for name in ("a", "b")]
-        ended = dict(request.query).get("cursor") == "end"
-        return Answer(json={"hasMore": False, "cursor": "end", "data": [] if ended else rows})
-
-
 @pytest.mark.parametrize("settle", [0, 0.5, 60, 3600])
 def test_now_is_the_time_of_the_server(
     api: DatasourcesApi, server: Scripted, monkeypatch: pytest.MonkeyPatch, settle: float
 ) -> None:
     now = OLD + 12345
     monkeypatch.setattr(BaseHTTPRequestHandler, "date_time_string", lambda *_: formatdate(now, usegmt=True))
-    fake = _Server(server)
+    fake = FakeServer(server)
     with new_samples(api, DATASET, settle=settle) as samples:
         assert len(list(samples)) == 2
     assert samples.end == math.floor(now - settle)
@@ -277,7 +268,7 @@ def test_without_a_date_header_now_is_the_local_time(
     api: DatasourcesApi, server: Scripted, monkeypatch: pytest.MonkeyPatch, date: str
 ) -> None:
     monkeypatch.setattr(BaseHTTPRequestHandler, "date_time_string", lambda *_: date)
-    _Server(server)
+    FakeServer(server)
     with new_samples(api, DATASET) as samples:
         list(samples)
     assert abs(samples.end - (time.time() - 60)) < 5
@@ -286,7 +277,7 @@ def test_without_a_date_header_now_is_the_local_time(
 @pytest.mark.parametrize("key", ["GET /processedUntilTimestamp", "GET /list", "PUT /processedUntilTimestamp"])
 def test_every_request_is_retried(configuration: swagger_client.Configuration, server: Scripted, key: str) -> None:
     configuration.retries = 0
-    fake = _Server(server)
+    fake = FakeServer(server)
     fake.trouble[key] = [Answer(503), Answer(hang_up=True)]
     with swagger_client.ApiClient(configuration) as api_client:
         with new_samples(DatasourcesApi(api_client), DATASET, pause=0) as samples:
@@ -300,7 +291,7 @@ def test_a_server_that_fails_at_the_end_is_an_error(
     configuration: swagger_client.Configuration, server: Scripted, cursor: bool
 ) -> None:
     configuration.retries = 0
-    fake = _Server(server)
+    fake = FakeServer(server)
     with swagger_client.ApiClient(configuration) as api_client:
         block = new_samples(DatasourcesApi(api_client), DATASET, attempts=1)
         with pytest.raises(swagger_client.ServiceException), block as samples:  # noqa: PT012
@@ -311,7 +302,7 @@ def test_a_server_that_fails_at_the_end_is_an_error(
 
 
 def test_a_last_cursor_that_is_refused_for_another_reason_is_an_error(api: DatasourcesApi, server: Scripted) -> None:
-    fake = _Server(server)
+    fake = FakeServer(server)
     refused = failure(400, "DATASET_DATASOURCE_INVALID", "No such bucket.")
     with pytest.raises(swagger_client.ApiException, match="No such bucket"), new_samples(api, DATASET) as samples:  # noqa: PT012
         list(samples)

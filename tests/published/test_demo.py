@@ -20,4 +20,4 @@ def test_demo_lists_with_the_published_client(newest: Environment) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f"lightly {newest.version}: 255 samples, the first arrived/new_0.png" in done.stdout
+    assert f"lightly {newest.version}: 256 samples, the first arrived/new_0.png" in done.stdout

@@ -32,7 +32,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 DEFAULT_SETTLE_SECONDS = 60.0
-"""How long before now the window of new samples ends."""
+"""How long before now the window of new samples ends if the server has no exact feed."""
+
+_FEED_HEADER = "Headwater-Feed"
+"""Says which feed the dataset has: `exact` or `dates`. Older servers do not send it and list by dates."""
 
 # A child of the logger "swagger_client", so that `Configuration.debug` and `logger_file` apply to it.
 _logger = logging.getLogger("swagger_client.samples.watermark")
@@ -42,7 +45,7 @@ def new_samples(
     api: DatasourcesApi,
     dataset_id: DatasetId,
     *,
-    settle: float = DEFAULT_SETTLE_SECONDS,
+    settle: Optional[float] = None,
     attempts: int = DEFAULT_ATTEMPTS,
     pause: float = DEFAULT_PAUSE_SECONDS,
     request_timeout: Timeout = DEFAULT_TIMEOUT_SECONDS,
@@ -53,11 +56,20 @@ def new_samples(
             for sample in samples:
                 process(sample)
 
-    The window begins one second after the watermark and ends `settle` seconds before now, because files still arrive in
-    the current second, and the clocks of the server and of those who write files differ. A file that appears in the
-    listing more than `settle` seconds after its own time is missed. Use an hour if uploads take that long, and do not
-    copy files with their old times (`cp -p`, `rsync -t`) into a folder that is listed this way. "Now" is the server's
-    time from the `Date` header of its response, or this machine's clock without that header.
+    The window begins one second after the watermark, or with the first file if the watermark is 0. It ends `settle`
+    seconds before now. "Now" is the server's time from the `Date` header of its response, or this machine's clock
+    without that header. What `settle` is for depends on the server:
+
+    - If the dataset has an **exact feed** (the server sends the header `Headwater-Feed: exact`), the window ends now.
+      The feed gives every version of a file to exactly one window, whenever it appears and whatever its time is: a slow
+      upload, a file that was copied with its old time (`cp -p`, `rsync -t`), a file with a time in the future. As long
+      as your blocks succeed, you get each version once: none is lost, and none is repeated. A file that was overwritten
+      is a new version. A version that is overwritten or deleted before it was listed is never listed. What arrives
+      during a block, or in the second in which it began, is listed by the next block that begins in a later second.
+    - Without an exact feed, the time of a file alone decides, and the window ends 60 seconds before now: files still
+      arrive in the current second, and the clocks of the server and of those who write files differ. A file that
+      appears in the listing more than `settle` seconds after its own time is missed. Use an hour if uploads take that
+      long, and do not copy files with their old times into a folder that is listed this way.
 
     The watermark moves to the end of the window **only if the block ends without an exception and all samples were
     read**, even if there were none. Therefore:
@@ -76,8 +88,8 @@ def new_samples(
     Args:
         api: the API of the server.
         dataset_id: ObjectId of the dataset.
-        settle: seconds before now at which the window ends, 0 or more. With 0, a file that arrives in the second of the
-            listing can be missed.
+        settle: seconds before now at which the window ends, 0 or more; None for 0 with an exact feed and 60 without.
+            With 0 and without an exact feed, a file that arrives in the second of the listing can be missed.
         attempts: attempts for each request, 1 or more, each with the retries of the client's configuration.
         pause: seconds before the second attempt, doubled each time, up to 30; `Retry-After` can lengthen it.
         request_timeout: time limit for each request in seconds, or a pair for connecting and for reading; None for no
@@ -91,7 +103,7 @@ def new_samples(
         ApiException: at the beginning or end of the block, or during iteration: the server refused or failed.
         urllib3.exceptions.HTTPError: at the same points: no response was received.
     """
-    if not 0 <= settle < math.inf:
+    if settle is not None and not 0 <= settle < math.inf:
         raise ApiValueError(f"settle is {settle}: it must be 0 or more seconds", ["settle"])
     return _Block(_Watermark(api, dataset_id, RetryPolicy(attempts, pause), request_timeout), settle)
 
@@ -100,7 +112,7 @@ class NewSamples(Iterator[Sample]):
     """An iterator over the samples between the watermark and the end of the window.
 
     Attributes:
-        begin: the first second of the window, in Unix seconds: the watermark plus one.
+        begin: the first second of the window, in Unix seconds: the watermark plus one, or 0 if the watermark is 0.
         end: the last second of the window, in Unix seconds: the next watermark. Before `begin` if the window is empty.
         consumed: whether all samples were read.
         moved: whether the watermark was moved; only true after the block.
@@ -140,7 +152,7 @@ class NewSamples(Iterator[Sample]):
 class _Block:
     """The context manager of `new_samples`: reads the watermark at its beginning and moves it at its end."""
 
-    def __init__(self, watermark: _Watermark, settle: float) -> None:
+    def __init__(self, watermark: _Watermark, settle: Optional[float]) -> None:
         self._watermark = watermark
         self._settle = settle
         self._before = 0
@@ -150,8 +162,11 @@ class _Block:
     def __enter__(self) -> NewSamples:
         if self._samples is not None:
             raise ApiValueError("these new samples were already listed: call new_samples again for each block")
-        self._before, now = self._watermark.read()
-        begin, end = self._before + 1, math.floor(now - self._settle)
+        self._before, now, exact = self._watermark.read()
+        settle = self._settle
+        if settle is None:
+            settle = 0 if exact else DEFAULT_SETTLE_SECONDS
+        begin, end = self._before + 1 if self._before else 0, math.floor(now - settle)
         self._listing = self._watermark.listing(begin, end) if begin <= end else None
         self._samples = NewSamples(begin, end, _no_rows() if self._listing is None else iter_rows(self._listing))
         return self._samples
@@ -187,11 +202,12 @@ class _Watermark:
         first = PageRequest(self._api, self._dataset_id, None, begin, end)
         return Listing(first, self._retry_policy, self._timeout)
 
-    def read(self) -> tuple[int, float]:
-        """Return the watermark and the server's time, both in Unix seconds."""
+    def read(self) -> tuple[int, float, bool]:
+        """Return the watermark and the server's time, both in Unix seconds, and whether the dataset's feed is exact."""
         response, _, headers = cast("tuple[Any, int, Mapping[str, str]]", self._call(self._get))
         now = server_seconds(headers)
-        return response.processed_until_timestamp.value, time.time() if now is None else now
+        exact = headers.get(_FEED_HEADER) == "exact"
+        return response.processed_until_timestamp.value, time.time() if now is None else now, exact
 
     def move(self, before: int, end: int, listing: Listing) -> bool:
         """Move the watermark to the end of a window, unless it was lowered or the data moved in the meantime.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -28,7 +29,6 @@ from headwater.domain.errors import StartupError
 if TYPE_CHECKING:
     from swagger_client.api.datasources_api import DatasourcesApi
     from swagger_client.model.mongo_object_id import MongoObjectID
-    from swagger_client.model.timestamp import Timestamp
 
 IMAGE_COUNT = 250
 NEW_IMAGE_COUNT = 5
@@ -104,15 +104,11 @@ def _demo(folder: Path) -> None:
             _use_client(DatasourcesApi(client), MongoObjectID(dataset), bucket)
         _use_published_client(url, token, bucket)
 
-    _print_step(11, "Stop the server with SIGTERM: it finishes requests in flight and exits with 0")
+    _print_step(12, "Stop the server with SIGTERM: it finishes requests in flight and exits with 0")
 
 
 def _use_client(api: DatasourcesApi, dataset: MongoObjectID, bucket: Path) -> None:
     from swagger_client.model.datasource_config_local import DatasourceConfigLOCAL
-    from swagger_client.model.datasource_processed_until_timestamp_request import (
-        DatasourceProcessedUntilTimestampRequest,
-    )
-    from swagger_client.model.timestamp import Timestamp
 
     _print_step(4, "Connect the dataset to the folder: update_datasource_by_dataset_id")
     api.update_datasource_by_dataset_id(dataset, DatasourceConfigLOCAL(type="LOCAL", full_path=bucket.name))
@@ -125,15 +121,17 @@ def _use_client(api: DatasourcesApi, dataset: MongoObjectID, bucket: Path) -> No
     _check(all(verified.values()) and len(verified) == 4, f"not all access works: {verified}")
     _check(not (bucket / ".lightly").exists(), "the verification left something behind")
 
-    now = int(time.time())
+    until = int(time.time()) - 1  # so that the next window, which begins one second later, need not be waited for
     _print_step(
-        6, f"List all samples up to now, {PAGE_SIZE} a page: get_list_of_raw_samples_from_datasource_by_dataset_id"
+        6,
+        f"List all samples until a second ago, {PAGE_SIZE} a page: "
+        "get_list_of_raw_samples_from_datasource_by_dataset_id",
     )
-    rows = list(_list_rows(api, dataset, Timestamp(0), Timestamp(now)))
+    rows = list(_list_rows(api, dataset, 0, until))
     expected = sorted(str(path.relative_to(bucket)) for path in bucket.rglob("*.png"))
     _check([row.file_name for row in rows] == expected, "the listing is not the folder's images in order")
     _print_detail(
-        f"{len(rows)} samples with times up to {now}, each once, in order; labels.json and notes.txt are left out"
+        f"{len(rows)} samples with times up to {until}, each once, in order; labels.json and notes.txt are left out"
     )
 
     _print_step(7, "Download one from its read URL, which needs no token, and compare the bytes")
@@ -145,28 +143,57 @@ def _use_client(api: DatasourcesApi, dataset: MongoObjectID, bucket: Path) -> No
     _print_detail(f"{len(got)} bytes of {content_type}, the same as on disk")
 
     _print_step(8, "Remember how far we got: update_datasource_processed_until_timestamp_by_dataset_id")
-    api.update_datasource_processed_until_timestamp_by_dataset_id(
-        dataset, DatasourceProcessedUntilTimestampRequest(processed_until_timestamp=Timestamp(now))
-    )
+    _set_watermark(api, dataset, until)
     mark = api.get_datasource_processed_until_timestamp_by_dataset_id(dataset).processed_until_timestamp
-    _check(mark.value == now, f"the watermark is {mark}")
-    _print_detail(f"processed until {now}; a 200 means that it is on disk")
+    _check(mark.value == until, f"the watermark is {mark}")
+    _print_detail(f"processed until {until}; a 200 means that it is on disk")
+    _list_what_arrives(api, dataset, bucket, until)
 
+
+def _list_what_arrives(api: DatasourcesApi, dataset: MongoObjectID, bucket: Path, watermark: int) -> None:
     _print_step(9, f"{NEW_IMAGE_COUNT} more images arrive; list what came after the watermark: exactly those")
-    time.sleep(max(0.0, now + 1.05 - time.time()))  # windows are whole seconds: wait until the listed one has passed
     for index in range(NEW_IMAGE_COUNT):
         _write_image(bucket / "arrived" / f"new_{index}.png", IMAGE_COUNT + index)
-    since, until = Timestamp(now + 1), Timestamp(int(time.time()))
-    fresh = [row.file_name for row in _list_rows(api, dataset, since, until)]
+    fresh, watermark = _list_new(api, dataset, watermark)
+    _check(fresh == [f"arrived/new_{index}.png" for index in range(NEW_IMAGE_COUNT)], f"new are {fresh}")
+
+    _print_step(10, "Copy an image with its old date, from before the watermark: it is new all the same, and only once")
+    copy = bucket / "arrived" / "old_0.png"
+    shutil.copy2(bucket / "day_00" / "img_0000.png", copy)
+    _check(copy.stat().st_mtime < watermark, "the copy has another date")
+    fresh, watermark = _list_new(api, dataset, watermark)
+    _check(fresh == ["arrived/old_0.png"], f"new are {fresh}")
+    again = list(_list_rows(api, dataset, watermark + 1, watermark + 1))
+    _check(again == [], f"{len(again)} samples are listed again")
+
+
+def _list_new(api: DatasourcesApi, dataset: MongoObjectID, watermark: int) -> tuple[list[str], int]:
+    """List what came after the watermark and move it. Return the names and the new watermark."""
+    # Windows are whole seconds: what has arrived since the last one ended is in a later one.
+    time.sleep(max(0.0, watermark + 1.05 - time.time()))
+    until = int(time.time())
+    fresh = [row.file_name for row in _list_rows(api, dataset, watermark + 1, until)]
     for name in fresh:
         _print_detail(name)
-    _check(fresh == [f"arrived/new_{index}.png" for index in range(NEW_IMAGE_COUNT)], f"new are {fresh}")
+    _set_watermark(api, dataset, until)
+    _print_detail(f"processed until {until}")
+    return fresh, until
+
+
+def _set_watermark(api: DatasourcesApi, dataset: MongoObjectID, seconds: int) -> None:
+    from swagger_client.model.datasource_processed_until_timestamp_request import (
+        DatasourceProcessedUntilTimestampRequest,
+    )
+    from swagger_client.model.timestamp import Timestamp
+
+    request = DatasourceProcessedUntilTimestampRequest(processed_until_timestamp=Timestamp(seconds))
+    api.update_datasource_processed_until_timestamp_by_dataset_id(dataset, request)
 
 
 def _use_published_client(url: str, token: str, bucket: Path) -> None:
     """List the dataset with the client `lightly` in its own process, if it is installed."""
     _print_step(
-        10, "List all with the published client, unmodified: lightly.api.ApiWorkflowClient.download_raw_samples"
+        11, "List all with the published client, unmodified: lightly.api.ApiWorkflowClient.download_raw_samples"
     )
     if find_spec("lightly") is None:
         _print_detail("not installed here; after `pip install lightly` this step does it")
@@ -192,9 +219,11 @@ def _use_published_client(url: str, token: str, bucket: Path) -> None:
     _print_detail(f"lightly {version}: {len(rows)} samples, the first {rows[0][0]}; each with a read URL")
 
 
-def _list_rows(api: DatasourcesApi, dataset: MongoObjectID, since: Timestamp, to: Timestamp) -> Iterator[Any]:
+def _list_rows(api: DatasourcesApi, dataset: MongoObjectID, since: int, to: int) -> Iterator[Any]:
     """Yield all rows of a listing. The cursor of each page requests the next one, while there are more."""
-    page = api.get_list_of_raw_samples_from_datasource_by_dataset_id(dataset, _from=since, to=to)
+    from swagger_client.model.timestamp import Timestamp
+
+    page = api.get_list_of_raw_samples_from_datasource_by_dataset_id(dataset, _from=Timestamp(since), to=Timestamp(to))
     while True:
         _print_detail(f"a page of {len(page.data)}, more to come: {'yes' if page.has_more else 'no'}")
         yield from page.data
