@@ -110,7 +110,7 @@ async def fill_index(folder: Path) -> tuple[float, float]:
         return time.perf_counter() - began
 
     empty = file.stat().st_size
-    listing, _ = await catalog.feed.begin(start)
+    listing, _, _ = await catalog.feed.begin(start)
     for number in range(pages):
         await merge(number)
     times = {number: median([await merge(number) for _ in range(50)]) for number in (0, pages - 1)}

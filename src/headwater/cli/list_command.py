@@ -12,6 +12,7 @@ from headwater.cli.output import format_time, note
 from headwater.cli.running import DatasetRef, run
 from headwater.cli.watermark import parse_time
 from headwater.domain.errors import MalformedRequestError
+from headwater.domain.feed import FeedMode
 from headwater.domain.text import visible
 
 if TYPE_CHECKING:
@@ -59,13 +60,15 @@ def list_command(
 
     async def work(ctx: ServiceContext) -> None:
         from headwater.service.admin import find_dataset
+        from headwater.service.feed import feed_mode
         from headwater.service.watermark import set_watermark
 
         dataset = await find_dataset(ctx, ref)
         if not new:
             await _print_all(ctx, dataset, first, last, urls, json)
             return
-        now = await _last_complete_second()
+        exact = feed_mode(ctx, dataset.dataset) is FeedMode.EXACT
+        now = int(time.time()) if exact else await _last_complete_second()
         since = dataset.dataset.watermark + 1 if dataset.dataset.watermark else 0
         await _print_all(ctx, dataset, since, now, urls, json)
         if now > dataset.dataset.watermark:
@@ -80,7 +83,7 @@ def list_command(
 
 
 async def _last_complete_second() -> int:
-    """Wait until the current second has passed and return it: no new file can get a time in it."""
+    """Wait until the current second has passed and return it: no new file can get a date in it."""
     import asyncio
 
     now = int(time.time())

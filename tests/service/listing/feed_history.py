@@ -92,7 +92,9 @@ class History:
         else:
             first = rng.choice([0, 0, world.now - 10, world.watermark + 1])
             end = world.now + rng.choice([0, 0, -20, 5, 300, FAR_AHEAD, self.skew])
-            if rng.random() < 0.2:
+            if rng.random() < 0.1:
+                world.list_everything()
+            elif rng.random() < 0.2:
                 self.readers.append(world.begin_shards(first, end, 2))
             else:
                 reader = world.begin(first, end, hold=rng.random() < 0.3)

@@ -187,7 +187,7 @@ class World:
     def begin_shards(self, first: int, end: int, shards: int) -> Listing:
         """Begin a listing that is split into shards."""
         request = ListingRequest(start=first, end=end)
-        return Listing(end, self._run(split_listing(self._ctx, self.dataset, request, shards)))
+        return Listing(end, self._run(split_listing(self._ctx, self.dataset, request, shards)).cursors)
 
     def page(self, listing: Listing, number: int = 0, *, hold: bool = False) -> None:
         """Read the next page of one part of a listing.
@@ -207,6 +207,14 @@ class World:
         while not listing.is_done:
             self.page(listing)
         self.acknowledge(listing)
+
+    def list_everything(self) -> None:
+        """List without a window; fail if the listing is not what stands, if all was listed completely before."""
+        listing = Listing(self.now, [])
+        self._answer(listing, ListingRequest(), hold=False)
+        while not listing.is_done:
+            self.page(listing)
+        assert listing.handed_out == set(self._standing())
 
     def _answer(self, listing: Listing, request: ListingRequest, *, hold: bool) -> None:
         work = self._page(listing, request)

@@ -63,21 +63,29 @@ class ListingStart(NamedTuple):
         dataset_id: the dataset.
         datasource_id: the datasource that it lists.
         order: the order in which the store lists; None if unknown.
-        end: the last second of its window.
+        end: the last second of its window; None if the client did not choose one.
         now: the server's time in Unix seconds.
     """
 
     dataset_id: str
     datasource_id: str
     order: Order | None
-    end: int
+    end: int | None
     now: int
 
 
 class StartedListing(NamedTuple):
-    """A listing that was registered, and the state of its index."""
+    """A listing that was registered.
+
+    Attributes:
+        listing: the listing.
+        end: the last second of its window. If the client did not choose one, this is now, or the first second that was
+            not promised before: a listing of everything then has what has arrived since another listing of this second.
+        state: the state of its index.
+    """
 
     listing: FeedListing
+    end: int
     state: IndexState
 
 
@@ -112,11 +120,7 @@ class FeedCatalog:
             CatalogUnavailableError: the dataset has another datasource now.
         """
 
-        def work(connection: Connection) -> StartedListing:
-            record, listing = _begin(connection, start)
-            return StartedListing(listing, state_of(record))
-
-        return await self._database.write(work)
+        return await self._database.write(lambda connection: _begin(connection, start))
 
     async def begin_if_complete(self, start: ListingStart, *, ended: bool = False) -> StartedListing | None:
         """Register a listing that does not read everything. None if the feed is not complete: nothing is registered.
@@ -133,10 +137,10 @@ class FeedCatalog:
             record = find_record(connection, start.dataset_id, lock=True)
             if record is None or not record.complete:
                 return None
-            record, listing = _begin(connection, start)
+            started = _begin(connection, start)
             if ended:
-                save_record(connection, record._replace(promises=record.promises.end(listing.number)))
-            return StartedListing(listing, state_of(record))
+                _end(connection, started.listing, None, None, start.now)
+            return started
 
         known = await self._database.read(lambda connection: find_record(connection, start.dataset_id))
         return await self._database.write(work) if known is not None and known.complete else None
@@ -262,13 +266,15 @@ def drop_feed(connection: Connection, dataset_id: str) -> bool:
     return True
 
 
-def _begin(connection: Connection, start: ListingStart) -> tuple[FeedRecord, FeedListing]:
+def _begin(connection: Connection, start: ListingStart) -> StartedListing:
     record = find_record(connection, start.dataset_id, lock=True) or _create(connection, start)
     parameters = {"datasource_id": start.datasource_id, "dataset_id": start.dataset_id}
     if not connection.execute(_HAS_DATASOURCE, parameters).scalar():
         raise feed_dropped()
     number = record.listings + 1
-    listing = FeedListing(record.id, number, promise_of(start.end, start.now))
+    end = max(start.now, record.promises.latest + 1) if start.end is None else start.end
+    promise = start.now if start.end is None else promise_of(end, start.now)
+    listing = FeedListing(record.id, number, promise)
     if record.out_of_order or start.order != record.key_order:
         unordered_since = record.listings if record.unordered_since is None else record.unordered_since
     else:
@@ -282,7 +288,7 @@ def _begin(connection: Connection, start: ListingStart) -> tuple[FeedRecord, Fee
     add_listing(connection, listing)
     if record.complete:
         forget_walked(connection, record.id, number - KEPT_LISTINGS)
-    return record, listing
+    return StartedListing(listing, end, state_of(record))
 
 
 def _create(connection: Connection, start: ListingStart) -> FeedRecord:

@@ -15,7 +15,7 @@ from headwater.auth.permissions import DatasetContext
 from headwater.catalog.feed.merging import IndexState
 from headwater.domain.cursor import Cursor, ListingSpec, Progress
 from headwater.domain.datasource import Datasource
-from headwater.domain.feed import LateArrivals
+from headwater.domain.feed import FeedMode, LateArrivals
 from headwater.domain.key_range import Resume
 from headwater.domain.lightly_folder import RAW, check_selection_file
 from headwater.domain.objects import StoredObject
@@ -23,9 +23,15 @@ from headwater.domain.selection import Selection
 from headwater.domain.window import Window, check_seconds
 from headwater.service.configure import require_input_datasource, require_lightly_datasource
 from headwater.service.context import ServiceContext
+from headwater.service.feed import feed_mode
 from headwater.service.listing.dated_source import DatedSource
 from headwater.service.listing.feed_source import FeedRules, FeedSource
-from headwater.service.listing.registration import begin_listing, continue_listing, end_listing
+from headwater.service.listing.registration import (
+    RegisteredListing,
+    begin_listing,
+    continue_listing,
+    end_listing,
+)
 from headwater.service.listing.selection_source import SelectionSource
 from headwater.service.listing.source import ObjectPage, ObjectSource
 from headwater.service.listing.splitting import NOT_SPLIT, Split, find_selection_split_points, find_split_points
@@ -50,11 +56,26 @@ class Sample(NamedTuple):
 
 
 class SamplesPage(NamedTuple):
-    """A page of a listing. It may be short or empty while `has_more`; `cursor` is never empty."""
+    """A page of a listing.
+
+    Attributes:
+        samples: may be few or none while `has_more`.
+        cursor: never empty.
+        has_more: whether the listing goes on.
+        feed: how the window selects.
+    """
 
     samples: list[Sample]
     cursor: str
     has_more: bool
+    feed: FeedMode
+
+
+class SplitListing(NamedTuple):
+    """A cursor for each shard of a listing, at least one, and how its window selects."""
+
+    cursors: list[str]
+    feed: FeedMode
 
 
 class ListingRequest(NamedTuple):
@@ -63,7 +84,8 @@ class ListingRequest(NamedTuple):
     Attributes:
         folder: the folder under `.lightly/` whose files are listed; empty for raw samples.
         start: the first second of the window; None for 0.
-        end: the last second of the window; None for now, which the cursor then keeps.
+        end: the last second of the window; None for now, which the cursor then keeps. In an exact feed see also
+            `StartedListing.end`.
         cursor: the cursor of the page before. If given, its window and selection are used, and `start`, `end` and
             `selection_file` are ignored.
         selection_file: the key of a relevant-filenames file.
@@ -91,11 +113,11 @@ async def list_samples(ctx: ServiceContext, dataset: DatasetContext, request: Li
     cursor = _open_cursor(ctx, dataset, datasource, request)
     spec, progress = cursor
     if progress.done or spec.window.is_empty:
-        return SamplesPage([], ctx.cursors.seal(Cursor(spec, progress._replace(done=True))), has_more=False)
+        cursor = Cursor(spec, progress._replace(done=True))
+        return SamplesPage([], ctx.cursors.seal(cursor), has_more=False, feed=feed_mode(ctx, dataset.dataset))
     with ctx.limiter.hold(dataset.principal.user):
         store = ctx.stores.open(datasource)
-        register = begin_listing if request.cursor is None else continue_listing
-        (spec, progress), state = await register(ctx, dataset, datasource, store, cursor)
+        (spec, progress), state = await _register(ctx, dataset, datasource, store, cursor, request)
         source = await _source_of(ctx, dataset, store, spec, state)
         page = await read_page(source, progress.resume, ctx.settings.page_size)
         keys = [found.key for found in page.objects]
@@ -106,14 +128,14 @@ async def list_samples(ctx: ServiceContext, dataset: DatasetContext, request: Li
         progress = _advance(progress, page)
         if progress.done:
             await _finish(ctx, spec, progress, state)
-    return SamplesPage(
-        list(map(Sample, keys, urls)), ctx.cursors.seal(Cursor(spec, progress)), has_more=not progress.done
-    )
+    cursor = Cursor(spec, progress)
+    samples = list(map(Sample, keys, urls))
+    return SamplesPage(samples, ctx.cursors.seal(cursor), has_more=not progress.done, feed=_feed_of(spec))
 
 
 async def split_listing(
     ctx: ServiceContext, dataset: DatasetContext, request: ListingRequest, shards: int
-) -> list[str]:
+) -> SplitListing:
     """Split a listing into at most `shards` shards that can be read concurrently; return a cursor for each.
 
     Together the shards are the whole listing, and no two hold the same file. There is always at least one.
@@ -127,18 +149,18 @@ async def split_listing(
     if not whole.spec.window.is_empty:
         with ctx.limiter.hold(dataset.principal.user):
             store = ctx.stores.open(datasource)
-            whole, _ = await begin_listing(ctx, dataset, datasource, store, whole)
+            whole, _ = await _register(ctx, dataset, datasource, store, whole, request)
             if shards > 1:
                 split = await _split(ctx, dataset, store, whole.spec, shards)
     if not split.points:
-        return [ctx.cursors.seal(whole)]
+        return SplitListing([ctx.cursors.seal(whole)], _feed_of(whole.spec))
     spec = whole.spec._replace(order=split.order)
     # A key that equals a split point belongs to the shard before it: `after` excludes it, `last_key` includes it.
     ends = zip([None, *split.points], [*split.points, None], strict=True)
-    return [
-        ctx.cursors.seal(Cursor(spec._replace(start_after=after, last_key=last_key), Progress(Resume(after))))
-        for after, last_key in ends
-    ]
+    parts = (
+        Cursor(spec._replace(start_after=after, last_key=last_key), Progress(Resume(after))) for after, last_key in ends
+    )
+    return SplitListing([ctx.cursors.seal(part) for part in parts], _feed_of(spec))
 
 
 async def read_page(source: ObjectSource, resume: Resume, page_size: int) -> ObjectPage:
@@ -158,6 +180,10 @@ async def read_page(source: ObjectSource, resume: Resume, page_size: int) -> Obj
         if found.resume is None or len(listed) * 2 >= page_size or time.monotonic() >= deadline:
             return ObjectPage(listed, found.resume, unreadable, late)
         resume = found.resume
+
+
+def _feed_of(spec: ListingSpec) -> FeedMode:
+    return FeedMode.DATES if spec.listing is None else FeedMode.EXACT
 
 
 def _datasource_of(dataset: DatasetContext, folder: str) -> Datasource:
@@ -183,6 +209,19 @@ def _begin(ctx: ServiceContext, dataset: DatasetContext, datasource: Datasource,
         dataset.id, datasource.config.location.fingerprint, window, request.folder, request.selection_file
     )
     return Cursor(spec, Progress())
+
+
+async def _register(
+    ctx: ServiceContext,
+    dataset: DatasetContext,
+    datasource: Datasource,
+    store: Store,
+    cursor: Cursor,
+    request: ListingRequest,
+) -> RegisteredListing:
+    if request.cursor is not None:
+        return await continue_listing(ctx, dataset, datasource, store, cursor)
+    return await begin_listing(ctx, dataset, datasource, store, cursor, has_end=request.end is not None)
 
 
 async def _source_of(

@@ -24,7 +24,13 @@ class RegisteredListing(NamedTuple):
 
 
 async def begin_listing(
-    ctx: ServiceContext, dataset: DatasetContext, datasource: Datasource, store: Store, cursor: Cursor
+    ctx: ServiceContext,
+    dataset: DatasetContext,
+    datasource: Datasource,
+    store: Store,
+    cursor: Cursor,
+    *,
+    has_end: bool,
 ) -> RegisteredListing:
     """Register a listing before its first page is read.
 
@@ -32,6 +38,14 @@ async def begin_listing(
     - A listing by relevant filenames is registered once the datasource was read completely. Before that it lists by
       date and promises nothing, so that it leaves the dates of files that it does not select as they are.
     - Files under `.lightly/` are listed by date. No watermark is kept for them.
+
+    Args:
+        ctx: the service.
+        dataset: the dataset.
+        datasource: what is listed.
+        store: its store.
+        cursor: the beginning of the listing.
+        has_end: whether the client chose the end of the window.
 
     Raises:
         CatalogUnavailableError: the datasource changed during this request.
@@ -44,6 +58,8 @@ async def begin_listing(
         await ctx.catalog.feed.drop(dataset.id)
         return RegisteredListing(cursor, None)
     start = await _start_of(ctx, dataset, datasource, store, cursor.spec)
+    if not has_end:
+        start = start._replace(end=None)
     if cursor.spec.selection_file is None:
         return _registered(cursor, await ctx.catalog.feed.begin(start))
     return _registered(cursor, await ctx.catalog.feed.begin_if_complete(start))
@@ -93,4 +109,6 @@ async def _start_of(
 def _registered(cursor: Cursor, started: StartedListing | None) -> RegisteredListing:
     if started is None:
         return RegisteredListing(cursor, None)
-    return RegisteredListing(cursor._replace(spec=cursor.spec._replace(listing=started.listing)), started.state)
+    spec = cursor.spec
+    window = spec.window._replace(end=started.end)
+    return RegisteredListing(cursor._replace(spec=spec._replace(window=window, listing=started.listing)), started.state)

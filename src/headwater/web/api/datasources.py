@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request, Response
 from headwater.auth.permissions import DatasetContext
 from headwater.domain.datasource import check_purpose
 from headwater.domain.errors import MalformedRequestError, RunUnknownError
+from headwater.domain.feed import FeedMode
 from headwater.domain.ids import check_id
 from headwater.domain.lightly_folder import EMBEDDINGS, METADATA, PREDICTIONS, RAW, predictions_folder
 from headwater.domain.window import parse_seconds
@@ -67,7 +68,7 @@ async def verify_datasource(ctx: Context, dataset: WritableDataset) -> Response:
 async def get_watermark(ctx: Context, dataset: AuthorizedDataset) -> Response:
     """Return the watermark, which is 0 until it is set."""
     body = {"processedUntilTimestamp": dataset.dataset.watermark}
-    return json_response(body, headers=_feed_header(ctx, dataset, RAW))
+    return json_response(body, headers={FEED_HEADER: feed_mode(ctx, dataset.dataset)})
 
 
 @router.put("/processedUntilTimestamp")
@@ -75,7 +76,7 @@ async def put_watermark(request: Request, ctx: Context, dataset: WritableDataset
     """Set the watermark."""
     seconds = required_field(await read_json_object(request), "processedUntilTimestamp")
     await watermark.set_watermark(ctx, dataset, seconds)
-    return Response(headers=_feed_header(ctx, dataset, RAW))
+    return Response(headers={FEED_HEADER: feed_mode(ctx, dataset.dataset)})
 
 
 @router.get("/list")
@@ -162,15 +163,15 @@ async def _list_page(request: Request, ctx: ServiceContext, dataset: DatasetCont
     page = await list_samples(ctx, dataset, _listing_request(request, folder))
     rows = [SampleRow(name, url) for name, url in page.samples]
     body = SamplesPageBody(page.has_more, page.cursor, rows)
-    return json_response(body, headers=_feed_header(ctx, dataset, folder))
+    return json_response(body, headers=_feed_header(page.feed, folder))
 
 
 async def _split_listing(request: Request, ctx: ServiceContext, dataset: DatasetContext, folder: str) -> Response:
     shards = query_int(request, "dncShards", 1)
     if shards is None:
         raise MalformedRequestError("dncShards: required; a whole number, 1 or more")
-    cursors = await split_listing(ctx, dataset, _listing_request(request, folder, use_cursor=False), shards)
-    return json_response({"cursors": cursors}, headers=_feed_header(ctx, dataset, folder))
+    split = await split_listing(ctx, dataset, _listing_request(request, folder, use_cursor=False), shards)
+    return json_response({"cursors": split.cursors}, headers=_feed_header(split.feed, folder))
 
 
 async def _file_url(
@@ -180,8 +181,8 @@ async def _file_url(
     return json_response(await files.sign_file_url(ctx, dataset, folder, name, method))
 
 
-def _feed_header(ctx: ServiceContext, dataset: DatasetContext, folder: str) -> dict[str, str]:
-    return {FEED_HEADER: feed_mode(ctx, dataset.dataset)} if folder == RAW else {}
+def _feed_header(feed: FeedMode, folder: str) -> dict[str, str]:
+    return {FEED_HEADER: feed} if folder == RAW else {}
 
 
 def _predictions_folder(request: Request) -> str:
