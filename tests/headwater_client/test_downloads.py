@@ -52,9 +52,11 @@ def test_existing_files_are_not_downloaded_again(
 ) -> None:
     for number in range(20):
         put(bucket, f"{number}.png", os.urandom(number * 500))
+    """What is replaced in the second of the first listing belongs to the next second, which the second one must reach."""
     download(iter_samples(live_api, dataset), tmp_path)
     (tmp_path / "7.png").unlink()
     (tmp_path / "8.png").write_bytes(b"short")
+    time.sleep(1.1)
     put(bucket, "9.png", b"has become shorter")
     put(bucket, "10.png", os.urandom(100_000))
     done = download(iter_samples(live_api, dataset), tmp_path)
