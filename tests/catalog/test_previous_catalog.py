@@ -145,6 +145,7 @@ async def test_counts_are_kept_until_everything_was_listed(catalog):
     """Counts by listings continued after the window that was counted. Counts by the index begin with a whole listing."""
     expected = next(each for each in EXPECTED["datasets"] if each["n_samples"])
     source = input_datasource(await catalog.datasources.list(expected["id"]))
+    assert source is not None
     fed = Fed(catalog, expected["id"], source.id)
     started = await fed.begin()
     await fed.read(started, several("ab", size=7), None, "b")
