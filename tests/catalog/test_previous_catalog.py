@@ -142,7 +142,7 @@ async def test_datasets_watermarks_and_counts_are_kept(catalog):
 
 
 async def test_counts_are_kept_until_everything_was_listed(catalog):
-    """Counts by listings continued after the window that was counted. Counts by the index begin with a whole listing."""
+    """Counts by listings continued after a window that was counted. Those of the index begin with a whole listing."""
     expected = next(each for each in EXPECTED["datasets"] if each["n_samples"])
     source = input_datasource(await catalog.datasources.list(expected["id"]))
     assert source is not None
