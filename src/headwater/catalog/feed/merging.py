@@ -204,10 +204,11 @@ def _walk(connection: Connection, record: FeedRecord, page: PageRead, walked: li
         start, end = page.range
         before = next((w for w in walked if w.listing == number and w.covers and w.end == start), None)
         walk = Walked(number, start if before is None else before.start, end, promise)
-    if cover_everything([*walked, walk]):
-        forget_walked(connection, record.id)
-        return record._replace(complete=True)
     save_walk(connection, record.id, walk)
+    if cover_everything([*walked, walk]):
+        # What this listing has read stays: its shards may not have ended yet.
+        forget_walked(connection, record.id, number - 1)
+        return record._replace(complete=True)
     if len(walked) > MAX_WALKED:
         _forget_oldest_walks(connection, record.id, walked)
     return record
