@@ -7,14 +7,22 @@ import sqlalchemy as sa
 
 from headwater.catalog.catalog import Catalog
 from headwater.catalog.feed import merging
+from headwater.catalog.feed.feeds import StartedListing
 from headwater.catalog.tables import feed_walked
 from headwater.domain.feed import FIRST, LAST
+from headwater.domain.objects import Key, StoredObject
 from tests.catalog.feed.fed import NOW, Fed, count_rows, found, make_fed, rows_of, several
 
 DATE = NOW - 1000
 
 
-async def times(fed: Fed, started, objects, after=None, up_to=None) -> list[int]:
+async def times(
+    fed: Fed,
+    started: StartedListing,
+    objects: list[StoredObject],
+    after: Key | None = None,
+    up_to: Key | None = None,
+) -> list[int]:
     page = await fed.read(started, objects, after, up_to)
     assert page is not None
     return page.times
@@ -42,7 +50,8 @@ async def test_pages_of_one_listing_are_one_range(catalog: Catalog) -> None:
     await times(fed, one, several("b"), "a", "b")  # an old cursor, used again
     query = sa.select(feed_walked.c.listing, feed_walked.c.range_start, feed_walked.c.range_end, feed_walked.c.promise)
     walked = [
-        (row[0], bytes(row[1]), bytes(row[2]), row[3]) for row in await rows_of(catalog, query.order_by("listing"))
+        (row.listing, bytes(row.range_start), bytes(row.range_end), row.promise)
+        for row in await rows_of(catalog, query.order_by(feed_walked.c.listing))
     ]
     assert walked == [(1, b"a", b"d", NOW - 9), (2, b"b", b"c", NOW)]
 
