@@ -247,3 +247,23 @@ async def test_pages_of_every_order_are_merged_without_a_gap(
         assert await list_in_pages(fed, store, dice.randint(1, 7)) == expected, "in the order of the store"
         assert await fed.counts() == (len(expected), len(expected))
         assert (await fed.state()).ordered is (order is not None)
+
+
+@pytest.mark.parametrize("order", [Order.CODE_POINTS, Order.UTF16_AMBIGUOUS, Order.SLASH_FIRST])
+async def test_a_shard_that_ends_where_the_lightly_folder_is_left_out_is_in_order(fed: Fed, order: Order) -> None:
+    """The listing continues after the folder, and thus after the end of the shard: the store counted as unordered."""
+    fed = fed._replace(order=order)
+    last_key = f"{LIGHTLY_FOLDER}\ud7ff.m"
+    store = MemoryStore(["(a", *(f"{LIGHTLY_FOLDER}{number}" for number in range(9)), "z"], order=order)
+    started = await fed.begin()
+    listed = []
+    for after, last in ((None, last_key), (last_key, None)):
+        source = source_of(fed, StoreSource(store, KeyRange("", last, order)), started, last_key=last)
+        resume: Resume | None = Resume(after)
+        while resume is not None:
+            page = await source.page(resume, 3, time.monotonic() + 60)
+            listed += [each.key for each in page.objects]
+            resume = page.resume
+    assert listed == ["(a", "z"]
+    state = await fed.state()
+    assert (state.ordered, state.complete) == (True, True)
