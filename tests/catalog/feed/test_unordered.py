@@ -147,3 +147,15 @@ async def test_keys_without_a_place_make_pages_stale(catalog: Catalog) -> None:
     assert await fed.read(fast, [found("🦊", 1)], "b", None) is not None
     assert await fed.read(slow, several(["a", "🦊"]), state=state) is None
     assert await fed.read(slow, [found("a", 1)], None, "b", state=state) is not None
+
+
+async def test_a_promise_holds_wherever_an_unordered_page_finds_an_object(catalog: Catalog) -> None:
+    """A page of such a store has keys from anywhere, whatever the keys are between which it was read."""
+    fed = await make_fed(catalog)
+    one = await fed.begin(NOW)
+    await fed.read(one, several("c"), "a", "c")
+    assert await fed.read(one, several("zy"), "c", None) is None
+    other = await fed.begin(NOW + 50)
+    page = await fed.read(other, several("yb"), "x", "z")
+    assert page is not None
+    assert page.times == [NOW - 1000, NOW + 1], "the first listing has read where `b` is"

@@ -122,7 +122,7 @@ def merge_into_index(connection: Connection, page: PageRead, now: int) -> Merged
         floor = lambda _: earliest  # noqa: E731
     else:
         walked = load_walked(connection, record.id)
-        floor = floor_of_walked(walked, number, page.start or FIRST, page.end or LAST)
+        floor = floor_of_walked(walked, number, *(page.range or (FIRST, LAST)))
     merge = merge_page(found, indexed, floor, now, removes=page.range is not None)
     record = _apply(connection, record, found.positions, indexed, merge)
     if not record.complete:
