@@ -56,6 +56,9 @@ class Model:
         if watermark > self.promised:
             self.promised = self.promised_by_others = min(watermark, now + MAX_WATERMARK_AHEAD_SECONDS)
             self.owner = None
+        else:
+            # Not in the model: one of its listings ends with its last page, not with the last one of its shards.
+            self.promised_by_others = max(self.promised_by_others, watermark)
 
     def end(self, listing: int) -> None:
         if self.owner == listing:
@@ -99,6 +102,15 @@ def test_promises_are_those_of_the_model(steps: list[tuple[str, int]]) -> None:
 def test_a_promise_is_kept_if_the_clock_goes_back() -> None:
     promises = Promises().acknowledge(NOW, NOW)
     assert promises.acknowledge(NOW + 1, NOW - MAX_WATERMARK_AHEAD_SECONDS - 1) == promises
+
+
+def test_what_was_acknowledged_holds_for_the_listing_that_promised_it() -> None:
+    """Cursors of shards that were listed may be used again although the listing as a whole has not ended."""
+    promises = Promises().begin(1, NOW)
+    assert promises.before(1) == NOTHING
+    assert promises.acknowledge(NOW - 5, NOW).before(1) == NOW - 5
+    assert promises.acknowledge(NOW, NOW).before(1) == NOW
+    assert promises.acknowledge(NOW - 5, NOW).before(2) == NOW
 
 
 def test_a_window_far_in_the_future_promises_only_now() -> None:

@@ -141,10 +141,9 @@ async def test_relevant_filenames_continue_by_date_after_a_reset(served: Served)
 async def test_shards_are_one_listing_and_complete_a_feed(served: Served) -> None:
     cursors = await served.shards(3)
     assert len(cursors) == 3
-    (listing,) = (await served.summary_of_index()).listings
     names: list[str] = []
     for cursor in reversed(cursors):
-        assert listing.ended_at is None
+        assert not (await served.summary_of_index()).record.complete
         names += await served.rest(cursor)
     assert sorted(names) == TEN
     summary = await served.summary_of_index()
@@ -162,3 +161,24 @@ async def test_a_late_file_in_a_shard_is_listed_in_the_next_window(served: Serve
     for cursor in cursors:
         assert {"00.png", "99.png"}.isdisjoint(await served.rest(cursor)), "an old cursor keeps what was promised"
     assert await served.names(start=NOW + 1) == ["00.png", "99.png"]
+
+
+async def test_a_new_file_is_in_its_shard_even_if_another_shard_has_ended(served: Served) -> None:
+    """The end of one shard ended the listing: what other shards then found new counted as late, one window later."""
+    await served.names()
+    served.put("99.png", NOW + 3)
+    served.now += 5
+    first, *others = await served.shards(3)
+    assert "99.png" not in await served.rest(first)
+    names = [name for cursor in others for name in await served.rest(cursor)]
+    assert "99.png" in names
+    summary = await served.summary_of_index()
+    assert (summary.listings[0].late.count, summary.record.promises.owner) == (0, None)
+
+
+async def test_shards_of_a_feed_that_was_reset_continue(served: Served) -> None:
+    """A shard has read nothing before its beginning. What other shards list there keeps its date."""
+    cursors = await served.shards(3)
+    await reset_feed(served.ctx, await served.dataset())
+    names = [name for cursor in reversed(cursors) for name in await served.rest(cursor)]
+    assert sorted(names) == TEN

@@ -130,11 +130,12 @@ class FeedCatalog:
         record = await self._database.read(lambda connection: find_record(connection, start.dataset_id))
         return await self.begin(start) if record is not None and record.complete else None
 
-    async def adopt(self, start: ListingStart, read_up_to: Key | None) -> StartedListing:
+    async def adopt(self, start: ListingStart, read_after: Key | None, read_up_to: Key | None) -> StartedListing:
         """Register a listing that began without this feed, such as one from before it was reset. It counts as ended.
 
         Args:
             start: the listing.
+            read_after: the key after which it began, as a shard does; None if it began at the first key.
             read_up_to: the key up to which it was read; None if nothing was read.
 
         Raises:
@@ -145,9 +146,10 @@ class FeedCatalog:
             record, listing = _begin(connection, start)
             record = record._replace(promises=record.promises.end(listing.number))
             save_record(connection, record)
-            if not record.complete and read_up_to is not None:
+            if not record.complete and read_up_to is not None and read_up_to != read_after:
+                begin = FIRST if read_after is None else boundary_position(read_after, record.key_order)
                 end = boundary_position(read_up_to, record.key_order)
-                save_walk(connection, record.id, Walked(listing.number, FIRST, end, listing.promise, covers=False))
+                save_walk(connection, record.id, Walked(listing.number, begin, end, listing.promise, covers=False))
             return StartedListing(listing, state_of(record))
 
         return await self._database.write(work)
@@ -324,14 +326,17 @@ def _end(connection: Connection, listing: FeedListing, start: bytes | None, end:
     record = lock_record(connection, listing.feed)
     if record is None:
         raise feed_dropped()
-    record = record._replace(promises=record.promises.end(listing.number))
     end_listing(connection, listing)
     completes = False
-    if start is not None and end is not None:
+    if start is None or end is None:
+        record = record._replace(promises=record.promises.end(listing.number))
+    else:
         walked = [*load_walked(connection, record.id), Walked(listing.number, start, end, listing.promise)]
         completes = cover_everything(walk for walk in walked if walk.listing == listing.number)
         if completes:
-            record = record._replace(complete=True, completed_at=now_ms())
+            # Only now: the other shards of a listing may still list what it promises.
+            promises = record.promises.end(listing.number)
+            record = record._replace(complete=True, completed_at=now_ms(), promises=promises)
             forget_walked(connection, record.id, listing.number)
         else:
             save_walk(connection, record.id, walked[-1])

@@ -71,7 +71,7 @@ async def continue_listing(
         return RegisteredListing(cursor, None)
     after = cursor.progress.resume.after
     start = await _start_of(ctx, dataset, datasource, store, spec)
-    adopted = await ctx.catalog.feed.adopt(start, after)
+    adopted = await ctx.catalog.feed.adopt(start, spec.start_after, after)
     return _registered(cursor._replace(spec=spec._replace(start_after=after)), adopted)
 
 
