@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from headwater.domain.errors import StartupError
+from headwater.domain.feed import FeedMode
 from headwater.settings import SPECS, Settings
 
 
@@ -14,9 +15,9 @@ def test_settings_and_their_defaults_are_pinned() -> None:
     assert [spec.env for spec in SPECS] == [
         f"HEADWATER_{name}"
         for name in (
-            "HOST PORT DATA_DIR DATABASE_URL SECRET_KEY PUBLIC_URL LOCAL_ROOT LOCAL_MIN_AGE READ_URL_TTL PAGE_SIZE "
-            "JWT_ISSUER JWT_AUDIENCE JWKS_URL S3_ENDPOINT STS_ENDPOINT GCS_ENDPOINT AZURE_ENDPOINT MANAGED_STORE "
-            "ALLOWED_ENDPOINTS"
+            "HOST PORT DATA_DIR DATABASE_URL SECRET_KEY PUBLIC_URL LOCAL_ROOT LOCAL_MIN_AGE READ_URL_TTL FEED "
+            "PAGE_SIZE JWT_ISSUER JWT_AUDIENCE JWKS_URL S3_ENDPOINT STS_ENDPOINT GCS_ENDPOINT AZURE_ENDPOINT "
+            "MANAGED_STORE ALLOWED_ENDPOINTS"
         ).split()
     ]
     settings = Settings.load({})
@@ -27,6 +28,7 @@ def test_settings_and_their_defaults_are_pinned() -> None:
         1000,
     )
     assert settings.base_url == "http://127.0.0.1:8000"
+    assert settings.feed is FeedMode.EXACT
 
 
 def test_options_override_the_environment_and_empty_variables_are_unset() -> None:
@@ -35,6 +37,11 @@ def test_options_override_the_environment_and_empty_variables_are_unset() -> Non
     assert (settings.port, settings.host) == (9001, "127.0.0.1")
     assert settings.folder == Path("data").absolute()
     assert settings.catalog_url == f"sqlite:///{Path('data').absolute()}/headwater.db"
+
+
+@pytest.mark.parametrize("mode", FeedMode)
+def test_feed_is_one_of_the_modes(mode: FeedMode) -> None:
+    assert Settings.load({"HEADWATER_FEED": mode.value}).feed is mode
 
 
 @pytest.mark.parametrize(
@@ -50,6 +57,8 @@ def test_options_override_the_environment_and_empty_variables_are_unset() -> Non
         ("LOCAL_MIN_AGE", "1m"),
         ("READ_URL_TTL", "0"),
         ("READ_URL_TTL", "1h"),
+        ("FEED", "server"),
+        ("FEED", "EXACT"),
         ("PUBLIC_URL", "data.example.com"),
         ("PUBLIC_URL", "https://data.example.com/?a=b"),
         ("PUBLIC_URL", "https://user:word@data.example.com"),

@@ -14,6 +14,7 @@ import pytest
 
 from headwater.catalog.catalog import Catalog
 from headwater.catalog.keyring import Keyring
+from headwater.catalog.tables import metadata
 from tests.need import missing
 
 
@@ -89,4 +90,4 @@ async def catalog(request, keyring: Keyring) -> AsyncIterator[Catalog]:
     if shared:
         # A test that failed may have left a transaction open: fail instead of waiting for it.
         with psycopg.connect(url, options="-c lock_timeout=10s") as connection:
-            connection.execute("TRUNCATE users, tokens, datasets, datasources")
+            connection.execute(f"TRUNCATE {', '.join(metadata.tables)}")

@@ -99,7 +99,7 @@ async def acknowledge(catalog: Catalog, owner: str) -> None:
         source = next_number(dataset.id, number)
         await catalog.datasources.change(dataset.id, partial(_only, source))
         say("datasource", dataset.id, source.id, number)
-        await catalog.datasets.set_watermark(dataset.id, number)
+        await catalog.datasets.set_watermark(dataset.id, number, 1_700_000_000)
         say("watermark", dataset.id, number)
         await catalog.datasets.rename(dataset.id, f"renamed {number}")
         say("rename", dataset.id, number)

@@ -8,10 +8,12 @@ import pytest
 
 from headwater.domain.dataset import DatasetCreator, DatasetType, ImageType, NewDataset
 from headwater.domain.errors import NameTakenError
+from headwater.domain.feed import FeedMode
 from headwater.domain.ids import is_id, new_id
 from headwater.domain.window import LAST_SECOND
 from tests.catalog.values import config, dataset_with_datasources, put
 
+NOW = 1_700_000_000
 EVERYTHING = NewDataset(
     name="all of it",
     type=DatasetType.VIDEOS,
@@ -19,6 +21,7 @@ EVERYTHING = NewDataset(
     creator=DatasetCreator.USER_WORKER,
     parent_id=new_id(),
     include_all_files=True,
+    feed=FeedMode.DATES,
 )
 
 
@@ -42,7 +45,7 @@ async def test_unknown_dataset_is_none_and_cannot_be_changed(catalog):
     assert await catalog.datasources.list(absent) == []
     assert not await catalog.datasets.rename(absent, "name")
     assert not await catalog.datasets.delete(absent)
-    assert not await catalog.datasets.set_watermark(absent, 1)
+    assert not await catalog.datasets.set_watermark(absent, 1, NOW)
     assert await catalog.datasources.change(absent, put(absent, config())) is None
 
 
@@ -157,7 +160,7 @@ async def test_touch_changes_modified_at_only(catalog):
 async def test_watermark_is_kept_with_new_credentials_and_reset_by_a_move(catalog):
     dataset = await catalog.datasets.add("ann", NewDataset(name="cats"))
     await catalog.datasources.change(dataset.id, put(dataset.id, config("S3", fullPath="s3://a/b")))
-    assert await catalog.datasets.set_watermark(dataset.id, 1577836800)
+    assert await catalog.datasets.set_watermark(dataset.id, 1577836800, NOW)
     await catalog.datasources.change(
         dataset.id, put(dataset.id, config("S3", fullPath="a/b/", s3SecretAccessKey="another"))
     )
@@ -171,7 +174,7 @@ async def test_watermark_accepts_any_second_including_earlier_ones(catalog):
     for each in (dataset, other):
         await catalog.datasources.change(each.id, put(each.id, config()))
     for seconds in (1, LAST_SECOND, 5, 0, 7):
-        assert await catalog.datasets.set_watermark(dataset.id, seconds)
+        assert await catalog.datasets.set_watermark(dataset.id, seconds, NOW)
         assert (await catalog.datasets.get(dataset.id)).watermark == seconds
     assert (await catalog.datasets.get(other.id)).watermark == 0
 
@@ -180,9 +183,9 @@ async def test_watermark_accepts_any_second_including_earlier_ones(catalog):
 async def test_watermark_needs_a_datasource_for_raw_samples(catalog, purpose, allowed):
     dataset, other = [await catalog.datasets.add("ann", NewDataset(name=name)) for name in ("one", "two")]
     await catalog.datasources.change(other.id, put(other.id, config()))
-    assert not await catalog.datasets.set_watermark(dataset.id, 5)
+    assert not await catalog.datasets.set_watermark(dataset.id, 5, NOW)
     await catalog.datasources.change(dataset.id, put(dataset.id, config(purpose=purpose)))
-    assert await catalog.datasets.set_watermark(dataset.id, 6) is allowed
+    assert await catalog.datasets.set_watermark(dataset.id, 6, NOW) is allowed
     assert (await catalog.datasets.get(dataset.id)).watermark == (6 if allowed else 0)
 
 

@@ -36,7 +36,7 @@ async def test_concurrent_writes_of_all_kinds_are_kept(catalog):
         *(catalog.tokens.add(f"user {number % 3}", False, bytes([number])) for number in range(30)),
     )
     marked = await asyncio.gather(
-        *(catalog.datasets.set_watermark(dataset.id, n + 1) for n, dataset in enumerate(made))
+        *(catalog.datasets.set_watermark(dataset.id, n + 1, 1_700_000_000) for n, dataset in enumerate(made))
     )
     assert all(marked)
     assert {dataset.watermark for dataset in await catalog.datasets.list(None)} == set(range(1, 31))

@@ -15,10 +15,12 @@ from headwater.catalog.catalog import Catalog
 from headwater.catalog.keyring import Keyring
 from headwater.domain.dataset import DatasetType, ImageType, NewDataset
 from headwater.domain.datasource import Purpose
-from headwater.domain.errors import MalformedRequestError, NameTakenError
+from headwater.domain.errors import CatalogUnavailableError, MalformedRequestError, NameTakenError
+from headwater.domain.feed import FeedMode
 from headwater.domain.ids import new_id
 from headwater.domain.purposes import input_datasource, reconfigure
-from headwater.domain.window import LAST_SECOND, Window
+from headwater.domain.window import LAST_SECOND
+from tests.catalog.feed.fed import NOW, Fed, found
 from tests.catalog.values import KEY, config, dataset_with_datasources
 from tests.domain.configs import VALID
 
@@ -39,7 +41,6 @@ class CatalogAgainstDictionaries(RuleBasedStateMachine):
         self.tokens = {}  # digest -> token
         self.datasets = {}  # id -> dataset
         self.sources = {}  # dataset id -> datasources
-        self.counted_until = {}  # dataset id -> second
         self.reopen()
 
     def run(self, coroutine):
@@ -148,7 +149,6 @@ class CatalogAgainstDictionaries(RuleBasedStateMachine):
             self.sources[dataset_id] = list(decided[0].datasources)
             before = self.datasets[dataset_id]
             if decided[0].input_moved:
-                self.counted_until.pop(dataset_id, None)
                 before = replace(before, watermark=0, n_samples=0, size_in_bytes=0)
             self._changed(before)
 
@@ -167,22 +167,32 @@ class CatalogAgainstDictionaries(RuleBasedStateMachine):
     @rule(dataset_id=ids, seconds=st.integers(0, LAST_SECOND))
     def set_watermark(self, dataset_id, seconds):
         possible = input_datasource(self.sources.get(dataset_id, [])) is not None
-        assert self.run(self.catalog.datasets.set_watermark(dataset_id, seconds)) is possible
+        assert self.run(self.catalog.datasets.set_watermark(dataset_id, seconds, NOW)) is possible
         if possible:
             self.datasets[dataset_id] = replace(self.datasets[dataset_id], watermark=seconds)
 
-    @rule(dataset_id=ids, start=st.integers(0, 4), length=st.integers(0, 3), samples=st.integers(0, 9))
-    def count_samples(self, dataset_id, start, length, samples):
-        source, end = input_datasource(self.sources.get(dataset_id, [])), start + length - 1
-        source_id = source.id if source is not None else new_id()
-        self.run(self.catalog.datasets.count_samples(dataset_id, source_id, Window(start, end), samples, samples * 10))
-        until = self.counted_until.get(dataset_id, -1)
-        if source is None or end < start or (end < until if start == 0 else start != until + 1 or until == -1):
+    @rule(dataset_id=ids, sizes=st.dictionaries(st.sampled_from("abcdef"), st.integers(0, 9)))
+    def list_everything(self, dataset_id, sizes):
+        source = input_datasource(self.sources.get(dataset_id, []))
+        if source is None:
+            with pytest.raises(CatalogUnavailableError):
+                self.run(Fed(self.catalog, dataset_id, new_id()).begin())
             return
-        self.counted_until[dataset_id] = end
-        before = self.datasets[dataset_id]
-        had, size = (0, 0) if start == 0 else (before.n_samples, before.size_in_bytes)
-        self.datasets[dataset_id] = replace(before, n_samples=had + samples, size_in_bytes=size + samples * 10)
+        objects = [found(key, size=size) for key, size in sorted(sizes.items())]
+        self.run(Fed(self.catalog, dataset_id, source.id).list_all(objects))
+        counts = {"n_samples": len(sizes), "size_in_bytes": sum(sizes.values())}
+        self.datasets[dataset_id] = replace(self.datasets[dataset_id], **counts)
+
+    @rule(dataset_id=ids)
+    def drop_feed(self, dataset_id):
+        self.run(self.catalog.feed.drop(dataset_id))
+
+    @rule(dataset_id=ids, feed=st.none() | st.sampled_from(FeedMode))
+    def set_feed(self, dataset_id, feed):
+        exists = dataset_id in self.datasets
+        assert self.run(self.catalog.datasets.set_feed(dataset_id, feed, feed or FeedMode.EXACT)) is exists
+        if exists:
+            self.datasets[dataset_id] = replace(self.datasets[dataset_id], feed=feed)
 
     def _changed(self, expected):
         stored = self.run(self.catalog.datasets.get(expected.id))

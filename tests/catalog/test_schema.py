@@ -20,7 +20,7 @@ from headwater.catalog.engine import parse_database_url
 from headwater.catalog.schema import HEAD, MIGRATIONS
 from headwater.catalog.tables import metadata
 from headwater.domain.errors import StartupError
-from headwater.domain.window import Window
+from tests.catalog.feed.fed import Fed, several
 from tests.catalog.values import add_user
 
 
@@ -105,7 +105,7 @@ async def test_catalog_of_the_first_version_is_upgraded_with_its_contents(url, k
     assert await catalog.datasets.list_children("a") == [second]
     assert [source.id for source in await catalog.datasources.list("a")] == ["c"]
     assert await catalog.datasets.list("ann", prefix="c") == [second]
-    await catalog.datasets.count_samples("a", "c", Window(0, 9), 2, 20)
+    await Fed(catalog, "a", "c").list_all(several("xy", size=10))
     counted, _ = await catalog.datasets.list(None)
     assert (counted.n_samples, counted.size_in_bytes) == (2, 20)
     await catalog.close()

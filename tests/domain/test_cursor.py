@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headwater.domain.cursor import Counts, Cursor, CursorSigner, ListingSpec, Progress
+from headwater.domain.cursor import Cursor, CursorSigner, ListingSpec, Progress
 from headwater.domain.errors import MalformedRequestError
+from headwater.domain.feed import FeedListing, LateArrivals
 from headwater.domain.key_order import Order
 from headwater.domain.key_range import Resume
 from headwater.domain.window import Window
@@ -34,6 +35,8 @@ specs = st.builds(
     selection_file=st.none() | st.just(".lightly/relevant.txt"),
     last_key=st.none() | names,
     order=st.sampled_from(Order),
+    start_after=st.none() | names,
+    listing=st.none() | st.builds(FeedListing, st.integers(1), st.integers(1), st.integers(-1)),
 )
 resumes = st.builds(
     Resume,
@@ -46,7 +49,7 @@ progresses = st.builds(
     resume=resumes,
     done=st.booleans(),
     unreadable=st.integers(0),
-    counts=st.none() | st.builds(Counts, st.integers(0), st.integers(0)),
+    late=st.just(LateArrivals()) | st.builds(LateArrivals, st.integers(1), st.integers(0)),
 )
 cursors = st.builds(Cursor, specs, progresses)
 
@@ -113,11 +116,11 @@ START = [SPEC.dataset, SPEC.location, 3, 9]
         ([2, *START, "a/b.png", True], Cursor(SPEC, Progress(Resume("a/b.png"), done=True))),
         (
             [2, *START, "a", False, 0, None, "", None, "", None, 5],
-            Cursor(SPEC, Progress(Resume("a"), counts=Counts(5, 0))),
+            Cursor(SPEC, Progress(Resume("a"))),
         ),
         (
             [2, *START, "a", False, 0, None, "", None, "", None, 5, 70],
-            Cursor(SPEC, Progress(Resume("a"), counts=Counts(5, 70))),
+            Cursor(SPEC, Progress(Resume("a"))),
         ),
         (
             [2, *START, "a", False, 0, "kmarker", "", "z", "b"],
@@ -130,8 +133,18 @@ START = [SPEC.dataset, SPEC.location, 3, 9]
     ],
 )
 def test_a_cursor_of_an_earlier_version_continues(fields: list[object], expected: Cursor) -> None:
-    """Versions 1 and 2 were arrays without the fields at their end that held defaults."""
+    """Versions 1 and 2 were arrays without the fields at their end that held defaults.
+
+    The last two were how many samples the listing had counted, and their size. The index counts now.
+    """
     assert open_cursor(seal_fields(fields)) == expected
+
+
+def test_a_cursor_from_before_the_feed_continues() -> None:
+    """Such a cursor may have counted samples, and knows no listing of a feed."""
+    fields = {"v": 3, "dataset": SPEC.dataset, "location": SPEC.location, "from": 3, "to": 9, "after": "a/b.png"}
+    assert open_cursor(seal_fields(fields)) == CURSOR
+    assert open_cursor(seal_fields({**fields, "samples": 4, "size": 5})) == CURSOR
 
 
 @pytest.mark.parametrize("fields", [[3, *START, None], {"v": 2}, {"v": 4}])
@@ -142,8 +155,19 @@ def test_a_cursor_of_an_unknown_version_is_refused(fields: object) -> None:
 
 def test_the_wire_format_is_fixed() -> None:
     """Cursors of this version stay readable: a field that is renamed or dropped must be read by its old name, too."""
-    spec = ListingSpec("5" * 24, "0" * 24, Window(1, 2), ".lightly/metadata/", ".lightly/a.txt", "z", Order.SLASH_FIRST)
-    cursor = Cursor(spec, Progress(Resume("a", "m", prefix_done=True), done=True, unreadable=3, counts=Counts(4, 5)))
+    spec = ListingSpec(
+        "5" * 24,
+        "0" * 24,
+        Window(1, 2),
+        ".lightly/metadata/",
+        ".lightly/a.txt",
+        "z",
+        Order.SLASH_FIRST,
+        "b",
+        FeedListing(6, 7, 8),
+    )
+    progress = Progress(Resume("a", "m", prefix_done=True), done=True, unreadable=3, late=LateArrivals(4, 5))
+    cursor = Cursor(spec, progress)
     raw = SIGNER.seal(cursor)
     payload = json.loads(base64.urlsafe_b64decode(raw + "=" * (-len(raw) % 4))[32:])
     assert payload == {
@@ -156,13 +180,14 @@ def test_the_wire_format_is_fixed() -> None:
         "selection": ".lightly/a.txt",
         "last": "z",
         "order": "/",
+        "first": "b",
+        "feed": [6, 7, 8],
         "after": "a",
         "marker": "m",
         "prefix_done": True,
         "done": True,
         "unreadable": 3,
-        "samples": 4,
-        "size": 5,
+        "late": [4, 5],
     }
 
 
@@ -171,6 +196,8 @@ def test_a_cursor_contains_only_fields_that_differ_from_their_default() -> None:
     assert len(SIGNER.seal(CURSOR)) < 260
     with_selection = Cursor(SPEC._replace(selection_file=".lightly/a"), CURSOR.progress)
     assert len(SIGNER.seal(CURSOR)) < len(SIGNER.seal(with_selection)) - 15
+    in_feed = Cursor(SPEC._replace(listing=FeedListing(1, 1, 9)), CURSOR.progress)
+    assert len(SIGNER.seal(in_feed)) < 260
 
 
 def test_a_cursor_of_another_folder_is_refused() -> None:

@@ -50,11 +50,13 @@ def test_a_listing_is_downloaded(
 def test_existing_files_are_not_downloaded_again(
     live_api: DatasourcesApi, dataset: str, bucket: Path, tmp_path: Path
 ) -> None:
+    """A file that is replaced in the second of a listing is listed in the next second, so the test waits for that."""
     for number in range(20):
         put(bucket, f"{number}.png", os.urandom(number * 500))
     download(iter_samples(live_api, dataset), tmp_path)
     (tmp_path / "7.png").unlink()
     (tmp_path / "8.png").write_bytes(b"short")
+    time.sleep(1.1)
     put(bucket, "9.png", b"has become shorter")
     put(bucket, "10.png", os.urandom(100_000))
     done = download(iter_samples(live_api, dataset), tmp_path)

@@ -79,9 +79,11 @@ class Promises(NamedTuple):
         return self._replace(of_others=max(self.of_others, promise))
 
     def acknowledge(self, watermark: int, now: int) -> Promises:
-        """Return the promises after a watermark was set."""
+        """Return the promises after a watermark was set. It holds for every listing, also for the one it comes from."""
         watermark = min(watermark, now + MAX_WATERMARK_AHEAD_SECONDS)
-        return Promises(watermark, watermark, None) if watermark > self.latest else self
+        if watermark > self.latest:
+            return Promises(watermark, watermark, None)
+        return self._replace(of_others=max(self.of_others, watermark))
 
     def end(self, number: int) -> Promises:
         """Return the promises after the listing `number` has served its last page: they count for its cursors, too."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,8 @@ import httpx
 import pytest
 
 from headwater.auth.permissions import DatasetContext, open_dataset
-from headwater.domain.cursor import Cursor, ListingSpec, Progress
 from headwater.domain.dataset import NewDataset
-from headwater.domain.key_range import KeyRange
+from headwater.domain.key_range import KeyRange, Resume
 from headwater.domain.objects import StoredObject, StorePage
 from headwater.domain.permissions import Permission
 from headwater.domain.users import Principal
@@ -22,6 +21,7 @@ from headwater.domain.window import Window
 from headwater.service.admin import create_dataset, create_token, find_dataset
 from headwater.service.configure import put_datasource
 from headwater.service.context import ServiceContext, open_context
+from headwater.service.listing.dated_source import DatedSource
 from headwater.service.listing.pages import ListingRequest, SamplesPage, list_samples, read_page
 from headwater.service.listing.store_source import StoreSource
 from headwater.settings import Settings
@@ -201,15 +201,14 @@ class _MarkersOnly(_OrderedByUtf16):
 
 async def _list_all(store: Store, page_size: int) -> list[str]:
     """Return the keys of all pages of raw samples, every file included."""
-    source = StoreSource(store, KeyRange())
-    cursor = Cursor(ListingSpec("0" * 24, "location", Window(0, 10)), Progress())
-    listed: list[str] = []
+    source = DatedSource(StoreSource(store, KeyRange()), "", Window(0, 10), include_all_files=True)
+    resume, listed = Resume(), list[str]()
     while True:
-        page = await read_page(source, cursor, page_size, include_all_files=True)
+        page = await read_page(source, resume, page_size)
         listed += [each.key for each in page.objects]
         if page.resume is None:
             return listed
-        cursor = Cursor(cursor.spec, Progress(page.resume))
+        resume = page.resume
 
 
 async def test_a_store_with_another_order_is_listed_to_its_end() -> None:
@@ -226,41 +225,95 @@ async def test_a_store_that_cannot_begin_after_a_key_is_read_through_the_lightly
     assert store.pages <= 7
 
 
-@pytest.mark.parametrize("selection_file", [None, ".lightly/relevant.txt"])
-async def test_a_page_costs_one_catalog_query(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, selection_file: str | None
-) -> None:
-    """A page by relevant filenames made four queries, and decrypted the same secret twice."""
+Costs = list[tuple[int, int]]
+
+
+@asynccontextmanager
+async def _counting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, feed: str
+) -> AsyncIterator[Callable[..., Awaitable[Costs]]]:
+    """A function that lists 25 files and returns how often each page read from the catalog and wrote to it."""
     files = tmp_path / "files"
-    (files / ".lightly").mkdir(parents=True)
-    for number in range(30):
+    (files / ".lightly/metadata").mkdir(parents=True)
+    for number in range(25):
         (files / f"{number:02}.png").touch()
+    for number in range(3):
+        (files / f".lightly/metadata/{number}.json").touch()
     (files / ".lightly/relevant.txt").write_text("*\n")
     settings = Settings.load(
         {
             "HEADWATER_DATA_DIR": str(tmp_path / "data"),
             "HEADWATER_LOCAL_ROOT": str(files),
             "HEADWATER_PAGE_SIZE": "10",
+            "HEADWATER_FEED": feed,
         }
     )
     async with open_context(settings) as ctx:
         token, _ = await create_token(ctx, "ada", admin=False)
         dataset = await create_dataset(ctx, "ada", NewDataset(name="queries"))
         await put_datasource(ctx, await find_dataset(ctx, dataset.id), {"type": "LOCAL", "fullPath": ""})
-        reads = 0
+        calls: list[str] = []
         database = ctx.catalog._database
-        read = database.read
 
-        async def count_read(work: Any) -> Any:
-            nonlocal reads
-            reads += 1
-            return await read(work)
+        def count(name: str) -> None:
+            original = getattr(database, name)
 
-        monkeypatch.setattr(database, "read", count_read)
+            async def counted(work: Any) -> Any:
+                calls.append(name)
+                return await original(work)
+
+            monkeypatch.setattr(database, name, counted)
+
+        count("read")
+        count("write")
         transport = httpx.ASGITransport(app=create_app(ctx))
         async with httpx.AsyncClient(transport=transport, base_url="http://headwater.test") as client:
-            query = {"token": token} | ({"relevantFilenamesFileName": selection_file} if selection_file else {})
-            answer = await client.get(f"/v1/datasets/{dataset.id}/datasource/list", params=query)
-    body = answer.json()
-    assert (body["hasMore"], len(body["data"]) > 4) == (True, True)
-    assert reads == 2, "the token, and the dataset with its datasources"
+
+            async def costs_of_pages(operation: str = "list", **query: str) -> Costs:
+                costs: Costs = []
+                while True:
+                    calls.clear()
+                    path = f"/v1/datasets/{dataset.id}/datasource/{operation}"
+                    answer = await client.get(path, params={"token": token, **query})
+                    body = answer.json()
+                    assert len(body["data"]) > 2
+                    costs.append((calls.count("read"), calls.count("write")))
+                    if not body["hasMore"]:
+                        return costs
+                    query = {**query, "cursor": body["cursor"]}
+
+            yield costs_of_pages
+
+
+async def test_what_pages_of_an_exact_feed_cost_the_catalog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page that brings nothing new reads the token, the dataset with its datasources, the feed, and its rows.
+
+    An exact feed costs more than listings by date on purpose: it knows every file.
+    """
+    async with _counting(tmp_path, monkeypatch, "exact") as costs:
+        assert await costs() == [(2, 2), (3, 1), (3, 2)], "registered, merged twice more, and ended"
+        assert await costs() == [(3, 1), (4, 0), (4, 1)], "registered, nothing new, and ended"
+        assert await costs() == [(3, 1), (4, 0), (4, 1)]
+        assert await costs("metadata/list") == [(2, 0)], "files under `.lightly/` are in no feed"
+
+
+async def test_what_pages_by_date_cost_the_catalog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The token, and the dataset with its datasources. A new listing looks for an index to drop, too."""
+    async with _counting(tmp_path, monkeypatch, "dates") as costs:
+        for _ in range(2):
+            assert await costs() == [(3, 0), (2, 0), (2, 0)]
+        assert await costs("metadata/list") == [(2, 0)]
+
+
+async def test_what_pages_by_relevant_filenames_cost_the_catalog(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such a page made four queries, and decrypted the same secret twice.
+
+    It is merged into the index only if the datasource was read completely before.
+    """
+    query = {"relevantFilenamesFileName": ".lightly/relevant.txt"}
+    async with _counting(tmp_path, monkeypatch, "exact") as costs:
+        assert await costs(**query) == [(3, 0), (2, 0), (2, 0)]
+        await costs()
+        assert await costs(**query) == [(4, 1), (4, 0), (4, 1)]

@@ -65,10 +65,26 @@ def test_window_includes_both_ends_in_whole_seconds(live: Live, bucket: Path) ->
     assert live.names(dataset, from_=103, to=102) == []
 
 
-def test_file_from_the_future_is_not_listed_by_default(live: Live, bucket: Path) -> None:
+def test_file_from_the_future_is_not_listed_by_date_by_default(live: Live, bucket: Path) -> None:
     _file(bucket, "now.png", time.time() - 1)
     _file(bucket, "later.png", time.time() + 1000)
-    assert live.names(_connect(live, bucket)) == ["now.png"]
+    dataset = _connect(live, bucket)
+    live.headwater("dataset", "update", dataset, "--feed", "dates")
+    assert live.names(dataset) == ["now.png"]
+
+
+def test_file_from_the_future_is_listed_in_the_second_in_which_an_exact_feed_finds_it(live: Live, bucket: Path) -> None:
+    """By date it was listed only once its time had come, or never: on purpose, it is new when it is found."""
+    _file(bucket, "now.png", time.time() - 1)
+    _file(bucket, "later.png", time.time() + 1000)
+    dataset = live.headwater("dataset", "create", "--user", "ada", "--feed", "exact", f"future {time.time_ns()}")
+    answer = live.call("PUT", live.datasource(dataset), {"type": "LOCAL", "fullPath": bucket.name})
+    assert answer.status == 200, answer.body
+    before = int(time.time())
+    assert live.names(dataset) == ["later.png", "now.png"]
+    after = int(time.time())
+    assert live.names(dataset, from_=before, to=after) == ["later.png"]
+    assert live.names(dataset, from_=after + 1, to=after + 2000) == []
 
 
 def test_cursor_keeps_its_window(live: Live, bucket: Path) -> None:

@@ -139,7 +139,7 @@ class FeedCatalog:
                 return None
             started = _begin(connection, start)
             if ended:
-                _end(connection, started.listing, None, None, start.now)
+                _end(connection, started.listing, None, None)
             return started
 
         known = await self._database.read(lambda connection: find_record(connection, start.dataset_id))
@@ -184,16 +184,15 @@ class FeedCatalog:
         async with lock:
             return await self._database.write(lambda connection: merge_into_index(connection, page, now))
 
-    async def end(self, listing: FeedListing, start: bytes | None, end: bytes | None, now: int) -> None:
+    async def end(self, listing: FeedListing, start: bytes | None, end: bytes | None) -> None:
         """Record that a listing has served its last page, or that of one of its shards.
 
         Args:
             listing: the listing.
             start: it has read everything after this position,
             end: up to this one. Both are None if it reads only certain objects.
-            now: the server's time in Unix seconds.
         """
-        unseen = await self._database.write(lambda connection: _end(connection, listing, start, end, now))
+        unseen = await self._database.write(lambda connection: _end(connection, listing, start, end))
         while unseen:
             unseen = await self._database.write(lambda connection: _remove_unseen(connection, listing))
 
@@ -319,20 +318,24 @@ def _create(connection: Connection, start: ListingStart) -> FeedRecord:
     return record._replace(id=created[0])
 
 
-def _end(connection: Connection, listing: FeedListing, start: bytes | None, end: bytes | None, now: int) -> bool:
+def _end(connection: Connection, listing: FeedListing, start: bytes | None, end: bytes | None) -> bool:
     """Record the end of a listing; return whether rows may be left that none of its pages has found."""
     record = lock_record(connection, listing.feed)
     if record is None:
         raise feed_dropped()
-    record = record._replace(promises=record.promises.end(listing.number))
     end_listing(connection, listing)
     completes = False
-    if start is not None and end is not None:
-        walked = [*load_walked(connection, record.id), Walked(listing.number, start, end, listing.promise, now)]
+    if start is None or end is None:
+        record = record._replace(promises=record.promises.end(listing.number))
+    else:
+        walked = load_walked(connection, record.id)
+        since = min((walk.since for walk in walked if walk.listing == listing.number), default=0)
+        walked.append(Walked(listing.number, start, end, listing.promise, since))
         completes = cover_everything(walk for walk in walked if walk.listing == listing.number)
         if completes:
-            record = record._replace(complete=True, completed_at=now_ms())
-            forget_walked(connection, record.id, listing.number)
+            # Only now: the other shards of a listing may still list what it promises.
+            promises = record.promises.end(listing.number)
+            record = record._replace(complete=True, completed_at=now_ms(), promises=promises)
         else:
             save_walk(connection, record.id, walked[-1])
             if not record.complete and cover_everything(walked):

@@ -144,7 +144,7 @@ def merge_into_index(connection: Connection, page: PageRead, now: int) -> Merged
 def _floor(record: FeedRecord, page: PageRead, walked: list[Walked]) -> Floor:
     """Return the floor for the new versions of a page."""
     if not record.complete:
-        return floor_of_walked(walked, page.listing.number, page.start or FIRST, page.end or LAST)
+        return floor_of_walked(walked, page.listing.number, *(page.range or (FIRST, LAST)))
     earliest = 1 + record.promises.before(page.listing.number)
     return lambda position, date: earliest
 
@@ -219,10 +219,9 @@ def _walk(connection: Connection, record: FeedRecord, page: PageRead, walked: li
         start, end = page.range
         before = next((w for w in walked if w.listing == number and w.covers and w.end == start), None)
         walk = Walked(number, start if before is None else before.start, end, promise, now)
-    if cover_everything([*walked, walk]):
-        forget_walked(connection, record.id)
-        return record._replace(complete=True)
     save_walk(connection, record.id, walk)
+    if cover_everything([*walked, walk]):
+        return record._replace(complete=True)
     if len(walked) > MAX_WALKED:
         _forget_oldest_walks(connection, record.id, walked)
     return record

@@ -90,7 +90,8 @@ class FeedSource:
         last_key = rules.last_key if page.resume is None else page.resume.after
         start = FIRST if resume.after is None else boundary_position(resume.after, order)
         end = LAST if last_key is None else boundary_position(last_key, order)
-        return PageRead(rules.listing, state, samples, start, end, rules.min_age)
+        # A listing that leaves out the `.lightly/` folder may continue after the end of its shard.
+        return PageRead(rules.listing, state, samples, start, max(start, end), rules.min_age)
 
     def _samples(self, objects: list[StoredObject]) -> list[StoredObject]:
         include_all_files = self._rules.include_all_files

@@ -93,11 +93,11 @@ async def end_listing(ctx: ServiceContext, spec: ListingSpec, state: IndexState)
     """Record that a listing has served its last page, or that of one of its shards."""
     assert spec.listing is not None
     if spec.selection_file is not None:
-        await ctx.catalog.feed.end(spec.listing, None, None, int(ctx.now()))
+        await ctx.catalog.feed.end(spec.listing, None, None)
         return
     start = FIRST if spec.start_after is None else boundary_position(spec.start_after, state.key_order)
     end = LAST if spec.last_key is None else boundary_position(spec.last_key, state.key_order)
-    await ctx.catalog.feed.end(spec.listing, start, end, int(ctx.now()))
+    await ctx.catalog.feed.end(spec.listing, start, end)
 
 
 async def _start_of(
