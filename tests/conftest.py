@@ -14,14 +14,13 @@ from tests import checked
 from tests import live as live_module
 from tests.generated import seed_client, whole_client
 from tests.published.environments import installed
-from tests.servers import azurite, guarded_aws, moto_server, rclone_s3
+from tests.servers import azurite, guarded_aws, moto_server, postgres_server, rclone_s3
 
 EXTERNAL_SERVERS = frozenset(
     {
-        *(start.__name__ for start in (moto_server, guarded_aws, rclone_s3, azurite)),
+        *(start.__name__ for start in (moto_server, guarded_aws, rclone_s3, azurite, postgres_server)),
         *(generate.__name__ for generate in (seed_client, whole_client)),  # needs Java
         installed.__name__,  # a published client
-        "get_server",  # PostgreSQL, by pgserver
     }
 )
 """Functions that start software which is not part of this project. Every test that calls one is slow."""
