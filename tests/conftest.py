@@ -27,11 +27,16 @@ EXTERNAL_SERVERS = frozenset(
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark every test as slow that starts external software, itself or in one of its fixtures.
 
-    `make test-fast` leaves these tests out, and nobody has to remember the mark.
+    `make test-fast` leaves these tests out, and nobody has to remember the mark. Nightly tests are left out unless they
+    are asked for by `-m nightly`.
     """
+    if "nightly" not in config.getoption("markexpr"):
+        nightly = [item for item in items if item.get_closest_marker("nightly")]
+        config.hook.pytest_deselected(items=nightly)
+        items[:] = [item for item in items if item not in nightly]
     for item in items:
         if isinstance(item, pytest.Function) and _needs_external_server(item):
             item.add_marker(pytest.mark.slow)

@@ -11,6 +11,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import uvloop
+
 from tests.feed import concurrent, sequential
 from tests.feed.servers import Installation, installation
 from tests.feed.variants import VARIANTS, Variant
@@ -101,7 +103,8 @@ def play(
                         group.create_task(work(each, waiting))
             totals.unavailable = sum(each.client.unavailable for each in running)
 
-    asyncio.run(share())
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(share())
     return totals
 
 

@@ -28,11 +28,6 @@ class Faults(NamedTuple):
     lost: list[tuple[str, int]]
     twice: list[tuple[str, int]]
 
-    @property
-    def count(self) -> int:
-        """How many there are."""
-        return len(self.lost) + len(self.twice)
-
 
 def judge(windows: Sequence[Iterable[Handout]], standing: Mapping[str, int]) -> Faults:
     """Return the faults of one consumer.
