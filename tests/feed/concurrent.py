@@ -104,14 +104,16 @@ async def _let_time_pass(world: World, rng: random.Random) -> None:
 async def play(world: World, variant: Variant) -> None:
     """Play a history on an empty bucket."""
     consumers = [await world.add_consumer() for _ in range(variant.consumers)]
-    alone = world.rng.random() < 0.2
+    alone = world.rng.random() < (0.5 if variant.timeouts else 0.2)
     world.fill()
     delays = random.Random(world.rng.random())
-    world.bucket.delays = lambda: _delays(delays)
+    world.bucket.delays = lambda: _delays(delays, 0.4 if variant.timeouts else 0.1)
     works: list[Coroutine[object, object, None]] = [_write(world)]
     background: list[Coroutine[object, object, None]] = [_let_time_pass(world, random.Random(world.rng.random()))]
+    # A request that was given up counts as a listing of somebody else.
+    skews = [*SKEWS, FAR_SKEW] if alone and not variant.timeouts else SKEWS
     for consumer in consumers:
-        consumer.skew = world.rng.choice([*SKEWS, FAR_SKEW] if alone else SKEWS)
+        consumer.skew = world.rng.choice(skews)
         works.append(_Poller(world, consumer, variant, random.Random(world.rng.random())).run())
         background += [
             _read_others(world, consumer, variant, random.Random(world.rng.random()))
@@ -127,6 +129,7 @@ async def play(world: World, variant: Variant) -> None:
     world.bucket.delays = None
 
 
-def _delays(rng: random.Random) -> tuple[float, float]:
-    longest = VERY_SLOW_SECONDS if rng.random() < 0.1 else SLOW_SECONDS
-    return rng.uniform(0, longest / 2), rng.uniform(0, longest)
+def _delays(rng: random.Random, very_slow: float) -> tuple[float, float]:
+    """Return how long a page waits before it is read and after it; `very_slow` is the share of very slow pages."""
+    longest = [VERY_SLOW_SECONDS if rng.random() < very_slow else SLOW_SECONDS for _ in range(2)]
+    return rng.uniform(0, longest[0]), rng.uniform(0, longest[1])
