@@ -78,11 +78,8 @@ async def _read_others(world: World, consumer: Consumer, variant: Variant, rng: 
         if consumer.cursors and rng.random() < 0.3:
             await consumer.page({"cursor": rng.choice(consumer.cursors)})
             continue
-        now = world.clock.now
-        first = rng.choice([0, 0, now - 10, consumer.watermark + 1])
-        last = rng.choice([now, None, now - 20, now + 5, now + 500, now + consumer.skew])
         is_split = variant.shards and rng.random() < 0.4
-        listing = consumer.listing(first, last, rng.randint(2, 4) if is_split else None)
+        listing = consumer.listing(*consumer.window_of_others(rng), rng.randint(2, 4) if is_split else None)
         while not listing.is_done and rng.random() < 0.85:
             await listing.page(rng)
         consumer.cursors += listing.cursors[-1:]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.feed.variants import Variant
 from tests.feed.world import FAR_SKEW, SKEWS, Consumer, Listing, World
 
-STEPS = 90
+STEPS = 70
 MAX_KILLS = 2
 
 
@@ -42,10 +42,7 @@ class _Actors:
             self._world.say("an old cursor")
             await consumer.page({"cursor": rng.choice(consumer.cursors)})
         else:
-            now = self._world.clock.now
-            first = rng.choice([0, 0, now - 10, consumer.watermark + 1])
-            last = rng.choice([now, None, now - 20, now + 5, now + 500, now + consumer.skew])
-            other = consumer.listing(first, last, self._shards(0.5))
+            other = consumer.listing(*consumer.window_of_others(rng), self._shards(0.5))
             await other.page(rng)
             if not other.is_done:
                 self._others.append(other)
@@ -84,11 +81,11 @@ async def play(world: World, variant: Variant) -> None:
     world.bucket.before_page = lambda: _between_pages(world)
     for _ in range(STEPS):
         what = rng.random()
-        if what < 0.25:
+        if what < 0.34:
             world.change()
-        elif what < 0.45:
+        elif what < 0.50:
             world.clock.now += rng.choice([0, 1, 1, 2])
-        elif what < 0.60 and not alone:
+        elif what < 0.64 and not alone:
             await rng.choice(actors).read()
         else:
             await rng.choice(actors).poll()

@@ -33,13 +33,13 @@ class Variant:
 VARIANTS = {
     variant.name: variant
     for variant in (
-        Variant(name="list", share=26),
+        Variant(name="list", share=34),
         Variant(name="shards", share=14, shards=True),
         Variant(name="two-consumers", share=10, consumers=2, shards=True),
-        Variant(name="kills", share=6, shards=True, kills=True),
-        Variant(name="replicas", share=14, shards=True, replicas=True),
-        Variant(name="concurrent", share=15, shards=True, concurrent=True),
-        Variant(name="concurrent-replicas", share=9, consumers=2, shards=True, replicas=True, concurrent=True),
+        Variant(name="kills", share=5, shards=True, kills=True),
+        Variant(name="replicas", share=8, shards=True, replicas=True),
+        Variant(name="concurrent", share=18, shards=True, concurrent=True),
+        Variant(name="concurrent-replicas", share=5, consumers=2, shards=True, replicas=True, concurrent=True),
         Variant(name="timeouts", share=6, shards=True, concurrent=True, timeouts=True),
     )
 }

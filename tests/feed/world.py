@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from tests.feed.client import Answer
 from tests.feed.servers import Installation
 from tests.feed.verdict import Faults, Handout, judge
 from tests.servers import KEY_ID, SECRET
@@ -18,8 +20,11 @@ AGES = (0, 0, -1, -5, -60, 1, 40)
 SKEWS = (0, 0, 3, -3, -30)
 """How far the clock of a poller may be ahead of that of the server."""
 
-FAR_SKEW = 30
-"""A clock this far ahead is promised to work only if nobody else lists the datasource."""
+FAR_SKEW = 5_000
+"""A clock this far ahead, more than an hour, is promised to work only if nobody else lists the datasource."""
+
+EVERYTHING_SECONDS = 100_000
+"""A reader whose window ends this far in the future wants everything."""
 
 QUIET_SECONDS = (10_000, 20_000)
 """When the last polls happen, after the last change: after every date and every skew."""
@@ -57,9 +62,11 @@ class World:
 
     async def add_consumer(self) -> Consumer:
         """Create a dataset on the bucket."""
-        name = f"{self.bucket.name} {len(self.consumers)} {random.SystemRandom().getrandbits(64):x}"
-        created = await self.call("POST", "/v1/datasets", {}, {"name": name})
-        consumer = Consumer(self, created["id"])
+        while True:
+            created = await self._send("POST", "/v1/datasets", {}, {"name": f"set {os.urandom(8).hex()}"})
+            if created.status == 201:
+                break  # else the server was killed after it had created the dataset, and the name is taken
+        consumer = Consumer(self, created.json["id"])
         config = {
             "type": "OBS",
             "fullPath": self.bucket.name,
@@ -73,12 +80,15 @@ class World:
         return consumer
 
     async def call(self, method: str, path: str, query: dict[str, Any], body: Any = None) -> Any:
-        """Send a request to any of the servers; return the decoded body."""
+        """Send a request to any of the servers; return the decoded body. It must succeed."""
+        answer = await self._send(method, path, query, body)
+        assert answer.status == 200, (method, path, query, answer)
+        return answer.json
+
+    async def _send(self, method: str, path: str, query: dict[str, Any], body: Any) -> Answer:
         client = self.running.client
         server = self.rng.randrange(client.servers)
-        answer = await client.call(method, path, query, body, clock=self.clock.number, server=server)
-        assert answer.status in (200, 201), (method, path, query, answer)
-        return answer.json
+        return await client.call(method, path, query, body, clock=self.clock.number, server=server)
 
     def change(self) -> None:
         """Put, replace or delete an object."""
@@ -159,6 +169,14 @@ class Consumer:
         """Return a listing of a window; without `last`, up to now."""
         window = {"from": first} if last is None else {"from": first, "to": last}
         return Listing(self, window, shards)
+
+    def window_of_others(self, rng: random.Random) -> tuple[int, int | None]:
+        """Return the first and the last second of a window that another reader may want; None is now."""
+        now = self.world.clock.now
+        first = rng.choice([0, 0, now - 10, self.watermark + 1])
+        if rng.random() < 0.05:
+            return first, now + 500  # hides what is new from everyone until then, so it is rare
+        return first, rng.choice([now, None, now - 20, now + 5, now + EVERYTHING_SECONDS, now + self.skew])
 
     async def acknowledge(self, listing: Listing) -> None:
         """Set the watermark to the end of the window."""
