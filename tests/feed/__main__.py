@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 
 from tests.feed.play import Totals, play, shares
-from tests.feed.variants import VARIANTS
+from tests.feed.variants import VARIANTS, Variant
 
 
 def main() -> int:
@@ -15,15 +16,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.feed", description=__doc__)
     parser.add_argument("--variant", choices=VARIANTS, help="the only kind of history (default: all)")
     parser.add_argument("--seed", type=int, help="the only seed")
+    parser.add_argument("--times", type=int, default=1, help="how often: concurrent histories are not quite repeatable")
     parser.add_argument("--histories", type=int, default=300, help="how many histories (default: %(default)s)")
     parser.add_argument("--feed", default="exact", choices=["exact", "dates"], help="HEADWATER_FEED of the servers")
-    parser.add_argument("--trace", action="store_true", help="print each event")
+    parser.add_argument(
+        "--trace", action="store_true", help="print the events of histories with faults, or of a single one"
+    )
     given = parser.parse_args()
-    chosen = shares(given.histories)
+    chosen: dict[Variant, Sequence[int]] = {**shares(given.histories)}
     if given.variant is not None:
         chosen = {VARIANTS[given.variant]: range(given.histories)}
     if given.seed is not None:
-        chosen = {variant: range(given.seed, given.seed + 1) for variant in chosen}
+        chosen = {variant: [given.seed] * given.times for variant in chosen}
     total = Totals()
     for variant, seeds in chosen.items():
         found = play(

@@ -6,7 +6,7 @@ import asyncio
 import random
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,7 +67,7 @@ class Totals:
 
 def play(
     variant: Variant,
-    seeds: range,
+    seeds: Sequence[int],
     *,
     feed: str = "exact",
     installations: int = 1,
@@ -81,7 +81,7 @@ def play(
         seeds: their seeds.
         feed: the value of `HEADWATER_FEED`.
         installations: how many installations share the work, if the variant has no replicas.
-        trace: is called with each event.
+        trace: is called with the events of a history that has a fault or is the only one.
         progress: is called after each history.
     """
     totals = Totals()
@@ -89,7 +89,9 @@ def play(
 
     async def work(running: Installation, waiting: Iterator[int]) -> None:
         for seed in waiting:
-            await _play_one(running, variant, seed, totals, trace)
+            events, has_faults = await _play_one(running, variant, seed, totals)
+            if trace is not None and (has_faults or len(seeds) == 1):
+                trace("\n".join(events))
             totals.seconds = time.monotonic() - began
             if progress is not None:
                 progress(totals)
@@ -122,10 +124,9 @@ async def _installations(count: int, variant: Variant, feed: str) -> AsyncIterat
             yield [first, *others]
 
 
-async def _play_one(
-    running: Installation, variant: Variant, seed: int, totals: Totals, trace: Callable[[str], None] | None
-) -> None:
-    world = World(running, random.Random(f"{variant.name} {seed}"), trace)
+async def _play_one(running: Installation, variant: Variant, seed: int, totals: Totals) -> tuple[list[str], bool]:
+    """Play a history and count it; return its events, and whether it has a fault."""
+    world = World(running, random.Random(f"{variant.name} {seed}"))
     await (concurrent if variant.concurrent else sequential).play(world, variant)
     faults = await world.finish()
     totals.histories += 1
@@ -139,6 +140,7 @@ async def _play_one(
         totals.failed.append(
             f"{lost} lost, {twice} twice: python -m tests.feed --variant {variant.name} --seed {seed} --trace"
         )
+    return world.events, bool(lost or twice)
 
 
 def shares(histories: int) -> dict[Variant, range]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from tests.feed.client import Answer
+from tests.feed.clocks import BEGINNING
 from tests.feed.servers import Installation
 from tests.feed.verdict import Faults, Handout, judge
 from tests.servers import KEY_ID, SECRET
@@ -44,21 +44,22 @@ class World:
     Args:
         running: the servers.
         rng: the source of all choices.
-        trace: is called with a line for each event.
+
+    Attributes:
+        events: a line for each event.
     """
 
-    def __init__(self, running: Installation, rng: random.Random, trace: Callable[[str], None] | None = None) -> None:
+    def __init__(self, running: Installation, rng: random.Random) -> None:
         self.running = running
         self.rng = rng
         self.clock = running.new_clock()
         self.bucket = running.new_bucket()
         self.consumers: list[Consumer] = []
-        self._trace = trace
+        self.events: list[str] = []
 
     def say(self, text: str) -> None:
-        """Trace an event."""
-        if self._trace is not None:
-            self._trace(f"{self.clock.now % 1_000_000:>6}  {text}")
+        """Record an event, with the seconds since the beginning."""
+        self.events.append(f"{self.clock.now - BEGINNING:>6}  {text}")
 
     async def add_consumer(self) -> Consumer:
         """Create a dataset on the bucket."""
@@ -181,7 +182,7 @@ class Consumer:
     async def acknowledge(self, listing: Listing) -> None:
         """Set the watermark to the end of the window."""
         self.watermark = max(self.watermark, listing.window["to"])
-        self.world.say(f"acknowledge {self.watermark % 1_000_000}")
+        self.world.say(f"acknowledge {self.watermark - BEGINNING}")
         body = {"processedUntilTimestamp": self.watermark}
         await self.world.call("PUT", f"{self.path}/processedUntilTimestamp", {}, body)
         self.windows.append(listing.handouts)
@@ -217,6 +218,10 @@ class Listing:
         return bool(self.shards) and all(shard.is_done for shard in self.shards)
 
     @property
+    def _shown(self) -> str:
+        return ", ".join(f"{name} {seconds - BEGINNING}" for name, seconds in self.window.items())
+
+    @property
     def handouts(self) -> list[Handout]:
         """All that was handed out so far."""
         pages = [handout for shard in self.shards for _, page in shard.pages for handout in page]
@@ -234,7 +239,7 @@ class Listing:
         query = {**self.window, "dncShards": self._shard_count}
         found = await self.consumer.world.call("GET", f"{self.consumer.path}/list/dnc", query)
         self.shards = [Shard({"cursor": cursor}) for cursor in found["cursors"]]
-        self._say(f"split {self.window} into {len(self.shards)}")
+        self._say(f"split {self._shown} into {len(self.shards)}")
 
     async def page(self, rng: random.Random) -> None:
         """Read the next page of any shard, or split the listing if that comes first."""
@@ -248,8 +253,8 @@ class Listing:
         query = shard.query
         page = await self.consumer.page(query)
         shard.add(page)
-        shown = "a cursor" if "cursor" in query else self.window
-        self._say(f"page of {shown}: {[(key, *sorted(possible)) for key, possible in page.handouts]}")
+        files = [(key, *sorted(possible)) for key, possible in page.handouts]
+        self._say(f"page of {'a cursor' if 'cursor' in query else self._shown}: {files}")
 
     def repeat(self, rng: random.Random) -> None:
         """Go back to a page of any shard that was read before: the requests from there on are sent again.
