@@ -91,6 +91,12 @@ async def _write(world: World) -> None:
         world.change()
 
 
+async def _kill(world: World, rng: random.Random) -> None:
+    await asyncio.sleep(rng.uniform(0.1, 0.6))
+    world.say("kill")
+    await world.running.kill()
+
+
 async def _let_time_pass(world: World, rng: random.Random) -> None:
     pace = rng.choice([0.02, 0.1])  # a poll takes many seconds of the clock, or a few
     while True:
@@ -107,6 +113,8 @@ async def play(world: World, variant: Variant) -> None:
     world.bucket.delays = lambda: _delays(delays, 0.4 if variant.timeouts else 0.1)
     works: list[Coroutine[object, object, None]] = [_write(world)]
     background: list[Coroutine[object, object, None]] = [_let_time_pass(world, random.Random(world.rng.random()))]
+    if variant.kills:
+        works.append(_kill(world, random.Random(world.rng.random())))
     # A request that was given up counts as a listing of somebody else.
     skews = [*SKEWS, FAR_SKEW] if alone and not variant.timeouts else SKEWS
     for consumer in consumers:
