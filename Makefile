@@ -6,7 +6,7 @@ WORKERS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q install
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test test-fast lint bench docs format requirements clean
+.PHONY: help setup demo serve test test-fast nightly lint bench docs format requirements clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -25,6 +25,9 @@ test: .venv/.dev ## run all tests, in parallel, with coverage as information
 
 test-fast: .venv/.dev ## run the tests that need no external server, in under two minutes
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m 'not slow' $(ARGS)
+
+nightly: .venv/.dev ## play 10,000 histories: no version is lost or handed out twice
+	$(BIN)/python -m pytest -m nightly -s $(ARGS)
 
 lint: .venv/.dev ## check style, types and import rules
 	$(BIN)/ruff check .

@@ -14,25 +14,29 @@ from tests import checked
 from tests import live as live_module
 from tests.generated import seed_client, whole_client
 from tests.published.environments import installed
-from tests.servers import azurite, guarded_aws, moto_server, rclone_s3
+from tests.servers import azurite, guarded_aws, moto_server, postgres_server, rclone_s3
 
 EXTERNAL_SERVERS = frozenset(
     {
-        *(start.__name__ for start in (moto_server, guarded_aws, rclone_s3, azurite)),
+        *(start.__name__ for start in (moto_server, guarded_aws, rclone_s3, azurite, postgres_server)),
         *(generate.__name__ for generate in (seed_client, whole_client)),  # needs Java
         installed.__name__,  # a published client
-        "get_server",  # PostgreSQL, by pgserver
     }
 )
 """Functions that start software which is not part of this project. Every test that calls one is slow."""
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark every test as slow that starts external software, itself or in one of its fixtures.
 
-    `make test-fast` leaves these tests out, and nobody has to remember the mark.
+    `make test-fast` leaves these tests out, and nobody has to remember the mark. Nightly tests are left out unless they
+    are asked for by `-m nightly`.
     """
+    if "nightly" not in config.getoption("markexpr"):
+        nightly = [item for item in items if item.get_closest_marker("nightly")]
+        config.hook.pytest_deselected(items=nightly)
+        items[:] = [item for item in items if item not in nightly]
     for item in items:
         if isinstance(item, pytest.Function) and _needs_external_server(item):
             item.add_marker(pytest.mark.slow)

@@ -12,6 +12,8 @@ import subprocess
 import sysconfig
 import tempfile
 import time
+import uuid
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -307,3 +309,39 @@ def _allow(actions: Sequence[str]) -> dict[str, Any]:
 
 def _document(policy: Mapping[str, Any] | Sequence[str]) -> str:
     return json.dumps(policy if isinstance(policy, Mapping) else _allow(policy))
+
+
+@contextmanager
+def postgres_server() -> Iterator[Callable[[str], str]]:
+    """Run PostgreSQL; yield a function that returns the URL of a database by its name."""
+    import psycopg
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pgserver warns if XDG_RUNTIME_DIR is not set
+        try:
+            import pgserver
+
+            server = pgserver.get_server(tempfile.mkdtemp(prefix="headwater-pg-"), cleanup_mode="delete")
+        except Exception as error:  # anything can keep it from running here
+            missing(f"PostgreSQL does not start on this machine: {error!r}")
+    try:
+        with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+            connection.execute("ALTER SYSTEM SET fsync = off")
+            connection.execute("SELECT pg_reload_conf()")
+        yield server.get_uri
+    finally:
+        server.cleanup()
+
+
+@contextmanager
+def postgres_database(uri_of: Callable[[str], str]) -> Iterator[str]:
+    """Yield the URL of an empty database that exists during the block."""
+    import psycopg
+
+    name = f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(uri_of("postgres"), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        try:
+            yield uri_of(name)
+        finally:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")

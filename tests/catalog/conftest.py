@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
-import uuid
-import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
 
 import psycopg
 import pytest
@@ -15,39 +11,14 @@ import pytest
 from headwater.catalog.catalog import Catalog
 from headwater.catalog.keyring import Keyring
 from headwater.catalog.tables import metadata
-from tests.need import missing
+from tests.servers import postgres_database, postgres_server
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Callable[[str], str]]:
     """A PostgreSQL server of this test process, as a function that returns the URL of a database by its name."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pgserver warns if XDG_RUNTIME_DIR is not set
-        try:
-            import pgserver
-
-            server = pgserver.get_server(tempfile.mkdtemp(prefix="headwater-pg-"), cleanup_mode="delete")
-        except Exception as error:  # anything can keep it from running here
-            missing(f"PostgreSQL does not start on this machine: {error!r}")
-    try:
-        with psycopg.connect(server.get_uri(), autocommit=True) as connection:
-            connection.execute("ALTER SYSTEM SET fsync = off")
-            connection.execute("SELECT pg_reload_conf()")
-        yield server.get_uri
-    finally:
-        server.cleanup()
-
-
-@contextmanager
-def postgres_database(uri_of: Callable[[str], str]) -> Iterator[str]:
-    """Yield the URL of an empty database that exists during the block."""
-    name = f"test_{uuid.uuid4().hex}"
-    with psycopg.connect(uri_of("postgres"), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-        try:
-            yield uri_of(name)
-        finally:
-            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with postgres_server() as uri_of:
+        yield uri_of
 
 
 @pytest.fixture
