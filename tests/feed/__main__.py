@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -28,6 +29,7 @@ def main() -> int:
         chosen = {VARIANTS[given.variant]: range(given.histories)}
     if given.seed is not None:
         chosen = {variant: [given.seed] * given.times for variant in chosen}
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # stops the servers on the way out
     total = Totals()
     for variant, seeds in chosen.items():
         found = play(
