@@ -2,7 +2,8 @@
 
 The feed is the real one. Around it writers, a poller and other readers do what they like: the poller lists from its
 watermark, acknowledges, or crashes and begins again; others list any window, stop in the middle, and use old cursors
-again; a page may be overtaken by another request between the answer of the store and the merge.
+again; a page may be overtaken by another request between the answer of the store and the merge. Listings may be split
+into shards, which are read in any order.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import pytest
 
 from headwater.catalog.catalog import Catalog
 from headwater.catalog.feed.feeds import StartedListing
+from headwater.domain.feed import FIRST, LAST
 from headwater.domain.key_order import Order
 from headwater.domain.objects import StoredObject
 from tests.catalog.feed.fed import Fed, found, make_fed
@@ -50,7 +52,10 @@ class World:
 
     async def begin(self, first: int, last: int) -> Listing:
         """Begin a listing of a window."""
-        return Listing(self, first, last, await self.fed.begin(last, self.now))
+        points = sorted(self.dice.sample(KEYS, self.dice.choice([0, 0, 1, 2])))
+        ends = zip([None, *points], [*points, None], strict=True)
+        shards = [Shard(begin, end, begin) for begin, end in ends]
+        return Listing(self, first, last, await self.fed.begin(last, self.now), shards)
 
     async def acknowledge(self, listing: Listing) -> None:
         """Set the watermark after what a listing has handed out was processed."""
@@ -60,43 +65,72 @@ class World:
 
 
 @dataclass
+class Shard:
+    """A part of a listing, and how far it was read."""
+
+    begin: str | None
+    last: str | None
+    after: str | None
+    done: bool = False
+
+
+@dataclass
 class Listing:
-    """A listing in progress; a copy of it is an old cursor."""
+    """A listing in progress; a copy of it is its old cursors."""
 
     world: World
     first: int
     last: int
     started: StartedListing
-    after: str | None = None
-    done: bool = False
+    shards: list[Shard]
     handed_out: list[StoredObject] = field(default_factory=list)
 
+    @property
+    def done(self) -> bool:
+        return all(shard.done for shard in self.shards)
+
     async def page(self, *, overtaken: bool = False) -> None:
-        """Read one page of the store, merge it, and hand out what is in the window."""
+        """Read one page of a shard, merge it, and hand out what is in the window."""
         world = self.world
+        shard = world.dice.choice([shard for shard in self.shards if not shard.done] or self.shards)
         while True:
             state = await world.fed.state()
-            keys = [key for key in sorted(world.bucket) if self.after is None or key > self.after][:PAGE]
-            objects = [world.bucket[key] for key in keys]
-            up_to = keys[-1] if len(keys) == PAGE else None
+            keys = [
+                key
+                for key in sorted(world.bucket)
+                if (shard.after is None or key > shard.after) and (shard.last is None or key <= shard.last)
+            ]
+            objects = [world.bucket[key] for key in keys[:PAGE]]
+            up_to = objects[-1].key if len(keys) > PAGE else shard.last
             if overtaken:
                 overtaken = False
                 world.write()
                 await (await world.begin(0, world.now)).page()
-            merged = await world.fed.read(self.started, objects, self.after, up_to, state=state, now=world.now)
+            merged = await world.fed.read(self.started, objects, shard.after, up_to, state=state, now=world.now)
             if merged is not None:
                 break
             world.stale += 1
         times = zip(objects, merged.times, strict=True)
         self.handed_out += [each for each, time in times if self.first <= time <= self.last]
-        self.after = up_to
-        if up_to is None:
-            self.done = True
-            await world.fed.end(self.started)
+        shard.after = up_to
+        if len(keys) <= PAGE:
+            shard.done = True
+            begin = FIRST if shard.begin is None else shard.begin.encode()
+            await world.fed.catalog.feed.end(
+                self.started.listing, begin, LAST if shard.last is None else shard.last.encode()
+            )
 
-    def old_cursor(self) -> Listing:
-        """Return a cursor that can be used again."""
-        return replace(self, handed_out=[], done=False)
+    def restart(self) -> None:
+        """Go back to the first pages."""
+        for shard in self.shards:
+            shard.after, shard.done = shard.begin, False
+
+    def old_cursors(self) -> Listing:
+        """Return cursors that can be used again."""
+        shards = [
+            replace(shard) if not shard.done else Shard(shard.begin, shard.last, shard.begin) for shard in self.shards
+        ]
+        return replace(self, handed_out=[], shards=shards)
 
 
 async def play(world: World, steps: int) -> None:
@@ -117,11 +151,11 @@ async def play(world: World, steps: int) -> None:
             if others and dice.random() < 0.7:
                 other = dice.choice(others)
                 await other.page(overtaken=dice.random() < 0.2)
-                cursors.append(other.old_cursor())
+                cursors.append(other.old_cursors())
                 if other.done or dice.random() < 0.2:
                     others.remove(other)
             elif cursors and dice.random() < 0.4:
-                await dice.choice(cursors).old_cursor().page()
+                await dice.choice(cursors).old_cursors().page()
             else:
                 first = dice.choice([0, world.now - 10, world.watermark + 1])
                 others.append(await world.begin(first, world.now + dice.choice([0, -20, 5, 5000])))
@@ -130,9 +164,9 @@ async def play(world: World, steps: int) -> None:
         elif not poll.done:
             await poll.page(overtaken=dice.random() < 0.2)
             if not poll.done:
-                cursors_of_poll.append(poll.old_cursor())  # others use it once the listing has ended
+                cursors_of_poll.append(poll.old_cursors())  # others use it once the listing has ended
             if dice.random() < 0.1:
-                poll.after, poll.done = None, False  # repeats its requests, and uses the answers to both
+                poll.restart()  # repeats its requests, and uses the answers to both
         else:
             cursors, cursors_of_poll = cursors + cursors_of_poll, []
             if dice.random() < 0.75:  # else it crashes before it acknowledges
