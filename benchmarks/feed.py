@@ -106,7 +106,8 @@ async def fill_index(folder: Path) -> tuple[float, float]:
         before = FIRST if number == 0 else objects_of_page(number - 1)[-1].key.encode()
         end = LAST if number == pages - 1 else objects[-1].key.encode()
         began = time.perf_counter()
-        assert await catalog.feed.merge(PageRead(listing, state, objects, before, end), now) is not None
+        read = PageRead(listing, state, objects, before, end, request=os.urandom(8), position=b"")
+        assert await catalog.feed.merge(read, now) is not None
         return time.perf_counter() - began
 
     empty = file.stat().st_size

@@ -71,10 +71,15 @@ class Database(ABC):
         """Run a unit of work that only reads. It may be run twice."""
 
     @abstractmethod
-    async def write(self, work: Callable[[Connection], T]) -> T:
+    async def write(self, work: Callable[[Connection], T], *, durable: bool = True) -> T:
         """Run a unit of work as one transaction.
 
         If it decides something from rows that it reads, it must lock those rows (PostgreSQL needs that).
+
+        Args:
+            work: the unit of work.
+            durable: whether the changes are on disk when this returns. If not, they survive the end of this process,
+                but perhaps not that of the machine. The next durable transaction makes them durable, too.
         """
 
     @abstractmethod
@@ -147,11 +152,13 @@ class SqliteDatabase(Database):
 
         return await _in_thread(self._readers, run)
 
-    async def write(self, work: Callable[[Connection], T]) -> T:
+    async def write(self, work: Callable[[Connection], T], *, durable: bool = True) -> T:
         """See `Database.write`."""
 
         def run() -> T:
             with self._engine.connect() as connection:
+                # With NORMAL, a commit is not flushed, but checkpoints are. https://sqlite.org/pragma.html
+                connection.exec_driver_sql(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
                 # A deferred transaction that reads first fails immediately with SQLITE_BUSY_SNAPSHOT if another
                 # process writes before it does, whatever the timeout. https://sqlite.org/isolation.html
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
@@ -224,10 +231,12 @@ class PostgresDatabase(Database):
         async with self._reads.connect() as connection:
             return await connection.run_sync(work)
 
-    async def write(self, work: Callable[[Connection], T]) -> T:
+    async def write(self, work: Callable[[Connection], T], *, durable: bool = True) -> T:
         """See `Database.write`."""
         with _unavailable_if_down():
             async with self._writes.begin() as connection:
+                if not durable:
+                    await connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
                 return await connection.run_sync(work)
 
     async def close(self) -> None:

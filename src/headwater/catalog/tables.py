@@ -138,6 +138,18 @@ feed_walked = Table(
 )
 """What listings have read (`Walked`): pages until a feed is complete, and whole shards after that."""
 
+feed_claims = Table(
+    "feed_claims",
+    metadata,
+    Column("feed", Integer, ForeignKey(feeds.c.id, ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("listing", BigInteger, primary_key=True, autoincrement=False),
+    Column("range_start", LargeBinary, primary_key=True),
+    Column("request", LargeBinary, primary_key=True),
+    Column("range_end", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Which request has read which part of the listing that owns the latest promise (`PageRead.claim`)."""
+
 feed_changes = Table(
     "feed_changes",
     metadata,

@@ -34,6 +34,9 @@ FIRST = b""
 LAST = b"\xff"
 """The position after every key that has a place in the order. UTF-8 has no such byte."""
 
+_AFTER_PLACED = b"\xfe"
+"""Follows the part of a key that has a place, where the rest has none. UTF-8 has no such byte either."""
+
 
 class FeedMode(StrEnum):
     """How the listings of raw samples choose what is in a window."""
@@ -89,9 +92,15 @@ class Promises(NamedTuple):
         """Return the promises after the listing `number` has served its last page: they count for its cursors, too."""
         return Promises(self.latest, self.latest, None) if self.owner == number else self
 
-    def before(self, number: int) -> int:
-        """Return the latest promise that the listing `number` must keep."""
-        return self.of_others if self.owner == number else self.latest
+    def before(self, number: int, *, again: bool = False) -> int:
+        """Return the latest promise that a page of the listing `number` must keep.
+
+        Args:
+            number: the listing.
+            again: whether another request of the listing has read this part of the datasource, too. The client may have
+                used the answer to that one, so the promise of the listing itself counts.
+        """
+        return self.of_others if self.owner == number and not again else self.latest
 
 
 def promise_of(end: int, now: int) -> int:
@@ -133,28 +142,29 @@ Floor = Callable[[bytes, int], int]
 """Returns the earliest listing time for a new version, by the position and the date of an object."""
 
 
-def floor_of_walked(walked: Sequence[Walked], number: int, start: bytes, end: bytes) -> Floor:
-    """Return the floor of the listing `number` in a datasource that was never read completely.
+def floor_of_walked(walked: Sequence[Walked], start: bytes, end: bytes) -> Floor:
+    """Return the floor in a datasource that was never read completely.
 
-    Only what another listing has read limits listing times. So a first listing that was given up leaves the dates of
-    all other objects as they are. Where the order does not tell what the other listing has read, it limits objects that
-    are dated after it began; an older one was most likely there before.
+    Only what a listing has read limits listing times. So a first listing that was given up leaves the dates of all
+    other objects as they are. Where the order does not tell what a listing has read, it limits objects that are dated
+    after it began; an older one was most likely there before.
+
+    A listing is limited by what it has read itself, too. Otherwise a request that a client gave up and repeated could,
+    if it is handled last, put an object into a window that the client has seen without it.
 
     Args:
         walked: what listings have read.
-        number: the listing.
         start: the function is only called for positions after this one, up to `end`,
         end: and for positions of keys without a place in the order.
     """
-    others = [each for each in walked if each.listing != number]
-    inside = [each for each in others if not each.covers or (each.start < end and each.end > start)]
-    if not others:
+    inside = [each for each in walked if not each.covers or (each.start < end and each.end > start)]
+    if not walked:
         return lambda position, date: 1 + NOTHING
 
     def floor(position: bytes, date: int) -> int:
         limits = (
             each.promise
-            for each in (inside if position < LAST else others)
+            for each in (inside if position < LAST else walked)
             if (each.covers and each.start < position <= each.end)
             or ((position > LAST or not each.covers) and date >= each.since)
         )
@@ -186,7 +196,7 @@ def boundary_position(key: Key, order: str) -> bytes:
     if unambiguous is None:
         return sort_text(key, order).encode()
     # Every order puts these characters after all others.
-    return sort_text(key[:unambiguous], order).encode() + LAST
+    return sort_text(key[:unambiguous], order).encode() + _AFTER_PLACED
 
 
 class FoundPage(NamedTuple):

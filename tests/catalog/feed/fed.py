@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -64,19 +65,24 @@ class Fed(NamedTuple):
         *,
         state: IndexState | None = None,
         now: int = NOW,
+        request: bytes | None = None,
     ) -> MergedPage | None:
         """Merge a page of a listing: what the store has after a key, up to another one."""
         state = state or await self.state()
         start = FIRST if after is None else boundary_position(after, state.key_order)
         end = LAST if up_to is None else boundary_position(up_to, state.key_order)
-        return await self.catalog.feed.merge(PageRead(started.listing, state, objects, start, end), now)
+        return await self.catalog.feed.merge(
+            PageRead(started.listing, state, objects, start, end, request or os.urandom(8), b""), now
+        )
 
     async def read_some(
         self, started: StartedListing, objects: list[StoredObject], *, state: IndexState | None = None
     ) -> MergedPage | None:
         """Merge a page that has only certain objects."""
         state = state or await self.state()
-        return await self.catalog.feed.merge(PageRead(started.listing, state, objects, None, None), NOW)
+        return await self.catalog.feed.merge(
+            PageRead(started.listing, state, objects, None, None, os.urandom(8), b""), NOW
+        )
 
     async def end(self, started: StartedListing) -> None:
         """End a listing that has read everything."""

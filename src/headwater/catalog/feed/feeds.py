@@ -15,6 +15,7 @@ from headwater.catalog.feed.merging import (
     IndexState,
     MergedPage,
     PageRead,
+    claim_page,
     count_changes,
     feed_dropped,
     match_page,
@@ -26,6 +27,7 @@ from headwater.catalog.feed.record import (
     add_listing,
     end_listing,
     find_record,
+    forget_claims,
     forget_walked,
     load_walked,
     lock_record,
@@ -51,7 +53,7 @@ _HAS_DATASOURCE = select(
     exists().where(datasources.c.id == bindparam("datasource_id"), datasources.c.dataset_id == bindparam("dataset_id"))
 )
 
-_STATE = select(feeds.c.key_order, feeds.c.unordered_since, feeds.c.complete, feeds.c.changes).where(
+_STATE = select(feeds.c.key_order, feeds.c.unordered_since, feeds.c.complete, feeds.c.changes, feeds.c.owner).where(
     feeds.c.id == bindparam("feed"), feeds.c.dataset_id.is_not(None)
 )
 
@@ -150,7 +152,7 @@ class FeedCatalog:
 
         def work(connection: Connection) -> IndexState | None:
             row = connection.execute(_STATE, {"feed": feed}).first()
-            return None if row is None else IndexState(feed, row[0], row[1] is None, row[2], row[3])
+            return None if row is None else IndexState(feed, row[0], row[1] is None, *row[2:])
 
         return await self._database.read(work)
 
@@ -162,8 +164,9 @@ class FeedCatalog:
     async def merge(self, page: PageRead, now: int) -> MergedPage | None:
         """Merge a page into the index and return its listing times.
 
-        A page that brings nothing new costs one read. Only one page of a feed is written at a time by this process, so
-        that others do not wait for more than one.
+        A page that brings nothing new costs one read. If its listing made the latest promise, it also costs a small
+        write, which is not flushed to disk. One page of a feed is merged at a time by this process, so that others do
+        not wait for more than one.
 
         Args:
             page: the page.
@@ -176,6 +179,8 @@ class FeedCatalog:
             CatalogUnavailableError: the feed was dropped meanwhile.
         """
         if page.state.complete:
+            if page.state.owner == page.listing.number:
+                await self._database.write(lambda connection: claim_page(connection, page), durable=False)
             matched = await self._database.read(lambda connection: match_page(connection, page))
             if matched is not None:
                 return matched
@@ -238,7 +243,8 @@ class FeedCatalog:
 
 def state_of(record: FeedRecord) -> IndexState:
     """Return the state of the index of a feed."""
-    return IndexState(record.id, record.key_order, record.ordered, record.complete, record.changes)
+    owner = record.promises.owner
+    return IndexState(record.id, record.key_order, record.ordered, record.complete, record.changes, owner)
 
 
 def acknowledge_watermark(connection: Connection, dataset_id: str, watermark: int, now: int) -> None:
@@ -284,6 +290,8 @@ def _begin(connection: Connection, start: ListingStart) -> StartedListing:
         unordered_since=unordered_since,
     )
     save_record(connection, record)
+    if record.promises.owner == number:
+        forget_claims(connection, record.id)
     add_listing(connection, listing)
     if record.complete:
         forget_walked(connection, record.id, number - KEPT_LISTINGS)
@@ -323,10 +331,10 @@ def _end(connection: Connection, listing: FeedListing, start: bytes | None, end:
     record = lock_record(connection, listing.feed)
     if record is None:
         raise feed_dropped()
-    end_listing(connection, listing)
     completes = False
     if start is None or end is None:
         record = record._replace(promises=record.promises.end(listing.number))
+        end_listing(connection, listing)
     else:
         walked = load_walked(connection, record.id)
         since = min((walk.since for walk in walked if walk.listing == listing.number), default=0)
@@ -335,6 +343,7 @@ def _end(connection: Connection, listing: FeedListing, start: bytes | None, end:
         if completes:
             # Only now: the other shards of a listing may still list what it promises.
             promises = record.promises.end(listing.number)
+            end_listing(connection, listing)
             record = record._replace(complete=True, completed_at=now_ms(), promises=promises)
         else:
             save_walk(connection, record.id, walked[-1])

@@ -9,9 +9,11 @@ from sqlalchemy import Connection
 from headwater.catalog.feed.record import (
     MAX_WALKED,
     FeedRecord,
+    add_claim,
     count_late,
     forget_walked,
     has_changed,
+    is_claimed,
     load_walked,
     lock_record,
     record_change,
@@ -47,6 +49,7 @@ class IndexState(NamedTuple):
         ordered: whether the store lists in this order, so that a page is a range of positions.
         complete: whether every key was read at least once.
         changes: the number of the last change.
+        owner: the number of the listing that made the latest promise, while it is in progress.
     """
 
     feed: int
@@ -54,6 +57,7 @@ class IndexState(NamedTuple):
     ordered: bool
     complete: bool
     changes: int
+    owner: int | None
 
 
 class PageRead(NamedTuple):
@@ -63,6 +67,8 @@ class PageRead(NamedTuple):
         listing: the listing.
         state: the state of the index before the page was read.
         objects: the objects of the page, each once.
+        request: a random value of the request that has read the page.
+        position: where the page begins, if it holds only certain objects or the order is not known.
         min_age: as in `MergeRules`.
         start: the page holds every object after this position,
         end: up to this one. Both are None if the page holds only certain objects.
@@ -73,7 +79,17 @@ class PageRead(NamedTuple):
     objects: list[StoredObject]
     start: bytes | None
     end: bytes | None
+    request: bytes
+    position: bytes
     min_age: int = 0
+
+    @property
+    def claim(self) -> tuple[bytes, bytes]:
+        """What identifies the part of the listing that the page is: after the first position, up to the second one."""
+        if self.range is not None:
+            return self.range
+        begin = LAST + LAST + self.position
+        return begin, begin + LAST
 
     @property
     def range(self) -> tuple[bytes, bytes] | None:
@@ -121,6 +137,8 @@ def merge_into_index(connection: Connection, page: PageRead, now: int) -> Merged
     record = lock_record(connection, page.state.feed)
     if record is None:
         raise feed_dropped()
+    if record.complete != page.state.complete:
+        return None
     found = found_page(page.objects, record.key_order)
     if record.ordered != page.state.ordered or _is_stale(connection, page, found.positions):
         return None
@@ -130,7 +148,7 @@ def merge_into_index(connection: Connection, page: PageRead, now: int) -> Merged
         return None
     indexed = _indexed(connection, page, found.positions)
     walked = [] if record.complete else load_walked(connection, record.id)
-    rules = MergeRules(_floor(record, page, walked), now, page.range is not None, page.min_age)
+    rules = MergeRules(_floor(connection, record, page, walked), now, page.range is not None, page.min_age)
     merge = merge_page(found, indexed, rules)
     record = _apply(connection, record, found.positions, indexed, merge)
     if not record.complete:
@@ -141,11 +159,20 @@ def merge_into_index(connection: Connection, page: PageRead, now: int) -> Merged
     return MergedPage(merge.times, merge.late)
 
 
-def _floor(record: FeedRecord, page: PageRead, walked: list[Walked]) -> Floor:
+def claim_page(connection: Connection, page: PageRead) -> None:
+    """Record that a request has read a page, before its versions are compared with the index.
+
+    A request that merges the page later finds the claim, and a request that has merged it before is found in the index.
+    """
+    add_claim(connection, page.listing, page.request, *page.claim)
+
+
+def _floor(connection: Connection, record: FeedRecord, page: PageRead, walked: list[Walked]) -> Floor:
     """Return the floor for the new versions of a page."""
     if not record.complete:
-        return floor_of_walked(walked, page.listing.number, *(page.range or (FIRST, LAST)))
-    earliest = 1 + record.promises.before(page.listing.number)
+        return floor_of_walked(walked, *(page.range or (FIRST, LAST)))
+    again = is_claimed(connection, page.listing, page.request, *page.claim)
+    earliest = 1 + record.promises.before(page.listing.number, again=again)
     return lambda position, date: earliest
 
 

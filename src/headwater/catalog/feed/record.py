@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, bindparam, delete, insert, select, text, update
 
 from headwater.catalog.clock import now_ms
-from headwater.catalog.tables import feed_changes, feed_listings, feed_walked, feeds
+from headwater.catalog.tables import feed_changes, feed_claims, feed_listings, feed_walked, feeds
 from headwater.domain.feed import FeedListing, LateArrivals, Promises, Walked
 
 CHANGES_KEPT_MS = 600_000
@@ -45,6 +45,15 @@ _SAVE_WALK = text(
     "VALUES (:feed, :listing, :start, :end, :promise, :since, :covers) "
     "ON CONFLICT (feed, listing, range_start, covers) DO UPDATE SET range_end = excluded.range_end "
     "WHERE feed_walked.range_end < excluded.range_end"
+)
+_ADD_CLAIM = text(
+    "INSERT INTO feed_claims (feed, listing, request, range_start, range_end) "
+    "VALUES (:feed, :listing, :request, :start, :end) "
+    "ON CONFLICT (feed, listing, range_start, request) DO UPDATE SET range_end = excluded.range_end"
+)
+_OTHER_CLAIM = text(
+    "SELECT 1 FROM feed_claims WHERE feed = :feed AND listing = :listing AND range_start < :end AND range_end > :start "
+    "AND request != :request LIMIT 1"
 )
 _ADD_CHANGE = insert(feed_changes)
 _SAVE = (
@@ -130,6 +139,23 @@ def record_change(connection: Connection, feed: int, number: int, start: bytes, 
     change = {"feed": feed, "number": number, "range_start": start, "range_end": end, "at": at}
     connection.execute(_ADD_CHANGE, change)
     connection.execute(_FORGET_CHANGES, {"feed_id": feed, "before": at - CHANGES_KEPT_MS})
+
+
+def add_claim(connection: Connection, listing: FeedListing, request: bytes, start: bytes, end: bytes) -> None:
+    """Record that a request has read a part of a listing."""
+    values = {"feed": listing.feed, "listing": listing.number, "request": request, "start": start, "end": end}
+    connection.execute(_ADD_CLAIM, values)
+
+
+def is_claimed(connection: Connection, listing: FeedListing, request: bytes, start: bytes, end: bytes) -> bool:
+    """Return whether another request has read some of this part of a listing."""
+    values = {"feed": listing.feed, "listing": listing.number, "request": request, "start": start, "end": end}
+    return connection.execute(_OTHER_CLAIM, values).first() is not None
+
+
+def forget_claims(connection: Connection, feed: int) -> None:
+    """Delete the claims of a feed: their listing has ended, or another one has made the latest promise."""
+    connection.execute(delete(feed_claims).where(feed_claims.c.feed == feed))
 
 
 def load_walked(connection: Connection, feed: int) -> list[Walked]:

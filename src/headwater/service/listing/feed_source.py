@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import NamedTuple
 
@@ -55,6 +56,7 @@ class FeedSource:
         self._feeds = feeds
         self._rules = rules
         self._state: IndexState | None = state
+        self._request = os.urandom(8)
 
     async def page(self, resume: Resume, limit: int, deadline: float) -> ObjectPage:
         """Return the page after `resume`; see `ObjectSource.page`.
@@ -85,13 +87,23 @@ class FeedSource:
         samples = self._samples(page.objects)
         if not state.ordered:
             samples = list({found.key: found for found in samples}.values())
+        read = PageRead(
+            listing=rules.listing,
+            state=state,
+            objects=samples,
+            start=None,
+            end=None,
+            request=self._request,
+            position="\0".join((resume.after or "", resume.marker or "")).encode(),
+            min_age=rules.min_age,
+        )
         if not rules.covers:
-            return PageRead(rules.listing, state, samples, None, None, rules.min_age)
+            return read
         last_key = rules.last_key if page.resume is None else page.resume.after
         start = FIRST if resume.after is None else boundary_position(resume.after, order)
         end = LAST if last_key is None else boundary_position(last_key, order)
         # A listing that leaves out the `.lightly/` folder may continue after the end of its shard.
-        return PageRead(rules.listing, state, samples, start, max(start, end), rules.min_age)
+        return read._replace(start=start, end=max(start, end))
 
     def _samples(self, objects: list[StoredObject]) -> list[StoredObject]:
         include_all_files = self._rules.include_all_files

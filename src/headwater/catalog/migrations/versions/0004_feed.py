@@ -34,6 +34,14 @@ def upgrade() -> None:
         key=("listing", "range_start", "covers"),
     )
     _create_part(
+        "feed_claims",
+        sa.Column("listing", sa.BigInteger, nullable=False, autoincrement=False),
+        sa.Column("range_start", sa.LargeBinary, nullable=False),
+        sa.Column("request", sa.LargeBinary, nullable=False),
+        sa.Column("range_end", sa.LargeBinary, nullable=False),
+        key=("listing", "range_start", "request"),
+    )
+    _create_part(
         "feed_changes",
         sa.Column("number", sa.BigInteger, nullable=False, autoincrement=False),
         sa.Column("range_start", sa.LargeBinary, nullable=False),
