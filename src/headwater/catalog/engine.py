@@ -157,8 +157,10 @@ class SqliteDatabase(Database):
 
         def run() -> T:
             with self._engine.connect() as connection:
-                # With NORMAL, a commit is not flushed, but checkpoints are. https://sqlite.org/pragma.html
-                connection.exec_driver_sql(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+                if connection.info.get("durable", True) != durable:
+                    # With NORMAL, a commit is not flushed, but checkpoints are. https://sqlite.org/pragma.html
+                    connection.exec_driver_sql(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+                    connection.info["durable"] = durable
                 # A deferred transaction that reads first fails immediately with SQLITE_BUSY_SNAPSHOT if another
                 # process writes before it does, whatever the timeout. https://sqlite.org/isolation.html
                 connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -164,8 +164,8 @@ class FeedCatalog:
     async def merge(self, page: PageRead, now: int) -> MergedPage | None:
         """Merge a page into the index and return its listing times.
 
-        A page that brings nothing new costs one read. If its listing made the latest promise, it also costs a small
-        write, which is not flushed to disk. One page of a feed is merged at a time by this process, so that others do
+        A page that brings nothing new costs one read. If its listing made the latest promise, this is a small transaction,
+        which is not flushed to disk. One page of a feed is merged at a time by this process, so that others do
         not wait for more than one.
 
         Args:
@@ -180,8 +180,9 @@ class FeedCatalog:
         """
         if page.state.complete:
             if page.state.owner == page.listing.number:
-                await self._database.write(lambda connection: claim_page(connection, page), durable=False)
-            matched = await self._database.read(lambda connection: match_page(connection, page))
+                matched = await self._database.write(lambda connection: claim_page(connection, page), durable=False)
+            else:
+                matched = await self._database.read(lambda connection: match_page(connection, page))
             if matched is not None:
                 return matched
         feed = page.state.feed

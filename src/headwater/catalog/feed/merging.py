@@ -159,12 +159,14 @@ def merge_into_index(connection: Connection, page: PageRead, now: int) -> Merged
     return MergedPage(merge.times, merge.late)
 
 
-def claim_page(connection: Connection, page: PageRead) -> None:
-    """Record that a request has read a page, before its versions are compared with the index.
+def claim_page(connection: Connection, page: PageRead) -> MergedPage | None:
+    """Record that a request has read a page, then return what `match_page` does.
 
-    A request that merges the page later finds the claim, and a request that has merged it before is found in the index.
+    Another request of the listing that merges the same page later finds the claim. What one has merged before is in the
+    index already.
     """
     add_claim(connection, page.listing, page.request, *page.claim)
+    return match_page(connection, page)
 
 
 def _floor(connection: Connection, record: FeedRecord, page: PageRead, walked: list[Walked]) -> Floor:
