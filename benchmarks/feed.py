@@ -25,12 +25,13 @@ from headwater.domain.feed import FIRST, LAST
 from headwater.domain.key_order import Order
 from headwater.domain.objects import StoredObject
 from headwater.domain.purposes import reconfigure
+from headwater.domain.window import Window
 from tests.live import Live, measured
 
 OBJECTS = 200_000
 FEW = 20_000
 MANY = 1_000_000
-ROUNDS = 3
+ROUNDS = 5
 PAGE = 1_000
 KEY_BYTES = 60
 
@@ -106,7 +107,9 @@ async def fill_index(folder: Path) -> tuple[float, float]:
         before = FIRST if number == 0 else objects_of_page(number - 1)[-1].key.encode()
         end = LAST if number == pages - 1 else objects[-1].key.encode()
         began = time.perf_counter()
-        read = PageRead(listing, state, objects, before, end, request=os.urandom(8), position=b"")
+        read = PageRead(
+            listing, state, objects, before, end, request=os.urandom(8), position=b"", window=Window(0, now)
+        )
         assert await catalog.feed.merge(read, now) is not None
         return time.perf_counter() - began
 

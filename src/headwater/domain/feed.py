@@ -158,17 +158,15 @@ def floor_of_walked(walked: Sequence[Walked], start: bytes, end: bytes) -> Floor
         end: and for positions of keys without a place in the order.
     """
     inside = [each for each in walked if not each.covers or (each.start < end and each.end > start)]
-    if not walked:
-        return lambda position, date: 1 + NOTHING
 
     def floor(position: bytes, date: int) -> int:
-        limits = (
-            each.promise
-            for each in (inside if position < LAST else walked)
-            if (each.covers and each.start < position <= each.end)
-            or ((position > LAST or not each.covers) and date >= each.since)
-        )
-        return 1 + max(limits, default=NOTHING)
+        latest = NOTHING
+        for each in inside if position <= LAST else walked:
+            is_placed = each.covers and position <= LAST
+            limits = each.start < position <= each.end if is_placed else date >= each.since
+            if limits and each.promise > latest:
+                latest = each.promise
+        return 1 + latest
 
     return floor
 

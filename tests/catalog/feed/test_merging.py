@@ -129,6 +129,7 @@ async def test_where_the_index_has_changed_is_forgotten_in_time(
     fed = await make_fed(catalog)
     clock = 1_000_000
     monkeypatch.setattr(feed_record, "now_ms", lambda: clock)
+    monkeypatch.setattr(feed_record, "FORGET_CHANGES_EVERY", 1)
     started = await fed.begin()
     for number in range(4):
         await fed.read(started, several("ab", version=number))
@@ -142,7 +143,6 @@ async def test_where_the_index_has_changed_is_forgotten_in_time(
 
 
 async def test_merging_into_a_feed_that_was_dropped_is_an_error(catalog: Catalog) -> None:
-    """The next attempt begins a new listing, or adopts this one."""
     fed = await make_fed(catalog)
     await fed.list_all(several("ab"))
     started = await fed.begin()

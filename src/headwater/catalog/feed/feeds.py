@@ -164,9 +164,9 @@ class FeedCatalog:
     async def merge(self, page: PageRead, now: int) -> MergedPage | None:
         """Merge a page into the index and return its listing times.
 
-        A page that brings nothing new costs one read. If its listing made the latest promise, this is a small transaction,
-        which is not flushed to disk. One page of a feed is merged at a time by this process, so that others do
-        not wait for more than one.
+        A page that brings nothing new costs one read. If its listing made the latest promise, this is a small
+        transaction, which is not flushed to disk. One page of a feed is merged at a time by this process, so that
+        others do not wait for more than one.
 
         Args:
             page: the page.

@@ -20,7 +20,15 @@ from headwater.catalog.feed.record import (
     save_record,
     save_walk,
 )
-from headwater.catalog.feed.rows import mark_seen, remove_rows, rows_at, rows_between, versions_between, write_rows
+from headwater.catalog.feed.rows import (
+    mark_seen,
+    remove_rows,
+    rows_at,
+    rows_between,
+    summarize_rows,
+    versions_between,
+    write_rows,
+)
 from headwater.domain.errors import CatalogUnavailableError
 from headwater.domain.feed import (
     FIRST,
@@ -38,6 +46,7 @@ from headwater.domain.feed import (
     merge_page,
 )
 from headwater.domain.objects import StoredObject, version_of
+from headwater.domain.window import Window
 
 
 class IndexState(NamedTuple):
@@ -69,6 +78,7 @@ class PageRead(NamedTuple):
         objects: the objects of the page, each once.
         request: a random value of the request that has read the page.
         position: where the page begins, if it holds only certain objects or the order is not known.
+        window: if all listing times are in it, or none is, one of them may be returned for all; None to get each.
         min_age: as in `MergeRules`.
         start: the page holds every object after this position,
         end: up to this one. Both are None if the page holds only certain objects.
@@ -81,6 +91,7 @@ class PageRead(NamedTuple):
     end: bytes | None
     request: bytes
     position: bytes
+    window: Window | None = None
     min_age: int = 0
 
     @property
@@ -110,9 +121,18 @@ def match_page(connection: Connection, page: PageRead) -> MergedPage | None:
     """Return the listing times of a page that brings nothing new; None if it must be merged. Only reads."""
     if page.range is None:
         return _match_objects(connection, page)
-    # A version depends on the key, too. So equal versions in the same order mean equal objects at the same positions.
+    # A version is a hash that depends on the key, too. So equal sums of versions mean equal objects.
+    versions = [version_of(found) for found in page.objects]
+    summary = summarize_rows(connection, page.state.feed, *page.range)
+    if (summary.rows, summary.versions) != (len(versions), sum(versions)):
+        return None
+    if page.window is not None:
+        first, last = page.window
+        all_inside = first <= summary.earliest and summary.latest <= last
+        if all_inside or summary.latest < first or summary.earliest > last:
+            return MergedPage([summary.earliest] * len(versions))
     rows = versions_between(connection, page.state.feed, *page.range)
-    if [row[0] for row in rows] != [version_of(found) for found in page.objects]:
+    if [row[0] for row in rows] != versions:
         return None
     return MergedPage([row[1] for row in rows])
 

@@ -14,6 +14,9 @@ from headwater.domain.feed import FeedListing, LateArrivals, Promises, Walked
 CHANGES_KEPT_MS = 600_000
 """How long it is remembered where an index has changed. No page may be merged that was read longer ago."""
 
+FORGET_CHANGES_EVERY = 50
+"""With every so many changes, old ones are deleted."""
+
 MAX_WALKED = 1_000
 """How many walked ranges a feed keeps. With more, the ranges of its oldest listings become one."""
 
@@ -23,11 +26,15 @@ KEPT_LISTINGS = 20
 _BY_DATASET = select(feeds).where(feeds.c.dataset_id == bindparam("dataset_id"))
 _BY_ID = select(feeds).where(feeds.c.id == bindparam("feed"), feeds.c.dataset_id.is_not(None))
 _LOCK_BY_DATASET, _LOCK_BY_ID = _BY_DATASET.with_for_update(), _BY_ID.with_for_update()
-_CHANGED_SINCE = select(feed_changes.c.number).where(
-    feed_changes.c.feed == bindparam("feed"),
-    feed_changes.c.number > bindparam("since"),
-    feed_changes.c.range_start <= bindparam("range_end"),
-    feed_changes.c.range_end >= bindparam("range_start"),
+_CHANGED_SINCE = (
+    select(feed_changes.c.number)
+    .where(
+        feed_changes.c.feed == bindparam("feed"),
+        feed_changes.c.number > bindparam("since"),
+        feed_changes.c.range_start <= bindparam("range_end"),
+        feed_changes.c.range_end >= bindparam("range_start"),
+    )
+    .limit(1)
 )
 _FORGET_CHANGES = delete(feed_changes).where(
     feed_changes.c.feed == bindparam("feed_id"), feed_changes.c.at < bindparam("before")
@@ -130,15 +137,16 @@ def save_record(connection: Connection, record: FeedRecord) -> None:
 def has_changed(connection: Connection, feed: int, since: int, start: bytes, end: bytes) -> bool:
     """Return whether the index has changed between two positions after the change with the number `since`."""
     parameters = {"feed": feed, "since": since, "range_start": start, "range_end": end}
-    return connection.execute(_CHANGED_SINCE.limit(1), parameters).first() is not None
+    return connection.execute(_CHANGED_SINCE, parameters).first() is not None
 
 
 def record_change(connection: Connection, feed: int, number: int, start: bytes, end: bytes) -> None:
-    """Remember that the index has changed between two positions, and forget old changes."""
+    """Remember that the index has changed between two positions, and now and then forget old changes."""
     at = now_ms()
     change = {"feed": feed, "number": number, "range_start": start, "range_end": end, "at": at}
     connection.execute(_ADD_CHANGE, change)
-    connection.execute(_FORGET_CHANGES, {"feed_id": feed, "before": at - CHANGES_KEPT_MS})
+    if number % FORGET_CHANGES_EVERY == 0:
+        connection.execute(_FORGET_CHANGES, {"feed_id": feed, "before": at - CHANGES_KEPT_MS})
 
 
 def add_claim(connection: Connection, listing: FeedListing, request: bytes, start: bytes, end: bytes) -> None:

@@ -7,7 +7,7 @@ database does.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, text
 
@@ -16,20 +16,43 @@ from headwater.domain.feed import LAST, IndexRow
 ROWS_PER_TRANSACTION = 5_000
 """How many rows one transaction deletes at most, so that nobody waits for it long."""
 
+
+class RangeSummary(NamedTuple):
+    """What rows have in common: their number, the sum of their versions, the earliest and latest listing time."""
+
+    rows: int
+    versions: int
+    earliest: int
+    latest: int
+
+
 _COLUMNS = "position, version, listing_time, size"
 
 _VERSIONS = (
     "SELECT version, listing_time FROM feed_rows WHERE feed = ? AND position > ? AND position <= ? ORDER BY position"
 )
+_SUMMARY = (
+    # Halves of versions, because the sum of whole ones does not fit into 64 bits.
+    "SELECT count(*), sum(version >> 32), sum(version & 4294967295), min(listing_time), max(listing_time) "
+    "FROM feed_rows WHERE feed = ? AND position > ? AND position <= ?"
+)
 _RANGE = f"SELECT {_COLUMNS} FROM feed_rows WHERE feed = ? AND position > ? AND position <= ? ORDER BY position"  # noqa: S608
 _POSITIONS = text(
     f"SELECT {_COLUMNS} FROM feed_rows WHERE feed = :feed AND position IN :positions"  # noqa: S608
 ).bindparams(bindparam("positions", expanding=True))
-_WRITE = (
-    f"INSERT INTO feed_rows ({_COLUMNS}, feed) VALUES (?, ?, ?, ?, ?) "  # noqa: S608
-    "ON CONFLICT (feed, position) DO UPDATE SET version = excluded.version, listing_time = excluded.listing_time, "
-    "size = excluded.size"
-)
+_ROWS_PER_STATEMENT = 250
+"""Rows that one statement writes. It takes two thirds of the time of as many statements with one row."""
+
+
+def _write_statement(rows: int) -> str:
+    return (
+        f"INSERT INTO feed_rows ({_COLUMNS}, feed) VALUES {', '.join(['(?, ?, ?, ?, ?)'] * rows)} "  # noqa: S608
+        "ON CONFLICT (feed, position) DO UPDATE SET version = excluded.version, listing_time = excluded.listing_time, "
+        "size = excluded.size"
+    )
+
+
+_WRITE_ONE, _WRITE_MANY = _write_statement(1), _write_statement(_ROWS_PER_STATEMENT)
 _SEE = text("UPDATE feed_rows SET seen = :seen WHERE feed = :feed AND position = :position")
 _REMOVE = text("DELETE FROM feed_rows WHERE feed = :feed AND position = :position")
 _UNSEEN_WITHOUT_PLACE = text(
@@ -48,6 +71,12 @@ def versions_between(connection: Connection, feed: int, start: bytes, end: bytes
     return _fetch(connection, _VERSIONS, (feed, start, end))
 
 
+def summarize_rows(connection: Connection, feed: int, start: bytes, end: bytes) -> RangeSummary:
+    """Return a summary of the rows after the position `start`, up to `end`."""
+    ((count, high, low, earliest, latest),) = _fetch(connection, _SUMMARY, (feed, start, end))
+    return RangeSummary(count, (int(high) << 32) + int(low), earliest, latest) if count else RangeSummary(0, 0, 0, 0)
+
+
 def rows_between(connection: Connection, feed: int, start: bytes, end: bytes) -> list[IndexRow]:
     """Return the rows after the position `start`, up to `end`, in order."""
     return [IndexRow(*row) for row in _fetch(connection, _RANGE, (feed, start, end))]
@@ -60,11 +89,15 @@ def rows_at(connection: Connection, feed: int, positions: Sequence[bytes]) -> li
     return [IndexRow(*row) for row in connection.execute(_POSITIONS, {"feed": feed, "positions": positions})]
 
 
-def write_rows(connection: Connection, feed: int, rows: Iterable[IndexRow]) -> None:
-    """Insert rows, or replace those at the same positions."""
-    values = [(*row, feed) for row in rows]
-    if values:
-        connection.exec_driver_sql(_for_driver(connection, _WRITE), values)
+def write_rows(connection: Connection, feed: int, rows: Sequence[IndexRow]) -> None:
+    """Insert rows, or replace those at the same positions. Each position occurs once."""
+    full = len(rows) - len(rows) % _ROWS_PER_STATEMENT
+    for start in range(0, full, _ROWS_PER_STATEMENT):
+        part = rows[start : start + _ROWS_PER_STATEMENT]
+        values = tuple(value for row in part for value in (*row, feed))
+        connection.exec_driver_sql(_for_driver(connection, _WRITE_MANY), values)
+    if full < len(rows):
+        connection.exec_driver_sql(_for_driver(connection, _WRITE_ONE), [(*row, feed) for row in rows[full:]])
 
 
 def mark_seen(connection: Connection, feed: int, positions: Iterable[bytes], seen: int) -> None:

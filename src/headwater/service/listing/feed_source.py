@@ -95,6 +95,7 @@ class FeedSource:
             end=None,
             request=self._request,
             position="\0".join((resume.after or "", resume.marker or "")).encode(),
+            window=rules.window,
             min_age=rules.min_age,
         )
         if not rules.covers:
