@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
+from tests.servers import postgres_database, postgres_server
+from tests.service.listing.feed_history import play
 from tests.service.listing.feed_world import (
     FAR_AHEAD,
     LAYOUTS,
@@ -140,19 +145,60 @@ class FeedMachine(RuleBasedStateMachine):
         self.world.check(self.skew)
 
 
+@contextmanager
+def opened_services(database: str) -> Iterator[Services]:
+    """Open two services on one catalog, in SQLite or PostgreSQL."""
+    with ExitStack() as stack:
+        folder = stack.enter_context(temporary_folder())
+        url = None
+        if database == "postgresql":
+            url = stack.enter_context(postgres_database(stack.enter_context(postgres_server())))
+        services = Services(settings_for(folder, url))
+        stack.callback(services.close)
+        yield services
+
+
 @pytest.fixture(scope="module")
 def services() -> Iterator[Services]:
-    with temporary_folder() as folder:
-        opened = Services(settings_for(folder))
+    with opened_services("sqlite") as opened:
         yield opened
-        opened.close()
 
 
-def test_no_version_is_lost_or_listed_twice(services: Services) -> None:
+def run_machine(services: Services, examples: int) -> None:
+    """Let the machine take random actions, this many times from the beginning."""
     FeedMachine.services = services
-    run_state_machine_as_test(
-        FeedMachine,
-        settings=settings(
-            max_examples=60, stateful_step_count=60, deadline=None, suppress_health_check=list(HealthCheck)
-        ),
+    checked = settings(
+        max_examples=examples, stateful_step_count=60, deadline=None, suppress_health_check=list(HealthCheck)
     )
+    run_state_machine_as_test(FeedMachine, settings=checked)
+
+
+@pytest.mark.slow
+def test_no_version_is_lost_or_listed_twice(services: Services) -> None:
+    run_machine(services, 60)
+
+
+@pytest.mark.slow
+def test_no_version_is_lost_or_listed_twice_in_random_histories(services: Services) -> None:
+    assert play(services, range(150))[0] == 150
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize(("database", "examples", "histories"), [("sqlite", 1_000, 5_000), ("postgresql", 500, 2_000)])
+def test_no_version_is_lost_or_listed_twice_in_the_long_run(database: str, examples: int, histories: int) -> None:
+    with opened_services(database) as opened, logs_of_errors_only():
+        run_machine(opened, examples)
+        played, versions = play(opened, range(10_000, 10_000 + histories), progress=True)
+    print(f"{database}: {played:,} histories in one process, {versions:,} versions: 0 lost, 0 twice", flush=True)
+
+
+@contextmanager
+def logs_of_errors_only() -> Iterator[None]:
+    """Late arrivals are logged by the thousands otherwise."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
