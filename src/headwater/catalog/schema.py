@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+import structlog
 from sqlalchemy import Connection, Engine, column, inspect, select, table, text
 
 from headwater.domain.errors import StartupError
@@ -18,6 +19,8 @@ _ADVISORY_LOCK = 0x4865616477617465
 """Advisory locks of PostgreSQL are numbers, shared by all clients of a database. This is "Headwate" in ASCII."""
 
 _VERSION = table("alembic_version", column("version_num"))
+
+log = structlog.get_logger(__name__)
 
 _alembic = threading.Lock()
 """Alembic keeps its state in globals, so only one thread at a time may use it."""
@@ -64,3 +67,5 @@ def _upgrade(connection: Connection, stored: str | None) -> None:
             f"Headwater wrote it. Upgrade Headwater, or go back to a copy of the catalog from before"
         )
     command.upgrade(config, "head")
+    if stored is not None:
+        log.warning("catalog_migrated", before=stored, after=HEAD)

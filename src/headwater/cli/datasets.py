@@ -88,7 +88,7 @@ def list_datasets(
         print_json([_data(dataset) for dataset in datasets])
         return
     print_table(
-        ("ID", "NAME", "USER", "TYPE", "FILES", "WATERMARK", "CREATED"),
+        ("ID", "NAME", "USER", "TYPE", "FILES", "FEED", "WATERMARK", "CREATED"),
         (
             (
                 dataset.id,
@@ -96,6 +96,7 @@ def list_datasets(
                 dataset.owner,
                 dataset.type,
                 "every" if dataset.include_all_files else "media",
+                (dataset.feed or _Feed.SERVER).value,
                 dataset.watermark,
                 format_time(dataset.created_at / 1000),
             )
@@ -110,16 +111,23 @@ def update(ref: DatasetRef, feed: FeedChoice) -> None:
     """Change how a dataset lists raw samples.
 
     With --feed dates its index is dropped. A later --feed exact builds a new one; files that are dated up to the
-    watermark then count as processed.
+    watermark then count as processed. So first process everything that is new.
     """
     from headwater.service.admin import find_dataset
-    from headwater.service.feed import set_feed
+    from headwater.service.feed import set_feed, summarize_feed
 
-    async def work(ctx: ServiceContext) -> str:
+    async def work(ctx: ServiceContext) -> tuple[FeedMode, bool, bool]:
         dataset = await find_dataset(ctx, ref)
-        return await set_feed(ctx, dataset, feed.mode)
+        had_index = await summarize_feed(ctx, dataset) is not None
+        mode = await set_feed(ctx, dataset, feed.mode)
+        return mode, had_index, await summarize_feed(ctx, dataset) is not None
 
-    note(f"raw samples are listed in the mode: {run(work)}")
+    mode, had_index, has_index = run(work)
+    if mode is FeedMode.DATES:
+        dropped = "; its index was dropped" if had_index else ""
+        note(f"raw samples are listed by date: files that arrive late are lost{dropped}")
+    else:
+        note("raw samples are listed by an exact feed" + ("" if has_index else "; the next listing makes its index"))
 
 
 @app.command("delete")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,7 +13,12 @@ from headwater.cli.running import DatasetRef, run
 
 if TYPE_CHECKING:
     from headwater.catalog.feed.feeds import FeedSummary
+    from headwater.domain.dataset import Dataset
+    from headwater.domain.feed import FeedMode
     from headwater.service.context import ServiceContext
+
+_AHEAD_SECONDS = 60
+"""How far a promise may be ahead without a remark: clocks differ."""
 
 app = typer.Typer(
     help="The index of a dataset's raw samples, and what arrived late.", no_args_is_help=True, rich_markup_mode=None
@@ -21,36 +27,34 @@ app = typer.Typer(
 
 @app.command("show")
 def show(ref: DatasetRef, json: Json = False) -> None:
-    """Show the index of a dataset: its size, its last complete listing, what was promised, and late arrivals.
+    """Show the index of a dataset, what was promised, and what arrived late.
 
-    Late arrivals are files whose own time is in a window that was listed before they appeared. They are listed in a
-    later window. The delay is the longest time from a file's own time until it was listed.
+    Promised until: nothing new appears in windows up to this second. A file that arrives gets a later listing time.
+
+    Late arrivals are files whose date is in a window that was listed before they appeared, except in its last second.
+    They are in a later window. The delay is the longest time from a file's date until it was found.
+
+    With --json, lastCompleteListing, begunAt and endedAt are in milliseconds since 1970, everything else is in seconds.
     """
     from headwater.service.admin import find_dataset
     from headwater.service.feed import feed_mode, summarize_feed
 
-    async def work(ctx: ServiceContext) -> tuple[str, FeedSummary | None]:
+    async def work(ctx: ServiceContext) -> tuple[Dataset, FeedMode, FeedSummary | None]:
         dataset = await find_dataset(ctx, ref)
-        return feed_mode(ctx, dataset.dataset), await summarize_feed(ctx, dataset)
+        return dataset.dataset, feed_mode(ctx, dataset.dataset), await summarize_feed(ctx, dataset)
 
-    mode, summary = run(work)
+    dataset, mode, summary = run(work)
     if json:
         print_json(_data(mode, summary))
         return
-    print(f"mode                   {mode}")
+    chosen_by = "as HEADWATER_FEED says" if dataset.feed is None else "set for this dataset"
+    print(f"mode                   {mode} ({chosen_by})")
+    print(f"watermark              {_second(dataset.watermark) if dataset.watermark else 'not set'}")
     if summary is None:
         note("there is no index; " + ("the next listing makes one" if mode == "exact" else "listings are by date"))
         return
     _print_index(summary)
-    late = [listing for listing in summary.listings if listing.late.count]
-    print(f"late arrivals          {'in these of' if late else 'none in'} the last {len(summary.listings)} listings")
-    if late:
-        rows = [
-            (each.number, format_time(each.begun_at / 1000), f"{each.late.count:,}", _duration(each.late.delay))
-            for each in late
-        ]
-        print()
-        print_table(("LISTING", "BEGUN", "LATE FILES", "LONGEST DELAY"), rows, "")
+    _print_late_arrivals(summary)
 
 
 @app.command("reset")
@@ -61,12 +65,14 @@ def reset(
 
     The new index lists by the files' own times. So first process everything that is new: what arrived late and was not
     processed is not listed after the watermark any more.
+
+    At a terminal you are asked for confirmation; a script is not.
     """
     from headwater.service.admin import find_dataset
     from headwater.service.feed import reset_feed
 
     if not yes and sys.stdin.isatty():
-        typer.confirm(f"Drop the index of {ref}?", abort=True)
+        typer.confirm(f"Drop the index of {ref}? Late files that were not processed are then not listed.", abort=True)
 
     async def work(ctx: ServiceContext) -> bool:
         return await reset_feed(ctx, await find_dataset(ctx, ref))
@@ -84,7 +90,35 @@ def _print_index(summary: FeedSummary) -> None:
     print(f"files                  {record.n_rows:,}")
     print(f"bytes                  {record.n_bytes:,}")
     print(f"last complete listing  {completed}")
-    print(f"promised until         {'nothing' if promised < 0 else f'{promised} ({format_time(promised)})'}")
+    print(f"promised until         {'nothing' if promised < 0 else _second(promised)}")
+    if promised > time.time() + _AHEAD_SECONDS:
+        print("                       This is in the future: a window or a watermark was. New files appear after it.")
+
+
+def _print_late_arrivals(summary: FeedSummary) -> None:
+    late = [listing for listing in summary.listings if listing.late.count]
+    count, listings = sum(each.late.count for each in late), len(summary.listings)
+    last = "the last listing" if listings == 1 else f"the last {listings} listings"
+    if not late:
+        print(f"late arrivals          none in {last}")
+        return
+    print(f"late arrivals          {count:,} file{'' if count == 1 else 's'} in {last}")
+    print()
+    rows = [
+        (
+            each.number,
+            format_time(each.begun_at / 1000),
+            "no" if each.ended_at is None else "yes",
+            f"{each.late.count:,}",
+            _duration(each.late.delay),
+        )
+        for each in late
+    ]
+    print_table(("LISTING", "BEGUN", "ENDED", "LATE FILES", "LONGEST DELAY"), rows, "")
+
+
+def _second(seconds: int) -> str:
+    return f"{seconds} ({format_time(seconds)})"
 
 
 def _data(mode: str, summary: FeedSummary | None) -> dict[str, Any]:

@@ -30,7 +30,8 @@ def list_command(
         bool,
         typer.Option(
             "--new",
-            help="List the samples since the watermark. After all were written, move the watermark.",
+            help="List the samples since the watermark. After all were written, move the watermark. What arrives in a "
+            "second that was already listed comes with the next second.",
         ),
     ] = False,
     start: Annotated[

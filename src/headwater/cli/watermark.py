@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="The time until which the files of a dataset were processed.", no_args_is_help=True, rich_markup_mode=None
 )
+
+
+_FUTURE_SECONDS = 60
+"""How far in the future a watermark is not remarkable: clocks differ."""
 
 
 def parse_time(name: str, text: str) -> int:
@@ -70,3 +75,8 @@ def set_(
 
     run(work)
     note(f"processed until {seconds} ({format_time(seconds)})")
+    if seconds > time.time() + _FUTURE_SECONDS:
+        note(
+            "this is in the future: new files are listed after that time, or in a day, whichever is earlier. To undo "
+            "it, set the watermark back and run `headwater feed reset`"
+        )

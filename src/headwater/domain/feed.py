@@ -229,11 +229,13 @@ class IndexRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LateArrivals:
-    """Versions whose own time is in a window that was listed before they appeared.
+    """Versions whose date is in a window that was listed before they appeared.
+
+    Those that are dated in the last second of that window are not counted: in a busy datasource there are always some.
 
     Attributes:
         count: how many.
-        delay: the longest time in seconds from an object's own time until it was listed.
+        delay: the longest time in seconds from an object's date until it was found.
     """
 
     count: int = 0
@@ -299,7 +301,8 @@ def merge_page(found: FoundPage, indexed: Mapping[bytes, IndexRow], rules: Merge
             at = modified if modified < now else now
             earliest = floor(position, modified)
             if earliest > at:
-                late, delay = late + 1, max(delay, now - at)
+                if earliest - 1 > at + min_age:
+                    late, delay = late + 1, max(delay, now - at)
                 at = earliest
             row = IndexRow(position, version, at, size)
             written.append(row)

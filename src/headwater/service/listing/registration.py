@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import structlog
+
 from headwater.auth.permissions import DatasetContext
 from headwater.catalog.feed.feeds import ListingStart, StartedListing
 from headwater.catalog.feed.merging import IndexState
@@ -14,6 +16,8 @@ from headwater.domain.lightly_folder import RAW
 from headwater.service.context import ServiceContext
 from headwater.service.feed import feed_mode
 from headwater.stores.base import Store
+
+log = structlog.get_logger(__name__)
 
 
 class RegisteredListing(NamedTuple):
@@ -55,7 +59,8 @@ async def begin_listing(
         return RegisteredListing(cursor, None)
     if feed_mode(ctx, dataset.dataset) is FeedMode.DATES:
         # Its pages are not in the index, which would show them a second time later.
-        await ctx.catalog.feed.drop(dataset.id)
+        if await ctx.catalog.feed.drop(dataset.id):
+            log.warning("feed_dropped", dataset=dataset.id, reason="its samples are listed by date now")
         return RegisteredListing(cursor, None)
     start = await _start_of(ctx, dataset, datasource, store, cursor.spec)
     if not has_end:
