@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from headwater.service.context import ServiceContext
     from headwater.service.listing.pages import SamplesPage
 
+_AHEAD_SECONDS = 60
+"""How far a promise may be ahead without a remark: clocks differ."""
+
 _CLOCK_TICK_SECONDS = 0.05
 """How far the clock of a file system may be behind the one that we read."""
 
@@ -74,13 +77,25 @@ def list_command(
         await _print_all(ctx, dataset, since, now, urls, json)
         if now > dataset.dataset.watermark:
             await set_watermark(ctx, dataset, now)
-        elif now < dataset.dataset.watermark:
+        if exact:
+            await _note_promise_ahead(ctx, dataset, now)
+        if now < dataset.dataset.watermark:
             note(
                 f"the watermark {dataset.dataset.watermark} is in the future "
                 f"({format_time(dataset.dataset.watermark)}) and stays"
             )
 
     run(work)
+
+
+async def _note_promise_ahead(ctx: ServiceContext, dataset: DatasetContext, now: int) -> None:
+    """Tell why new files are not listed yet, if a window or a watermark was in the future."""
+    from headwater.service.feed import summarize_feed
+
+    summary = await summarize_feed(ctx, dataset)
+    promised = summary.record.promises.latest if summary is not None else now
+    if promised > now + _AHEAD_SECONDS:
+        note(f"new files are listed after {format_time(promised)}: a window or a watermark was in the future")
 
 
 async def _last_complete_second() -> int:
