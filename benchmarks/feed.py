@@ -16,8 +16,9 @@ from statistics import median
 
 from benchmarks.listing import connect, cpu_seconds, list_all, peak_memory, synthetic_bucket
 from headwater.catalog.catalog import Catalog
-from headwater.catalog.feed.feeds import ListingStart
+from headwater.catalog.feed.listings import ListingStart
 from headwater.catalog.feed.merging import PageRead
+from headwater.catalog.feed.record import Claim
 from headwater.catalog.keyring import Keyring
 from headwater.domain.dataset import NewDataset
 from headwater.domain.datasource import parse_config
@@ -107,9 +108,7 @@ async def fill_index(folder: Path) -> tuple[float, float]:
         before = FIRST if number == 0 else objects_of_page(number - 1)[-1].key.encode()
         end = LAST if number == pages - 1 else objects[-1].key.encode()
         began = time.perf_counter()
-        read = PageRead(
-            listing, state, objects, before, end, request=os.urandom(8), position=b"", window=Window(0, now)
-        )
+        read = PageRead(listing, state, objects, before, end, Claim(b"", os.urandom(8)), Window(0, now))
         assert await catalog.feed.merge(read, now) is not None
         return time.perf_counter() - began
 

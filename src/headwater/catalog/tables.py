@@ -143,18 +143,18 @@ feed_claims = Table(
     metadata,
     Column("feed", Integer, ForeignKey(feeds.c.id, ondelete="CASCADE"), primary_key=True, autoincrement=False),
     Column("listing", BigInteger, primary_key=True, autoincrement=False),
-    Column("range_start", LargeBinary, primary_key=True),
+    Column("begins_at", LargeBinary, primary_key=True),
     Column("request", LargeBinary, primary_key=True),
-    Column("range_end", LargeBinary, nullable=False),
     sqlite_with_rowid=False,
 )
-"""Which request has read which part of the listing that owns the latest promise (`PageRead.claim`)."""
+"""The requests of the listing that owns the latest promise, by the place where they begin (`Claim`)."""
 
 feed_changes = Table(
     "feed_changes",
     metadata,
     Column("feed", Integer, ForeignKey(feeds.c.id, ondelete="CASCADE"), primary_key=True, autoincrement=False),
     Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("listing", BigInteger, nullable=False),
     Column("range_start", LargeBinary, nullable=False),
     Column("range_end", LargeBinary, nullable=False),
     Column("at", BigInteger, nullable=False),

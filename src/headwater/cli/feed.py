@@ -90,6 +90,8 @@ def _print_index(summary: FeedSummary) -> None:
     print(f"files                  {record.n_rows:,}")
     print(f"bytes                  {record.n_bytes:,}")
     print(f"last complete listing  {completed}")
+    if not record.ordered:
+        print("order                  not certain: files that are gone leave the index with a complete listing")
     print(f"promised until         {'nothing' if promised < 0 else _second(promised)}")
     if promised > time.time() + _AHEAD_SECONDS:
         print("                       This is in the future: a window or a watermark was. New files appear after it.")

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from hashlib import blake2b
 from typing import NamedTuple
 
 from headwater.domain.key_order import LAST_UNAMBIGUOUS, Order, sort_text
@@ -33,6 +34,10 @@ FIRST = b""
 
 LAST = b"\xff"
 """The position after every key that has a place in the order. UTF-8 has no such byte."""
+
+MAX_PLACED_BYTES = 1_500
+"""PostgreSQL allows about 2,700 bytes for an entry of an index. Keys with longer positions than this count as keys
+without a place in the order, and are identified by a hash."""
 
 _AFTER_PLACED = b"\xfe"
 """Follows the part of a key that has a place, where the rest has none. UTF-8 has no such byte either."""
@@ -177,10 +182,12 @@ def row_position(key: Key, order: str) -> bytes:
     Keys that the order cannot place for certain are after `LAST`.
     """
     if order == Order.CODE_POINTS:
-        return key.encode()
-    if not key.isascii() and max(key) > LAST_UNAMBIGUOUS:
-        return LAST + key.encode()
-    return sort_text(key, order).encode()
+        position = key.encode()
+    elif not key.isascii() and max(key) > LAST_UNAMBIGUOUS:
+        position = LAST + key.encode()
+    else:
+        position = sort_text(key, order).encode()
+    return position if len(position) <= MAX_PLACED_BYTES else LAST + LAST + blake2b(position, digest_size=32).digest()
 
 
 def boundary_position(key: Key, order: str) -> bytes:
@@ -189,12 +196,12 @@ def boundary_position(key: Key, order: str) -> bytes:
     A row before `LAST` is at or before this position exactly if the store lists it at or before the key.
     """
     if order == Order.CODE_POINTS:
-        return key.encode()
+        return key.encode()[:MAX_PLACED_BYTES]
     unambiguous = next((index for index, char in enumerate(key) if char > LAST_UNAMBIGUOUS), None)
     if unambiguous is None:
-        return sort_text(key, order).encode()
+        return sort_text(key, order).encode()[:MAX_PLACED_BYTES]
     # Every order puts these characters after all others.
-    return sort_text(key[:unambiguous], order).encode() + _AFTER_PLACED
+    return sort_text(key[:unambiguous], order).encode()[:MAX_PLACED_BYTES] + _AFTER_PLACED
 
 
 class FoundPage(NamedTuple):

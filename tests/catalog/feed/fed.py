@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from headwater.catalog.catalog import Catalog
-from headwater.catalog.feed.feeds import ListingStart, StartedListing
+from headwater.catalog.feed.listings import ListingStart, StartedListing
 from headwater.catalog.feed.merging import IndexState, MergedPage, PageRead
-from headwater.catalog.feed.record import FeedRecord
+from headwater.catalog.feed.record import Claim, FeedRecord
 from headwater.catalog.tables import feed_rows
 from headwater.domain.dataset import NewDataset
 from headwater.domain.feed import FIRST, LAST, boundary_position
@@ -71,9 +71,10 @@ class Fed(NamedTuple):
         state = state or await self.state()
         start = FIRST if after is None else boundary_position(after, state.key_order)
         end = LAST if up_to is None else boundary_position(up_to, state.key_order)
-        return await self.catalog.feed.merge(
-            PageRead(started.listing, state, objects, start, end, request or os.urandom(8), b""), now
-        )
+        claim = Claim((after or "").encode(), request or os.urandom(8))
+        if state.owner == started.listing.number:
+            await self.catalog.feed.claim(started.listing, claim)
+        return await self.catalog.feed.merge(PageRead(started.listing, state, objects, start, end, claim), now)
 
     async def read_some(
         self, started: StartedListing, objects: list[StoredObject], *, state: IndexState | None = None
@@ -81,7 +82,7 @@ class Fed(NamedTuple):
         """Merge a page that has only certain objects."""
         state = state or await self.state()
         return await self.catalog.feed.merge(
-            PageRead(started.listing, state, objects, None, None, os.urandom(8), b""), NOW
+            PageRead(started.listing, state, objects, None, None, Claim(b"", os.urandom(8))), NOW
         )
 
     async def end(self, started: StartedListing) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from headwater.catalog.catalog import Catalog
-from headwater.catalog.feed.feeds import StartedListing
+from headwater.catalog.feed.listings import StartedListing
 from headwater.domain.feed import FIRST, LAST
 from headwater.domain.key_order import Order
 from headwater.domain.objects import StoredObject

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from headwater.catalog.catalog import Catalog
 from headwater.catalog.feed import merging
-from headwater.catalog.feed.feeds import StartedListing
+from headwater.catalog.feed.listings import StartedListing
 from headwater.catalog.feed.record import KEPT_LISTINGS
 from headwater.catalog.tables import feed_walked
 from headwater.domain.feed import FIRST, LAST

@@ -14,7 +14,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from headwater.catalog.catalog import Catalog
-from headwater.catalog.feed.feeds import StartedListing
+from headwater.catalog.feed.listings import StartedListing
 from headwater.catalog.feed.record import CHANGES_KEPT_MS
 from headwater.catalog.keyring import Keyring
 from headwater.domain.feed import FeedMode, LateArrivals

@@ -291,12 +291,11 @@ async def test_what_pages_of_an_exact_feed_cost_the_catalog(tmp_path: Path, monk
     An exact feed costs more than listings by date on purpose: it knows every file.
     """
     async with _counting(tmp_path, monkeypatch, "exact") as costs:
-        assert await costs() == [(2, 2), (3, 1), (3, 2)], "registered, merged twice more, and ended"
-        assert await costs() == [(3, 1), (4, 0), (4, 1)], "registered, nothing new, and ended"
-        assert await costs() == [(3, 1), (4, 0), (4, 1)]
-        later = str(int(time.time()) + 100)
-        assert await costs(to=later) == [(2, 2), (3, 1), (3, 2)], "it makes the latest promise: pages are claimed"
-        assert await costs(to=later) == [(3, 1), (4, 0), (4, 1)]
+        now = int(time.time())
+        soon, later = str(now + 100), str(now + 200)
+        assert await costs(to=soon) == [(2, 3), (3, 2), (3, 3)], "registered, claimed and merged, and ended"
+        assert await costs(to=soon) == [(3, 1), (4, 0), (4, 1)], "registered, nothing new, and ended"
+        assert await costs(to=later) == [(3, 2), (4, 1), (4, 2)], "it makes the latest promise: requests are claimed"
         assert await costs("metadata/list") == [(2, 0)], "files under `.lightly/` are in no feed"
 
 

@@ -7,88 +7,45 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from weakref import WeakValueDictionary
 
-from sqlalchemy import Connection, bindparam, delete, exists, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, select, update
 
-from headwater.catalog.clock import now_ms
 from headwater.catalog.engine import Database
+from headwater.catalog.feed.listings import (
+    LOCK_DATASET,
+    ListingStart,
+    StartedListing,
+    begin_listing,
+    end_part,
+    remove_unseen,
+    withdraw_promise,
+)
 from headwater.catalog.feed.merging import (
     IndexState,
     MergedPage,
+    OversizedRangeError,
     PageRead,
-    claim_page,
-    count_changes,
-    feed_dropped,
+    claim_request,
     match_page,
     merge_into_index,
+    remove_gone,
 )
 from headwater.catalog.feed.record import (
-    KEPT_LISTINGS,
+    Claim,
     FeedRecord,
-    add_listing,
-    end_listing,
     find_record,
-    forget_claims,
-    forget_walked,
-    load_walked,
-    lock_record,
     save_record,
-    save_walk,
 )
-from headwater.catalog.feed.rows import remove_rows, remove_some, unseen_rows
-from headwater.catalog.tables import datasets, datasources, feed_listings, feeds
+from headwater.catalog.feed.rows import remove_some
+from headwater.catalog.tables import datasets, feed_listings, feeds
 from headwater.domain.feed import (
-    NOTHING,
     FeedListing,
     LateArrivals,
-    Merge,
-    Promises,
-    Walked,
-    cover_everything,
-    promise_of,
-)
-from headwater.domain.key_order import Order
-
-_LOCK_DATASET = select(datasets.c.watermark).where(datasets.c.id == bindparam("dataset_id")).with_for_update()
-_HAS_DATASOURCE = select(
-    exists().where(datasources.c.id == bindparam("datasource_id"), datasources.c.dataset_id == bindparam("dataset_id"))
+    row_position,
 )
 
 _STATE = select(feeds.c.key_order, feeds.c.unordered_since, feeds.c.complete, feeds.c.changes, feeds.c.owner).where(
     feeds.c.id == bindparam("feed"), feeds.c.dataset_id.is_not(None)
 )
-
-
-class ListingStart(NamedTuple):
-    """A listing that begins.
-
-    Attributes:
-        dataset_id: the dataset.
-        datasource_id: the datasource that it lists.
-        order: the order in which the store lists; None if unknown.
-        end: the last second of its window; None if the client did not choose one.
-        now: the server's time in Unix seconds.
-    """
-
-    dataset_id: str
-    datasource_id: str
-    order: Order | None
-    end: int | None
-    now: int
-
-
-class StartedListing(NamedTuple):
-    """A listing that was registered.
-
-    Attributes:
-        listing: the listing.
-        end: the last second of its window. If the client did not choose one, this is now, or the first second that was
-            not promised before: a listing of everything then has what has arrived since another listing of this second.
-        state: the state of its index.
-    """
-
-    listing: FeedListing
-    end: int
-    state: IndexState
 
 
 class RememberedListing(NamedTuple):
@@ -122,7 +79,7 @@ class FeedCatalog:
             CatalogUnavailableError: the dataset has another datasource now.
         """
 
-        return await self._database.write(lambda connection: _begin(connection, start))
+        return await self._database.write(lambda connection: begin_listing(connection, start))
 
     async def begin_if_complete(self, start: ListingStart, *, ended: bool = False) -> StartedListing | None:
         """Register a listing that does not read everything. None if the feed is not complete: nothing is registered.
@@ -139,9 +96,9 @@ class FeedCatalog:
             record = find_record(connection, start.dataset_id, lock=True)
             if record is None or not record.complete:
                 return None
-            started = _begin(connection, start)
+            started = begin_listing(connection, start)
             if ended:
-                _end(connection, started.listing, None, None)
+                end_part(connection, started.listing, None, None)
             return started
 
         known = await self._database.read(lambda connection: find_record(connection, start.dataset_id))
@@ -164,8 +121,7 @@ class FeedCatalog:
     async def merge(self, page: PageRead, now: int) -> MergedPage | None:
         """Merge a page into the index and return its listing times.
 
-        A page that brings nothing new costs one read. If its listing made the latest promise, this is a small
-        transaction, which is not flushed to disk. One page of a feed is merged at a time by this process, so that
+        A page that brings nothing new costs one read. One page of a feed is merged at a time by this process, so that
         others do not wait for more than one.
 
         Args:
@@ -179,16 +135,54 @@ class FeedCatalog:
             CatalogUnavailableError: the feed was dropped meanwhile.
         """
         if page.state.complete:
-            if page.state.owner == page.listing.number:
-                matched = await self._database.write(lambda connection: claim_page(connection, page), durable=False)
-            else:
-                matched = await self._database.read(lambda connection: match_page(connection, page))
+            matched = await self._database.read(lambda connection: match_page(connection, page))
             if matched is not None:
                 return matched
-        feed = page.state.feed
-        lock = self._merging.get(feed) or self._merging.setdefault(feed, asyncio.Lock())
-        async with lock:
+        while True:
+            try:
+                return await self._merge(page, now)
+            except OversizedRangeError:
+                smaller = await self._remove_gone(page)
+                if smaller is None:
+                    return None
+                page = smaller
+
+    async def claim(self, listing: FeedListing, claim: Claim) -> None:
+        """Record a request of the listing that owns the latest promise, before its first page is merged.
+
+        Raises:
+            CatalogUnavailableError: the feed was dropped meanwhile.
+        """
+        async with self._lock(listing.feed):
+            await self._database.write(lambda connection: claim_request(connection, listing, claim), durable=False)
+
+    async def withdraw(self, listing: FeedListing) -> None:
+        """Take back the promise of a listing whose first request has failed: nobody has seen any of its pages."""
+
+        await self._database.write(lambda connection: withdraw_promise(connection, listing))
+
+    async def _merge(self, page: PageRead, now: int) -> MergedPage | None:
+        async with self._lock(page.state.feed):
             return await self._database.write(lambda connection: merge_into_index(connection, page, now))
+
+    def _lock(self, feed: int) -> asyncio.Lock:
+        return self._merging.get(feed) or self._merging.setdefault(feed, asyncio.Lock())
+
+    async def _remove_gone(self, page: PageRead) -> PageRead | None:
+        """Delete most of the rows of a range that a page does not hold, some at a time; None if the page is stale."""
+        found = {row_position(each.key, page.state.key_order) for each in page.objects}
+        assert page.range is not None
+        position, end = page.range
+        while position < end:
+            after, unchanged = position, page
+            async with self._lock(page.state.feed):
+                removed = await self._database.write(
+                    lambda connection: remove_gone(connection, unchanged, found, after)  # noqa: B023
+                )
+            if removed is None:
+                return None
+            page, position = removed
+        return page
 
     async def end(self, listing: FeedListing, start: bytes | None, end: bytes | None) -> None:
         """Record that a listing has served its last page, or that of one of its shards.
@@ -198,9 +192,9 @@ class FeedCatalog:
             start: it has read everything after this position,
             end: up to this one. Both are None if it reads only certain objects.
         """
-        unseen = await self._database.write(lambda connection: _end(connection, listing, start, end))
+        unseen = await self._database.write(lambda connection: end_part(connection, listing, start, end))
         while unseen:
-            unseen = await self._database.write(lambda connection: _remove_unseen(connection, listing))
+            unseen = await self._database.write(lambda connection: remove_unseen(connection, listing))
 
     async def summary(self, dataset_id: str) -> FeedSummary | None:
         """Return what there is to know about the feed of a dataset; None if it has none."""
@@ -242,12 +236,6 @@ class FeedCatalog:
         await self._database.write(lambda connection: connection.execute(statement))
 
 
-def state_of(record: FeedRecord) -> IndexState:
-    """Return the state of the index of a feed."""
-    owner = record.promises.owner
-    return IndexState(record.id, record.key_order, record.ordered, record.complete, record.changes, owner)
-
-
 def acknowledge_watermark(connection: Connection, dataset_id: str, watermark: int, now: int) -> None:
     """Record the promise that a watermark makes. Part of the transaction that sets the watermark."""
     record = find_record(connection, dataset_id, lock=True)
@@ -261,7 +249,7 @@ def acknowledge_watermark(connection: Connection, dataset_id: str, watermark: in
 def drop_feed(connection: Connection, dataset_id: str) -> bool:
     """Drop the feed of a dataset, whose counts stay; return whether it had one. Part of a transaction."""
     # All transactions lock the dataset first.
-    connection.execute(_LOCK_DATASET, {"dataset_id": dataset_id})
+    connection.execute(LOCK_DATASET, {"dataset_id": dataset_id})
     record = find_record(connection, dataset_id, lock=True)
     if record is None:
         return False
@@ -269,104 +257,4 @@ def drop_feed(connection: Connection, dataset_id: str) -> bool:
     if record.complete:
         counts = {"n_samples": record.n_rows, "size_in_bytes": record.n_bytes}
         connection.execute(update(datasets).where(datasets.c.id == dataset_id).values(**counts))
-    return True
-
-
-def _begin(connection: Connection, start: ListingStart) -> StartedListing:
-    record = find_record(connection, start.dataset_id, lock=True) or _create(connection, start)
-    parameters = {"datasource_id": start.datasource_id, "dataset_id": start.dataset_id}
-    if not connection.execute(_HAS_DATASOURCE, parameters).scalar():
-        raise feed_dropped()
-    number = record.listings + 1
-    end = max(start.now, record.promises.latest + 1) if start.end is None else start.end
-    promise = start.now if start.end is None else promise_of(end, start.now)
-    listing = FeedListing(record.id, number, promise)
-    if record.out_of_order or start.order != record.key_order:
-        unordered_since = record.listings if record.unordered_since is None else record.unordered_since
-    else:
-        unordered_since = None
-    record = record._replace(
-        listings=number,
-        promises=record.promises.begin(number, listing.promise),
-        unordered_since=unordered_since,
-    )
-    save_record(connection, record)
-    if record.promises.owner == number:
-        forget_claims(connection, record.id)
-    add_listing(connection, listing)
-    if record.complete:
-        forget_walked(connection, record.id, number - KEPT_LISTINGS)
-    return StartedListing(listing, end, state_of(record))
-
-
-def _create(connection: Connection, start: ListingStart) -> FeedRecord:
-    """Create the feed of a dataset. Everything up to the watermark was promised."""
-    # The lock keeps the datasources as they are, and two listings from creating it twice.
-    watermark = connection.execute(_LOCK_DATASET, {"dataset_id": start.dataset_id}).scalar()
-    if watermark is None:
-        raise feed_dropped()
-    existing = find_record(connection, start.dataset_id, lock=True)
-    if existing is not None:
-        return existing
-    record = FeedRecord(
-        id=0,
-        key_order=start.order or Order.CODE_POINTS,
-        unordered_since=0 if start.order is None else None,
-        out_of_order=False,
-        promises=Promises().acknowledge(watermark, start.now) if watermark else Promises(NOTHING, NOTHING),
-        listings=0,
-        changes=0,
-        complete=False,
-        n_rows=0,
-        n_bytes=0,
-        completed_at=None,
-    )
-    values = {**record.values(), "dataset_id": start.dataset_id}
-    created = connection.execute(insert(feeds).values(**values)).inserted_primary_key
-    assert created is not None
-    return record._replace(id=created[0])
-
-
-def _end(connection: Connection, listing: FeedListing, start: bytes | None, end: bytes | None) -> bool:
-    """Record the end of a listing; return whether rows may be left that none of its pages has found."""
-    record = lock_record(connection, listing.feed)
-    if record is None:
-        raise feed_dropped()
-    completes = False
-    if start is None or end is None:
-        record = record._replace(promises=record.promises.end(listing.number))
-        end_listing(connection, listing)
-    else:
-        walked = load_walked(connection, record.id)
-        since = min((walk.since for walk in walked if walk.listing == listing.number), default=0)
-        walked.append(Walked(listing.number, start, end, listing.promise, since))
-        completes = cover_everything(walk for walk in walked if walk.listing == listing.number)
-        if completes:
-            # Only now: the other shards of a listing may still list what it promises.
-            promises = record.promises.end(listing.number)
-            end_listing(connection, listing)
-            record = record._replace(complete=True, completed_at=now_ms(), promises=promises)
-        else:
-            save_walk(connection, record.id, walked[-1])
-            if not record.complete and cover_everything(walked):
-                record = record._replace(complete=True)
-    save_record(connection, record)
-    if not completes or listing.number <= (record.unordered_since or 0):
-        return False
-    return bool(unseen_rows(connection, record.id, listing.number, ordered=record.ordered))
-
-
-def _remove_unseen(connection: Connection, listing: FeedListing) -> bool:
-    """Delete some rows that no page has found since a listing began, which was complete; return whether there were any.
-
-    These are rows of objects that are gone, and that no page deletes because their place in the order is not certain.
-    """
-    record = lock_record(connection, listing.feed)
-    if record is None:
-        return False
-    gone = unseen_rows(connection, record.id, listing.number, ordered=record.ordered)
-    if not gone:
-        return False
-    remove_rows(connection, record.id, [row.position for row in gone])
-    save_record(connection, count_changes(connection, record, Merge([], [], gone, LateArrivals()), []))
     return True

@@ -8,12 +8,14 @@ from sqlalchemy import Connection
 
 from headwater.catalog.feed.record import (
     MAX_WALKED,
+    Claim,
     FeedRecord,
     add_claim,
     count_late,
     forget_walked,
     has_changed,
-    is_claimed,
+    has_changed_elsewhere,
+    is_repeated,
     load_walked,
     lock_record,
     record_change,
@@ -21,7 +23,9 @@ from headwater.catalog.feed.record import (
     save_walk,
 )
 from headwater.catalog.feed.rows import (
+    ROWS_PER_TRANSACTION,
     mark_seen,
+    next_rows,
     remove_rows,
     rows_at,
     rows_between,
@@ -76,8 +80,7 @@ class PageRead(NamedTuple):
         listing: the listing.
         state: the state of the index before the page was read.
         objects: the objects of the page, each once.
-        request: a random value of the request that has read the page.
-        position: where the page begins, if it holds only certain objects or the order is not known.
+        claim: the request that has read the page.
         window: if all listing times are in it, or none is, one of them may be returned for all; None to get each.
         min_age: as in `MergeRules`.
         start: the page holds every object after this position,
@@ -89,18 +92,9 @@ class PageRead(NamedTuple):
     objects: list[StoredObject]
     start: bytes | None
     end: bytes | None
-    request: bytes
-    position: bytes
+    claim: Claim
     window: Window | None = None
     min_age: int = 0
-
-    @property
-    def claim(self) -> tuple[bytes, bytes]:
-        """What identifies the part of the listing that the page is: after the first position, up to the second one."""
-        if self.range is not None:
-            return self.range
-        begin = LAST + LAST + self.position
-        return begin, begin + LAST
 
     @property
     def range(self) -> tuple[bytes, bytes] | None:
@@ -108,6 +102,10 @@ class PageRead(NamedTuple):
         if self.start is None or self.end is None or not self.state.ordered:
             return None
         return self.start, self.end
+
+
+class OversizedRangeError(Exception):
+    """The range of a page has so many rows that the page does not hold that they must be deleted in parts first."""
 
 
 class MergedPage(NamedTuple):
@@ -119,6 +117,8 @@ class MergedPage(NamedTuple):
 
 def match_page(connection: Connection, page: PageRead) -> MergedPage | None:
     """Return the listing times of a page that brings nothing new; None if it must be merged. Only reads."""
+    if _has_repetition_changed(connection, page):
+        return None
     if page.range is None:
         return _match_objects(connection, page)
     # A version is a hash that depends on the key, too. So equal sums of versions mean equal objects.
@@ -153,6 +153,7 @@ def merge_into_index(connection: Connection, page: PageRead, now: int) -> Merged
 
     Raises:
         CatalogUnavailableError: the feed was dropped meanwhile.
+        OversizedRangeError: the rows that are gone must be deleted by `remove_gone` first.
     """
     record = lock_record(connection, page.state.feed)
     if record is None:
@@ -166,11 +167,15 @@ def merge_into_index(connection: Connection, page: PageRead, now: int) -> Merged
         # From now on pages delete nothing, because what they cover is not certain.
         save_record(connection, record._replace(unordered_since=record.listings, out_of_order=True))
         return None
+    if page.range is not None:
+        summary = summarize_rows(connection, record.id, *page.range)
+        if summary.rows > len(found.positions) + ROWS_PER_TRANSACTION:
+            raise OversizedRangeError
     indexed = _indexed(connection, page, found.positions)
     walked = [] if record.complete else load_walked(connection, record.id)
     rules = MergeRules(_floor(connection, record, page, walked), now, page.range is not None, page.min_age)
     merge = merge_page(found, indexed, rules)
-    record = _apply(connection, record, found.positions, indexed, merge)
+    record = _apply(connection, record, page.listing, found.positions, indexed, merge)
     if not record.complete:
         record = _walk(connection, record, page, walked, now)
     save_record(connection, record)
@@ -179,21 +184,58 @@ def merge_into_index(connection: Connection, page: PageRead, now: int) -> Merged
     return MergedPage(merge.times, merge.late)
 
 
-def claim_page(connection: Connection, page: PageRead) -> MergedPage | None:
-    """Record that a request has read a page, then return what `match_page` does.
+def claim_request(connection: Connection, listing: FeedListing, claim: Claim) -> None:
+    """Record a request of a listing, before what it reads is compared with the index.
 
-    Another request of the listing that merges the same page later finds the claim. What one has merged before is in the
-    index already.
+    A repetition of the request that is merged later finds the claim. What one has merged before is in the index
+    already: both transactions lock the feed.
+
+    Raises:
+        CatalogUnavailableError: the feed was dropped meanwhile.
     """
-    add_claim(connection, page.listing, page.request, *page.claim)
-    return match_page(connection, page)
+    if lock_record(connection, listing.feed) is None:
+        raise feed_dropped()
+    add_claim(connection, listing, claim)
+
+
+def remove_gone(
+    connection: Connection, page: PageRead, found: set[bytes], after: bytes
+) -> tuple[PageRead, bytes] | None:
+    """Delete some rows of the range of a page that the page does not hold.
+
+    Args:
+        connection: the connection.
+        page: the page.
+        found: the positions of its objects.
+        after: the position to begin after.
+
+    Returns:
+        The page, which knows of this change, and the position up to which rows were compared; None as
+        `merge_into_index`.
+
+    Raises:
+        CatalogUnavailableError: the feed was dropped meanwhile.
+    """
+    assert page.range is not None
+    record = lock_record(connection, page.state.feed)
+    if record is None:
+        raise feed_dropped()
+    if record.ordered != page.state.ordered or _is_stale(connection, page, []):
+        return None
+    rows = next_rows(connection, record.id, after, page.range[1])
+    gone = [row for row in rows if row.position not in found]
+    remove_rows(connection, record.id, [row.position for row in gone])
+    record = count_changes(connection, record, page.listing, Merge([], [], gone, LateArrivals()), [])
+    save_record(connection, record)
+    changed = page._replace(state=page.state._replace(changes=record.changes))
+    return changed, rows[-1].position if rows else page.range[1]
 
 
 def _floor(connection: Connection, record: FeedRecord, page: PageRead, walked: list[Walked]) -> Floor:
     """Return the floor for the new versions of a page."""
     if not record.complete:
         return floor_of_walked(walked, *(page.range or (FIRST, LAST)))
-    again = is_claimed(connection, page.listing, page.request, *page.claim)
+    again = is_repeated(connection, page.listing, page.claim)
     earliest = 1 + record.promises.before(page.listing.number, again=again)
     return lambda position, date: earliest
 
@@ -212,13 +254,26 @@ def _is_stale(connection: Connection, page: PageRead, positions: list[bytes]) ->
     elif positions:
         start, end = min(positions), max(positions)
     else:
-        return False
+        return _has_repetition_changed(connection, page)
+    if _has_repetition_changed(connection, page):
+        return True
     if has_changed(connection, page.state.feed, page.state.changes, start, end):
         return True
     without_place = [position for position in positions if position > LAST]
     if not without_place or end > LAST:
         return False
     return has_changed(connection, page.state.feed, page.state.changes, min(without_place), max(without_place))
+
+
+def _has_repetition_changed(connection: Connection, page: PageRead) -> bool:
+    """Return whether a request of the same listing has changed the index where the page cannot show it.
+
+    It may have put an object into the window that this page should have, too.
+    """
+    if not page.state.complete or page.state.owner != page.listing.number:
+        return False
+    after = FIRST if page.range is None else LAST
+    return has_changed_elsewhere(connection, page.listing, page.state.changes, after)
 
 
 def _indexed(connection: Connection, page: PageRead, positions: list[bytes]) -> dict[bytes, IndexRow]:
@@ -232,7 +287,12 @@ def _indexed(connection: Connection, page: PageRead, positions: list[bytes]) -> 
 
 
 def _apply(
-    connection: Connection, record: FeedRecord, positions: list[bytes], indexed: dict[bytes, IndexRow], merge: Merge
+    connection: Connection,
+    record: FeedRecord,
+    listing: FeedListing,
+    positions: list[bytes],
+    indexed: dict[bytes, IndexRow],
+    merge: Merge,
 ) -> FeedRecord:
     """Write what a page changes in the index; return the record with the new totals."""
 
@@ -241,10 +301,12 @@ def _apply(
     mark_seen(connection, record.id, seen, record.listings)
     remove_rows(connection, record.id, [row.position for row in merge.removed])
     replaced = [indexed[row.position] for row in merge.written if row.position in indexed] if indexed else []
-    return count_changes(connection, record, merge, replaced)
+    return count_changes(connection, record, listing, merge, replaced)
 
 
-def count_changes(connection: Connection, record: FeedRecord, merge: Merge, replaced: list[IndexRow]) -> FeedRecord:
+def count_changes(
+    connection: Connection, record: FeedRecord, listing: FeedListing, merge: Merge, replaced: list[IndexRow]
+) -> FeedRecord:
     """Record that an index has changed; return the record with the new totals."""
     changed = [row.position for row in (*merge.written, *merge.removed)]
     if not changed:
@@ -255,7 +317,7 @@ def count_changes(connection: Connection, record: FeedRecord, merge: Merge, repl
         n_rows=record.n_rows + len(merge.written) - len(gone),
         n_bytes=record.n_bytes + sum(row.size for row in merge.written) - sum(row.size for row in gone),
     )
-    record_change(connection, record.id, record.changes, min(changed), max(changed))
+    record_change(connection, listing, record.changes, min(changed), max(changed))
     return record
 
 

@@ -36,6 +36,10 @@ _CHANGED_SINCE = (
     )
     .limit(1)
 )
+_CHANGED_BY_LISTING = text(
+    "SELECT 1 FROM feed_changes WHERE feed = :feed AND number > :since AND listing = :listing AND range_end > :after "
+    "LIMIT 1"
+)
 _FORGET_CHANGES = delete(feed_changes).where(
     feed_changes.c.feed == bindparam("feed_id"), feed_changes.c.at < bindparam("before")
 )
@@ -54,12 +58,12 @@ _SAVE_WALK = text(
     "WHERE feed_walked.range_end < excluded.range_end"
 )
 _ADD_CLAIM = text(
-    "INSERT INTO feed_claims (feed, listing, request, range_start, range_end) "
-    "VALUES (:feed, :listing, :request, :start, :end) "
-    "ON CONFLICT (feed, listing, range_start, request) DO UPDATE SET range_end = excluded.range_end"
+    "INSERT INTO feed_claims (feed, listing, begins_at, request) SELECT :feed, :listing, :begins_at, :request "
+    "WHERE (SELECT count(*) FROM feed_claims WHERE feed = :feed AND listing = :listing AND begins_at = :begins_at) < 2 "
+    "ON CONFLICT DO NOTHING"
 )
 _OTHER_CLAIM = text(
-    "SELECT 1 FROM feed_claims WHERE feed = :feed AND listing = :listing AND range_start < :end AND range_end > :start "
+    "SELECT 1 FROM feed_claims WHERE feed = :feed AND listing = :listing AND begins_at = :begins_at "
     "AND request != :request LIMIT 1"
 )
 _ADD_CHANGE = insert(feed_changes)
@@ -80,6 +84,18 @@ _COUNT_LATE = (
         ),
     )
 )
+
+
+class Claim(NamedTuple):
+    """A request of a listing, by which its repetition is recognised.
+
+    Attributes:
+        begins_at: where it begins; the same for requests with the same cursor.
+        request: a random value.
+    """
+
+    begins_at: bytes
+    request: bytes
 
 
 class FeedRecord(NamedTuple):
@@ -140,29 +156,35 @@ def has_changed(connection: Connection, feed: int, since: int, start: bytes, end
     return connection.execute(_CHANGED_SINCE, parameters).first() is not None
 
 
-def record_change(connection: Connection, feed: int, number: int, start: bytes, end: bytes) -> None:
+def has_changed_elsewhere(connection: Connection, listing: FeedListing, since: int, after: bytes) -> bool:
+    """Return whether a request of this listing has changed the index at a position after `after`."""
+    parameters = {"feed": listing.feed, "listing": listing.number, "since": since, "after": after}
+    return connection.execute(_CHANGED_BY_LISTING, parameters).first() is not None
+
+
+def record_change(connection: Connection, listing: FeedListing, number: int, start: bytes, end: bytes) -> None:
     """Remember that the index has changed between two positions, and now and then forget old changes."""
     at = now_ms()
-    change = {"feed": feed, "number": number, "range_start": start, "range_end": end, "at": at}
-    connection.execute(_ADD_CHANGE, change)
+    feed, listing_number, _ = listing
+    change = {"feed": feed, "number": number, "listing": listing_number, "range_start": start, "range_end": end}
+    connection.execute(_ADD_CHANGE, {**change, "at": at})
     if number % FORGET_CHANGES_EVERY == 0:
         connection.execute(_FORGET_CHANGES, {"feed_id": feed, "before": at - CHANGES_KEPT_MS})
 
 
-def add_claim(connection: Connection, listing: FeedListing, request: bytes, start: bytes, end: bytes) -> None:
-    """Record that a request has read a part of a listing."""
-    values = {"feed": listing.feed, "listing": listing.number, "request": request, "start": start, "end": end}
-    connection.execute(_ADD_CLAIM, values)
+def add_claim(connection: Connection, listing: FeedListing, claim: Claim) -> None:
+    """Record a request. Two that begin at the same place are enough for each later one to find another."""
+    connection.execute(_ADD_CLAIM, {"feed": listing.feed, "listing": listing.number, **claim._asdict()})
 
 
-def is_claimed(connection: Connection, listing: FeedListing, request: bytes, start: bytes, end: bytes) -> bool:
-    """Return whether another request has read some of this part of a listing."""
-    values = {"feed": listing.feed, "listing": listing.number, "request": request, "start": start, "end": end}
-    return connection.execute(_OTHER_CLAIM, values).first() is not None
+def is_repeated(connection: Connection, listing: FeedListing, claim: Claim) -> bool:
+    """Return whether another request of the listing begins at the same place."""
+    parameters = {"feed": listing.feed, "listing": listing.number, **claim._asdict()}
+    return connection.execute(_OTHER_CLAIM, parameters).first() is not None
 
 
 def forget_claims(connection: Connection, feed: int) -> None:
-    """Delete the claims of a feed: their listing has ended, or another one has made the latest promise."""
+    """Delete the claims of a feed. They count only while their listing owns the latest promise."""
     connection.execute(delete(feed_claims).where(feed_claims.c.feed == feed))
 
 

@@ -82,6 +82,12 @@ def rows_between(connection: Connection, feed: int, start: bytes, end: bytes) ->
     return [IndexRow(*row) for row in _fetch(connection, _RANGE, (feed, start, end))]
 
 
+def next_rows(connection: Connection, feed: int, start: bytes, end: bytes) -> list[IndexRow]:
+    """Return the first `ROWS_PER_TRANSACTION` rows after the position `start`, up to `end`, in order."""
+    rows = _fetch(connection, f"{_RANGE} LIMIT {ROWS_PER_TRANSACTION}", (feed, start, end))
+    return [IndexRow(*row) for row in rows]
+
+
 def rows_at(connection: Connection, feed: int, positions: Sequence[bytes]) -> list[IndexRow]:
     """Return the rows at these positions."""
     if not positions:

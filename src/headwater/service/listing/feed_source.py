@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import time
+from hashlib import blake2b
 from typing import NamedTuple
 
 from headwater.catalog.feed.feeds import FeedCatalog
 from headwater.catalog.feed.merging import IndexState, PageRead, feed_dropped
+from headwater.catalog.feed.record import Claim
 from headwater.domain.feed import FIRST, LAST, FeedListing, boundary_position
 from headwater.domain.key_range import Resume
 from headwater.domain.objects import Key, StoredObject
@@ -56,7 +58,8 @@ class FeedSource:
         self._feeds = feeds
         self._rules = rules
         self._state: IndexState | None = state
-        self._request = os.urandom(8)
+        self._claim: Claim | None = None
+        self._is_claimed = False
 
     async def page(self, resume: Resume, limit: int, deadline: float) -> ObjectPage:
         """Return the page after `resume`; see `ObjectSource.page`.
@@ -70,9 +73,14 @@ class FeedSource:
         state, self._state = self._state or await self._feeds.state(self._rules.listing.feed), None
         if state is None:
             raise feed_dropped()
+        if self._claim is None:
+            self._claim = Claim(_digest(resume, self._rules.last_key), os.urandom(8))
         began = time.monotonic()
         page = await self._source.page(resume, limit, deadline)
-        read = self._to_merge(state, resume, page)
+        if state.owner == self._rules.listing.number and not self._is_claimed:
+            await self._feeds.claim(self._rules.listing, self._claim)
+            self._is_claimed = True
+        read = self._to_merge(state, self._claim, resume, page)
         if time.monotonic() - began > MAX_PAGE_AGE_SECONDS:
             return ObjectPage([], resume)
         merged = await self._feeds.merge(read, self._rules.now)
@@ -82,7 +90,7 @@ class FeedSource:
         listed = [found for found, at in zip(read.objects, merged.times, strict=True) if first <= at <= last]
         return page._replace(objects=listed, late=merged.late)
 
-    def _to_merge(self, state: IndexState, resume: Resume, page: ObjectPage) -> PageRead:
+    def _to_merge(self, state: IndexState, claim: Claim, resume: Resume, page: ObjectPage) -> PageRead:
         rules, order = self._rules, state.key_order
         samples = self._samples(page.objects)
         if not state.ordered:
@@ -93,8 +101,7 @@ class FeedSource:
             objects=samples,
             start=None,
             end=None,
-            request=self._request,
-            position="\0".join((resume.after or "", resume.marker or "")).encode(),
+            claim=claim,
             window=rules.window,
             min_age=rules.min_age,
         )
@@ -109,3 +116,8 @@ class FeedSource:
     def _samples(self, objects: list[StoredObject]) -> list[StoredObject]:
         include_all_files = self._rules.include_all_files
         return [found for found in objects if is_sample(found.key, include_all_files)]
+
+
+def _digest(resume: Resume, last_key: Key | None) -> bytes:
+    """Return what requests with the same cursor have in common."""
+    return blake2b(repr((resume, last_key)).encode("utf-8", "surrogatepass"), digest_size=16).digest()

@@ -7,6 +7,8 @@ Raw samples come from the INPUT datasource, files under `.lightly/` from the LIG
 from __future__ import annotations
 
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import NamedTuple
 
 import structlog
@@ -15,6 +17,7 @@ from headwater.auth.permissions import DatasetContext
 from headwater.catalog.feed.merging import IndexState
 from headwater.domain.cursor import Cursor, ListingSpec, Progress
 from headwater.domain.datasource import Datasource
+from headwater.domain.errors import CatalogUnavailableError, HeadwaterError
 from headwater.domain.feed import FeedMode, LateArrivals
 from headwater.domain.key_range import Resume
 from headwater.domain.lightly_folder import RAW, check_selection_file
@@ -118,13 +121,14 @@ async def list_samples(ctx: ServiceContext, dataset: DatasetContext, request: Li
     with ctx.limiter.hold(dataset.principal.user):
         store = ctx.stores.open(datasource)
         (spec, progress), state = await _register(ctx, dataset, datasource, store, cursor, request)
-        source = await _source_of(ctx, dataset, store, spec, state)
-        page = await read_page(source, progress.resume, ctx.settings.page_size)
-        keys = [found.key for found in page.objects]
-        if request.redirected or datasource.config.ALWAYS_REDIRECTED:
-            urls = ctx.redirected_urls.sign(datasource, keys)
-        else:
-            urls = await store.sign(keys, ctx.settings.read_url_ttl)
+        async with _withdrawn_on_error(ctx, spec if request.cursor is None else None):
+            source = await _source_of(ctx, dataset, store, spec, state)
+            page = await read_page(source, progress.resume, ctx.settings.page_size)
+            keys = [found.key for found in page.objects]
+            if request.redirected or datasource.config.ALWAYS_REDIRECTED:
+                urls = ctx.redirected_urls.sign(datasource, keys)
+            else:
+                urls = await store.sign(keys, ctx.settings.read_url_ttl)
         progress = _advance(progress, page)
         if progress.done:
             await _finish(ctx, spec, progress, state)
@@ -151,7 +155,8 @@ async def split_listing(
             store = ctx.stores.open(datasource)
             whole, _ = await _register(ctx, dataset, datasource, store, whole, request)
             if shards > 1:
-                split = await _split(ctx, dataset, store, whole.spec, shards)
+                async with _withdrawn_on_error(ctx, whole.spec):
+                    split = await _split(ctx, dataset, store, whole.spec, shards)
     if not split.points:
         return SplitListing([ctx.cursors.seal(whole)], _feed_of(whole.spec))
     spec = whole.spec._replace(order=split.order)
@@ -209,6 +214,21 @@ def _begin(ctx: ServiceContext, dataset: DatasetContext, datasource: Datasource,
         dataset.id, datasource.config.location.fingerprint, window, request.folder, request.selection_file
     )
     return Cursor(spec, Progress())
+
+
+@asynccontextmanager
+async def _withdrawn_on_error(ctx: ServiceContext, spec: ListingSpec | None) -> AsyncIterator[None]:
+    """Take back what a new listing promises if its first request fails.
+
+    The client repeats the request, often with the same window, and would otherwise get new files one window later.
+    """
+    try:
+        yield
+    except HeadwaterError:
+        if spec is not None and spec.listing is not None:
+            with suppress(CatalogUnavailableError):
+                await ctx.catalog.feed.withdraw(spec.listing)
+        raise
 
 
 async def _register(

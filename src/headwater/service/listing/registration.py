@@ -7,7 +7,7 @@ from typing import NamedTuple
 import structlog
 
 from headwater.auth.permissions import DatasetContext
-from headwater.catalog.feed.feeds import ListingStart, StartedListing
+from headwater.catalog.feed.listings import ListingStart, StartedListing
 from headwater.catalog.feed.merging import IndexState
 from headwater.domain.cursor import Cursor, ListingSpec
 from headwater.domain.datasource import Datasource

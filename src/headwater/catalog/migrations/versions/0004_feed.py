@@ -36,14 +36,14 @@ def upgrade() -> None:
     _create_part(
         "feed_claims",
         sa.Column("listing", sa.BigInteger, nullable=False, autoincrement=False),
-        sa.Column("range_start", sa.LargeBinary, nullable=False),
+        sa.Column("begins_at", sa.LargeBinary, nullable=False),
         sa.Column("request", sa.LargeBinary, nullable=False),
-        sa.Column("range_end", sa.LargeBinary, nullable=False),
-        key=("listing", "range_start", "request"),
+        key=("listing", "begins_at", "request"),
     )
     _create_part(
         "feed_changes",
         sa.Column("number", sa.BigInteger, nullable=False, autoincrement=False),
+        sa.Column("listing", sa.BigInteger, nullable=False),
         sa.Column("range_start", sa.LargeBinary, nullable=False),
         sa.Column("range_end", sa.LargeBinary, nullable=False),
         sa.Column("at", sa.BigInteger, nullable=False),
