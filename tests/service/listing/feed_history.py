@@ -100,6 +100,14 @@ class History:
                 reader = world.begin(first, end, hold=rng.random() < 0.3)
                 self.readers += [] if reader.is_done else [reader]
 
+    def _repeat(self, poll: Listing) -> None:
+        """Use an earlier cursor of a poll again: for answers that it uses, too, or for one that nobody sees."""
+        what, number = self.rng.random(), self.rng.randrange(len(poll.old_cursors))
+        if what < 0.2:
+            self.world.again(poll, number)
+        elif what < 0.5 and not self.alone:  # a clock that far ahead promises only the server's time
+            self.world.read_old_cursor(poll.old_cursors[number])
+
     def _poll(self) -> None:
         rng, world = self.rng, self.world
         if self.poll is None:
@@ -107,8 +115,8 @@ class History:
             self.poll = world.begin_shards(first, end, 3) if rng.random() < 0.2 else world.begin(first, end)
         elif not self.poll.is_done:
             self._page(self.poll)
-            if rng.random() < 0.2 and self.poll.old_cursors and not self.poll.in_flight:
-                world.again(self.poll, rng.randrange(len(self.poll.old_cursors)))
+            if self.poll.old_cursors and not self.poll.in_flight:
+                self._repeat(self.poll)
         else:
             self.cursors += self.poll.old_cursors[-2:]
             if rng.random() >= 0.25:  # else it crashes before it acknowledges

@@ -97,6 +97,13 @@ class FeedMachine(RuleBasedStateMachine):
         assert self.poll is not None
         self.world.again(self.poll, number)
 
+    @precondition(lambda self: self.poll is not None and self.poll.old_cursors and not self.alone)
+    @rule(number=st.integers(0, 3))
+    def handle_given_up_request(self, number: int) -> None:
+        """A request whose repetition was answered is handled last. Nobody sees its answer."""
+        assert self.poll is not None
+        self.world.read_old_cursor(self.poll.old_cursors[number % len(self.poll.old_cursors)])
+
     @precondition(lambda self: self.poll is not None and self.poll.is_done)
     @rule(crashes=st.sampled_from([False, False, True]))
     def finish_poll(self, crashes: bool) -> None:
