@@ -24,7 +24,7 @@ from headwater.domain.dataset import NewDataset
 from headwater.domain.datasource import parse_config
 from headwater.domain.feed import FIRST, LAST
 from headwater.domain.key_order import Order
-from headwater.domain.objects import StoredObject
+from headwater.domain.objects import StoredObject, versions_of
 from headwater.domain.purposes import reconfigure
 from headwater.domain.window import Window
 from tests.live import Live, measured
@@ -108,7 +108,9 @@ async def fill_index(folder: Path) -> tuple[float, float]:
         before = FIRST if number == 0 else objects_of_page(number - 1)[-1].key.encode()
         end = LAST if number == pages - 1 else objects[-1].key.encode()
         began = time.perf_counter()
-        read = PageRead(listing, state, objects, before, end, Claim(b"", os.urandom(8)), Window(0, now))
+        read = PageRead(
+            listing, state, objects, versions_of(objects), before, end, Claim(b"", os.urandom(8)), Window(0, now)
+        )
         assert await catalog.feed.merge(read, now) is not None
         return time.perf_counter() - began
 

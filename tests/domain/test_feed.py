@@ -30,7 +30,7 @@ from headwater.domain.feed import (
     promise_of,
 )
 from headwater.domain.key_order import Order
-from headwater.domain.objects import StoredObject, version_of
+from headwater.domain.objects import StoredObject, version_of, versions_of
 
 NOW = 1000
 
@@ -174,7 +174,7 @@ def merged(
 ) -> Merge:
     indexed = {row.position: row for row in rows}
     rules = MergeRules(lambda _position, _date: floor, NOW, removes, min_age)
-    return merge_page(found_page(list(found), Order.CODE_POINTS), indexed, rules)
+    return merge_page(found_page(list(found), versions_of(found), Order.CODE_POINTS), indexed, rules)
 
 
 def test_a_new_object_is_listed_at_its_own_time() -> None:
@@ -233,7 +233,8 @@ def test_an_object_from_the_future_is_listed_now() -> None:
 
 
 def test_each_position_has_its_own_floor() -> None:
-    found = found_page([StoredObject(key, 1, 5, None) for key in "abc"], Order.CODE_POINTS)
+    objects = [StoredObject(key, 1, 5, None) for key in "abc"]
+    found = found_page(objects, versions_of(objects), Order.CODE_POINTS)
     floors = {b"a": 0, b"b": 9, b"c": 5}
     merge = merge_page(found, {}, MergeRules(lambda position, _date: floors[position], NOW, removes=True))
     assert (merge.times, merge.late) == ([5, 9, 5], LateArrivals(1, NOW - 5))

@@ -17,7 +17,7 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 from headwater.domain.key_order import LAST_UNAMBIGUOUS, Order, sort_text
-from headwater.domain.objects import Key, StoredObject, version_of
+from headwater.domain.objects import Key, StoredObject
 
 MAX_PROMISE_AHEAD_SECONDS = 3600
 """How far after the server's now a listing may promise. A later `to` means "everything", and promises only now: counted
@@ -219,10 +219,9 @@ class FoundPage(NamedTuple):
         return start < positions[0] and positions[-1] <= end and positions == sorted(set(positions))
 
 
-def found_page(objects: list[StoredObject], order: str) -> FoundPage:
-    """Return objects of a store with their positions, in an index of this order, and versions."""
-    positions = [row_position(found.key, order) for found in objects]
-    return FoundPage(positions, [version_of(found) for found in objects], objects)
+def found_page(objects: list[StoredObject], versions: list[int], order: str) -> FoundPage:
+    """Return objects of a store and their versions with their positions in an index of this order."""
+    return FoundPage([row_position(found.key, order) for found in objects], versions, objects)
 
 
 class IndexRow(NamedTuple):

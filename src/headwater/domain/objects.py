@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from hashlib import blake2b
+from struct import unpack
 from typing import NamedTuple
 
 Key = str
@@ -28,16 +30,23 @@ class StoredObject(NamedTuple):
 
 
 def version_of(found: StoredObject) -> int:
-    """Return the version of an object as a signed 64-bit integer: another one once the object was replaced.
+    """Return the version of an object; see `versions_of`."""
+    return versions_of([found])[0]
+
+
+def versions_of(objects: Sequence[StoredObject]) -> list[int]:
+    """Return the version of each object as a signed 64-bit integer: another one once the object was replaced.
 
     It is a hash of key, generation (or ETag), size and time. It is stored, so the same object must have the same
     version in every process and every release.
     """
-    key, size, modified, etag, generation = found
-    mark = (etag or "") if generation is None else generation
-    # Three numbers in front make the text unambiguous, whatever the rest contains.
-    text = f"{size} {modified} {len(mark)} {mark}{key}"
-    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big", signed=True)
+    digests = []
+    for key, size, modified, etag, generation in objects:
+        mark = (etag or "") if generation is None else generation
+        # Three numbers in front make the text unambiguous, whatever the rest contains.
+        text = f"{size} {modified} {len(mark)} {mark}{key}"
+        digests.append(blake2b(text.encode(), digest_size=8).digest())
+    return list(unpack(f">{len(digests)}q", b"".join(digests)))
 
 
 class StorePage(NamedTuple):

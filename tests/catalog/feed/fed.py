@@ -16,7 +16,7 @@ from headwater.catalog.tables import feed_rows
 from headwater.domain.dataset import NewDataset
 from headwater.domain.feed import FIRST, LAST, boundary_position
 from headwater.domain.key_order import Order
-from headwater.domain.objects import Key, StoredObject
+from headwater.domain.objects import Key, StoredObject, versions_of
 from tests.catalog.values import config, put
 
 NOW = 1_700_000_000
@@ -72,9 +72,9 @@ class Fed(NamedTuple):
         start = FIRST if after is None else boundary_position(after, state.key_order)
         end = LAST if up_to is None else boundary_position(up_to, state.key_order)
         claim = Claim((after or "").encode(), request or os.urandom(8))
-        if state.owner == started.listing.number:
-            await self.catalog.feed.claim(started.listing, claim)
-        return await self.catalog.feed.merge(PageRead(started.listing, state, objects, start, end, claim), now)
+        return await self.catalog.feed.merge(
+            PageRead(started.listing, state, objects, versions_of(objects), start, end, claim), now
+        )
 
     async def read_some(
         self, started: StartedListing, objects: list[StoredObject], *, state: IndexState | None = None
@@ -82,7 +82,7 @@ class Fed(NamedTuple):
         """Merge a page that has only certain objects."""
         state = state or await self.state()
         return await self.catalog.feed.merge(
-            PageRead(started.listing, state, objects, None, None, Claim(b"", os.urandom(8))), NOW
+            PageRead(started.listing, state, objects, versions_of(objects), None, None, Claim(b"", os.urandom(8))), NOW
         )
 
     async def end(self, started: StartedListing) -> None:

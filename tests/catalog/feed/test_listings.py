@@ -15,6 +15,7 @@ from headwater.domain.feed import (
     LAST,
     MAX_PROMISE_AHEAD_SECONDS,
     MAX_WATERMARK_AHEAD_SECONDS,
+    FeedListing,
     LateArrivals,
     Promises,
 )
@@ -175,7 +176,7 @@ async def test_a_listing_of_certain_objects_begins_once_the_feed_is_complete(cat
     await fed.read(started, several("c"), "b", None)
     certain = await catalog.feed.begin_if_complete(fed.start(NOW + 5))
     assert certain is not None
-    assert certain.listing == (started.listing.feed, 2, NOW + 5)
+    assert certain.listing == FeedListing(started.listing.feed, 2, NOW + 5)
     page = await fed.read_some(certain, [found("b", 1, NOW - 9)])
     assert page is not None
     assert page.times == [NOW + 1]

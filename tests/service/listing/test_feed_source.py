@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from headwater.catalog.catalog import Catalog
 from headwater.catalog.feed.listings import StartedListing
-from headwater.catalog.feed.record import CHANGES_KEPT_MS
+from headwater.catalog.feed.record import CHANGES_KEPT_MS, Claim
 from headwater.catalog.keyring import Keyring
 from headwater.domain.feed import FeedMode, LateArrivals
 from headwater.domain.key_order import Order
@@ -140,7 +140,14 @@ async def fed(tmp_path: Path) -> AsyncIterator[Fed]:
 
 def source_of(fed: Fed, source: ObjectSource, started: StartedListing, **rules: Any) -> FeedSource:
     """Return a source of everything, in a feed."""
-    defaults = {"window": Window(0, NOW), "last_key": None, "include_all_files": True, "covers": True, "now": NOW}
+    defaults: dict[str, Any] = {
+        "window": Window(0, NOW),
+        "last_key": None,
+        "include_all_files": True,
+        "covers": True,
+        "now": NOW,
+    }
+    defaults |= {"min_age": 0, "claim": Claim(os.urandom(8), os.urandom(8))}
     return FeedSource(source, fed.catalog.feed, FeedRules(started.listing, **{**defaults, **rules}), started.state)
 
 

@@ -24,13 +24,12 @@ from headwater.catalog.feed.merging import (
     MergedPage,
     OversizedRangeError,
     PageRead,
-    claim_request,
+    claim_and_match,
     match_page,
     merge_into_index,
     remove_gone,
 )
 from headwater.catalog.feed.record import (
-    Claim,
     FeedRecord,
     find_record,
     save_record,
@@ -121,7 +120,8 @@ class FeedCatalog:
     async def merge(self, page: PageRead, now: int) -> MergedPage | None:
         """Merge a page into the index and return its listing times.
 
-        A page that brings nothing new costs one read. One page of a feed is merged at a time by this process, so that
+        A page that brings nothing new costs one read. If its listing made the latest promise, this is a small
+        transaction, which is not flushed to disk. One page of a feed is merged at a time by this process, so that
         others do not wait for more than one.
 
         Args:
@@ -135,7 +135,7 @@ class FeedCatalog:
             CatalogUnavailableError: the feed was dropped meanwhile.
         """
         if page.state.complete:
-            matched = await self._database.read(lambda connection: match_page(connection, page))
+            matched = await self._match(page)
             if matched is not None:
                 return matched
         while True:
@@ -147,19 +147,16 @@ class FeedCatalog:
                     return None
                 page = smaller
 
-    async def claim(self, listing: FeedListing, claim: Claim) -> None:
-        """Record a request of the listing that owns the latest promise, before its first page is merged.
-
-        Raises:
-            CatalogUnavailableError: the feed was dropped meanwhile.
-        """
-        async with self._lock(listing.feed):
-            await self._database.write(lambda connection: claim_request(connection, listing, claim), durable=False)
-
     async def withdraw(self, listing: FeedListing) -> None:
         """Take back the promise of a listing whose first request has failed: nobody has seen any of its pages."""
 
         await self._database.write(lambda connection: withdraw_promise(connection, listing))
+
+    async def _match(self, page: PageRead) -> MergedPage | None:
+        if page.state.owner != page.listing.number:
+            return await self._database.read(lambda connection: match_page(connection, page))
+        async with self._lock(page.state.feed):
+            return await self._database.write(lambda connection: claim_and_match(connection, page), durable=False)
 
     async def _merge(self, page: PageRead, now: int) -> MergedPage | None:
         async with self._lock(page.state.feed):

@@ -49,7 +49,7 @@ from headwater.domain.feed import (
     found_page,
     merge_page,
 )
-from headwater.domain.objects import StoredObject, version_of
+from headwater.domain.objects import StoredObject
 from headwater.domain.window import Window
 
 
@@ -80,6 +80,7 @@ class PageRead(NamedTuple):
         listing: the listing.
         state: the state of the index before the page was read.
         objects: the objects of the page, each once.
+        versions: their versions.
         claim: the request that has read the page.
         window: if all listing times are in it, or none is, one of them may be returned for all; None to get each.
         min_age: as in `MergeRules`.
@@ -90,6 +91,7 @@ class PageRead(NamedTuple):
     listing: FeedListing
     state: IndexState
     objects: list[StoredObject]
+    versions: list[int]
     start: bytes | None
     end: bytes | None
     claim: Claim
@@ -109,10 +111,17 @@ class OversizedRangeError(Exception):
 
 
 class MergedPage(NamedTuple):
-    """The listing times of the objects of a page, in their order, and its late arrivals."""
+    """What a page has become in the index.
+
+    Attributes:
+        times: the listing times of its objects, in their order.
+        late: its late arrivals.
+        all_in_window: whether all of `times` are in the window of the page, or none; None if that is not known.
+    """
 
     times: list[int]
     late: LateArrivals = LateArrivals()
+    all_in_window: bool | None = None
 
 
 def match_page(connection: Connection, page: PageRead) -> MergedPage | None:
@@ -122,7 +131,7 @@ def match_page(connection: Connection, page: PageRead) -> MergedPage | None:
     if page.range is None:
         return _match_objects(connection, page)
     # A version is a hash that depends on the key, too. So equal sums of versions mean equal objects.
-    versions = [version_of(found) for found in page.objects]
+    versions = page.versions
     summary = summarize_rows(connection, page.state.feed, *page.range)
     if (summary.rows, summary.versions) != (len(versions), sum(versions)):
         return None
@@ -130,15 +139,30 @@ def match_page(connection: Connection, page: PageRead) -> MergedPage | None:
         first, last = page.window
         all_inside = first <= summary.earliest and summary.latest <= last
         if all_inside or summary.latest < first or summary.earliest > last:
-            return MergedPage([summary.earliest] * len(versions))
+            return MergedPage([summary.earliest] * len(versions), all_in_window=all_inside)
     rows = versions_between(connection, page.state.feed, *page.range)
     if [row[0] for row in rows] != versions:
         return None
     return MergedPage([row[1] for row in rows])
 
 
+def claim_and_match(connection: Connection, page: PageRead) -> MergedPage | None:
+    """Record the request that has read a page, then return what `match_page` does.
+
+    A repetition of the request that is merged later finds the claim. What one has merged before is in the index
+    already: both transactions lock the feed.
+
+    Raises:
+        CatalogUnavailableError: the feed was dropped meanwhile.
+    """
+    if lock_record(connection, page.state.feed) is None:
+        raise feed_dropped()
+    add_claim(connection, page.listing, page.claim)
+    return match_page(connection, page)
+
+
 def _match_objects(connection: Connection, page: PageRead) -> MergedPage | None:
-    found = found_page(page.objects, page.state.key_order)
+    found = found_page(page.objects, page.versions, page.state.key_order)
     if not page.state.ordered or any(position > LAST for position in found.positions):
         return None  # these rows are marked as seen
     indexed = {row.position: row for row in rows_at(connection, page.state.feed, found.positions)}
@@ -160,7 +184,9 @@ def merge_into_index(connection: Connection, page: PageRead, now: int) -> Merged
         raise feed_dropped()
     if record.complete != page.state.complete:
         return None
-    found = found_page(page.objects, record.key_order)
+    if record.promises.owner == page.listing.number:
+        add_claim(connection, page.listing, page.claim)
+    found = found_page(page.objects, page.versions, record.key_order)
     if record.ordered != page.state.ordered or _is_stale(connection, page, found.positions):
         return None
     if page.range is not None and not found.is_in_order(*page.range):
@@ -182,20 +208,6 @@ def merge_into_index(connection: Connection, page: PageRead, now: int) -> Merged
     if merge.late.count:
         count_late(connection, page.listing, merge.late)
     return MergedPage(merge.times, merge.late)
-
-
-def claim_request(connection: Connection, listing: FeedListing, claim: Claim) -> None:
-    """Record a request of a listing, before what it reads is compared with the index.
-
-    A repetition of the request that is merged later finds the claim. What one has merged before is in the index
-    already: both transactions lock the feed.
-
-    Raises:
-        CatalogUnavailableError: the feed was dropped meanwhile.
-    """
-    if lock_record(connection, listing.feed) is None:
-        raise feed_dropped()
-    add_claim(connection, listing, claim)
 
 
 def remove_gone(

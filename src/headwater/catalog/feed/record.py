@@ -165,7 +165,7 @@ def has_changed_elsewhere(connection: Connection, listing: FeedListing, since: i
 def record_change(connection: Connection, listing: FeedListing, number: int, start: bytes, end: bytes) -> None:
     """Remember that the index has changed between two positions, and now and then forget old changes."""
     at = now_ms()
-    feed, listing_number, _ = listing
+    feed, listing_number = listing.feed, listing.number
     change = {"feed": feed, "number": number, "listing": listing_number, "range_start": start, "range_end": end}
     connection.execute(_ADD_CHANGE, {**change, "at": at})
     if number % FORGET_CHANGES_EVERY == 0:
@@ -208,7 +208,7 @@ def forget_walked(connection: Connection, feed: int, up_to: int | None = None) -
 
 def add_listing(connection: Connection, listing: FeedListing) -> None:
     """Remember a listing that begins, and forget old ones."""
-    feed, number, promise = listing
+    feed, number, promise = listing.feed, listing.number, listing.promise
     connection.execute(
         insert(feed_listings).values(feed=feed, listing=number, begun_at=now_ms(), promise=promise, late=0, delay=0)
     )

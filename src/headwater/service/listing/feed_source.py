@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import time
-from hashlib import blake2b
 from typing import NamedTuple
 
 from headwater.catalog.feed.feeds import FeedCatalog
@@ -12,7 +10,7 @@ from headwater.catalog.feed.merging import IndexState, PageRead, feed_dropped
 from headwater.catalog.feed.record import Claim
 from headwater.domain.feed import FIRST, LAST, FeedListing, boundary_position
 from headwater.domain.key_range import Resume
-from headwater.domain.objects import Key, StoredObject
+from headwater.domain.objects import Key, StoredObject, versions_of
 from headwater.domain.samples import is_sample
 from headwater.domain.window import Window
 from headwater.service.listing.source import ObjectPage, ObjectSource
@@ -32,6 +30,7 @@ class FeedRules(NamedTuple):
         covers: whether the source returns every object between two positions of `Resume`, and not only certain ones.
         now: the server's time in whole Unix seconds.
         min_age: new versions whose time is closer to now are left out, in seconds (`Store.min_age`).
+        claim: the request.
     """
 
     listing: FeedListing
@@ -40,7 +39,8 @@ class FeedRules(NamedTuple):
     include_all_files: bool
     covers: bool
     now: int
-    min_age: int = 0
+    min_age: int
+    claim: Claim
 
 
 class FeedSource:
@@ -58,8 +58,6 @@ class FeedSource:
         self._feeds = feeds
         self._rules = rules
         self._state: IndexState | None = state
-        self._claim: Claim | None = None
-        self._is_claimed = False
 
     async def page(self, resume: Resume, limit: int, deadline: float) -> ObjectPage:
         """Return the page after `resume`; see `ObjectSource.page`.
@@ -73,24 +71,21 @@ class FeedSource:
         state, self._state = self._state or await self._feeds.state(self._rules.listing.feed), None
         if state is None:
             raise feed_dropped()
-        if self._claim is None:
-            self._claim = Claim(_digest(resume, self._rules.last_key), os.urandom(8))
         began = time.monotonic()
         page = await self._source.page(resume, limit, deadline)
-        if state.owner == self._rules.listing.number and not self._is_claimed:
-            await self._feeds.claim(self._rules.listing, self._claim)
-            self._is_claimed = True
-        read = self._to_merge(state, self._claim, resume, page)
+        read = self._to_merge(state, resume, page)
         if time.monotonic() - began > MAX_PAGE_AGE_SECONDS:
             return ObjectPage([], resume)
         merged = await self._feeds.merge(read, self._rules.now)
         if merged is None:
             return ObjectPage([], resume)
+        if merged.all_in_window is not None:
+            return page._replace(objects=read.objects if merged.all_in_window else [])
         first, last = self._rules.window
         listed = [found for found, at in zip(read.objects, merged.times, strict=True) if first <= at <= last]
         return page._replace(objects=listed, late=merged.late)
 
-    def _to_merge(self, state: IndexState, claim: Claim, resume: Resume, page: ObjectPage) -> PageRead:
+    def _to_merge(self, state: IndexState, resume: Resume, page: ObjectPage) -> PageRead:
         rules, order = self._rules, state.key_order
         samples = self._samples(page.objects)
         if not state.ordered:
@@ -99,9 +94,10 @@ class FeedSource:
             listing=rules.listing,
             state=state,
             objects=samples,
+            versions=versions_of(samples),
             start=None,
             end=None,
-            claim=claim,
+            claim=rules.claim,
             window=rules.window,
             min_age=rules.min_age,
         )
@@ -116,8 +112,3 @@ class FeedSource:
     def _samples(self, objects: list[StoredObject]) -> list[StoredObject]:
         include_all_files = self._rules.include_all_files
         return [found for found in objects if is_sample(found.key, include_all_files)]
-
-
-def _digest(resume: Resume, last_key: Key | None) -> bytes:
-    """Return what requests with the same cursor have in common."""
-    return blake2b(repr((resume, last_key)).encode("utf-8", "surrogatepass"), digest_size=16).digest()

@@ -15,6 +15,7 @@ import structlog
 
 from headwater.auth.permissions import DatasetContext
 from headwater.catalog.feed.merging import IndexState
+from headwater.catalog.feed.record import Claim
 from headwater.domain.cursor import Cursor, ListingSpec, Progress
 from headwater.domain.datasource import Datasource
 from headwater.domain.errors import CatalogUnavailableError, HeadwaterError
@@ -120,9 +121,9 @@ async def list_samples(ctx: ServiceContext, dataset: DatasetContext, request: Li
         return SamplesPage([], ctx.cursors.seal(cursor), has_more=False, feed=feed_mode(ctx, dataset.dataset))
     with ctx.limiter.hold(dataset.principal.user):
         store = ctx.stores.open(datasource)
-        (spec, progress), state = await _register(ctx, dataset, datasource, store, cursor, request)
+        (spec, progress), state, claim = await _register(ctx, dataset, datasource, store, cursor, request)
         async with _withdrawn_on_error(ctx, spec if request.cursor is None else None):
-            source = await _source_of(ctx, dataset, store, spec, state)
+            source = await _source_of(ctx, dataset, store, spec, state, claim)
             page = await read_page(source, progress.resume, ctx.settings.page_size)
             keys = [found.key for found in page.objects]
             if request.redirected or datasource.config.ALWAYS_REDIRECTED:
@@ -153,7 +154,7 @@ async def split_listing(
     if not whole.spec.window.is_empty:
         with ctx.limiter.hold(dataset.principal.user):
             store = ctx.stores.open(datasource)
-            whole, _ = await _register(ctx, dataset, datasource, store, whole, request)
+            whole, _, _ = await _register(ctx, dataset, datasource, store, whole, request)
             if shards > 1:
                 async with _withdrawn_on_error(ctx, whole.spec):
                     split = await _split(ctx, dataset, store, whole.spec, shards)
@@ -245,7 +246,12 @@ async def _register(
 
 
 async def _source_of(
-    ctx: ServiceContext, dataset: DatasetContext, store: Store, spec: ListingSpec, state: IndexState | None
+    ctx: ServiceContext,
+    dataset: DatasetContext,
+    store: Store,
+    spec: ListingSpec,
+    state: IndexState | None,
+    claim: Claim,
 ) -> ObjectSource:
     include_all_files = dataset.dataset.include_all_files
     source: ObjectSource
@@ -263,6 +269,7 @@ async def _source_of(
         covers=spec.selection_file is None,
         now=int(ctx.now()),
         min_age=store.min_age,
+        claim=claim,
     )
     return FeedSource(source, ctx.catalog.feed, rules, state)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from hashlib import blake2b
 from typing import NamedTuple
 
 import structlog
@@ -9,6 +11,7 @@ import structlog
 from headwater.auth.permissions import DatasetContext
 from headwater.catalog.feed.listings import ListingStart, StartedListing
 from headwater.catalog.feed.merging import IndexState
+from headwater.catalog.feed.record import Claim
 from headwater.domain.cursor import Cursor, ListingSpec
 from headwater.domain.datasource import Datasource
 from headwater.domain.feed import FIRST, LAST, FeedMode, boundary_position
@@ -21,10 +24,17 @@ log = structlog.get_logger(__name__)
 
 
 class RegisteredListing(NamedTuple):
-    """A listing between two of its pages, and the state of its index; None if it lists by date."""
+    """A listing at the beginning of a request.
+
+    Attributes:
+        cursor: the listing between two of its pages.
+        state: the state of its index; None if it lists by date.
+        claim: the request.
+    """
 
     cursor: Cursor
     state: IndexState | None
+    claim: Claim
 
 
 async def begin_listing(
@@ -55,19 +65,19 @@ async def begin_listing(
         CatalogUnavailableError: the datasource changed during this request.
         StoreError: as `Store.order`.
     """
+    claim = _claim_of(cursor)
     if cursor.spec.folder != RAW:
-        return RegisteredListing(cursor, None)
+        return RegisteredListing(cursor, None, claim)
     if feed_mode(ctx, dataset.dataset) is FeedMode.DATES:
         # Its pages are not in the index, which would show them a second time later.
         if await ctx.catalog.feed.drop(dataset.id):
             log.warning("feed_dropped", dataset=dataset.id, reason="its samples are listed by date now")
-        return RegisteredListing(cursor, None)
+        return RegisteredListing(cursor, None, claim)
     start = await _start_of(ctx, dataset, datasource, store, cursor.spec)
-    if not has_end:
-        start = start._replace(end=None)
+    start = start if has_end else start._replace(end=None)
     if cursor.spec.selection_file is None:
-        return _registered(cursor, await ctx.catalog.feed.begin(start))
-    return _registered(cursor, await ctx.catalog.feed.begin_if_complete(start))
+        return _registered(cursor, await ctx.catalog.feed.begin(start), claim)
+    return _registered(cursor, await ctx.catalog.feed.begin_if_complete(start), claim)
 
 
 async def continue_listing(
@@ -84,14 +94,15 @@ async def continue_listing(
     """
     spec = cursor.spec
     is_dated = spec.folder != RAW or feed_mode(ctx, dataset.dataset) is FeedMode.DATES
+    claim = _claim_of(cursor)
     state = None if is_dated or spec.listing is None else await ctx.catalog.feed.state(spec.listing.feed)
     if state is not None:
-        return RegisteredListing(cursor, state)
+        return RegisteredListing(cursor, state, claim)
     cursor = cursor._replace(spec=spec._replace(listing=None, start_after=cursor.progress.resume.after))
     if is_dated or spec.selection_file is not None:
-        return RegisteredListing(cursor, None)
+        return RegisteredListing(cursor, None, claim)
     start = await _start_of(ctx, dataset, datasource, store, spec)
-    return _registered(cursor, await ctx.catalog.feed.begin_if_complete(start, ended=True))
+    return _registered(cursor, await ctx.catalog.feed.begin_if_complete(start, ended=True), claim)
 
 
 async def end_listing(ctx: ServiceContext, spec: ListingSpec, state: IndexState) -> None:
@@ -111,9 +122,17 @@ async def _start_of(
     return ListingStart(dataset.id, datasource.id, await store.order(), spec.window.end, int(ctx.now()))
 
 
-def _registered(cursor: Cursor, started: StartedListing | None) -> RegisteredListing:
+def _claim_of(cursor: Cursor) -> Claim:
+    """Return the claim of a request that continues at a cursor, or begins a listing."""
+    where = repr((cursor.progress.resume, cursor.spec.last_key))
+    return Claim(blake2b(where.encode("utf-8", "surrogatepass"), digest_size=16).digest(), os.urandom(8))
+
+
+def _registered(cursor: Cursor, started: StartedListing | None, claim: Claim) -> RegisteredListing:
     if started is None:
-        return RegisteredListing(cursor, None)
+        return RegisteredListing(cursor, None, claim)
     spec = cursor.spec
     window = spec.window._replace(end=started.end)
-    return RegisteredListing(cursor._replace(spec=spec._replace(window=window, listing=started.listing)), started.state)
+    return RegisteredListing(
+        cursor._replace(spec=spec._replace(window=window, listing=started.listing)), started.state, claim
+    )
