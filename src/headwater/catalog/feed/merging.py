@@ -126,8 +126,6 @@ class MergedPage(NamedTuple):
 
 def match_page(connection: Connection, page: PageRead) -> MergedPage | None:
     """Return the listing times of a page that brings nothing new; None if it must be merged. Only reads."""
-    if _has_repetition_changed(connection, page):
-        return None
     if page.range is None:
         return _match_objects(connection, page)
     # A version is a hash that depends on the key, too. So equal sums of versions mean equal objects.
@@ -155,9 +153,12 @@ def claim_and_match(connection: Connection, page: PageRead) -> MergedPage | None
     Raises:
         CatalogUnavailableError: the feed was dropped meanwhile.
     """
-    if lock_record(connection, page.state.feed) is None:
+    record = lock_record(connection, page.state.feed)
+    if record is None:
         raise feed_dropped()
     add_claim(connection, page.listing, page.claim)
+    if record.changes != page.state.changes and _has_repetition_changed(connection, page):
+        return None
     return match_page(connection, page)
 
 
