@@ -77,7 +77,6 @@ class FeedCatalog:
         Raises:
             CatalogUnavailableError: the dataset has another datasource now.
         """
-
         return await self._database.write(lambda connection: begin_listing(connection, start))
 
     async def begin_if_complete(self, start: ListingStart, *, ended: bool = False) -> StartedListing | None:
@@ -149,7 +148,6 @@ class FeedCatalog:
 
     async def withdraw(self, listing: FeedListing) -> None:
         """Take back the promise of a listing whose first request has failed: nobody has seen any of its pages."""
-
         await self._database.write(lambda connection: withdraw_promise(connection, listing))
 
     async def _match(self, page: PageRead) -> MergedPage | None:
