@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import median
 from unittest.mock import patch
 
-from benchmarks import client, redirected, shards
+from benchmarks import client, feed, redirected, shards
 from benchmarks.bucket import BUCKET
 from benchmarks.listing import connect, connect_s3, list_all, peak_memory, synthetic_bucket
 from tests.live import measured
@@ -84,6 +84,7 @@ def main() -> None:
 
     redirected_rows = redirected.rows()
     client_rows = client.table_rows()
+    feed_rows = "".join(feed.rows())
     ratio = median(theirs) / median(ours)
     bare, shown = seconds_of("-c", "import typer"), seconds_of("-m", "headwater", "--help")
     print(
@@ -96,7 +97,7 @@ def main() -> None:
         f"| peak memory of the server | {memory_many:.0f} MiB after {ROUNDS * OBJECTS:,} rows "
         f"| itself after {FEW:,} rows: {memory_few:.0f} MiB | {memory_many / memory_few:.2f} |\n"
         f"| `headwater --help` | {shown * 1000:.0f} ms | `import typer`: {bare * 1000:.0f} ms | {shown / bare:.1f} |\n"
-        f"{client_rows}"
+        f"{client_rows}{feed_rows}"
     )
     print(f"\n{shards.table()}")
 
