@@ -7,13 +7,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
 from benchmarks import pages
+from benchmarks.listing import module_server
 from headwater import contract
 from tests import generated
 
@@ -34,19 +33,6 @@ class Listing(NamedTuple):
     rows: int
     seconds: float
     memory: float
-
-
-@contextmanager
-def server() -> Iterator[str]:
-    """Serve pages in another process; yield the URL."""
-    process = subprocess.Popen([sys.executable, "-m", "benchmarks.pages"], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    try:
-        yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
-    finally:
-        process.terminate()
-        process.wait()
-        process.stdout.close()
 
 
 def _run(client: Path, *arguments: str) -> list[str]:
@@ -73,7 +59,7 @@ def table_rows() -> str:
     print(f"\nListing {PAGES} pages of {pages.ROWS:,} rows with the Python client:", flush=True)
     ours: list[Listing] = []
     theirs: list[Listing] = []
-    with tempfile.TemporaryDirectory(prefix="headwater-bench-") as folder, server() as url:
+    with tempfile.TemporaryDirectory(prefix="headwater-bench-") as folder, module_server("benchmarks.pages") as url:
         clients = [("headwater-client", OURS, ours)]
         if shutil.which("java"):
             generated.generate(contract.seed(), Path(folder))

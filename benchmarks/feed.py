@@ -22,7 +22,7 @@ from headwater.catalog.feed.record import Claim
 from headwater.catalog.keyring import Keyring
 from headwater.domain.dataset import NewDataset
 from headwater.domain.datasource import parse_config
-from headwater.domain.feed import FIRST, LAST
+from headwater.domain.feed import range_of_keys
 from headwater.domain.key_order import Order
 from headwater.domain.objects import StoredObject, versions_of
 from headwater.domain.purposes import reconfigure
@@ -105,12 +105,11 @@ async def fill_index(folder: Path) -> tuple[float, float]:
         state = await catalog.feed.state(listing.feed)
         assert state is not None
         objects = objects_of_page(number)
-        before = FIRST if number == 0 else objects_of_page(number - 1)[-1].key.encode()
-        end = LAST if number == pages - 1 else objects[-1].key.encode()
+        after = None if number == 0 else objects_of_page(number - 1)[-1].key
+        covers = range_of_keys(after, None if number == pages - 1 else objects[-1].key, state.key_order)
         began = time.perf_counter()
-        read = PageRead(
-            listing, state, objects, versions_of(objects), before, end, Claim(b"", os.urandom(8)), Window(0, now)
-        )
+        claim = Claim(b"", os.urandom(8))
+        read = PageRead(listing, state, objects, versions_of(objects), covers, claim, Window(0, now))
         assert await catalog.feed.merge(read, now) is not None
         return time.perf_counter() - began
 

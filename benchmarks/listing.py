@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,15 @@ from benchmarks.bucket import BUCKET
 from tests.live import Live
 
 
+def synthetic_bucket(count: int) -> AbstractContextManager[str]:
+    """Serve a bucket of `count` objects in another process; return its endpoint."""
+    return module_server("benchmarks.bucket", str(count))
+
+
 @contextmanager
-def synthetic_bucket(count: int) -> Iterator[str]:
-    """Serve a bucket of `count` objects in another process; yield its endpoint."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.bucket", str(count)], stdout=subprocess.PIPE, text=True
-    )
+def module_server(module: str, *arguments: str) -> Iterator[str]:
+    """Run a module that prints its port and serves until it is terminated; yield its URL."""
+    process = subprocess.Popen([sys.executable, "-m", module, *arguments], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:
         yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
@@ -36,15 +39,21 @@ def synthetic_bucket(count: int) -> Iterator[str]:
 
 def list_all(live: Live, dataset: str) -> tuple[int, float]:
     """List a whole dataset over HTTP and decode every page; return the number of rows and the seconds."""
+    began = time.perf_counter()
+    count = sum(len(page["data"]) for page in iter_pages(live, dataset))
+    return count, time.perf_counter() - began
+
+
+def iter_pages(live: Live, dataset: str, **parameters: str) -> Iterator[Any]:
+    """Yield the decoded pages of a listing of a whole dataset, all requested with these parameters."""
     pool = urllib3.PoolManager()
     url = live.url + live.datasource(dataset, "list")
-    fields: dict[str, Any] = {"token": live.token}
-    count, began = 0, time.perf_counter()
+    fields: dict[str, Any] = {"token": live.token, **parameters}
     while True:
         page = json.loads(pool.request("GET", url, fields=fields).data)
-        count += len(page["data"])
+        yield page
         if not page["hasMore"]:
-            return count, time.perf_counter() - began
+            return
         fields["cursor"] = page["cursor"]
 
 

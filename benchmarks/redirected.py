@@ -11,10 +11,8 @@ import tempfile
 import time
 from pathlib import Path
 from statistics import median
-from typing import Any
 
-import urllib3
-
+from benchmarks.listing import iter_pages
 from tests.live import Live, measured
 from tests.stores.gcs.server import GcsServer
 
@@ -24,17 +22,12 @@ ROUNDS = 3
 
 def list_dataset(live: Live, dataset: str, redirected: bool) -> tuple[float, int]:
     """List a whole dataset over HTTP; return the seconds and the length of a URL."""
-    pool = urllib3.PoolManager()
-    url = live.url + live.datasource(dataset, "list")
-    fields: dict[str, Any] = {"token": live.token, "useRedirectedReadUrl": str(redirected)}
-    count, began = 0, time.perf_counter()
-    while True:
-        page = json.loads(pool.request("GET", url, fields=fields).data)
-        count += len(page["data"])
-        if not page["hasMore"]:
-            assert count == OBJECTS, count
-            return time.perf_counter() - began, len(page["data"][-1]["readUrl"])
-        fields["cursor"] = page["cursor"]
+    began = time.perf_counter()
+    pages = list(iter_pages(live, dataset, useRedirectedReadUrl=str(redirected)))
+    seconds = time.perf_counter() - began
+    count = sum(len(page["data"]) for page in pages)
+    assert count == OBJECTS, count
+    return seconds, len(pages[-1]["data"][-1]["readUrl"])
 
 
 def rows() -> str:

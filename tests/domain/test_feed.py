@@ -153,7 +153,7 @@ def test_everything_is_covered_if_every_position_is(walked: list[Walked]) -> Non
 @given(WALKS, st.sampled_from(EDGES[:-1]), st.sampled_from(EDGES[1:]), st.integers(0, 9))
 def test_only_what_was_read_limits_listing_times(walked: list[Walked], start: bytes, end: bytes, date: int) -> None:
     """Where it is not known what a listing has read, only objects that are dated after it began have a floor."""
-    floor = floor_of_walked(walked, start, end)
+    floor = floor_of_walked(walked, (start, end))
     later = [walk for walk in walked if date >= walk.since]
     for position in (*EDGES[1:], *(edge + b"\x01" for edge in EDGES[:-1])):
         if start < position <= end:

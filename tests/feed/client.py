@@ -10,7 +10,7 @@ from urllib.parse import urlencode, urlsplit
 
 from tests.feed.clocks import HEADER
 
-PATIENCE_SECONDS = 60.0
+MAX_WAIT_SECONDS = 60.0
 """How long a request is repeated, in real seconds: a server that was killed is restarted meanwhile."""
 
 PAUSE_SECONDS = 0.05
@@ -79,7 +79,7 @@ class Client:
             f"{HEADER}: {clock}\r\nContent-Length: {len(content)}\r\nContent-Type: application/json\r\n\r\n"
         )
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + PATIENCE_SECONDS
+        deadline = loop.time() + MAX_WAIT_SECONDS
         while True:
             try:
                 answer = await self._exchange(head.encode() + content, server)

@@ -115,7 +115,7 @@ async def play(world: World, variant: Variant) -> None:
     background: list[Coroutine[object, object, None]] = [_let_time_pass(world, random.Random(world.rng.random()))]
     if variant.kills:
         works.append(_kill(world, random.Random(world.rng.random())))
-    # A request that was given up counts as a listing of somebody else.
+    # A request that was given up acts like another client. A clock that far ahead is exact only for a single client.
     skews = [*SKEWS, FAR_SKEW] if alone and not variant.timeouts else SKEWS
     for consumer in consumers:
         consumer.skew = world.rng.choice(skews)

@@ -26,7 +26,23 @@ def by_path(name: str) -> list[str]:
     return name.split("/")
 
 
-class MemoryStore(Store):
+class ListingStore(Store):
+    """A store that can only be listed."""
+
+    async def sign(self, keys: Sequence[Key], ttl: int, method: Method = "GET") -> list[str]:
+        raise NotImplementedError
+
+    async def read(self, key: Key, limit: int, start: int = 0) -> bytes:
+        raise NotImplementedError
+
+    async def write(self, key: Key, data: bytes) -> None:
+        raise NotImplementedError
+
+    async def delete(self, key: Key) -> None:
+        raise NotImplementedError
+
+
+class MemoryStore(ListingStore):
     """Lists keys.
 
     Attributes:
@@ -79,15 +95,3 @@ class MemoryStore(Store):
         end = begin + len(keys)
         more = len(found) == len(keys) and end < len(self._keys) and self._keys[end].startswith(prefix)
         return StorePage([StoredObject(key, 1, 0, None) for key in found], found[-1] if more else None, marker="m")
-
-    async def sign(self, keys: Sequence[Key], ttl: int, method: Method = "GET") -> list[str]:
-        raise NotImplementedError
-
-    async def read(self, key: Key, limit: int, start: int = 0) -> bytes:
-        raise NotImplementedError
-
-    async def write(self, key: Key, data: bytes) -> None:
-        raise NotImplementedError
-
-    async def delete(self, key: Key) -> None:
-        raise NotImplementedError

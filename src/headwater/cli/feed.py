@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from headwater.cli.output import Json, format_time, note, print_json, print_table
+from headwater.cli.output import CLOCK_TOLERANCE_SECONDS, Json, format_time, note, print_json, print_table
 from headwater.cli.running import DatasetRef, run
 
 if TYPE_CHECKING:
@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from headwater.domain.dataset import Dataset
     from headwater.domain.feed import FeedMode
     from headwater.service.context import ServiceContext
-
-_AHEAD_SECONDS = 60
-"""How far a promise may be ahead without a remark: clocks differ."""
 
 app = typer.Typer(
     help="The index of a dataset's raw samples, and what arrived late.", no_args_is_help=True, rich_markup_mode=None
@@ -93,7 +90,7 @@ def _print_index(summary: FeedSummary) -> None:
     if not record.ordered:
         print("order                  not certain: files that are gone leave the index with a complete listing")
     print(f"promised until         {'nothing' if promised < 0 else _second(promised)}")
-    if promised > time.time() + _AHEAD_SECONDS:
+    if promised > time.time() + CLOCK_TOLERANCE_SECONDS:
         print("                       This is in the future: a window or a watermark was. New files appear after it.")
 
 

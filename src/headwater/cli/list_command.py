@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from headwater.cli.output import format_time, note
+from headwater.cli.output import CLOCK_TOLERANCE_SECONDS, format_time, note
 from headwater.cli.running import DatasetRef, run
 from headwater.cli.watermark import parse_time
 from headwater.domain.errors import MalformedRequestError
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from headwater.auth.permissions import DatasetContext
     from headwater.service.context import ServiceContext
     from headwater.service.listing.pages import SamplesPage
-
-_AHEAD_SECONDS = 60
-"""How far a promise may be ahead without a remark: clocks differ."""
 
 _CLOCK_TICK_SECONDS = 0.05
 """How far the clock of a file system may be behind the one that we read."""
@@ -94,7 +91,7 @@ async def _note_promise_ahead(ctx: ServiceContext, dataset: DatasetContext, now:
 
     summary = await summarize_feed(ctx, dataset)
     promised = summary.record.promises.latest if summary is not None else now
-    if promised > now + _AHEAD_SECONDS:
+    if promised > now + CLOCK_TOLERANCE_SECONDS:
         note(f"new files are listed after {format_time(promised)}: a window or a watermark was in the future")
 
 

@@ -31,6 +31,9 @@ EXIT_CODES_HELP = (
     "4 the storage refuses · 5 unavailable, try again later · 6 cannot start: a setting, key or catalog is unusable"
 )
 
+CLOCK_TOLERANCE_SECONDS = 60
+"""How far in the future a watermark or a promise may be without a remark: clocks differ."""
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from headwater.cli.output import Json, format_time, note, print_json
+from headwater.cli.output import CLOCK_TOLERANCE_SECONDS, Json, format_time, note, print_json
 from headwater.cli.running import DatasetRef, run
 from headwater.domain.errors import MalformedRequestError
 
@@ -17,10 +17,6 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="The time until which the files of a dataset were processed.", no_args_is_help=True, rich_markup_mode=None
 )
-
-
-_FUTURE_SECONDS = 60
-"""How far in the future a watermark is not remarkable: clocks differ."""
 
 
 def parse_time(name: str, text: str) -> int:
@@ -75,7 +71,7 @@ def set_(
 
     run(work)
     note(f"processed until {seconds} ({format_time(seconds)})")
-    if seconds > time.time() + _FUTURE_SECONDS:
+    if seconds > time.time() + CLOCK_TOLERANCE_SECONDS:
         note(
             "this is in the future: new files are listed after that time, or in a day, whichever is earlier. To undo "
             "it, set the watermark back and run `headwater feed reset`"

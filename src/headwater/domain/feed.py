@@ -3,8 +3,9 @@
 Every listing *promises* the last second of its window: nothing may appear in that window later. A version that the
 index does not have yet therefore gets
 
-    listing_time = max(floor, min(created, now))        floor = 1 + the latest promise of any other listing
+    listing_time = max(floor, min(date, now))        floor = 1 + the latest promise of any other listing
 
+The promise of the listing itself counts, too, once it has ended, and for what another of its requests has read.
 All functions here are pure. `catalog.feed` keeps the values and calls the functions within transactions.
 """
 
@@ -38,6 +39,9 @@ LAST = b"\xff"
 MAX_PLACED_BYTES = 1_500
 """PostgreSQL allows about 2,700 bytes for an entry of an index. Keys with longer positions than this count as keys
 without a place in the order, and are identified by a hash."""
+
+Range = tuple[bytes, bytes]
+"""The positions after the first one, up to the second one."""
 
 _AFTER_PLACED = b"\xfe"
 """Follows the part of a key that has a place, where the rest has none. UTF-8 has no such byte either."""
@@ -147,7 +151,7 @@ Floor = Callable[[bytes, int], int]
 """Returns the earliest listing time for a new version, by the position and the date of an object."""
 
 
-def floor_of_walked(walked: Sequence[Walked], start: bytes, end: bytes) -> Floor:
+def floor_of_walked(walked: Sequence[Walked], part: Range) -> Floor:
     """Return the floor in a datasource that was never read completely.
 
     Only what a listing has read limits listing times. So a first listing that was given up leaves the dates of all
@@ -159,9 +163,9 @@ def floor_of_walked(walked: Sequence[Walked], start: bytes, end: bytes) -> Floor
 
     Args:
         walked: what listings have read.
-        start: the function is only called for positions after this one, up to `end`,
-        end: and for positions of keys without a place in the order.
+        part: the function is only called for positions in this range, and for those of keys without a place.
     """
+    start, end = part
     inside = [each for each in walked if not each.covers or (each.start < end and each.end > start)]
 
     def floor(position: bytes, date: int) -> int:
@@ -202,6 +206,14 @@ def boundary_position(key: Key, order: str) -> bytes:
         return sort_text(key, order).encode()[:MAX_PLACED_BYTES]
     # Every order puts these characters after all others.
     return sort_text(key[:unambiguous], order).encode()[:MAX_PLACED_BYTES] + _AFTER_PLACED
+
+
+def range_of_keys(after: Key | None, last: Key | None, order: str) -> Range:
+    """Return the positions between which the keys after `after`, up to `last`, are; None is the first or last key."""
+    return (
+        FIRST if after is None else boundary_position(after, order),
+        LAST if last is None else boundary_position(last, order),
+    )
 
 
 class FoundPage(NamedTuple):

@@ -14,7 +14,7 @@ from headwater.catalog.feed.merging import IndexState, MergedPage, PageRead
 from headwater.catalog.feed.record import Claim, FeedRecord
 from headwater.catalog.tables import feed_rows
 from headwater.domain.dataset import NewDataset
-from headwater.domain.feed import FIRST, LAST, boundary_position
+from headwater.domain.feed import FIRST, LAST, range_of_keys
 from headwater.domain.key_order import Order
 from headwater.domain.objects import Key, StoredObject, versions_of
 from tests.catalog.values import config, put
@@ -69,11 +69,10 @@ class Fed(NamedTuple):
     ) -> MergedPage | None:
         """Merge a page of a listing: what the store has after a key, up to another one."""
         state = state or await self.state()
-        start = FIRST if after is None else boundary_position(after, state.key_order)
-        end = LAST if up_to is None else boundary_position(up_to, state.key_order)
+        covers = range_of_keys(after, up_to, state.key_order)
         claim = Claim((after or "").encode(), request or os.urandom(8))
         return await self.catalog.feed.merge(
-            PageRead(started.listing, state, objects, versions_of(objects), start, end, claim), now
+            PageRead(started.listing, state, objects, versions_of(objects), covers, claim), now
         )
 
     async def read_some(
@@ -82,12 +81,12 @@ class Fed(NamedTuple):
         """Merge a page that has only certain objects."""
         state = state or await self.state()
         return await self.catalog.feed.merge(
-            PageRead(started.listing, state, objects, versions_of(objects), None, None, Claim(b"", os.urandom(8))), NOW
+            PageRead(started.listing, state, objects, versions_of(objects), None, Claim(b"", os.urandom(8))), NOW
         )
 
     async def end(self, started: StartedListing) -> None:
         """End a listing that has read everything."""
-        await self.catalog.feed.end(started.listing, FIRST, LAST)
+        await self.catalog.feed.end(started.listing, (FIRST, LAST))
 
     async def list_all(self, objects: list[StoredObject], end: int = NOW, now: int = NOW) -> dict[Key, int]:
         """List everything as one page, and return the listing times."""

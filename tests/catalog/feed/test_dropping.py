@@ -28,7 +28,7 @@ async def test_a_dropped_feed_is_swept_in_parts_and_another_one_stays(
     monkeypatch.setattr(rows, "ROWS_PER_TRANSACTION", 3)
     fed, other = await fed_with_index(catalog), await fed_with_index(catalog, "other")
     feed, kept = (await fed.state()).feed, (await other.state()).feed
-    await catalog.feed.end((await fed.begin()).listing, b"a", b"b")
+    await catalog.feed.end((await fed.begin()).listing, (b"a", b"b"))
     assert await catalog.feed.sweep() == 0
     assert await count_rows(catalog, feed_rows) == 14, "feeds in use are not swept"
     assert await catalog.feed.drop(fed.dataset)

@@ -16,7 +16,7 @@ import pytest
 
 from headwater.catalog.catalog import Catalog
 from headwater.catalog.feed.listings import StartedListing
-from headwater.domain.feed import FIRST, LAST
+from headwater.domain.feed import range_of_keys
 from headwater.domain.key_order import Order
 from headwater.domain.objects import StoredObject
 from tests.catalog.feed.fed import Fed, found, make_fed
@@ -115,10 +115,8 @@ class Listing:
         shard.after = up_to
         if len(keys) <= PAGE:
             shard.done = True
-            begin = FIRST if shard.begin is None else shard.begin.encode()
-            await world.fed.catalog.feed.end(
-                self.started.listing, begin, LAST if shard.last is None else shard.last.encode()
-            )
+            part = range_of_keys(shard.begin, shard.last, Order.CODE_POINTS)
+            await world.fed.catalog.feed.end(self.started.listing, part)
 
     def restart(self) -> None:
         """Go back to the first pages."""

@@ -180,7 +180,7 @@ async def test_a_listing_of_certain_objects_begins_once_the_feed_is_complete(cat
     page = await fed.read_some(certain, [found("b", 1, NOW - 9)])
     assert page is not None
     assert page.times == [NOW + 1]
-    await catalog.feed.end(certain.listing, None, None)
+    await catalog.feed.end(certain.listing, None)
     assert (await fed.record()).promises.owner is None
     assert await fed.positions() == [b"a", b"b", b"c"]
 
@@ -189,12 +189,12 @@ async def test_shards_complete_a_listing_in_any_order(catalog: Catalog) -> None:
     fed = await make_fed(catalog)
     started = await fed.begin()
     await fed.read(started, several("yz"), "m", None)
-    await catalog.feed.end(started.listing, b"m", LAST)
+    await catalog.feed.end(started.listing, (b"m", LAST))
     record = await fed.record()
     assert (record.complete, record.completed_at, record.promises.owner) == (False, None, 1), "the other one may go on"
     await fed.read(started, several("ab"), None, "m")
     assert (await fed.record()).complete
-    await catalog.feed.end(started.listing, FIRST, b"m")
+    await catalog.feed.end(started.listing, (FIRST, b"m"))
     record = await fed.record()
     assert record.completed_at is not None
     assert record.promises == Promises(NOW, NOW)
@@ -206,10 +206,10 @@ async def test_shards_of_two_listings_do_not_complete_one(catalog: Catalog) -> N
     one, two = await fed.begin(), await fed.begin()
     completed = (await fed.record()).completed_at
     time.sleep(0.002)
-    await catalog.feed.end(one.listing, b"m", LAST)
-    await catalog.feed.end(two.listing, FIRST, b"m")
+    await catalog.feed.end(one.listing, (b"m", LAST))
+    await catalog.feed.end(two.listing, (FIRST, b"m"))
     assert (await fed.record()).completed_at == completed
-    await catalog.feed.end(two.listing, b"m", LAST)
+    await catalog.feed.end(two.listing, (b"m", LAST))
     assert (await fed.record()).completed_at != completed
 
 

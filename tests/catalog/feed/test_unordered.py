@@ -37,10 +37,10 @@ async def test_a_listing_that_was_not_complete_removes_nothing(catalog: Catalog)
     await fed.list_all(several("zam"))
     certain = await fed.begin()
     await fed.read_some(certain, several("m"))
-    await catalog.feed.end(certain.listing, None, None)
+    await catalog.feed.end(certain.listing, None)
     part = await fed.begin()
     await fed.read(part, several("z"), "m", None)
-    await catalog.feed.end(part.listing, b"m", b"\xff")
+    await catalog.feed.end(part.listing, (b"m", b"\xff"))
     assert await fed.counts() == (3, 3)
 
 

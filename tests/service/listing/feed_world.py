@@ -30,7 +30,7 @@ from headwater.service.watermark import set_watermark
 from headwater.settings import Settings
 from headwater.stores.base import Method, Store
 from headwater.stores.registry import StoreRegistry
-from tests.stores.memory import by_path, by_utf_8, by_utf_16
+from tests.stores.memory import ListingStore, by_path, by_utf_8, by_utf_16
 
 PAGE_SIZE = 3
 
@@ -69,7 +69,7 @@ LAYOUTS = (
 )
 
 
-class HostileStore(Store):
+class HostileStore(ListingStore):
     """The store of one request. It remembers which versions it has listed, and returns them as read URLs."""
 
     list_limit = PAGE_SIZE
@@ -93,15 +93,6 @@ class HostileStore(Store):
 
     async def sign(self, keys: Sequence[Key], ttl: int, method: Method = "GET") -> list[str]:
         return [str(self._versions[key]) for key in keys]
-
-    async def read(self, key: Key, limit: int, start: int = 0) -> bytes:
-        raise NotImplementedError
-
-    async def write(self, key: Key, data: bytes) -> None:
-        raise NotImplementedError
-
-    async def delete(self, key: Key) -> None:
-        raise NotImplementedError
 
 
 @dataclass
@@ -201,11 +192,15 @@ class World:
         listing.old_cursors.append(cursor)
         self._answer(listing, ListingRequest(cursor=cursor), hold=hold)
 
+    def read_to_end(self, listing: Listing) -> None:
+        """Read all pages that are left of a listing."""
+        while not listing.is_done:
+            self.page(listing)
+
     def poll(self, skew: int) -> None:
         """Poll once without disturbance, and acknowledge."""
         listing = self.begin(self.watermark + 1, self.now + skew)
-        while not listing.is_done:
-            self.page(listing)
+        self.read_to_end(listing)
         self.acknowledge(listing)
 
     def list_everything(self) -> None:
@@ -216,8 +211,7 @@ class World:
         was_complete = self._is_complete()
         listing = Listing(self.now, [])
         self._answer(listing, ListingRequest(), hold=False)
-        while not listing.is_done:
-            self.page(listing)
+        self.read_to_end(listing)
         assert listing.handed_out == set(self._standing()) or not was_complete
 
     def _answer(self, listing: Listing, request: ListingRequest, *, hold: bool) -> None:

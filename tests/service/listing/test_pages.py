@@ -25,10 +25,11 @@ from headwater.service.listing.dated_source import DatedSource
 from headwater.service.listing.pages import ListingRequest, SamplesPage, list_samples, read_page
 from headwater.service.listing.store_source import StoreSource
 from headwater.settings import Settings
-from headwater.stores.base import Method, Store
+from headwater.stores.base import Store
 from headwater.testing.fault_proxy import Delay, FaultProxy
 from headwater.web.app import create_app
 from tests.servers import KEY_ID, SECRET, moto_server, s3_client
+from tests.stores.memory import ListingStore
 
 ADA = Principal("ada")
 BUCKET = "costs"
@@ -155,7 +156,7 @@ async def test_a_slow_store_makes_pages_short_and_loses_no_file(tmp_path: Path, 
     assert names == [f"b/{index:03}.png" for index in range(5)]
 
 
-class _OrderedByUtf16(Store):
+class _OrderedByUtf16(ListingStore):
     """A store that lists in the order of UTF-16, as some servers do, and can begin after any key."""
 
     def __init__(self, keys: Sequence[str]) -> None:
@@ -168,18 +169,6 @@ class _OrderedByUtf16(Store):
         left = [key for key in self.keys if after is None or _utf16(key) > _utf16(after)]
         found = [StoredObject(key, 1, 0, None) for key in left[:limit]]
         return StorePage(found, left[limit - 1] if len(left) > limit else None)
-
-    async def sign(self, keys: Sequence[str], ttl: int, method: Method = "GET") -> list[str]:
-        raise NotImplementedError
-
-    async def read(self, key: str, limit: int, start: int = 0) -> bytes:
-        raise NotImplementedError
-
-    async def write(self, key: str, data: bytes) -> None:
-        raise NotImplementedError
-
-    async def delete(self, key: str) -> None:
-        raise NotImplementedError
 
 
 def _utf16(key: str) -> bytes:

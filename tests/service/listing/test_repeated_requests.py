@@ -35,12 +35,10 @@ def test_a_request_is_handled_last_while_another_listing_completes_the_index(ser
     reader, poll = world.begin(0, world.now - 50), world.begin(1, world.now)
     given_up = poll.cursors[0]
     world.page(poll)
-    while not reader.is_done:
-        world.page(reader)
+    world.read_to_end(reader)
     world.put("bx.png", 500)
     world.read_old_cursor(given_up)
-    while not poll.is_done:
-        world.page(poll)
+    world.read_to_end(poll)
     world.acknowledge(poll)
     world.check(0)
 
@@ -59,8 +57,7 @@ def test_keys_without_a_place(services: Services) -> None:
     world.page(poll)
     world.put("\U0001f60035.png", 500)
     world.read_old_cursor(given_up)
-    while not poll.is_done:
-        world.page(poll)
+    world.read_to_end(poll)
     world.acknowledge(poll)
     world.check(0)
 
@@ -81,8 +78,7 @@ def test_a_request_reads_other_pages_of_the_store_than_its_repetition(services: 
     world.bucket.pop("k04.png")
     world.put("k065.png", 500)
     world.read_old_cursor(given_up)
-    while not poll.is_done:
-        world.page(poll)
+    world.read_to_end(poll)
     world.acknowledge(poll)
     world.check(0)
 
@@ -105,8 +101,7 @@ def test_a_first_request_that_fails_promises_nothing(services: Services, monkeyp
         with pytest.raises(StoreUnavailableError):
             world.begin(world.watermark + 1, world.now)
     poll = world.begin(world.watermark + 1, world.now)
-    while not poll.is_done:
-        world.page(poll)
+    world.read_to_end(poll)
     assert len(poll.handed_out) == 4
     world.acknowledge(poll)
     world.check(0)

@@ -39,6 +39,7 @@ from headwater.catalog.tables import datasets, feed_listings, feeds
 from headwater.domain.feed import (
     FeedListing,
     LateArrivals,
+    Range,
     row_position,
 )
 
@@ -96,7 +97,7 @@ class FeedCatalog:
                 return None
             started = begin_listing(connection, start)
             if ended:
-                end_part(connection, started.listing, None, None)
+                end_part(connection, started.listing, None)
             return started
 
         known = await self._database.read(lambda connection: find_record(connection, start.dataset_id))
@@ -179,15 +180,14 @@ class FeedCatalog:
             page, position = removed
         return page
 
-    async def end(self, listing: FeedListing, start: bytes | None, end: bytes | None) -> None:
+    async def end(self, listing: FeedListing, part: Range | None) -> None:
         """Record that a listing has served its last page, or that of one of its shards.
 
         Args:
             listing: the listing.
-            start: it has read everything after this position,
-            end: up to this one. Both are None if it reads only certain objects.
+            part: where it has read everything; None if it reads only certain objects.
         """
-        unseen = await self._database.write(lambda connection: end_part(connection, listing, start, end))
+        unseen = await self._database.write(lambda connection: end_part(connection, listing, part))
         while unseen:
             unseen = await self._database.write(lambda connection: remove_unseen(connection, listing))
 

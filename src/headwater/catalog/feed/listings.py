@@ -7,7 +7,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, bindparam, exists, insert, select
 
 from headwater.catalog.clock import now_ms
-from headwater.catalog.feed.merging import IndexState, count_changes, feed_dropped
+from headwater.catalog.feed.merging import IndexState, feed_dropped, remove_from_index
 from headwater.catalog.feed.record import (
     KEPT_LISTINGS,
     FeedRecord,
@@ -21,14 +21,12 @@ from headwater.catalog.feed.record import (
     save_record,
     save_walk,
 )
-from headwater.catalog.feed.rows import remove_rows, unseen_rows
+from headwater.catalog.feed.rows import unseen_rows
 from headwater.catalog.tables import datasets, datasources, feeds
 from headwater.domain.feed import (
-    NOTHING,
     FeedListing,
-    LateArrivals,
-    Merge,
     Promises,
+    Range,
     Walked,
     cover_everything,
     promise_of,
@@ -126,7 +124,7 @@ def _create(connection: Connection, start: ListingStart) -> FeedRecord:
         key_order=start.order or Order.CODE_POINTS,
         unordered_since=0 if start.order is None else None,
         out_of_order=False,
-        promises=Promises().acknowledge(watermark, start.now) if watermark else Promises(NOTHING, NOTHING),
+        promises=Promises().acknowledge(watermark, start.now) if watermark else Promises(),
         listings=0,
         changes=0,
         complete=False,
@@ -140,7 +138,7 @@ def _create(connection: Connection, start: ListingStart) -> FeedRecord:
     return record._replace(id=created[0])
 
 
-def end_part(connection: Connection, listing: FeedListing, start: bytes | None, end: bytes | None) -> bool:
+def end_part(connection: Connection, listing: FeedListing, part: Range | None) -> bool:
     """Record the end of a listing or of one of its shards, as `FeedCatalog.end`.
 
     Returns:
@@ -153,13 +151,13 @@ def end_part(connection: Connection, listing: FeedListing, start: bytes | None, 
     if record is None:
         raise feed_dropped()
     completes = False
-    if start is None or end is None:
+    if part is None:
         record = record._replace(promises=record.promises.end(listing.number))
         end_listing(connection, listing)
     else:
         walked = load_walked(connection, record.id)
         since = min((walk.since for walk in walked if walk.listing == listing.number), default=0)
-        walked.append(Walked(listing.number, start, end, listing.promise, since))
+        walked.append(Walked(listing.number, *part, listing.promise, since))
         completes = cover_everything(walk for walk in walked if walk.listing == listing.number)
         if completes:
             # Only now: the other shards of a listing may still list what it promises.
@@ -189,8 +187,7 @@ def remove_unseen(connection: Connection, listing: FeedListing) -> bool:
     gone = unseen_rows(connection, record.id, listing.number, ordered=record.ordered)
     if not gone:
         return False
-    remove_rows(connection, record.id, [row.position for row in gone])
-    save_record(connection, count_changes(connection, record, listing, Merge([], [], gone, LateArrivals()), []))
+    remove_from_index(connection, record, listing, gone)
     return True
 
 

@@ -25,7 +25,6 @@ from headwater.catalog.feed.record import (
 from headwater.catalog.feed.rows import (
     ROWS_PER_TRANSACTION,
     mark_seen,
-    next_rows,
     remove_rows,
     rows_at,
     rows_between,
@@ -43,6 +42,7 @@ from headwater.domain.feed import (
     LateArrivals,
     Merge,
     MergeRules,
+    Range,
     Walked,
     cover_everything,
     floor_of_walked,
@@ -84,26 +84,22 @@ class PageRead(NamedTuple):
         claim: the request that has read the page.
         window: if all listing times are in it, or none is, one of them may be returned for all; None to get each.
         min_age: as in `MergeRules`.
-        start: the page holds every object after this position,
-        end: up to this one. Both are None if the page holds only certain objects.
+        covers: where the page holds every object; None if it holds only certain ones.
     """
 
     listing: FeedListing
     state: IndexState
     objects: list[StoredObject]
     versions: list[int]
-    start: bytes | None
-    end: bytes | None
+    covers: Range | None
     claim: Claim
     window: Window | None = None
     min_age: int = 0
 
     @property
-    def range(self) -> tuple[bytes, bytes] | None:
+    def range(self) -> Range | None:
         """The positions that the page covers; None if the order does not tell."""
-        if self.start is None or self.end is None or not self.state.ordered:
-            return None
-        return self.start, self.end
+        return self.covers if self.state.ordered else None
 
 
 class OversizedRangeError(Exception):
@@ -130,7 +126,7 @@ def match_page(connection: Connection, page: PageRead) -> MergedPage | None:
         return _match_objects(connection, page)
     # A version is a hash that depends on the key, too. So equal sums of versions mean equal objects.
     versions = page.versions
-    summary = summarize_rows(connection, page.state.feed, *page.range)
+    summary = summarize_rows(connection, page.state.feed, page.range)
     if (summary.rows, summary.versions) != (len(versions), sum(versions)):
         return None
     if page.window is not None:
@@ -138,7 +134,7 @@ def match_page(connection: Connection, page: PageRead) -> MergedPage | None:
         all_inside = first <= summary.earliest and summary.latest <= last
         if all_inside or summary.latest < first or summary.earliest > last:
             return MergedPage([summary.earliest] * len(versions), all_in_window=all_inside)
-    rows = versions_between(connection, page.state.feed, *page.range)
+    rows = versions_between(connection, page.state.feed, page.range)
     if [row[0] for row in rows] != versions:
         return None
     return MergedPage([row[1] for row in rows])
@@ -194,10 +190,6 @@ def merge_into_index(connection: Connection, page: PageRead, now: int) -> Merged
         # From now on pages delete nothing, because what they cover is not certain.
         save_record(connection, record._replace(unordered_since=record.listings, out_of_order=True))
         return None
-    if page.range is not None:
-        summary = summarize_rows(connection, record.id, *page.range)
-        if summary.rows > len(found.positions) + ROWS_PER_TRANSACTION:
-            raise OversizedRangeError
     indexed = _indexed(connection, page, found.positions)
     walked = [] if record.complete else load_walked(connection, record.id)
     rules = MergeRules(_floor(connection, record, page, walked), now, page.range is not None, page.min_age)
@@ -235,11 +227,8 @@ def remove_gone(
         raise feed_dropped()
     if record.ordered != page.state.ordered or _is_stale(connection, page, []):
         return None
-    rows = next_rows(connection, record.id, after, page.range[1])
-    gone = [row for row in rows if row.position not in found]
-    remove_rows(connection, record.id, [row.position for row in gone])
-    record = count_changes(connection, record, page.listing, Merge([], [], gone, LateArrivals()), [])
-    save_record(connection, record)
+    rows = rows_between(connection, record.id, (after, page.range[1]), ROWS_PER_TRANSACTION)
+    record = remove_from_index(connection, record, page.listing, [row for row in rows if row.position not in found])
     changed = page._replace(state=page.state._replace(changes=record.changes))
     return changed, rows[-1].position if rows else page.range[1]
 
@@ -247,7 +236,7 @@ def remove_gone(
 def _floor(connection: Connection, record: FeedRecord, page: PageRead, walked: list[Walked]) -> Floor:
     """Return the floor for the new versions of a page."""
     if not record.complete:
-        return floor_of_walked(walked, *(page.range or (FIRST, LAST)))
+        return floor_of_walked(walked, page.range or (FIRST, LAST))
     again = is_repeated(connection, page.listing, page.claim)
     earliest = 1 + record.promises.before(page.listing.number, again=again)
     return lambda position, date: earliest
@@ -262,20 +251,13 @@ def feed_dropped() -> CatalogUnavailableError:
 
 def _is_stale(connection: Connection, page: PageRead, positions: list[bytes]) -> bool:
     """Return whether the index may know more than the page, which was read before it changed."""
-    if page.range is not None:
-        start, end = page.range
-    elif positions:
-        start, end = min(positions), max(positions)
-    else:
-        return _has_repetition_changed(connection, page)
     if _has_repetition_changed(connection, page):
         return True
-    if has_changed(connection, page.state.feed, page.state.changes, start, end):
-        return True
-    without_place = [position for position in positions if position > LAST]
-    if not without_place or end > LAST:
-        return False
-    return has_changed(connection, page.state.feed, page.state.changes, min(without_place), max(without_place))
+    ranges = [] if page.range is None else [page.range]
+    elsewhere = positions if page.range is None else [position for position in positions if position > LAST]
+    if elsewhere:
+        ranges.append((min(elsewhere), max(elsewhere)))
+    return any(has_changed(connection, page.state.feed, page.state.changes, each) for each in ranges)
 
 
 def _has_repetition_changed(connection: Connection, page: PageRead) -> bool:
@@ -290,11 +272,18 @@ def _has_repetition_changed(connection: Connection, page: PageRead) -> bool:
 
 
 def _indexed(connection: Connection, page: PageRead, positions: list[bytes]) -> dict[bytes, IndexRow]:
-    """Return the rows that a page is merged with: all in its range, and all of its objects."""
+    """Return the rows that a page is merged with: all in its range, and all of its objects.
+
+    Raises:
+        OversizedRangeError: there are too many.
+    """
     feed = page.state.feed
     if page.range is None:
         return {row.position: row for row in rows_at(connection, feed, positions)}
-    rows = rows_between(connection, feed, *page.range)
+    limit = len(positions) + ROWS_PER_TRANSACTION
+    rows = rows_between(connection, feed, page.range, limit + 1)
+    if len(rows) > limit:
+        raise OversizedRangeError
     rows += rows_at(connection, feed, [position for position in positions if position > LAST])
     return {row.position: row for row in rows}
 
@@ -308,29 +297,37 @@ def _apply(
     merge: Merge,
 ) -> FeedRecord:
     """Write what a page changes in the index; return the record with the new totals."""
-
     write_rows(connection, record.id, merge.written)
     seen = [position for position in positions if position > LAST] if record.ordered else positions
     mark_seen(connection, record.id, seen, record.listings)
     remove_rows(connection, record.id, [row.position for row in merge.removed])
-    replaced = [indexed[row.position] for row in merge.written if row.position in indexed] if indexed else []
-    return count_changes(connection, record, listing, merge, replaced)
+    replaced = [indexed[row.position] for row in merge.written if row.position in indexed]
+    return _count_changes(connection, record, listing, merge.written, [*replaced, *merge.removed])
 
 
-def count_changes(
-    connection: Connection, record: FeedRecord, listing: FeedListing, merge: Merge, replaced: list[IndexRow]
+def remove_from_index(
+    connection: Connection, record: FeedRecord, listing: FeedListing, gone: list[IndexRow]
 ) -> FeedRecord:
-    """Record that an index has changed; return the record with the new totals."""
-    changed = [row.position for row in (*merge.written, *merge.removed)]
+    """Delete rows of objects that are gone; return the record, which is saved."""
+    remove_rows(connection, record.id, [row.position for row in gone])
+    record = _count_changes(connection, record, listing, [], gone)
+    save_record(connection, record)
+    return record
+
+
+def _count_changes(
+    connection: Connection, record: FeedRecord, listing: FeedListing, written: list[IndexRow], gone: list[IndexRow]
+) -> FeedRecord:
+    """Record that rows were written, and others replaced or deleted; return the record with the new totals."""
+    changed = [row.position for row in (*written, *gone)]
     if not changed:
         return record
-    gone = [*replaced, *merge.removed]
     record = record._replace(
         changes=record.changes + 1,
-        n_rows=record.n_rows + len(merge.written) - len(gone),
-        n_bytes=record.n_bytes + sum(row.size for row in merge.written) - sum(row.size for row in gone),
+        n_rows=record.n_rows + len(written) - len(gone),
+        n_bytes=record.n_bytes + sum(row.size for row in written) - sum(row.size for row in gone),
     )
-    record_change(connection, listing, record.changes, min(changed), max(changed))
+    record_change(connection, listing, record.changes, (min(changed), max(changed)))
     return record
 
 

@@ -1,4 +1,4 @@
-"""The row of a feed, and what belongs to it: changes, walked ranges, listings."""
+"""The row of a feed, and what belongs to it: claims, changes, walked ranges, listings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, text, upda
 
 from headwater.catalog.clock import now_ms
 from headwater.catalog.tables import feed_changes, feed_claims, feed_listings, feed_walked, feeds
-from headwater.domain.feed import FeedListing, LateArrivals, Promises, Walked
+from headwater.domain.feed import FeedListing, LateArrivals, Promises, Range, Walked
 
 CHANGES_KEPT_MS = 600_000
 """How long it is remembered where an index has changed. No page may be merged that was read longer ago."""
@@ -134,7 +134,7 @@ class FeedRecord(NamedTuple):
 
 
 def find_record(connection: Connection, dataset_id: str, *, lock: bool = False) -> FeedRecord | None:
-    """Return the feed of a dataset; None if it has none yet."""
+    """Return the feed of a dataset, or None if there is no feed."""
     row = connection.execute(_LOCK_BY_DATASET if lock else _BY_DATASET, {"dataset_id": dataset_id}).first()
     return None if row is None else FeedRecord.of_row(row)
 
@@ -150,8 +150,9 @@ def save_record(connection: Connection, record: FeedRecord) -> None:
     connection.execute(_SAVE, {"feed_id": record.id, **record.values()})
 
 
-def has_changed(connection: Connection, feed: int, since: int, start: bytes, end: bytes) -> bool:
-    """Return whether the index has changed between two positions after the change with the number `since`."""
+def has_changed(connection: Connection, feed: int, since: int, part: Range) -> bool:
+    """Return whether the index has changed in a range after the change with the number `since`."""
+    start, end = part
     parameters = {"feed": feed, "since": since, "range_start": start, "range_end": end}
     return connection.execute(_CHANGED_SINCE, parameters).first() is not None
 
@@ -162,14 +163,14 @@ def has_changed_elsewhere(connection: Connection, listing: FeedListing, since: i
     return connection.execute(_CHANGED_BY_LISTING, parameters).first() is not None
 
 
-def record_change(connection: Connection, listing: FeedListing, number: int, start: bytes, end: bytes) -> None:
-    """Remember that the index has changed between two positions, and now and then forget old changes."""
+def record_change(connection: Connection, listing: FeedListing, number: int, part: Range) -> None:
+    """Remember that the index has changed in a range, and now and then forget old changes."""
+    start, end = part
     at = now_ms()
-    feed, listing_number = listing.feed, listing.number
-    change = {"feed": feed, "number": number, "listing": listing_number, "range_start": start, "range_end": end}
-    connection.execute(_ADD_CHANGE, {**change, "at": at})
+    change = {"feed": listing.feed, "number": number, "listing": listing.number, "at": at}
+    connection.execute(_ADD_CHANGE, {**change, "range_start": start, "range_end": end})
     if number % FORGET_CHANGES_EVERY == 0:
-        connection.execute(_FORGET_CHANGES, {"feed_id": feed, "before": at - CHANGES_KEPT_MS})
+        connection.execute(_FORGET_CHANGES, {"feed_id": listing.feed, "before": at - CHANGES_KEPT_MS})
 
 
 def add_claim(connection: Connection, listing: FeedListing, claim: Claim) -> None:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, text
 
-from headwater.domain.feed import LAST, IndexRow
+from headwater.domain.feed import LAST, IndexRow, Range
 
 ROWS_PER_TRANSACTION = 5_000
 """How many rows one transaction deletes at most, so that nobody waits for it long."""
@@ -36,7 +36,10 @@ _SUMMARY = (
     "SELECT count(*), sum(version >> 32), sum(version & 4294967295), min(listing_time), max(listing_time) "
     "FROM feed_rows WHERE feed = ? AND position > ? AND position <= ?"
 )
-_RANGE = f"SELECT {_COLUMNS} FROM feed_rows WHERE feed = ? AND position > ? AND position <= ? ORDER BY position"  # noqa: S608
+_RANGE = (
+    f"SELECT {_COLUMNS} FROM feed_rows WHERE feed = ? AND position > ? AND position <= ? "  # noqa: S608
+    "ORDER BY position LIMIT ?"
+)
 _POSITIONS = text(
     f"SELECT {_COLUMNS} FROM feed_rows WHERE feed = :feed AND position IN :positions"  # noqa: S608
 ).bindparams(bindparam("positions", expanding=True))
@@ -66,26 +69,20 @@ _REMOVE_UP_TO = text("DELETE FROM feed_rows WHERE feed = :feed AND position <= :
 _REMOVE_ALL = text("DELETE FROM feed_rows WHERE feed = :feed")
 
 
-def versions_between(connection: Connection, feed: int, start: bytes, end: bytes) -> list[tuple[int, int]]:
-    """Return version and listing time of the rows after the position `start`, up to `end`, in order."""
-    return _fetch(connection, _VERSIONS, (feed, start, end))
+def versions_between(connection: Connection, feed: int, part: Range) -> list[tuple[int, int]]:
+    """Return version and listing time of the rows in a range, in order."""
+    return _fetch(connection, _VERSIONS, (feed, *part))
 
 
-def summarize_rows(connection: Connection, feed: int, start: bytes, end: bytes) -> RangeSummary:
-    """Return a summary of the rows after the position `start`, up to `end`."""
-    ((count, high, low, earliest, latest),) = _fetch(connection, _SUMMARY, (feed, start, end))
+def summarize_rows(connection: Connection, feed: int, part: Range) -> RangeSummary:
+    """Return a summary of the rows in a range."""
+    ((count, high, low, earliest, latest),) = _fetch(connection, _SUMMARY, (feed, *part))
     return RangeSummary(count, (int(high) << 32) + int(low), earliest, latest) if count else RangeSummary(0, 0, 0, 0)
 
 
-def rows_between(connection: Connection, feed: int, start: bytes, end: bytes) -> list[IndexRow]:
-    """Return the rows after the position `start`, up to `end`, in order."""
-    return [IndexRow(*row) for row in _fetch(connection, _RANGE, (feed, start, end))]
-
-
-def next_rows(connection: Connection, feed: int, start: bytes, end: bytes) -> list[IndexRow]:
-    """Return the first `ROWS_PER_TRANSACTION` rows after the position `start`, up to `end`, in order."""
-    rows = _fetch(connection, f"{_RANGE} LIMIT {ROWS_PER_TRANSACTION}", (feed, start, end))
-    return [IndexRow(*row) for row in rows]
+def rows_between(connection: Connection, feed: int, part: Range, limit: int) -> list[IndexRow]:
+    """Return the first `limit` rows in a range, in order."""
+    return [IndexRow(*row) for row in _fetch(connection, _RANGE, (feed, *part, limit))]
 
 
 def rows_at(connection: Connection, feed: int, positions: Sequence[bytes]) -> list[IndexRow]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import time
+from hashlib import blake2b
 from typing import NamedTuple
 
 from headwater.catalog.feed.feeds import FeedCatalog
 from headwater.catalog.feed.merging import IndexState, PageRead, feed_dropped
 from headwater.catalog.feed.record import Claim
-from headwater.domain.feed import FIRST, LAST, FeedListing, boundary_position
+from headwater.domain.feed import FeedListing, range_of_keys
 from headwater.domain.key_range import Resume
 from headwater.domain.objects import Key, StoredObject, versions_of
 from headwater.domain.samples import is_sample
@@ -86,29 +88,33 @@ class FeedSource:
         return page._replace(objects=listed, late=merged.late)
 
     def _to_merge(self, state: IndexState, resume: Resume, page: ObjectPage) -> PageRead:
-        rules, order = self._rules, state.key_order
+        rules = self._rules
         samples = self._samples(page.objects)
         if not state.ordered:
             samples = list({found.key: found for found in samples}.values())
-        read = PageRead(
+        covers = None
+        if rules.covers:
+            last_key = rules.last_key if page.resume is None else page.resume.after
+            start, end = range_of_keys(resume.after, last_key, state.key_order)
+            # A listing that leaves out the `.lightly/` folder may continue after the end of its shard.
+            covers = start, max(start, end)
+        return PageRead(
             listing=rules.listing,
             state=state,
             objects=samples,
             versions=versions_of(samples),
-            start=None,
-            end=None,
+            covers=covers,
             claim=rules.claim,
             window=rules.window,
             min_age=rules.min_age,
         )
-        if not rules.covers:
-            return read
-        last_key = rules.last_key if page.resume is None else page.resume.after
-        start = FIRST if resume.after is None else boundary_position(resume.after, order)
-        end = LAST if last_key is None else boundary_position(last_key, order)
-        # A listing that leaves out the `.lightly/` folder may continue after the end of its shard.
-        return read._replace(start=start, end=max(start, end))
 
     def _samples(self, objects: list[StoredObject]) -> list[StoredObject]:
         include_all_files = self._rules.include_all_files
         return [found for found in objects if is_sample(found.key, include_all_files)]
+
+
+def claim_of(resume: Resume, last_key: Key | None) -> Claim:
+    """Return the claim of a new request that continues a listing, or one of its shards, at `resume`."""
+    where = repr((resume, last_key)).encode("utf-8", "surrogatepass")
+    return Claim(blake2b(where, digest_size=16).digest(), os.urandom(8))

@@ -15,7 +15,6 @@ import structlog
 
 from headwater.auth.permissions import DatasetContext
 from headwater.catalog.feed.merging import IndexState
-from headwater.catalog.feed.record import Claim
 from headwater.domain.cursor import Cursor, ListingSpec, Progress
 from headwater.domain.datasource import Datasource
 from headwater.domain.errors import CatalogUnavailableError, HeadwaterError
@@ -29,7 +28,7 @@ from headwater.service.configure import require_input_datasource, require_lightl
 from headwater.service.context import ServiceContext
 from headwater.service.feed import feed_mode
 from headwater.service.listing.dated_source import DatedSource
-from headwater.service.listing.feed_source import FeedRules, FeedSource
+from headwater.service.listing.feed_source import FeedRules, FeedSource, claim_of
 from headwater.service.listing.registration import (
     RegisteredListing,
     begin_listing,
@@ -121,9 +120,9 @@ async def list_samples(ctx: ServiceContext, dataset: DatasetContext, request: Li
         return SamplesPage([], ctx.cursors.seal(cursor), has_more=False, feed=feed_mode(ctx, dataset.dataset))
     with ctx.limiter.hold(dataset.principal.user):
         store = ctx.stores.open(datasource)
-        (spec, progress), state, claim = await _register(ctx, dataset, datasource, store, cursor, request)
+        (spec, progress), state = listing = await _register(ctx, dataset, datasource, store, cursor, request)
         async with _withdrawn_on_error(ctx, spec if request.cursor is None else None):
-            source = await _source_of(ctx, dataset, store, spec, state, claim)
+            source = await _source_of(ctx, dataset, store, listing)
             page = await read_page(source, progress.resume, ctx.settings.page_size)
             keys = [found.key for found in page.objects]
             if request.redirected or datasource.config.ALWAYS_REDIRECTED:
@@ -154,7 +153,7 @@ async def split_listing(
     if not whole.spec.window.is_empty:
         with ctx.limiter.hold(dataset.principal.user):
             store = ctx.stores.open(datasource)
-            whole, _, _ = await _register(ctx, dataset, datasource, store, whole, request)
+            whole, _ = await _register(ctx, dataset, datasource, store, whole, request)
             if shards > 1:
                 async with _withdrawn_on_error(ctx, whole.spec):
                     split = await _split(ctx, dataset, store, whole.spec, shards)
@@ -242,17 +241,13 @@ async def _register(
 ) -> RegisteredListing:
     if request.cursor is not None:
         return await continue_listing(ctx, dataset, datasource, store, cursor)
-    return await begin_listing(ctx, dataset, datasource, store, cursor, has_end=request.end is not None)
+    return await begin_listing(ctx, dataset, datasource, store, cursor, request.end)
 
 
 async def _source_of(
-    ctx: ServiceContext,
-    dataset: DatasetContext,
-    store: Store,
-    spec: ListingSpec,
-    state: IndexState | None,
-    claim: Claim,
+    ctx: ServiceContext, dataset: DatasetContext, store: Store, listing: RegisteredListing
 ) -> ObjectSource:
+    (spec, progress), state = listing
     include_all_files = dataset.dataset.include_all_files
     source: ObjectSource
     if spec.selection_file is None:
@@ -269,7 +264,7 @@ async def _source_of(
         covers=spec.selection_file is None,
         now=int(ctx.now()),
         min_age=store.min_age,
-        claim=claim,
+        claim=claim_of(progress.resume, spec.last_key),
     )
     return FeedSource(source, ctx.catalog.feed, rules, state)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from hashlib import blake2b
 from typing import NamedTuple
 
 import structlog
@@ -11,10 +9,9 @@ import structlog
 from headwater.auth.permissions import DatasetContext
 from headwater.catalog.feed.listings import ListingStart, StartedListing
 from headwater.catalog.feed.merging import IndexState
-from headwater.catalog.feed.record import Claim
 from headwater.domain.cursor import Cursor, ListingSpec
 from headwater.domain.datasource import Datasource
-from headwater.domain.feed import FIRST, LAST, FeedMode, boundary_position
+from headwater.domain.feed import FeedMode, range_of_keys
 from headwater.domain.lightly_folder import RAW
 from headwater.service.context import ServiceContext
 from headwater.service.feed import feed_mode
@@ -29,12 +26,10 @@ class RegisteredListing(NamedTuple):
     Attributes:
         cursor: the listing between two of its pages.
         state: the state of its index; None if it lists by date.
-        claim: the request.
     """
 
     cursor: Cursor
     state: IndexState | None
-    claim: Claim
 
 
 async def begin_listing(
@@ -43,8 +38,7 @@ async def begin_listing(
     datasource: Datasource,
     store: Store,
     cursor: Cursor,
-    *,
-    has_end: bool,
+    end: int | None,
 ) -> RegisteredListing:
     """Register a listing before its first page is read.
 
@@ -59,25 +53,23 @@ async def begin_listing(
         datasource: what is listed.
         store: its store.
         cursor: the beginning of the listing.
-        has_end: whether the client chose the end of the window.
+        end: the last second of the window; None if the client did not choose one.
 
     Raises:
         CatalogUnavailableError: the datasource changed during this request.
         StoreError: as `Store.order`.
     """
-    claim = _claim_of(cursor)
     if cursor.spec.folder != RAW:
-        return RegisteredListing(cursor, None, claim)
+        return RegisteredListing(cursor, None)
     if feed_mode(ctx, dataset.dataset) is FeedMode.DATES:
         # Its pages are not in the index, which would show them a second time later.
         if await ctx.catalog.feed.drop(dataset.id):
             log.warning("feed_dropped", dataset=dataset.id, reason="its samples are listed by date now")
-        return RegisteredListing(cursor, None, claim)
-    start = await _start_of(ctx, dataset, datasource, store, cursor.spec)
-    start = start if has_end else start._replace(end=None)
+        return RegisteredListing(cursor, None)
+    start = ListingStart(dataset.id, datasource.id, await store.order(), end, int(ctx.now()))
     if cursor.spec.selection_file is None:
-        return _registered(cursor, await ctx.catalog.feed.begin(start), claim)
-    return _registered(cursor, await ctx.catalog.feed.begin_if_complete(start), claim)
+        return _registered(cursor, await ctx.catalog.feed.begin(start))
+    return _registered(cursor, await ctx.catalog.feed.begin_if_complete(start))
 
 
 async def continue_listing(
@@ -94,45 +86,27 @@ async def continue_listing(
     """
     spec = cursor.spec
     is_dated = spec.folder != RAW or feed_mode(ctx, dataset.dataset) is FeedMode.DATES
-    claim = _claim_of(cursor)
     state = None if is_dated or spec.listing is None else await ctx.catalog.feed.state(spec.listing.feed)
     if state is not None:
-        return RegisteredListing(cursor, state, claim)
+        return RegisteredListing(cursor, state)
     cursor = cursor._replace(spec=spec._replace(listing=None, start_after=cursor.progress.resume.after))
     if is_dated or spec.selection_file is not None:
-        return RegisteredListing(cursor, None, claim)
-    start = await _start_of(ctx, dataset, datasource, store, spec)
-    return _registered(cursor, await ctx.catalog.feed.begin_if_complete(start, ended=True), claim)
+        return RegisteredListing(cursor, None)
+    start = ListingStart(dataset.id, datasource.id, await store.order(), spec.window.end, int(ctx.now()))
+    return _registered(cursor, await ctx.catalog.feed.begin_if_complete(start, ended=True))
 
 
 async def end_listing(ctx: ServiceContext, spec: ListingSpec, state: IndexState) -> None:
     """Record that a listing has served its last page, or that of one of its shards."""
     assert spec.listing is not None
-    if spec.selection_file is not None:
-        await ctx.catalog.feed.end(spec.listing, None, None)
-        return
-    start = FIRST if spec.start_after is None else boundary_position(spec.start_after, state.key_order)
-    end = LAST if spec.last_key is None else boundary_position(spec.last_key, state.key_order)
-    await ctx.catalog.feed.end(spec.listing, start, end)
+    reads_all = spec.selection_file is None
+    part = range_of_keys(spec.start_after, spec.last_key, state.key_order) if reads_all else None
+    await ctx.catalog.feed.end(spec.listing, part)
 
 
-async def _start_of(
-    ctx: ServiceContext, dataset: DatasetContext, datasource: Datasource, store: Store, spec: ListingSpec
-) -> ListingStart:
-    return ListingStart(dataset.id, datasource.id, await store.order(), spec.window.end, int(ctx.now()))
-
-
-def _claim_of(cursor: Cursor) -> Claim:
-    """Return the claim of a request that continues at a cursor, or begins a listing."""
-    where = repr((cursor.progress.resume, cursor.spec.last_key))
-    return Claim(blake2b(where.encode("utf-8", "surrogatepass"), digest_size=16).digest(), os.urandom(8))
-
-
-def _registered(cursor: Cursor, started: StartedListing | None, claim: Claim) -> RegisteredListing:
+def _registered(cursor: Cursor, started: StartedListing | None) -> RegisteredListing:
     if started is None:
-        return RegisteredListing(cursor, None, claim)
+        return RegisteredListing(cursor, None)
     spec = cursor.spec
     window = spec.window._replace(end=started.end)
-    return RegisteredListing(
-        cursor._replace(spec=spec._replace(window=window, listing=started.listing)), started.state, claim
-    )
+    return RegisteredListing(cursor._replace(spec=spec._replace(window=window, listing=started.listing)), started.state)
