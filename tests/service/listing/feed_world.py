@@ -136,6 +136,8 @@ class World:
     def __init__(self, services: Services, layout: Layout, name: str) -> None:
         self.layout = layout
         self.now = 100_000
+        self.ticks: Callable[[], bool] = lambda: False
+        """Whether a second passes before the service reads its clock the next time."""
         self.bucket: dict[Key, tuple[int, int]] = {}
         self.gate: asyncio.Event | None = None
         self.watermark = 0
@@ -143,11 +145,15 @@ class World:
         self.versions = 0
         self._run = services.runner.run
         self._services = [
-            replace(ctx, now=lambda: float(self.now), stores=cast(StoreRegistry, _Stores(self)))
-            for ctx in services.contexts
+            replace(ctx, now=self._read_clock, stores=cast(StoreRegistry, _Stores(self))) for ctx in services.contexts
         ]
         self._turn = 0
         self.dataset = self._run(self._create(name))
+
+    def _read_clock(self) -> float:
+        if self.ticks():
+            self.now += 1
+        return float(self.now)
 
     async def _create(self, name: str) -> DatasetContext:
         ctx = self._services[0]
@@ -208,10 +214,12 @@ class World:
 
         Only if everything was listed before: in a first listing, new objects without a place come one window later.
         """
+        ticks, self.ticks = self.ticks, lambda: False  # what is dated ahead would come with the next listing
         was_complete = self._is_complete()
         listing = Listing(self.now, [])
         self._answer(listing, ListingRequest(), hold=False)
         self.read_to_end(listing)
+        self.ticks = ticks
         assert listing.handed_out == set(self._standing()) or not was_complete
 
     def _answer(self, listing: Listing, request: ListingRequest, *, hold: bool) -> None:
