@@ -37,14 +37,19 @@ DATASET_NAME = "demo-images"
 _STOP_TIMEOUT_SECONDS = 30.0
 _PUBLISHED_TIMEOUT_SECONDS = 120.0
 _EXIT_NOT_IMPORTABLE = 3
+_PUBLISHED_CLIENT_STEP = 11
 
 _PUBLISHED_CLIENT_SCRIPT = """\
 import json, os, sys
 try:
     from lightly import __version__
-    from lightly.api import ApiWorkflowClient
 except ImportError as error:
-    print(error)
+    print(f"lightly cannot be imported: {error}")
+    sys.exit(3)
+try:
+    from lightly.api import ApiWorkflowClient
+except ImportError:
+    print(f"lightly {__version__} has no lightly.api; after `pip install \\"lightly<1.6\\"` this step runs")
     sys.exit(3)
 client = ApiWorkflowClient(token=os.environ["LIGHTLY_TOKEN"])
 client.set_dataset_id_by_name(sys.argv[1])
@@ -66,15 +71,17 @@ def run_demo() -> int:
     began = time.monotonic()
     try:
         with tempfile.TemporaryDirectory(prefix="headwater-demo-") as folder:
-            _demo(Path(folder))
+            skipped = _demo(Path(folder))
     except StepFailedError as failure:
         note(f"\nThe demo failed: {failure}")
         return EXIT_FAILURE
-    print(f"\nEvery step held, in {time.monotonic() - began:.1f} seconds. Next: `make serve`, and README.md.")
+    held = f"Every step but {skipped}, which was skipped," if skipped else "Every step"
+    print(f"\n{held} held, in {time.monotonic() - began:.1f} seconds. Next: `make serve`, and README.md.")
     return 0
 
 
-def _demo(folder: Path) -> None:
+def _demo(folder: Path) -> int | None:
+    """Run the steps; return the number of the one that was skipped, if any."""
     from swagger_client import ApiClient, Configuration
     from swagger_client.api.datasources_api import DatasourcesApi
     from swagger_client.model.mongo_object_id import MongoObjectID
@@ -102,9 +109,10 @@ def _demo(folder: Path) -> None:
         configuration.api_key["ApiKeyAuth"] = token
         with ApiClient(configuration) as client:
             _use_client(DatasourcesApi(client), MongoObjectID(dataset), bucket)
-        _use_published_client(url, token, bucket)
+        lists = _use_published_client(url, token, bucket)
 
     _print_step(12, "Stop the server with SIGTERM: it finishes requests in flight and exits with 0")
+    return None if lists else _PUBLISHED_CLIENT_STEP
 
 
 def _use_client(api: DatasourcesApi, dataset: MongoObjectID, bucket: Path) -> None:
@@ -190,14 +198,18 @@ def _set_watermark(api: DatasourcesApi, dataset: MongoObjectID, seconds: int) ->
     api.update_datasource_processed_until_timestamp_by_dataset_id(dataset, request)
 
 
-def _use_published_client(url: str, token: str, bucket: Path) -> None:
-    """List the dataset with the client `lightly` in its own process, if it is installed."""
+def _use_published_client(url: str, token: str, bucket: Path) -> bool:
+    """List the dataset with the client `lightly` in its own process; return whether such a client is installed.
+
+    The package has no `lightly.api` from 1.6 on.
+    """
     _print_step(
-        11, "List all with the published client, unmodified: lightly.api.ApiWorkflowClient.download_raw_samples"
+        _PUBLISHED_CLIENT_STEP,
+        "List all with the published client, unmodified: lightly.api.ApiWorkflowClient.download_raw_samples",
     )
     if find_spec("lightly") is None:
-        _print_detail("not installed here; after `pip install lightly` this step does it")
-        return
+        _print_detail('skipped: it is not installed here; after `pip install "lightly<1.6"` this step runs')
+        return False
     _print_detail(f"LIGHTLY_SERVER_LOCATION={url} and LIGHTLY_TOKEN=… are its only settings")
     # The client would send even requests to this machine through a proxy that a variable names.
     kept = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
@@ -210,13 +222,14 @@ def _use_published_client(url: str, token: str, bucket: Path) -> None:
         check=False,
     )
     if done.returncode == _EXIT_NOT_IMPORTABLE:
-        _print_detail(f"it is installed but cannot be imported: {done.stdout.strip()}")
-        return
+        _print_detail(f"skipped: {done.stdout.strip()}")
+        return False
     _check(done.returncode == 0, f"the published client ended with {done.returncode}: {done.stderr[-1000:]}")
     version, rows = json.loads(done.stdout)
     expected = sorted(str(path.relative_to(bucket)) for path in bucket.rglob("*.png"))
     _check([name for name, _ in rows] == expected, "the published client does not list the folder's images")
     _print_detail(f"lightly {version}: {len(rows)} samples, the first {rows[0][0]}; each with a read URL")
+    return True
 
 
 def _list_rows(api: DatasourcesApi, dataset: MongoObjectID, since: int, to: int) -> Iterator[Any]:
