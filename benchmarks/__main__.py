@@ -86,7 +86,6 @@ def main() -> None:
     client_rows = client.table_rows()
     feed_rows = "".join(feed.rows())
     ratio = median(theirs) / median(ours)
-    bare, shown = seconds_of("-c", "import typer"), seconds_of("-m", "headwater", "--help")
     print(
         f"\n| what | Headwater | the alternative | ratio |\n|---|---|---|---|\n"
         f"| list {OBJECTS:,} objects with read URLs | {OBJECTS / median(ours):,.0f}/s over HTTP "
@@ -96,7 +95,6 @@ def main() -> None:
         f"| S3 with static keys: {OBJECTS / median(static):,.0f}/s | {median(static) / median(delegated):.2f} |\n"
         f"| peak memory of the server | {memory_many:.0f} MiB after {ROUNDS * OBJECTS:,} rows "
         f"| itself after {FEW:,} rows: {memory_few:.0f} MiB | {memory_many / memory_few:.2f} |\n"
-        f"| `headwater --help` | {shown * 1000:.0f} ms | `import typer`: {bare * 1000:.0f} ms | {shown / bare:.1f} |\n"
         f"{client_rows}{feed_rows}"
     )
     print(f"\n{shards.table()}")
