@@ -56,20 +56,31 @@ def _generate_once(factory: pytest.TempPathFactory, name: str, document: dict[st
 
 def generate(document: dict[str, Any], folder: Path) -> None:
     """Generate the client of a document into a folder."""
-    java = need("java")
     found = find_spec("openapi_generator_cli")
     if found is None or found.origin is None:
         missing("the package openapi-generator-cli is not installed")
     assert found is not None
     assert found.origin is not None
+    output = run_generator(Path(found.origin).parent, document, folder, "-g", "python", "--package-name", PACKAGE)
+    # The exit code is 0 even if it could not turn something into code.
+    assert not re.search(r"\b(ERROR|WARN)\b", output), output
+
+
+def run_generator(package: Path, document: dict[str, Any], folder: Path, *options: str) -> str:
+    """Run openapi-generator for a document; return what it printed.
+
+    Args:
+        package: the folder of the Python package that contains the generator.
+        document: what to generate from.
+        folder: where to write.
+        options: which client.
+    """
     (folder / "openapi.json").write_text(json.dumps(document))
-    command = [java, "-jar", str(Path(found.origin).parent / "openapi-generator.jar"), "generate"]
-    command += ["-g", "python", "--package-name", PACKAGE]
+    command = [need("java"), "-jar", str(package / "openapi-generator.jar"), "generate", *options]
     command += ["-i", str(folder / "openapi.json"), "-o", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=150, check=False)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
-    # The exit code is 0 even if it could not turn something into code.
-    assert not re.search(r"\b(ERROR|WARN)\b", done.stdout + done.stderr), done.stdout + done.stderr
+    return done.stdout + done.stderr
 
 
 def _camel_case(name: str) -> str:

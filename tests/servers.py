@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import base64
-import fcntl
-import hashlib
 import json
-import shutil
 import socket
 import subprocess
 import sysconfig
@@ -20,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tests.need import missing, need
+from tests.npm import npm_packages
 
 if TYPE_CHECKING:
     from azure.storage.blob import BlobServiceClient
@@ -157,30 +155,8 @@ def azurite() -> Iterator[str]:
 
 
 def _azurite() -> Path:
-    """Return the program. The first use installs the version of `tests/azurite` into the repository's `.cache`."""
-    need("node")
-    npm = need("npm")
-    project = Path(__file__).parent / "azurite"
-    cache = Path(__file__).parent.parent / ".cache" / "azurite"
-    installed = cache / hashlib.sha256((project / "package-lock.json").read_bytes()).hexdigest()[:16]
-    program = installed / "node_modules/azurite/dist/src/blob/main.js"
-    cache.mkdir(parents=True, exist_ok=True)
-    with (cache / "lock").open("w") as lock:
-        # One worker installs, the others wait.
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not program.exists():
-            with tempfile.TemporaryDirectory(dir=cache) as staging:
-                shutil.copytree(project, staging, dirs_exist_ok=True)
-                command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-                try:
-                    subprocess.run(command, cwd=staging, capture_output=True, text=True, timeout=300, check=True)
-                except (OSError, subprocess.SubprocessError) as error:
-                    stderr = getattr(error, "stderr", None) or ""
-                    missing(f"npm ci could not install azurite: {error} {stderr[-500:]}")
-                # Moved into place only when it is complete.
-                installed.mkdir(exist_ok=True)
-                shutil.move(f"{staging}/node_modules", installed / "node_modules")
-    return program
+    """Return the program, in the version of `tests/azurite`."""
+    return npm_packages(Path(__file__).parent / "azurite") / "azurite/dist/src/blob/main.js"
 
 
 @contextmanager

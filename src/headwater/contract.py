@@ -38,7 +38,11 @@ def source() -> Path:
 
 
 def document() -> Document:
-    """Return the whole contract as an OpenAPI 3.0 document, without the marks. The caller may change it."""
+    """Return the whole contract as an OpenAPI 3.0 document, without the marks. The caller may change it.
+
+    Schemas are not made of others by `allOf`, as they are in the file and in the seed: TypeScript and Java clients
+    would inherit `type` as any string, and could not narrow it to those of one kind of storage.
+    """
     return copy.deepcopy(_document())
 
 
@@ -60,7 +64,26 @@ def _source() -> Document:
 @cache
 def _document() -> Document:
     found: Document = _without_marks(_source())
+    schemas: dict[str, Document] = found["components"]["schemas"]
+    bases = {
+        _name_of(part["$ref"]) for schema in schemas.values() for part in schema.get("allOf", []) if "$ref" in part
+    }
+    whole = {name: _merged(schema, schemas) for name, schema in schemas.items() if name not in bases}
+    found["components"]["schemas"] = whole
     return found
+
+
+def _merged(schema: Document, schemas: Mapping[str, Document]) -> Document:
+    """Return a schema with the members of all its parts, instead of an `allOf`."""
+    if "allOf" not in schema:
+        return schema
+    merged: Document = {"type": "object", **schema, "required": [], "properties": {}}
+    for part in merged.pop("allOf"):
+        found = schemas[_name_of(part["$ref"])] if "$ref" in part else part
+        merged["required"] += found.get("required", [])
+        for name, member in found["properties"].items():
+            merged["properties"][name] = {**merged["properties"].get(name, {}), **member}
+    return merged
 
 
 @cache
@@ -141,6 +164,11 @@ def _prune(document: Document) -> None:
         }
         if not components[kind]:
             del components[kind]
+
+
+def _name_of(reference: str) -> str:
+    """Return the name of the component that a reference leads to."""
+    return reference.split("/")[3]
 
 
 def _references(node: Any) -> Iterator[str]:

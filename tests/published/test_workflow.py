@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from tests.environments import ROOT
 from tests.live import Live, running
-from tests.published.environments import HERE, ROOT, VERSIONS, Environment, installed
+from tests.published.environments import HERE, VERSIONS, Environment, installed
 from tests.servers import moto_server, s3_client
 
 FIRST, BETWEEN, NEWEST = VERSIONS
