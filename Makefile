@@ -16,8 +16,9 @@ setup: .venv/.run ## create .venv with the headwater command in it
 demo: .venv/.run ## run the whole product once, explained step by step
 	$(BIN)/headwater demo
 
-serve: .venv/.run ## a server to play with: data in ./data, LOCAL datasources under ./data/files
-	@mkdir -p data/files
+serve: .venv/.run ## a server to play with: data in ./data, files and two images under ./data/files
+	@mkdir -p data/files/cameras/front
+	@cp docs/example.png data/files/cameras/front/0001.png && cp docs/example.png data/files/cameras/front/0002.png
 	HEADWATER_DATA_DIR=data HEADWATER_LOCAL_ROOT=data/files $(BIN)/headwater serve
 
 test: .venv/.dev ## run all tests, in parallel, with coverage as information

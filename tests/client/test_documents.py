@@ -58,6 +58,7 @@ class Reader:
         """Run a block with its placeholders replaced."""
         own = {
             "http://localhost:8000": self.live.url,
+            'os.environ["LIGHTLY_TOKEN"]': repr(self.token),
             "YOUR_API_KEY": self.token,
             '"cameras/front"': repr(self.folder.name),
         }
