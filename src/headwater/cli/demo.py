@@ -70,7 +70,8 @@ def run_demo() -> int:
     except StepFailedError as failure:
         note(f"\nThe demo failed: {failure}")
         return EXIT_FAILURE
-    print(f"\nEvery step held, in {time.monotonic() - began:.1f} seconds. Next: `make serve`, and README.md.")
+    print(f"\nEvery step held, in {time.monotonic() - began:.1f} seconds.")
+    print("Next: `HEADWATER_LOCAL_ROOT=/folder/with/images headwater serve`, which says how to go on.")
     return 0
 
 

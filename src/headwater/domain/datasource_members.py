@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from headwater.domain.choices import expected_one_of
 from headwater.domain.errors import MalformedRequestError
 
 
@@ -207,5 +208,5 @@ def find_datasource_type(name: object) -> DatasourceType:
     """
     found = _BY_NAME.get(name) if isinstance(name, str) else None
     if found is None:
-        raise MalformedRequestError(f"type: expected one of {', '.join(TYPE_NAMES)}")
+        raise MalformedRequestError(f"type: {expected_one_of(TYPE_NAMES, name)}")
     return found
