@@ -18,7 +18,7 @@ def choice_option(flag: str, choices: type[StrEnum], help: str) -> Any:  # noqa:
     """Return the declaration of an option that takes a member of an enum, in any letter case."""
 
     def complete(incomplete: str) -> list[str]:
-        return [choice for choice in choices if choice.casefold().startswith(incomplete.casefold())]
+        return [choice.value for choice in choices if choice.startswith(incomplete)]
 
     return typer.Option(
         flag, parser=choice_parser(flag, choices), metavar="|".join(choices), autocompletion=complete, help=help
