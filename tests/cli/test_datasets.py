@@ -48,7 +48,7 @@ def test_list_and_show_tell_where_the_files_are_and_how_many(environ: dict[str, 
     run_command(environ, "watermark", "set", dataset, "2020-01-02T03:04:05Z")
     head, row = run_command(environ, "dataset", "list", "--user", user).splitlines()
     assert head.split() == ["NAME", "USER", "LOCATION", "FILES", "SIZE", "WATERMARK", "ID"]
-    assert re.split(r" {2,}", row) == [name, user, "LOCAL", "12", "12 B", "2020-01-02 03:04", dataset]
+    assert re.split(r" {2,}", row) == [name, user, "LOCAL", "12", "12 B", "2020-01-02 03:04:05 UTC", dataset]
     (listed,) = json.loads(run_command(environ, "dataset", "list", "--user", user, "--json"))
     assert (listed["nSamples"], listed["sizeInBytes"], listed["processedUntilTimestamp"]) == (12, 12, 1577934245)
     assert [(each["type"], each["purpose"], each["fullPath"]) for each in listed["datasources"]] == [

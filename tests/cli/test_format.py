@@ -8,7 +8,7 @@ import pytest
 from rich.cells import cell_len
 
 from headwater.cli import format as shown
-from headwater.cli.format import Column, format_bytes, format_count, print_fields, print_table
+from headwater.cli.format import Column, format_bytes, format_count, print_fields, print_table, time_cell
 
 COLUMNS = (
     Column("NAME", cut=True),
@@ -99,6 +99,14 @@ def test_a_pipe_gets_everything(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
 )
 def test_sizes_are_short(count: int, expected: str) -> None:
     assert format_bytes(count) == expected
+
+
+def test_times_are_as_long_as_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert time_cell(0) == "1970-01-01 00:00:00 UTC"
+    _terminal(monkeypatch, 80)
+    assert time_cell(0) == "1970-01-01 00:00"
+    _terminal(monkeypatch, 79)
+    assert (time_cell(0), time_cell(0, dates_below=60)) == ("1970-01-01", "1970-01-01 00:00")
 
 
 def test_counts_have_a_plural() -> None:

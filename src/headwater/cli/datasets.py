@@ -16,7 +16,7 @@ from headwater.cli.format import (
     format_time,
     print_fields,
     print_table,
-    terminal_width,
+    time_cell,
 )
 from headwater.cli.on_dataset import naming, run_on_dataset
 from headwater.cli.output import Json, note, print_json
@@ -36,9 +36,6 @@ if TYPE_CHECKING:
     from headwater.service.context import ServiceContext
 
 app = typer.Typer(help="Create, list, change and delete datasets.", no_args_is_help=True, rich_markup_mode=None)
-
-_WIDTH_FOR_TIMES = 80
-"""The width of a terminal from which the table of datasets shows times; in a narrower one, it shows dates."""
 
 
 class _Feed(StrEnum):
@@ -128,14 +125,11 @@ def list_datasets(
         Column("WATERMARK"),
         Column("ID", optional=True),
     ]
-    width = terminal_width()
-    times = width is None or width >= _WIDTH_FOR_TIMES
-    rows = [_row(overview, times) for overview in overviews]
     if user is None:
         empty = "there are no datasets; `headwater dataset create NAME --user USER` creates one"
     else:
         empty = f"the user {user} has no datasets"
-    print_table(columns, rows, empty)
+    print_table(columns, map(_row, overviews), empty)
 
 
 @app.command("show")
@@ -240,16 +234,15 @@ def describe_watermark(dataset: Dataset) -> str:
     return format_second(dataset.watermark) if dataset.watermark else "not set"
 
 
-def _row(overview: DatasetOverview, times: bool) -> tuple[object, ...]:
+def _row(overview: DatasetOverview) -> tuple[object, ...]:
     dataset, datasources = overview
-    watermark = format_time(dataset.watermark)[: len("2020-01-01 00:00" if times else "2020-01-01")]
     return (
         dataset.name,
         dataset.owner,
         _location(datasources[0]) if datasources else "none",
         f"{dataset.n_samples:,}" if dataset.counted else None,
         format_bytes(dataset.size_in_bytes) if dataset.counted else None,
-        watermark if dataset.watermark else "not set",
+        time_cell(dataset.watermark) if dataset.watermark else "not set",
         dataset.id,
     )
 

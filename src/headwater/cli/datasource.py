@@ -21,10 +21,9 @@ from headwater.cli.output import EXIT_FAILURE, Json, note, print_json
 from headwater.cli.running import DatasetRef
 from headwater.domain.datasource_members import TYPE_NAMES
 from headwater.domain.errors import MalformedRequestError
-from headwater.domain.text import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from headwater.auth.permissions import DatasetContext
     from headwater.domain.datasource import Datasource
@@ -232,18 +231,18 @@ def _verify(ref: str, json: bool) -> None:
     if json:
         print_json(verification_body(found))
     else:
-        _print_verification(verification_body(found))
+        print_fields(_verification_fields(verification_body(found)))
     if found.errors:
         raise typer.Exit(EXIT_FAILURE)
 
 
-def _print_verification(answer: dict[str, Any]) -> None:
+def _verification_fields(answer: dict[str, Any]) -> Iterator[tuple[str, str]]:
     errors = answer.pop("errors", {})
-    printed: set[str] = set()
+    told: set[str] = set()
     for name, works in answer.items():
         state = "yes" if works else "no" if name in errors else "not tried (the purpose is INPUT)"
         reason = errors.get(name)
-        print(f"{name:<13}{state}{', as above' if reason in printed else ''}")
-        if reason is not None and reason not in printed:
-            print(f"{'':<13}{visible(with_names(reason))}")
-            printed.add(reason)
+        yield name, f"{state}{', as above' if reason in told else ''}"
+        if reason is not None and reason not in told:
+            yield "", with_names(reason)
+            told.add(reason)

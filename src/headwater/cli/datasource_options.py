@@ -96,15 +96,15 @@ def config_from_options(
     if secret_file is not None and datasource_type.secret is None:
         raise MalformedRequestError(f"{SECRET_OPTION}: the type {datasource_type.name} has no secret")
     missing = _missing(config, datasource_type)
-    if interactive:
-        _check(config, datasource_type)
-        for member in missing:
-            config[member.wire_name] = _prompt_for_member(member, config, datasource_type)
-    else:
-        secret = [datasource_type.secret] if datasource_type.secret is not None and secret_file is None else []
-        _check(config, datasource_type, required=[*missing, *secret])
-    if datasource_type.secret is not None:
-        config[datasource_type.secret.wire_name] = _secret(datasource_type, datasource_type.secret, secret_file)
+    secret = datasource_type.secret
+    asked = [*missing, *([secret] if secret is not None and secret_file is None else [])]
+    _check(config, datasource_type, required=[] if interactive else asked)
+    if secret is not None and secret_file is not None:
+        config[secret.wire_name] = _read(secret_file, SECRET_OPTION).rstrip("\r\n")
+    for member in missing:
+        config[member.wire_name] = _prompt_for_member(member, config, datasource_type)
+    if secret is not None and secret_file is None:
+        config[secret.wire_name] = _prompt_for_secret(secret, datasource_type)
     return _with_project(config, datasource_type)
 
 
@@ -225,18 +225,15 @@ def _correct_case(type_name: str) -> str:
     return next((name for name in TYPE_NAMES if name.lower() == type_name.lower()), type_name)
 
 
-def _secret(datasource_type: DatasourceType, member: Member, source: str | None) -> str:
-    """Return the secret, read from `source` or prompted for."""
-    if source is not None:
-        return _read(source, SECRET_OPTION).rstrip("\r\n")
-    if datasource_type is GCS:
+def _prompt_for_secret(member: Member, datasource_type: DatasourceType) -> str:
+    if datasource_type is not GCS:
+        return str(typer.prompt(_label(member, datasource_type), hide_input=True, err=True))
 
-        def read(path: str) -> str:
-            return _checked(lambda: _read(str(Path(path.strip()).expanduser()), member.help))
+    def read(path: str) -> str:
+        return _checked(lambda: _read(str(Path(path.strip()).expanduser()), member.help))
 
-        # Nobody can type a key file, and its name is no secret.
-        return str(typer.prompt("Path of the GCS key file", value_proc=read, err=True))
-    return str(typer.prompt(_label(member, datasource_type), hide_input=True, err=True))
+    # Nobody can type a key file, and its path is no secret.
+    return str(typer.prompt("Path of the GCS key file", value_proc=read, err=True))
 
 
 def _with_project(config: dict[str, str], datasource_type: DatasourceType) -> dict[str, str]:

@@ -18,6 +18,7 @@ from headwater.cli.format import (
     format_time,
     print_fields,
     print_table,
+    time_cell,
 )
 from headwater.cli.on_dataset import run_on_dataset
 from headwater.cli.output import CLOCK_TOLERANCE_SECONDS, Json, note, print_json
@@ -125,7 +126,7 @@ def _print_late_listings(summary: FeedSummary) -> None:
     rows = [
         (
             each.number,
-            format_time(each.begun_at / 1000),
+            time_cell(each.begun_at / 1000, dates_below=60),
             "no" if each.ended_at is None else "yes",
             f"{each.late.count:,}",
             _duration(each.late.delay),

@@ -14,6 +14,7 @@ from headwater.domain.text import visible
 _GAP = "  "
 _MIN_CUT_WIDTH = 10
 _DEFAULT_WIDTH = 80
+_WIDTH_FOR_TIMES = 80
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
 
@@ -73,6 +74,19 @@ def terminal_width() -> int | None:
 def format_time(seconds: float) -> str:
     """Return a time in Unix seconds as text for people, in UTC."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def time_cell(seconds: float, dates_below: int = _WIDTH_FOR_TIMES) -> str:
+    """Return a time for a table: with seconds in a pipe, with minutes at a terminal, as a date at a narrow one.
+
+    Args:
+        seconds: the time in Unix seconds.
+        dates_below: the number of columns below which a terminal is narrow.
+    """
+    width = terminal_width()
+    if width is None:
+        return format_time(seconds)
+    return format_time(seconds)[: len("2020-01-01") if width < dates_below else len("2020-01-01 00:00")]
 
 
 def format_second(seconds: int) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from headwater.cli.format import Column, format_time, print_table
+from headwater.cli.format import Column, print_table, time_cell
 from headwater.cli.on_dataset import naming
 from headwater.cli.output import Json, note, print_json
 from headwater.cli.running import run
@@ -50,14 +50,14 @@ def list_tokens(json: Json = False) -> None:
         print_json([_data(token) for token in tokens])
         return
     print_table(
-        (Column("ID"), Column("USER", cut=True), Column("ADMIN"), Column("CREATED"), Column("REVOKED")),
+        (Column("ID"), Column("USER", cut=True), Column("ADMIN"), Column("CREATED", optional=True), Column("REVOKED")),
         (
             (
                 token.id,
                 token.user,
                 "yes" if token.admin else "no",
-                format_time(token.created_at / 1000),
-                format_time(token.revoked_at / 1000) if token.revoked_at is not None else "",
+                time_cell(token.created_at / 1000),
+                time_cell(token.revoked_at / 1000) if token.revoked_at is not None else "",
             )
             for token in tokens
         ),
