@@ -72,6 +72,14 @@ def test_nothing_is_asked_if_there_is_no_such_dataset(environ: dict[str, str]) -
     assert (shown.code, shown.lines[-1].startswith("headwater: there is no dataset")) == (3, True), shown.text
 
 
+def test_nothing_is_asked_if_nothing_is_missing(environ: dict[str, str]) -> None:
+    """Lines that were pasted together went wrong: `Verify it now?` took the next one for its answer."""
+    shown = at_terminal(environ, *SET, make_dataset(environ), "--type", "LOCAL", "--path", "")
+    assert shown.code == 0
+    assert "?" not in shown.text
+    assert "`headwater datasource verify " in shown.lines[-1]
+
+
 def test_a_key_file_is_asked_for_by_its_path(environ: dict[str, str], tmp_path: Path) -> None:
     """A hidden prompt asked for the text of a key file, which has many lines."""
     key_file = tmp_path / "key.json"

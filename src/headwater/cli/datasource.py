@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import shlex
 import sys
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -15,12 +16,14 @@ from headwater.cli.datasource_options import (
     member_options,
     secret_file_help,
 )
+from headwater.cli.dialogue import Dialogue
 from headwater.cli.format import print_fields
 from headwater.cli.on_dataset import OPTION_NAMES, naming, run_on_dataset, with_names
 from headwater.cli.output import EXIT_FAILURE, Json, note, print_json
 from headwater.cli.running import DatasetRef
 from headwater.domain.datasource_members import TYPE_NAMES
 from headwater.domain.errors import MalformedRequestError
+from headwater.domain.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -67,15 +70,18 @@ def set_datasource(
     """
     # A config file has members, and options are what a person gave otherwise.
     names = OPTION_NAMES if config is None else {}
-    interactive = sys.stdin.isatty() and sys.stderr.isatty()
+    dialogue = Dialogue(names) if sys.stdin.isatty() and sys.stderr.isatty() else None
     with naming(names):
-        raw = _config(ref, type_name, options, secret_file, config, interactive=interactive)
+        raw = _config(ref, type_name, options, secret_file, config, dialogue)
     configured = run_on_dataset(ref, partial(_configure, raw), names)
     _report(configured, json)
-    if verify is None:
-        verify = interactive and typer.confirm("Verify it now?", default=True, err=True)
+    if verify is None and dialogue is not None and dialogue.begun:
+        verify = typer.confirm("Verify it now?", default=True, err=True)
     if verify:
         _verify(ref, json=False)
+    elif verify is None and dialogue is not None:
+        # No question: the next line of what was pasted would be taken for the answer.
+        note(f"not verified yet; `headwater datasource verify {shlex.quote(visible(ref))}` tries the access")
 
 
 def _set_parameters() -> list[inspect.Parameter]:
@@ -109,7 +115,7 @@ def _set_parameters() -> list[inspect.Parameter]:
                 bool | None,
                 typer.Option(
                     "--verify/--no-verify",
-                    help="Try the access afterwards. Without this option, you are asked at a terminal.",
+                    help="Try the access afterwards. Without this option, you are asked if you were prompted before.",
                 ),
             ],
         ),
@@ -175,17 +181,16 @@ def _config(
     options: dict[str, str | None],
     secret_file: str | None,
     config_file: str | None,
-    *,
-    interactive: bool,
+    dialogue: Dialogue | None,
 ) -> Any:
     given = {name: value for name, value in options.items() if value is not None}
     if config_file is not None:
         if type_name is not None or given or secret_file is not None:
             raise MalformedRequestError("--config: holds the whole config; leave out the other options")
         return config_from_file(config_file)
-    if interactive:
+    if dialogue is not None:
         run_on_dataset(ref, _nothing)  # before a person is asked for anything: does the dataset exist?
-    return config_from_options(type_name, given, secret_file, interactive=interactive)
+    return config_from_options(type_name, given, secret_file, dialogue)
 
 
 async def _nothing(ctx: ServiceContext, dataset: DatasetContext) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import typer
 
-from headwater.cli.on_dataset import OPTION_NAMES, SECRET_OPTION, naming
+from headwater.cli.dialogue import Dialogue
+from headwater.cli.on_dataset import SECRET_OPTION
 from headwater.domain.choices import suggest
 from headwater.domain.datasource_members import (
     COMMON_MEMBERS,
@@ -24,8 +25,6 @@ from headwater.domain.datasource_members import (
 )
 from headwater.domain.errors import MalformedRequestError
 from headwater.domain.text import visible
-
-Result = TypeVar("Result")
 
 
 def _members_by_option() -> dict[str, list[tuple[DatasourceType, Member]]]:
@@ -73,7 +72,7 @@ def config_from_file(source: str) -> Any:
 
 
 def config_from_options(
-    type_name: str | None, options: Mapping[str, str], secret_file: str | None, *, interactive: bool = False
+    type_name: str | None, options: Mapping[str, str], secret_file: str | None, dialogue: Dialogue | None = None
 ) -> dict[str, str]:
     """Return the config that the options describe, with the members by their names in the API.
 
@@ -83,14 +82,14 @@ def config_from_options(
         type_name: the name of the type, in any letter case; None if it was not given.
         options: the values of the options that were given, by the names of their parameters.
         secret_file: where the secret is read from: a file, or `-` for stdin; None if it was not given.
-        interactive: whether what is missing is prompted for, the secret last.
+        dialogue: asks for what is missing, the secret last; None if that is an error.
 
     Raises:
         MalformedRequestError: there is no such type, an option does not apply to it, is malformed or missing, or the
             secret cannot be read. The text names members.
     """
     if type_name is None:
-        type_name = _prompt_for_type(interactive)
+        type_name = _ask_for_type(dialogue)
     datasource_type = find_datasource_type(_correct_case(type_name))
     config = {"type": datasource_type.name, **_members_of(datasource_type, options)}
     if secret_file is not None and datasource_type.secret is None:
@@ -98,13 +97,12 @@ def config_from_options(
     missing = _missing(config, datasource_type)
     secret = datasource_type.secret
     asked = [*missing, *([secret] if secret is not None and secret_file is None else [])]
-    _check(config, datasource_type, required=[] if interactive else asked)
+    _check(config, datasource_type, required=[] if dialogue is not None else asked)
     if secret is not None and secret_file is not None:
         config[secret.wire_name] = _read(secret_file, SECRET_OPTION).rstrip("\r\n")
-    for member in missing:
-        config[member.wire_name] = _prompt_for_member(member, config, datasource_type)
-    if secret is not None and secret_file is None:
-        config[secret.wire_name] = _prompt_for_secret(secret, datasource_type)
+    if dialogue is not None:
+        for member in asked:
+            config[member.wire_name] = _ask_for(member, config, datasource_type, dialogue)
     return _with_project(config, datasource_type)
 
 
@@ -163,36 +161,25 @@ def _check_members(config: Mapping[str, Any]) -> None:
         )
 
 
-def _prompt_for_type(interactive: bool) -> str:
-    if not interactive:
+def _ask_for_type(dialogue: Dialogue | None) -> str:
+    if dialogue is None:
         raise MalformedRequestError("--type: required, unless --config gives the whole config")
+    names = ", ".join(TYPE_NAMES)
+    return dialogue.ask(f"Type ({names})", lambda text: find_datasource_type(_correct_case(text)).name)
+
+
+def _ask_for(member: Member, config: Mapping[str, str], datasource_type: DatasourceType, dialogue: Dialogue) -> str:
+    if member.secret and datasource_type is GCS:
+        # Nobody can type a key file, and its path is no secret.
+        return dialogue.ask("Path of the GCS key file", lambda text: _read(str(Path(text).expanduser()), member.help))
 
     def check(text: str) -> str:
-        return _checked(lambda: find_datasource_type(_correct_case(text)).name)
-
-    return str(typer.prompt(f"Type ({', '.join(TYPE_NAMES)})", value_proc=check, err=True))
-
-
-def _prompt_for_member(member: Member, config: Mapping[str, str], datasource_type: DatasourceType) -> str:
-    def check(text: str) -> str:
-        text = text.strip()
-        _checked(lambda: _check({**config, member.wire_name: text}, datasource_type))
+        _check({**config, member.wire_name: text}, datasource_type)
         return text
 
     # The path of a LOCAL datasource may be empty.
     default = "" if datasource_type is LOCAL else None
-    return str(
-        typer.prompt(_label(member, datasource_type), default=default, show_default=False, value_proc=check, err=True)
-    )
-
-
-def _checked(work: Callable[[], Result]) -> Result:
-    """Return the result of `work`. An error lets the prompt ask again."""
-    try:
-        with naming(OPTION_NAMES):
-            return work()
-    except MalformedRequestError as error:
-        raise typer.BadParameter(error.message) from None
+    return dialogue.ask(_label(member, datasource_type), check, default=default, hidden=member.secret)
 
 
 def _label(member: Member, datasource_type: DatasourceType) -> str:
@@ -223,17 +210,6 @@ def _parameter_name(option: str) -> str:
 
 def _correct_case(type_name: str) -> str:
     return next((name for name in TYPE_NAMES if name.lower() == type_name.lower()), type_name)
-
-
-def _prompt_for_secret(member: Member, datasource_type: DatasourceType) -> str:
-    if datasource_type is not GCS:
-        return str(typer.prompt(_label(member, datasource_type), hide_input=True, err=True))
-
-    def read(path: str) -> str:
-        return _checked(lambda: _read(str(Path(path.strip()).expanduser()), member.help))
-
-    # Nobody can type a key file, and its path is no secret.
-    return str(typer.prompt("Path of the GCS key file", value_proc=read, err=True))
 
 
 def _with_project(config: dict[str, str], datasource_type: DatasourceType) -> dict[str, str]:
