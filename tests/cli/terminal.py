@@ -29,7 +29,11 @@ class Shown(NamedTuple):
 
 
 def at_terminal(
-    environ: dict[str, str], *arguments: str, columns: int = 80, answers: Sequence[tuple[str, str]] = ()
+    environ: dict[str, str],
+    *arguments: str,
+    columns: int = 80,
+    answers: Sequence[tuple[str, str]] = (),
+    secret: str | None = None,
 ) -> Shown:
     """Run a command at a terminal.
 
@@ -38,6 +42,7 @@ def at_terminal(
         arguments: its arguments.
         columns: the width of the terminal.
         answers: prompts in the order in which they must appear, each with the line that is typed then.
+        secret: the answer that is typed only once the terminal does not show what is typed.
     """
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
@@ -48,7 +53,7 @@ def at_terminal(
     )  # fmt: skip
     os.close(theirs)
     try:
-        text = _talk(ours, list(answers))
+        text = _talk(ours, list(answers), secret)
         return Shown(process.wait(_TIMEOUT_SECONDS), text.replace("\r\n", "\n"))
     finally:
         process.kill()
@@ -56,7 +61,7 @@ def at_terminal(
         os.close(ours)
 
 
-def _talk(terminal: int, answers: list[tuple[str, str]]) -> str:
+def _talk(terminal: int, answers: list[tuple[str, str]], secret: str | None) -> str:
     shown, answered = b"", 0
     deadline = time.monotonic() + _TIMEOUT_SECONDS
     while time.monotonic() < deadline:
@@ -72,5 +77,8 @@ def _talk(terminal: int, answers: list[tuple[str, str]]) -> str:
         shown += data
         if answers and answers[0][0].encode() in shown[answered:]:
             answered = len(shown)
-            os.write(terminal, answers.pop(0)[1].encode() + b"\n")
+            answer = answers.pop(0)[1]
+            while answer == secret and termios.tcgetattr(terminal)[3] & termios.ECHO and time.monotonic() < deadline:
+                time.sleep(0.01)
+            os.write(terminal, answer.encode() + b"\n")
     raise AssertionError(f"it did not end: {shown.decode()}")

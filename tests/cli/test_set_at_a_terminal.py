@@ -39,6 +39,7 @@ def test_the_secret_is_asked_last_and_never_shown(environ: dict[str, str]) -> No
             ("Secret access key", "never-to-be-shown"),
             ("Verify", "n"),
         ],
+        secret="never-to-be-shown",
     )  # fmt: skip
     assert shown.code == 0, shown.text
     assert "never-to-be-shown" not in shown.text

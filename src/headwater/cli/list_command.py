@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 _CLOCK_TICK_SECONDS = 0.05
 """How far the clock of a file system may be behind the one that we read."""
 
-_CLEAR_LINE = "\r\x1b[K"
-
 
 class _Form(NamedTuple):
     """What is printed for each sample."""
@@ -144,11 +142,11 @@ async def _print_all(
         if not page.has_more:
             break
         if shows_progress:
-            print(f"{_CLEAR_LINE}{format_count(count, 'sample')} …", end="", file=sys.stderr, flush=True)
+            print(f"\r{format_count(count, 'sample')} …", end="", file=sys.stderr, flush=True)
     sys.stdout.flush()
     if watched:
         total = f"{format_count(count, 'sample')}, {format_bytes(size)}"
-        note(f"{_CLEAR_LINE}{total}" if shows_progress else total)
+        note(f"\r{total}" if shows_progress else total)  # longer than the progress, which it overwrites
     if not count and first is None and last is None:
         note("there are no samples under the path of the datasource; `headwater datasource show` shows the path")
 
