@@ -38,6 +38,27 @@ async def test_list_returns_the_datasources_of_one_dataset(catalog):
     assert [source.config.type for source in await catalog.datasources.list(two.id)] == ["LOCAL"]
 
 
+async def test_summaries_need_no_key(catalog, monkeypatch):
+    """A list of datasets must not fail because the secret of one of them is lost."""
+    monkeypatch.setattr("headwater.catalog.datasources.MAX_IDS_PER_QUERY", 1)
+    made = [await catalog.datasets.add("ann", NewDataset(name=name)) for name in ("one", "two", "none")]
+    await catalog.datasources.change(made[0].id, put(made[0].id, config("S3", purpose="INPUT")))
+    await catalog.datasources.change(made[0].id, put(made[0].id, config("AZURE", purpose="LIGHTLY")))
+    await catalog.datasources.change(made[1].id, put(made[1].id, config("OBS")))
+    monkeypatch.setattr("headwater.catalog.stored_datasource._decrypt", None)
+    found = await catalog.datasources.summaries([dataset.id for dataset in made])
+    assert [
+        [(each.type, each.purpose, each.full_path, each.authority) for each in found[dataset.id]] for dataset in made
+    ] == [
+        [
+            ("S3", "INPUT", VALID["S3"]["fullPath"], None),
+            ("AZURE", "LIGHTLY", VALID["AZURE"]["fullPath"], VALID["AZURE"]["accountName"]),
+        ],
+        [("OBS", "INPUT_OUTPUT", VALID["OBS"]["fullPath"], VALID["OBS"]["obsEndpoint"])],
+        [],
+    ]
+
+
 async def test_ids_returns_a_list_for_each_dataset(catalog, monkeypatch):
     monkeypatch.setattr("headwater.catalog.datasources.MAX_IDS_PER_QUERY", 2)
     made = [await catalog.datasets.add("ann", NewDataset(name=f"set {number}")) for number in range(5)]

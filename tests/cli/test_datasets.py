@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 
 import pytest
 
-from tests.cli.commands import run_command
+from tests.cli.commands import LOCAL, make_dataset, run_command
+from tests.cli.terminal import at_terminal
+from tests.live import command
 
 
 @pytest.mark.slow
@@ -27,3 +30,72 @@ def test_dataset_commands_create_list_and_delete(environ: dict[str, str]) -> Non
     assert run_command(environ, "watermark", "get", name) == "0"
     run_command(environ, "dataset", "delete", name)
     assert "no dataset" in run_command(environ, "watermark", "get", name, code=3)
+
+
+@pytest.mark.slow
+def test_list_and_show_tell_where_the_files_are_and_how_many(environ: dict[str, str]) -> None:
+    """There was no command that showed the location, the counts or the time of the watermark of a dataset."""
+    user = f"user-{os.urandom(6).hex()}"
+    name = f"set {os.urandom(6).hex()}"
+    dataset = run_command(environ, "dataset", "create", name, "--user", user)
+    uncounted = json.loads(run_command(environ, "dataset", "list", "--user", user, "--json"))
+    assert [(found["datasources"], found["nSamples"], found["sizeInBytes"]) for found in uncounted] == [
+        ([], None, None)
+    ]
+    assert "not counted yet" in run_command(environ, "dataset", "show", name)
+    run_command(environ, "datasource", "set", dataset, *LOCAL)
+    run_command(environ, "list", dataset)
+    run_command(environ, "watermark", "set", dataset, "2020-01-02T03:04:05Z")
+    head, row = run_command(environ, "dataset", "list", "--user", user).splitlines()
+    assert head.split() == ["NAME", "USER", "LOCATION", "FILES", "SIZE", "WATERMARK", "ID"]
+    assert re.split(r" {2,}", row) == [name, user, "LOCAL", "12", "12 B", "2020-01-02 03:04:05 UTC", dataset]
+    (listed,) = json.loads(run_command(environ, "dataset", "list", "--user", user, "--json"))
+    assert (listed["nSamples"], listed["sizeInBytes"], listed["processedUntilTimestamp"]) == (12, 12, 1577934245)
+    assert [(each["type"], each["purpose"], each["fullPath"]) for each in listed["datasources"]] == [
+        ("LOCAL", "INPUT_OUTPUT", "")
+    ]
+    shown = run_command(environ, "dataset", "show", name)
+    for expected in (dataset, user, "Images", "INPUT_OUTPUT", "12 B (12 bytes)", "2020-01-02 03:04:05 UTC", "exact"):
+        assert expected in shown
+    assert json.loads(run_command(environ, "dataset", "show", name, "--json")) == listed
+
+
+def test_list_of_an_unknown_user_is_no_empty_list(environ: dict[str, str]) -> None:
+    """`dataset list --user nobody` said that there are no datasets; a name that is not Unicode was a traceback."""
+    make_dataset(environ)
+    assert "there is no user 'nobody'" in run_command(environ, "dataset", "list", "--user", "nobody", code=3)
+    assert "(did you mean ada?)" in run_command(environ, "dataset", "list", "--user", "adah", code=3)
+    assert "there is no user" in run_command(environ, "dataset", "list", "--user", os.fsdecode(b"\xff"), code=3)
+    run_command(environ, "token", "create", "--user", "grace")
+    assert command(environ, "dataset", "list", "--user", "grace").stderr == "the user grace has no datasets\n"
+
+
+def test_rename_keeps_the_id(environ: dict[str, str]) -> None:
+    """A dataset could be renamed over HTTP only."""
+    dataset, other = make_dataset(environ), make_dataset(environ)
+    name = f"renamed {os.urandom(6).hex()}"
+    run_command(environ, "dataset", "rename", dataset, name)
+    assert json.loads(run_command(environ, "dataset", "show", name, "--json"))["id"] == dataset
+    assert "NEWNAME: expected at least" in run_command(environ, "dataset", "rename", name, "x", code=2)
+    assert "NEWNAME: you already have" in run_command(environ, "dataset", "rename", other, name, code=2)
+    assert "no dataset" in run_command(environ, "dataset", "rename", "not there", "new name", code=3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("columns", [60, 80])
+def test_the_list_fits_a_real_terminal(environ: dict[str, str], columns: int) -> None:
+    """At 80 columns every row was folded into four lines, with ids and dates cut in two."""
+    name = f"{os.urandom(6).hex()} of a name that is much too long for a table on a terminal"
+    run_command(environ, "dataset", "create", name, "--user", "somebody@example.com")
+    shown = at_terminal(environ, "dataset", "list", columns=columns)
+    assert shown.code == 0
+    assert all(len(line) <= columns for line in shown.lines[:-1])
+    assert shown.lines[0].split()[:6] == ["NAME", "USER", "LOCATION", "FILES", "SIZE", "WATERMARK"]
+    assert "--json shows all of it" in shown.lines[-1]
+    assert shown.text.count(name[:8]) == 1
+
+
+def test_names_of_users_and_datasets_are_refused_by_argument(environ: dict[str, str]) -> None:
+    assert "NAME: expected at least 3" in run_command(environ, "dataset", "create", "x", "--user", "ada", code=2)
+    assert "--user: expected 1 to" in run_command(environ, "dataset", "create", "xyz", "--user", "a|b", code=2)
+    assert "--user: expected 1 to" in run_command(environ, "token", "create", "--user", "a|b", code=2)

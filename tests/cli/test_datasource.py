@@ -115,7 +115,7 @@ def test_set_reads_the_project_from_a_google_key_file(environ: dict[str, str], t
         == "the-project"
     )
     key_file.write_text("no JSON")
-    assert "gcsProjectId: required" in run_command(
+    assert "--project-id: required" in run_command(
         environ, "datasource", "set", make_dataset(environ), *options, code=2
     )
 
@@ -148,8 +148,8 @@ def test_set_never_shows_a_secret_from_stdin_or_a_file(environ: dict[str, str], 
         (("--type", "S9", "--path", "x"), "type: expected one of"),
         ((*LOCAL, "--config", "-"), "--config"),
         ((*LOCAL, "--secret-file", "-"), "has no secret"),
-        (("--type", "LOCAL", "--path", "/etc"), "fullPath: "),
-        ((*LOCAL, "--region", "eu-west-1", "--endpoint", "http://x"), "obsEndpoint, s3Region: not for"),
+        (("--type", "LOCAL", "--path", "/etc"), "--path: "),
+        ((*LOCAL, "--region", "eu-west-1", "--endpoint", "http://x"), "--endpoint, --region: not for"),
     ],
 )
 def test_set_refuses_wrong_options_by_name(environ: dict[str, str], arguments: tuple[str, ...], expected: str) -> None:

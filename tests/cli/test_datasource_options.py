@@ -68,15 +68,15 @@ def test_config_of_every_type_is_made_from_options(type_name: str, tmp_path: Pat
 def test_path_is_required_except_for_lightly() -> None:
     assert config_from_options("LIGHTLY", {}, None) == VALID["LIGHTLY"]
     assert config_from_options("LOCAL", {"path": ""}, None) == {"type": "LOCAL", "fullPath": ""}
-    with pytest.raises(MalformedRequestError, match="--path: required"):
+    with pytest.raises(MalformedRequestError, match="fullPath: required"):
         config_from_options("LOCAL", {}, None)
 
 
-def test_options_of_other_types_are_refused_by_their_wire_names() -> None:
+def test_options_of_other_types_are_refused_by_name() -> None:
     options = {"path": "x", "region": "eu-west-1", "endpoint": "http://x", "access_key_id": "test-key-id"}
     with pytest.raises(MalformedRequestError) as caught:
         config_from_options("LOCAL", options, None)
-    assert caught.value.message == "obsEndpoint, s3AccessKeyId, s3Region: not for datasources of type LOCAL"
+    assert caught.value.message == "--access-key-id, --endpoint, --region: not for datasources of type LOCAL"
 
 
 def test_project_comes_from_the_key_file_unless_it_is_given(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def test_exit_code_tells_that_the_storage_refuses(environ: dict[str, str]) -> No
     assert "no/such" in run_command(environ, "list", dataset, code=4)
     done = command(environ, "datasource", "verify", dataset)
     assert done.returncode == 1
-    assert "canList      no, as above" in done.stdout
+    assert "canList       no, as above" in done.stdout
     assert done.stdout.count("is not a folder below the mount root") == 1, "one reason is printed once"
 
 

@@ -238,6 +238,7 @@ def _dataset_of(row: Row[Any]) -> Dataset:
         n_samples=row.n_samples if row.n_rows is None else row.n_rows,
         size_in_bytes=row.size_in_bytes if row.n_bytes is None else row.n_bytes,
         feed=None if row.feed is None else FeedMode(row.feed),
+        counted=row.n_rows is not None or row.n_samples > 0,
     )
 
 

@@ -11,7 +11,13 @@ from headwater.catalog.clock import now_ms
 from headwater.catalog.engine import MAX_IDS_PER_QUERY, Database
 from headwater.catalog.feed.feeds import drop_feed
 from headwater.catalog.keyring import Keyring
-from headwater.catalog.stored_datasource import COLUMNS, datasource_of_row, row_of_datasource
+from headwater.catalog.stored_datasource import (
+    COLUMNS,
+    DatasourceSummary,
+    datasource_of_row,
+    row_of_datasource,
+    summary_of_row,
+)
 from headwater.catalog.tables import datasets, datasources
 from headwater.domain.datasource import Datasource
 from headwater.domain.purposes import Reconfigured
@@ -21,6 +27,11 @@ _DATASOURCES: Select[Any] = (
 )
 _IDS = (
     select(datasources.c.dataset_id, datasources.c.id)
+    .where(datasources.c.dataset_id.in_(bindparam("dataset_ids", expanding=True)))
+    .order_by(datasources.c.dataset_id, datasources.c.purpose)
+)
+_SUMMARIES: Select[Any] = (
+    select(*COLUMNS)
     .where(datasources.c.dataset_id.in_(bindparam("dataset_ids", expanding=True)))
     .order_by(datasources.c.dataset_id, datasources.c.purpose)
 )
@@ -51,6 +62,19 @@ class DatasourceCatalog:
                 some = dataset_ids[start : start + MAX_IDS_PER_QUERY]
                 for row in connection.execute(_IDS, {"dataset_ids": some}):
                     found[row.dataset_id].append(row.id)
+            return found
+
+        return await self._database.read(work)
+
+    async def summaries(self, dataset_ids: Sequence[str]) -> dict[str, Sequence[DatasourceSummary]]:
+        """Return what the datasources of each of these datasets point to; an empty list for a dataset without any."""
+
+        def work(connection: Connection) -> dict[str, Sequence[DatasourceSummary]]:
+            found: dict[str, Any] = {dataset_id: [] for dataset_id in dataset_ids}
+            for start in range(0, len(dataset_ids), MAX_IDS_PER_QUERY):
+                some = dataset_ids[start : start + MAX_IDS_PER_QUERY]
+                for row in connection.execute(_SUMMARIES, {"dataset_ids": some}):
+                    found[row.dataset_id].append(summary_of_row(row))
             return found
 
         return await self._database.read(work)

@@ -10,13 +10,13 @@ The format is independent of the API. A change to it needs a migration; a test p
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Row
 
 from headwater.catalog.keyring import Keyring
 from headwater.catalog.tables import datasources
-from headwater.domain.datasource import SECRET_MASK, Datasource, parse_config
+from headwater.domain.datasource import SECRET_MASK, Datasource, Purpose, parse_config
 from headwater.domain.datasource_members import find_datasource_type
 from headwater.domain.errors import HeadwaterError, MalformedRequestError
 
@@ -28,6 +28,24 @@ COLUMNS = (
     datasources.c.secret,
 )
 """The columns that `datasource_of_row` needs. The id is labelled, because a row of a join has several."""
+
+
+class DatasourceSummary(NamedTuple):
+    """What a datasource points to. Reading it needs no key, and no valid config.
+
+    Attributes:
+        id: its id.
+        purpose: its purpose.
+        type: the name of its type.
+        full_path: its path, as it was sent.
+        authority: the account or endpoint that the path belongs to; None if the type has none.
+    """
+
+    id: str
+    purpose: Purpose
+    type: str
+    full_path: str
+    authority: str | None
 
 
 def row_of_datasource(keyring: Keyring, datasource: Datasource) -> dict[str, Any]:
@@ -75,6 +93,18 @@ def datasource_of_row(keyring: Keyring, row: Row[Any], *, mask_lost_secret: bool
         raise HeadwaterError(
             f"the stored datasource is not valid for this version of the server ({error.message}); configure it again"
         ) from None
+
+
+def summary_of_row(row: Row[Any]) -> DatasourceSummary:
+    """Return what the datasource in a row that has `COLUMNS` points to."""
+    stored = json.loads(row.config)
+    return DatasourceSummary(
+        row.datasource_id,
+        Purpose(row.purpose),
+        stored["type"],
+        stored.get("full_path", ""),
+        stored.get("account_name") or stored.get("endpoint"),
+    )
 
 
 def _decrypt(keyring: Keyring, row: Row[Any], mask_lost_secret: bool) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import shlex
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
@@ -14,21 +16,24 @@ from headwater.cli.datasource_options import (
     member_options,
     secret_file_help,
 )
-from headwater.cli.output import EXIT_FAILURE, Json, note, print_json, print_table
-from headwater.cli.running import DatasetRef, run
+from headwater.cli.dialogue import Dialogue
+from headwater.cli.format import print_fields
+from headwater.cli.on_dataset import OPTION_NAMES, naming, run_on_dataset, with_names
+from headwater.cli.output import EXIT_FAILURE, Json, note, print_json
+from headwater.cli.running import DatasetRef
 from headwater.domain.datasource_members import TYPE_NAMES
 from headwater.domain.errors import MalformedRequestError
 from headwater.domain.text import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    from headwater.auth.permissions import DatasetContext
     from headwater.domain.datasource import Datasource
     from headwater.service.context import ServiceContext
-    from headwater.service.verify import Verification
 
 app = typer.Typer(
-    help="Where the files of a dataset are, and whether the access works.",
+    help="Connect datasets to their storage.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -53,7 +58,9 @@ def set_datasource(
     json: bool,
     **options: str | None,
 ) -> None:
-    """Configure a datasource of a dataset, from options or from a JSON file.
+    """Configure a datasource of a dataset.
+
+    The config comes from options, or from a JSON file. At a terminal, you are prompted for what is missing.
 
     A dataset has one datasource for both purposes, or one for INPUT and one for LIGHTLY: set these one after the
     other, with --purpose. A datasource for INPUT_OUTPUT replaces all others. One for INPUT or LIGHTLY leaves the
@@ -61,13 +68,20 @@ def set_datasource(
 
     Secrets come from a prompt, a file or stdin, never from an argument, because the list of processes would show it.
     """
-    raw = _config(type_name, options, secret_file, config)
-    configured = run(lambda ctx: _configure(ctx, ref, raw))
+    # A config file has members, and options are what a person gave otherwise.
+    names = OPTION_NAMES if config is None else {}
+    dialogue = Dialogue(names) if sys.stdin.isatty() and sys.stderr.isatty() else None
+    with naming(names):
+        raw = _config(ref, type_name, options, secret_file, config, dialogue)
+    configured = run_on_dataset(ref, partial(_configure, raw), names)
     _report(configured, json)
-    if verify is None:
-        verify = sys.stdin.isatty() and sys.stderr.isatty() and typer.confirm("Verify it now?", default=True, err=True)
+    if verify is None and dialogue is not None and dialogue.begun:
+        verify = typer.confirm("Verify it now?", default=True, err=True)
     if verify:
         _verify(ref, json=False)
+    elif verify is None and dialogue is not None:
+        # No question: the next line of what was pasted would be taken for the answer.
+        note(f"not verified yet; `headwater datasource verify {shlex.quote(visible(ref))}` tries the access")
 
 
 def _set_parameters() -> list[inspect.Parameter]:
@@ -81,7 +95,7 @@ def _set_parameters() -> list[inspect.Parameter]:
         inspect.Parameter("ref", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=DatasetRef),
         parameter(
             "type_name",
-            Annotated[str | None, typer.Option("--type", help=f"{', '.join(first)} or {last}.")],
+            Annotated[str | None, typer.Option("--type", metavar="TYPE", help=f"{', '.join(first)} or {last}.")],
         ),
         *member_options(),
         parameter("secret_file", Annotated[str | None, typer.Option(metavar="FILE", help=secret_file_help())]),
@@ -101,7 +115,7 @@ def _set_parameters() -> list[inspect.Parameter]:
                 bool | None,
                 typer.Option(
                     "--verify/--no-verify",
-                    help="Try the access afterwards. Without this option, you are asked at a terminal.",
+                    help="Try the access afterwards. Without this option, you are asked if you were prompted before.",
                 ),
             ],
         ),
@@ -120,39 +134,40 @@ def show(
     purpose: Annotated[
         str | None,
         typer.Option(
-            metavar="purpose",
+            metavar="PURPOSE",
             help="Show only the datasource with exactly this purpose: INPUT_OUTPUT, INPUT or LIGHTLY.",
         ),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Show the datasources of a dataset: first the one for INPUT, then the one for LIGHTLY. Secrets are masked.
+    """Show the datasources of a dataset.
 
-    With --json, one object is printed for each.
+    First comes the one for INPUT, then the one for LIGHTLY. Secrets are masked. With --json, one object is printed for
+    each.
     """
 
-    async def get(ctx: ServiceContext) -> Sequence[Datasource]:
+    async def get(_: ServiceContext, dataset: DatasetContext) -> Sequence[Datasource]:
         from headwater.domain.datasource import check_purpose
-        from headwater.service.admin import find_dataset
         from headwater.service.configure import get_datasource, get_datasources
 
-        dataset = await find_dataset(ctx, ref)
         if purpose is not None:
             return [get_datasource(dataset, check_purpose("--purpose", purpose))]
         return get_datasources(dataset) or [get_datasource(dataset)]
 
-    for number, found in enumerate(run(get)):
+    for number, found in enumerate(run_on_dataset(ref, get)):
         if json:
             print_json(found.to_wire())
             continue
         if number:
             print()
-        print_table(("MEMBER", "VALUE"), found.to_wire().items(), "")
+        print_fields(found.to_wire().items())
 
 
 @app.command("verify")
 def verify_datasources(ref: DatasetRef, json: Json = False) -> None:
-    """Try the access: list, read, write, replace. The exit code is 1 if access that is needed does not work.
+    """Try the access: list, read, write.
+
+    Replacing a file is tried, too. The exit code is 1 if access that is needed does not work.
 
     If there are two datasources, both are tried, and an error names the purpose of the datasource that fails. Both
     must allow listing and reading. Writing is tried on the one for LIGHTLY.
@@ -161,23 +176,31 @@ def verify_datasources(ref: DatasetRef, json: Json = False) -> None:
 
 
 def _config(
-    type_name: str | None, options: dict[str, str | None], secret_file: str | None, config_file: str | None
+    ref: str,
+    type_name: str | None,
+    options: dict[str, str | None],
+    secret_file: str | None,
+    config_file: str | None,
+    dialogue: Dialogue | None,
 ) -> Any:
     given = {name: value for name, value in options.items() if value is not None}
     if config_file is not None:
         if type_name is not None or given or secret_file is not None:
             raise MalformedRequestError("--config: holds the whole config; leave out the other options")
         return config_from_file(config_file)
-    if type_name is None:
-        raise MalformedRequestError("--type: required, unless --config gives the whole config")
-    return config_from_options(type_name, given, secret_file)
+    if dialogue is not None:
+        run_on_dataset(ref, _nothing)  # before a person is asked for anything: does the dataset exist?
+    return config_from_options(type_name, given, secret_file, dialogue)
 
 
-async def _configure(ctx: ServiceContext, ref: str, raw: Any) -> _Configured:
+async def _nothing(ctx: ServiceContext, dataset: DatasetContext) -> None:
+    pass
+
+
+async def _configure(raw: Any, ctx: ServiceContext, dataset: DatasetContext) -> _Configured:
     from headwater.service.admin import find_dataset
     from headwater.service.configure import put_datasource
 
-    dataset = await find_dataset(ctx, ref)
     datasource, *others = (await put_datasource(ctx, dataset, raw)).datasources
     after = await find_dataset(ctx, dataset.id)
     return _Configured(datasource, others, dataset.dataset.watermark, after.dataset.watermark)
@@ -199,36 +222,32 @@ def _report(configured: _Configured, json: bool) -> None:
 
 
 def _verify(ref: str, json: bool) -> None:
-    async def work(ctx: ServiceContext) -> Verification:
-        from headwater.service.admin import find_dataset
-        from headwater.service.verify import verify_datasource
-
-        return await verify_datasource(ctx, await find_dataset(ctx, ref))
+    from headwater.service.verify import verify_datasource
 
     if sys.stderr.isatty():
         from rich.console import Console
 
         with Console(stderr=True).status("trying the access …"):
-            found = run(work)
+            found = run_on_dataset(ref, verify_datasource)
     else:
-        found = run(work)
+        found = run_on_dataset(ref, verify_datasource)
     from headwater.web.api.bodies import verification_body
 
     if json:
         print_json(verification_body(found))
     else:
-        _print_verification(verification_body(found))
+        print_fields(_verification_fields(verification_body(found)))
     if found.errors:
         raise typer.Exit(EXIT_FAILURE)
 
 
-def _print_verification(answer: dict[str, Any]) -> None:
+def _verification_fields(answer: dict[str, Any]) -> Iterator[tuple[str, str]]:
     errors = answer.pop("errors", {})
-    printed: set[str] = set()
+    told: set[str] = set()
     for name, works in answer.items():
         state = "yes" if works else "no" if name in errors else "not tried (the purpose is INPUT)"
         reason = errors.get(name)
-        print(f"{name:<13}{state}{', as above' if reason in printed else ''}")
-        if reason is not None and reason not in printed:
-            print(f"{'':<13}{visible(reason)}")
-            printed.add(reason)
+        yield name, f"{state}{', as above' if reason in told else ''}"
+        if reason is not None and reason not in told:
+            yield "", with_names(reason)
+            told.add(reason)

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from headwater.cli.dialogue import Dialogue
+from headwater.cli.on_dataset import SECRET_OPTION
+from headwater.domain.choices import suggest
 from headwater.domain.datasource_members import (
     COMMON_MEMBERS,
     DATASOURCE_TYPES,
     GCS,
+    LOCAL,
     TYPE_NAMES,
     DatasourceType,
     Member,
     find_datasource_type,
 )
 from headwater.domain.errors import MalformedRequestError
+from headwater.domain.text import visible
 
 
 def _members_by_option() -> dict[str, list[tuple[DatasourceType, Member]]]:
@@ -52,46 +57,136 @@ def config_from_file(source: str) -> Any:
     """Return the decoded JSON of a config file; `-` reads stdin.
 
     Raises:
-        MalformedRequestError: the file cannot be read, or is not JSON.
+        MalformedRequestError: the file cannot be read, is not JSON, or has members that its type does not have. The
+            API drops these; a person has most likely misspelled them.
     """
     import msgspec
 
     try:
-        return msgspec.json.decode(_read(source, "--config"))
+        config = msgspec.json.decode(_read(source, "--config"))
     except msgspec.DecodeError as error:
         raise MalformedRequestError(f"--config: not JSON: {error}") from None
+    if isinstance(config, dict):
+        _check_members(config)
+    return config
 
 
-def config_from_options(type_name: str, options: Mapping[str, str], secret_file: str | None) -> dict[str, str]:
+def config_from_options(
+    type_name: str | None, options: Mapping[str, str], secret_file: str | None, dialogue: Dialogue | None = None
+) -> dict[str, str]:
     """Return the config that the options describe, with the members by their names in the API.
 
+    Everything that can be checked without the secret is checked before it is read.
+
     Args:
-        type_name: the name of the type, in any letter case.
+        type_name: the name of the type, in any letter case; None if it was not given.
         options: the values of the options that were given, by the names of their parameters.
-        secret_file: where the secret is read from: a file, `-` for stdin, None to prompt for it.
+        secret_file: where the secret is read from: a file, or `-` for stdin; None if it was not given.
+        dialogue: asks for what is missing, the secret last; None if that is an error.
 
     Raises:
-        MalformedRequestError: there is no such type, an option does not apply to it, the path is missing, or the
-            secret cannot be read.
+        MalformedRequestError: there is no such type, an option does not apply to it, is malformed or missing, or the
+            secret cannot be read. The text names members.
     """
+    if type_name is None:
+        type_name = _ask_for_type(dialogue)
     datasource_type = find_datasource_type(_correct_case(type_name))
-    config = {"type": datasource_type.name}
+    config = {"type": datasource_type.name, **_members_of(datasource_type, options)}
+    if secret_file is not None and datasource_type.secret is None:
+        raise MalformedRequestError(f"{SECRET_OPTION}: the type {datasource_type.name} has no secret")
+    missing = _missing(config, datasource_type)
+    secret = datasource_type.secret
+    asked = [*missing, *([secret] if secret is not None and secret_file is None else [])]
+    _check(config, datasource_type, required=[] if dialogue is not None else asked)
+    if secret is not None and secret_file is not None:
+        config[secret.wire_name] = _read(secret_file, SECRET_OPTION).rstrip("\r\n")
+    if dialogue is not None:
+        for member in asked:
+            config[member.wire_name] = _ask_for(member, config, datasource_type, dialogue)
+    return _with_project(config, datasource_type)
+
+
+def _members_of(datasource_type: DatasourceType, options: Mapping[str, str]) -> dict[str, str]:
+    """Return the members that the options set."""
+    config = {}
     foreign = []
     for option, members in _MEMBERS_BY_OPTION.items():
         value = options.get(_parameter_name(option))
         member = next((member for owner, member in members if owner is datasource_type), None)
         if member is None:
             if value is not None:
-                foreign.append(members[0][1].wire_name)
+                foreign.append(f"--{option}")
             continue
         value = member.option_default if value is None else value
         if value is not None:
             config[member.wire_name] = value
     if foreign:
         raise MalformedRequestError(f"{', '.join(sorted(foreign))}: not for datasources of type {datasource_type.name}")
-    if "fullPath" not in config:
-        raise MalformedRequestError("--path: required, unless --config gives the whole config")
-    return _with_project({**config, **_secret(datasource_type, secret_file)}, datasource_type)
+    return config
+
+
+def _missing(config: Mapping[str, str], datasource_type: DatasourceType) -> list[Member]:
+    """Return the members that are required, and can be given as options, but are not in the config."""
+    from headwater.domain.datasource import find_config_class
+
+    fields = find_config_class(datasource_type.name).model_fields
+    return [
+        member
+        for member in datasource_type.members
+        if member.option is not None
+        and fields[member.attribute].is_required()
+        and member.wire_name not in config
+        and not (datasource_type is GCS and member.attribute == "project_id")  # the key file names it
+    ]
+
+
+def _check(config: Mapping[str, str], datasource_type: DatasourceType, required: Iterable[Member] = ()) -> None:
+    """Check the form of the members of a config that is not complete, and that the required ones are there."""
+    from headwater.domain.datasource import faults_of
+
+    checked = {*config, *(member.wire_name for member in required)}
+    texts = [f"{name}: {text}" for name, text in faults_of(datasource_type.name, config) if name in checked]
+    if texts:
+        raise MalformedRequestError("; ".join(texts))
+
+
+def _check_members(config: Mapping[str, Any]) -> None:
+    datasource_type = find_datasource_type(config.get("type"))
+    known = ["type", "id", *(member.wire_name for member in datasource_type.members)]
+    unknown = [name for name, value in config.items() if name not in known and value is not None]
+    if unknown:
+        texts = (f"{visible(name)}{f' ({found})' if (found := suggest(name, known)) else ''}" for name in unknown)
+        raise MalformedRequestError(
+            f"--config: the type {datasource_type.name} has no member {', '.join(texts)}; correct or remove it"
+        )
+
+
+def _ask_for_type(dialogue: Dialogue | None) -> str:
+    if dialogue is None:
+        raise MalformedRequestError("--type: required, unless --config gives the whole config")
+    names = ", ".join(TYPE_NAMES)
+    return dialogue.ask(f"Type ({names})", lambda text: find_datasource_type(_correct_case(text)).name)
+
+
+def _ask_for(member: Member, config: Mapping[str, str], datasource_type: DatasourceType, dialogue: Dialogue) -> str:
+    if member.secret and datasource_type is GCS:
+        # Nobody can type a key file, and its path is no secret.
+        return dialogue.ask("Path of the GCS key file", lambda text: _read(str(Path(text).expanduser()), member.help))
+
+    def check(text: str) -> str:
+        _check({**config, member.wire_name: text}, datasource_type)
+        return text
+
+    # The path of a LOCAL datasource may be empty.
+    default = "" if datasource_type is LOCAL else None
+    return dialogue.ask(_label(member, datasource_type), check, default=default, hidden=member.secret)
+
+
+def _label(member: Member, datasource_type: DatasourceType) -> str:
+    if member.attribute == "full_path":
+        return "Folder under the mount root, or nothing" if datasource_type is LOCAL else "Bucket/path"
+    text = member.help.rstrip(".")
+    return text[0].upper() + text[1:]
 
 
 def _option(option: str, members: list[tuple[DatasourceType, Member]]) -> inspect.Parameter:
@@ -99,7 +194,7 @@ def _option(option: str, members: list[tuple[DatasourceType, Member]]) -> inspec
     common = member.attribute in {each.attribute for each in COMMON_MEMBERS}
     types = "" if common else f"{' and '.join(owner.name for owner, _ in members)}: "
     annotation = typer.Option(
-        f"--{option}", help=types + member.help, metavar=member.metavar or member.wire_name, show_default=False
+        f"--{option}", help=types + member.help, metavar=member.metavar or option.upper(), show_default=False
     )
     return inspect.Parameter(
         _parameter_name(option),
@@ -115,21 +210,6 @@ def _parameter_name(option: str) -> str:
 
 def _correct_case(type_name: str) -> str:
     return next((name for name in TYPE_NAMES if name.lower() == type_name.lower()), type_name)
-
-
-def _secret(datasource_type: DatasourceType, source: str | None) -> dict[str, str]:
-    """Return the member that holds the secret, read from `source` or prompted for; nothing if the type has none."""
-    member = datasource_type.secret
-    if member is None:
-        if source is not None:
-            raise MalformedRequestError(f"--secret-file: the type {datasource_type.name} has no secret")
-        return {}
-    name = member.wire_name
-    if source is not None:
-        return {name: _read(source, "--secret-file").rstrip("\r\n")}
-    if not sys.stdin.isatty():
-        raise MalformedRequestError(f"{name}: give it with --secret-file FILE, or '-' to read it from stdin")
-    return {name: typer.prompt(name, hide_input=True, err=True)}
 
 
 def _with_project(config: dict[str, str], datasource_type: DatasourceType) -> dict[str, str]:

@@ -76,7 +76,8 @@ def run_demo() -> int:
         note(f"\nThe demo failed: {failure}")
         return EXIT_FAILURE
     held = f"Every step but {skipped}, which was skipped," if skipped else "Every step"
-    print(f"\n{held} held, in {time.monotonic() - began:.1f} seconds. Next: `make serve`, and README.md.")
+    print(f"\n{held} held, in {time.monotonic() - began:.1f} seconds.")
+    print("Next: `HEADWATER_LOCAL_ROOT=/folder/with/images headwater serve`, which says how to go on.")
     return 0
 
 

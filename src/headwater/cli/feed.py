@@ -4,27 +4,47 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from headwater.cli.output import CLOCK_TOLERANCE_SECONDS, Json, format_time, note, print_json, print_table
-from headwater.cli.running import DatasetRef, run
+from headwater.cli.datasets import describe_feed, describe_watermark
+from headwater.cli.format import (
+    Column,
+    format_bytes,
+    format_count,
+    format_second,
+    format_time,
+    print_fields,
+    print_table,
+    time_cell,
+)
+from headwater.cli.on_dataset import run_on_dataset
+from headwater.cli.output import CLOCK_TOLERANCE_SECONDS, Json, note, print_json
+from headwater.cli.running import DatasetRef
 
 if TYPE_CHECKING:
-    from headwater.catalog.feed.feeds import FeedSummary
+    from headwater.auth.permissions import DatasetContext
+    from headwater.catalog.feed.feeds import FeedSummary, RememberedListing
     from headwater.domain.dataset import Dataset
     from headwater.domain.feed import FeedMode
     from headwater.service.context import ServiceContext
 
-app = typer.Typer(
-    help="The index of a dataset's raw samples, and what arrived late.", no_args_is_help=True, rich_markup_mode=None
+app = typer.Typer(help="Show what arrived late; reset the index.", no_args_is_help=True, rich_markup_mode=None)
+
+_LATE_COLUMNS = (
+    Column("LISTING", right=True),
+    Column("BEGUN"),
+    Column("ENDED"),
+    Column("LATE FILES", right=True),
+    Column("LONGEST DELAY", right=True),
 )
 
 
 @app.command("show")
 def show(ref: DatasetRef, json: Json = False) -> None:
-    """Show the index of a dataset, what was promised, and what arrived late.
+    """Show the index, and what arrived late.
 
     Promised until: nothing new appears in windows up to this second. A file that arrives gets a later listing time.
 
@@ -33,91 +53,87 @@ def show(ref: DatasetRef, json: Json = False) -> None:
 
     With --json, lastCompleteListing, begunAt and endedAt are in milliseconds since 1970, everything else is in seconds.
     """
-    from headwater.service.admin import find_dataset
     from headwater.service.feed import feed_mode, summarize_feed
 
-    async def work(ctx: ServiceContext) -> tuple[Dataset, FeedMode, FeedSummary | None]:
-        dataset = await find_dataset(ctx, ref)
+    async def work(ctx: ServiceContext, dataset: DatasetContext) -> tuple[Dataset, FeedMode, FeedSummary | None]:
         return dataset.dataset, feed_mode(ctx, dataset.dataset), await summarize_feed(ctx, dataset)
 
-    dataset, mode, summary = run(work)
+    dataset, mode, summary = run_on_dataset(ref, work)
     if json:
         print_json(_data(mode, summary))
         return
-    chosen_by = "as HEADWATER_FEED says" if dataset.feed is None else "set for this dataset"
-    print(f"mode                   {mode} ({chosen_by})")
-    print(f"watermark              {_second(dataset.watermark) if dataset.watermark else 'not set'}")
+    fields = [("mode", describe_feed(mode, dataset)), ("watermark", describe_watermark(dataset))]
     if summary is None:
+        print_fields(fields)
         note("there is no index; " + ("the next listing makes one" if mode == "exact" else "listings are by date"))
         return
-    _print_index(summary)
-    _print_late_arrivals(summary)
+    print_fields([*fields, *_index_fields(summary), ("late arrivals", _late_arrivals(summary))])
+    promised = summary.record.promises.latest
+    if promised > time.time() + CLOCK_TOLERANCE_SECONDS:
+        note("the promise is in the future: a window or a watermark was. New files appear after it.")
+    _print_late_listings(summary)
 
 
 @app.command("reset")
 def reset(
     ref: DatasetRef, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False
 ) -> None:
-    """Drop the index of a dataset. The next listing makes a new one; the watermark stays.
+    """Drop the index of a dataset.
 
-    The new index lists by the files' own times. So first process everything that is new: what arrived late and was not
-    processed is not listed after the watermark any more.
+    The next listing makes a new one; the watermark stays. The new index lists by the files' own times. So first process
+    everything that is new: what arrived late and was not processed is not listed after the watermark any more.
 
     At a terminal you are asked for confirmation; a script is not.
     """
-    from headwater.service.admin import find_dataset
     from headwater.service.feed import reset_feed
 
     if not yes and sys.stdin.isatty():
         typer.confirm(f"Drop the index of {ref}? Late files that were not processed are then not listed.", abort=True)
-
-    async def work(ctx: ServiceContext) -> bool:
-        return await reset_feed(ctx, await find_dataset(ctx, ref))
-
-    note("the index was dropped; the next listing makes a new one" if run(work) else "there was no index")
+    dropped = run_on_dataset(ref, reset_feed)
+    note("the index was dropped; the next listing makes a new one" if dropped else "there was no index")
 
 
-def _print_index(summary: FeedSummary) -> None:
+def _index_fields(summary: FeedSummary) -> Iterator[tuple[str, str]]:
     record = summary.record
     promised = record.promises.latest
+    yield "files", f"{record.n_rows:,}"
+    yield "bytes", f"{record.n_bytes:,} ({format_bytes(record.n_bytes)})"
     if record.completed_at is not None:
-        completed = format_time(record.completed_at / 1000)
+        yield "last complete listing", format_time(record.completed_at / 1000)
     else:
-        completed = "none yet: nothing was listed to its end"
-    print(f"files                  {record.n_rows:,}")
-    print(f"bytes                  {record.n_bytes:,}")
-    print(f"last complete listing  {completed}")
+        yield "last complete listing", "none yet: nothing was listed to its end"
     if not record.ordered:
-        print("order                  not certain: files that are gone leave the index with a complete listing")
-    print(f"promised until         {'nothing' if promised < 0 else _second(promised)}")
-    if promised > time.time() + CLOCK_TOLERANCE_SECONDS:
-        print("                       This is in the future: a window or a watermark was. New files appear after it.")
+        yield "order", "not certain: files that are gone leave the index with a complete listing"
+    yield "promised until", "nothing" if promised < 0 else format_second(promised)
 
 
-def _print_late_arrivals(summary: FeedSummary) -> None:
-    late = [listing for listing in summary.listings if listing.late.count]
-    count, listings = sum(each.late.count for each in late), len(summary.listings)
+def _late_listings(summary: FeedSummary) -> list[RememberedListing]:
+    return [listing for listing in summary.listings if listing.late.count]
+
+
+def _late_arrivals(summary: FeedSummary) -> str:
+    listings = len(summary.listings)
     last = "the last listing" if listings == 1 else f"the last {listings} listings"
+    count = sum(each.late.count for each in _late_listings(summary))
+    return f"{format_count(count, 'file')} in {last}" if count else f"none in {last}"
+
+
+def _print_late_listings(summary: FeedSummary) -> None:
+    late = _late_listings(summary)
     if not late:
-        print(f"late arrivals          none in {last}")
         return
-    print(f"late arrivals          {count:,} file{'' if count == 1 else 's'} in {last}")
     print()
     rows = [
         (
             each.number,
-            format_time(each.begun_at / 1000),
+            time_cell(each.begun_at / 1000, dates_below=60),
             "no" if each.ended_at is None else "yes",
             f"{each.late.count:,}",
             _duration(each.late.delay),
         )
         for each in late
     ]
-    print_table(("LISTING", "BEGUN", "ENDED", "LATE FILES", "LONGEST DELAY"), rows, "")
-
-
-def _second(seconds: int) -> str:
-    return f"{seconds} ({format_time(seconds)})"
+    print_table(_LATE_COLUMNS, rows, "")
 
 
 def _data(mode: str, summary: FeedSummary | None) -> dict[str, Any]:

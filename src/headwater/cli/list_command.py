@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Annotated, TextIO
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from headwater.cli.output import CLOCK_TOLERANCE_SECONDS, format_time, note
-from headwater.cli.running import DatasetRef, run
+from headwater.cli.format import format_bytes, format_count, format_time
+from headwater.cli.on_dataset import run_on_dataset
+from headwater.cli.output import CLOCK_TOLERANCE_SECONDS, note
+from headwater.cli.running import DatasetRef
 from headwater.cli.watermark import parse_time
 from headwater.domain.errors import MalformedRequestError
 from headwater.domain.feed import FeedMode
@@ -22,6 +25,14 @@ if TYPE_CHECKING:
 
 _CLOCK_TICK_SECONDS = 0.05
 """How far the clock of a file system may be behind the one that we read."""
+
+
+class _Form(NamedTuple):
+    """What is printed for each sample."""
+
+    long: bool
+    urls: bool
+    json: bool
 
 
 def list_command(
@@ -40,15 +51,21 @@ def list_command(
     end: Annotated[
         str | None, typer.Option("--to", metavar="TIME", help="List only files of this second or earlier.")
     ] = None,
+    long: Annotated[bool, typer.Option("--long", "-l", help="Print size and time before each name.")] = False,
     urls: Annotated[bool, typer.Option("--urls", help="Also print the read URL of each file, after a tab.")] = False,
     json: Annotated[
         bool,
-        typer.Option("--json", help="Print one JSON object per line, with file name and read URL, for programs."),
+        typer.Option(
+            "--json",
+            help="Print one JSON object per line, for programs: file name, read URL, size in bytes, and time in "
+            "Unix seconds.",
+        ),
     ] = False,
 ) -> None:
-    """List the samples of a dataset by name, one per line.
+    """List the samples of a dataset.
 
-    Control characters and backslashes in names are escaped; --json prints names unchanged.
+    Names are printed one per line. Control characters and backslashes in them are escaped; --json prints names
+    unchanged. At a terminal, the last line (on stderr) is the number of samples and their total size.
 
     TIME is in Unix seconds, or a time such as 2020-01-01T00:00:00Z; both ends are included. Read URLs of LOCAL
     datasources begin with the value that HEADWATER_PUBLIC_URL, or HEADWATER_HOST and HEADWATER_PORT, have for this
@@ -58,31 +75,35 @@ def list_command(
         raise MalformedRequestError("--new: lists from the watermark to now; leave out --from and --to")
     first = None if start is None else parse_time("--from", start)
     last = None if end is None else parse_time("--to", end)
+    if first is not None and last is not None and first > last:
+        raise MalformedRequestError(
+            f"--from: {format_time(first)} is after --to, {format_time(last)}, so that there is nothing to list"
+        )
+    form = _Form(long, urls, json)
 
-    async def work(ctx: ServiceContext) -> None:
-        from headwater.service.admin import find_dataset
-        from headwater.service.feed import feed_mode
-        from headwater.service.watermark import set_watermark
+    async def work(ctx: ServiceContext, dataset: DatasetContext) -> None:
+        if new:
+            await _print_new(ctx, dataset, form)
+        else:
+            await _print_all(ctx, dataset, first, last, form)
 
-        dataset = await find_dataset(ctx, ref)
-        if not new:
-            await _print_all(ctx, dataset, first, last, urls, json)
-            return
-        exact = feed_mode(ctx, dataset.dataset) is FeedMode.EXACT
-        now = int(time.time()) if exact else await _last_complete_second()
-        since = dataset.dataset.watermark + 1 if dataset.dataset.watermark else 0
-        await _print_all(ctx, dataset, since, now, urls, json)
-        if now > dataset.dataset.watermark:
-            await set_watermark(ctx, dataset, now)
-        if exact:
-            await _note_promise_ahead(ctx, dataset, now)
-        if now < dataset.dataset.watermark:
-            note(
-                f"the watermark {dataset.dataset.watermark} is in the future "
-                f"({format_time(dataset.dataset.watermark)}) and stays"
-            )
+    run_on_dataset(ref, work)
 
-    run(work)
+
+async def _print_new(ctx: ServiceContext, dataset: DatasetContext, form: _Form) -> None:
+    from headwater.service.feed import feed_mode
+    from headwater.service.watermark import set_watermark
+
+    watermark = dataset.dataset.watermark
+    exact = feed_mode(ctx, dataset.dataset) is FeedMode.EXACT
+    now = int(time.time()) if exact else await _last_complete_second()
+    await _print_all(ctx, dataset, watermark + 1 if watermark else 0, now, form)
+    if now > watermark:
+        await set_watermark(ctx, dataset, now)
+    if exact:
+        await _note_promise_ahead(ctx, dataset, now)
+    if now < watermark:
+        note(f"the watermark {watermark} is in the future ({format_time(watermark)}) and stays")
 
 
 async def _note_promise_ahead(ctx: ServiceContext, dataset: DatasetContext, now: int) -> None:
@@ -105,32 +126,41 @@ async def _last_complete_second() -> int:
 
 
 async def _print_all(
-    ctx: ServiceContext, dataset: DatasetContext, first: int | None, last: int | None, urls: bool, json: bool
+    ctx: ServiceContext, dataset: DatasetContext, first: int | None, last: int | None, form: _Form
 ) -> None:
     from headwater.service.listing.pages import ListingRequest, list_samples
 
-    cursor, count = None, 0
+    watched = sys.stderr.isatty()
+    shows_progress = watched and not sys.stdout.isatty()
+    cursor, count, size = None, 0, 0
     while True:
         page = await list_samples(ctx, dataset, ListingRequest(start=first, end=last, cursor=cursor))
-        _write(sys.stdout, page, urls, json)
+        for line in _lines(page, form):
+            sys.stdout.write(line + "\n")
         cursor, count = page.cursor, count + len(page.samples)
+        size += sum(found.size for found in page.objects)
         if not page.has_more:
             break
-        if sys.stderr.isatty() and not sys.stdout.isatty():
-            print(f"\r{count:,} samples …", end="", file=sys.stderr, flush=True)
+        if shows_progress:
+            print(f"\r{format_count(count, 'sample')} …", end="", file=sys.stderr, flush=True)
     sys.stdout.flush()
-    if sys.stderr.isatty():
-        note(f"\r{count:,} sample{'' if count == 1 else 's'}    ")
+    if watched:
+        total = f"{format_count(count, 'sample')}, {format_bytes(size)}"
+        note(f"\r{total}" if shows_progress else total)  # longer than the progress, which it overwrites
     if not count and first is None and last is None:
         note("there are no samples under the path of the datasource; `headwater datasource show` shows the path")
 
 
-def _write(out: TextIO, page: SamplesPage, urls: bool, json: bool) -> None:
-    if json:
+def _lines(page: SamplesPage, form: _Form) -> Iterator[str]:
+    if form.json:
         import msgspec
 
-        for name, url in page.samples:
-            out.write(msgspec.json.encode({"fileName": name, "readUrl": url}).decode() + "\n")
-    else:
-        for name, url in page.samples:
-            out.write(f"{visible(name)}\t{url}\n" if urls else f"{visible(name)}\n")
+        for (name, url), found in zip(page.samples, page.objects, strict=True):
+            row = {"fileName": name, "readUrl": url, "sizeInBytes": found.size, "time": found.modified}
+            yield msgspec.json.encode(row).decode()
+        return
+    for (name, url), found in zip(page.samples, page.objects, strict=True):
+        line = visible(name)
+        if form.long:
+            line = f"{format_bytes(found.size):>9}  {format_time(found.modified)}  {line}"
+        yield f"{line}\t{url}" if form.urls else line

@@ -55,7 +55,10 @@ def openapi(
         bool, typer.Option("--seed", help="Print only the six operations of the first published document.")
     ] = False,
 ) -> None:
-    """Print the contract of the API, an OpenAPI 3.0 document, as JSON."""
+    """Print the contract of the API as JSON.
+
+    It is an OpenAPI 3.0 document.
+    """
     import json
 
     from headwater import contract
@@ -65,7 +68,10 @@ def openapi(
 
 @app.command("demo")
 def demo() -> None:
-    """Run the whole product in a minute: a server, a folder of images, and the Python client."""
+    """Run the whole product in a minute.
+
+    The demo starts a server, makes a folder of images, and uses the Python client.
+    """
     from headwater.cli.demo import run_demo
 
     raise typer.Exit(run_demo())

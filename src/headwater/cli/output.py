@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -17,7 +15,6 @@ from headwater.domain.errors import (
     StartupError,
     StoreError,
 )
-from headwater.domain.text import visible
 
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
@@ -63,37 +60,3 @@ def note(message: str) -> None:
 def print_json(value: Any) -> None:
     """Print a result as JSON, for programs."""
     print(json.dumps(value, indent=2, ensure_ascii=False))
-
-
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:
-    """Print a result as a table, for people. In a pipe, lines have any length.
-
-    Args:
-        columns: the headings.
-        rows: the cells; None is an empty cell.
-        empty: the message to print to stderr if there are no rows.
-    """
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, no_wrap=column == "ID")
-    for row in rows:
-        table.add_row(*(Text("" if cell is None else visible(str(cell)), overflow="fold") for cell in row))
-    if not table.row_count:
-        note(empty)
-        return
-    console = Console() if sys.stdout.isatty() else Console(width=10_000)
-    if sys.stdout.isatty():
-        console.print(table)
-        return
-    with console.capture() as captured:
-        console.print(table)
-    print("\n".join(line.rstrip() for line in captured.get().splitlines()))
-
-
-def format_time(seconds: float) -> str:
-    """Return a time in Unix seconds as text for people, in UTC."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -6,25 +6,31 @@ from typing import Annotated
 
 import typer
 
-from headwater.cli.output import Json, format_time, note, print_json, print_table
+from headwater.cli.format import Column, print_table, time_cell
+from headwater.cli.on_dataset import naming
+from headwater.cli.output import Json, note, print_json
 from headwater.cli.running import run
 from headwater.domain.users import ApiToken
 
-app = typer.Typer(help="Tokens that give access to the API.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="Create, list and revoke API tokens.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.command("create")
 def create(
-    user: Annotated[str, typer.Option(help="The user of the token; a new name creates the user.")],
+    user: Annotated[str, typer.Option(metavar="USER", help="The user of the token; a new name creates the user.")],
     admin: Annotated[
         bool, typer.Option("--admin", help="The token gives access to the datasets of all users.")
     ] = False,
     json: Json = False,
 ) -> None:
-    """Create a token and print only it on stdout. It is never shown again."""
+    """Create a token and print it.
+
+    Only the token is printed on stdout. It is never shown again.
+    """
     from headwater.service.admin import create_token
 
-    token, known = run(lambda ctx: create_token(ctx, user, admin))
+    with naming({"user": "--user"}):
+        token, known = run(lambda ctx: create_token(ctx, user, admin))
     if json:
         print_json({**_data(known), "token": token})
     else:
@@ -33,7 +39,10 @@ def create(
 
 @app.command("list")
 def list_tokens(json: Json = False) -> None:
-    """List all tokens by id. The tokens themselves are never shown."""
+    """List all tokens by id.
+
+    The tokens themselves are never shown.
+    """
     from headwater.service.admin import list_tokens as load_tokens
 
     tokens = run(load_tokens)
@@ -41,14 +50,14 @@ def list_tokens(json: Json = False) -> None:
         print_json([_data(token) for token in tokens])
         return
     print_table(
-        ("ID", "USER", "ADMIN", "CREATED", "REVOKED"),
+        (Column("ID"), Column("USER", cut=True), Column("ADMIN"), Column("CREATED", optional=True), Column("REVOKED")),
         (
             (
                 token.id,
                 token.user,
                 "yes" if token.admin else "no",
-                format_time(token.created_at / 1000),
-                format_time(token.revoked_at / 1000) if token.revoked_at is not None else "",
+                time_cell(token.created_at / 1000),
+                time_cell(token.revoked_at / 1000) if token.revoked_at is not None else "",
             )
             for token in tokens
         ),

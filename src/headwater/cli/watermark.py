@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from headwater.cli.output import CLOCK_TOLERANCE_SECONDS, Json, format_time, note, print_json
-from headwater.cli.running import DatasetRef, run
+from headwater.cli.format import format_second, format_time
+from headwater.cli.on_dataset import run_on_dataset
+from headwater.cli.output import CLOCK_TOLERANCE_SECONDS, Json, note, print_json
+from headwater.cli.running import DatasetRef
 from headwater.domain.errors import MalformedRequestError
 
 if TYPE_CHECKING:
+    from headwater.auth.permissions import DatasetContext
     from headwater.service.context import ServiceContext
 
-app = typer.Typer(
-    help="The time until which the files of a dataset were processed.", no_args_is_help=True, rich_markup_mode=None
-)
+app = typer.Typer(help="How far a dataset was processed.", no_args_is_help=True, rich_markup_mode=None)
 
 
 def parse_time(name: str, text: str) -> int:
@@ -45,14 +47,22 @@ def parse_time(name: str, text: str) -> int:
 
 @app.command("get")
 def get(ref: DatasetRef, json: Json = False) -> None:
-    """Print the watermark in Unix seconds; 0 if it was never set."""
-    from headwater.service.admin import find_dataset
+    """Print the watermark.
 
-    seconds = run(lambda ctx: find_dataset(ctx, ref)).dataset.watermark
+    It is the second until which files were processed, in Unix seconds; 0 if it was never set. At a terminal, it is
+    also printed as a time, on stderr.
+    """
+
+    async def work(_: ServiceContext, dataset: DatasetContext) -> int:
+        return dataset.dataset.watermark
+
+    seconds = run_on_dataset(ref, work)
     if json:
         print_json({"processedUntilTimestamp": seconds})
     else:
         print(seconds)
+        if sys.stderr.isatty():
+            note(format_time(seconds) if seconds else "not set")
 
 
 @app.command("set")
@@ -60,17 +70,19 @@ def set_(
     ref: DatasetRef,
     when: Annotated[str, typer.Argument(metavar="TIME", help="Unix seconds, or a time such as 2020-01-01T00:00:00Z.")],
 ) -> None:
-    """Set the watermark. An earlier time than before lets files be processed again."""
-    from headwater.service.admin import find_dataset
+    """Set the watermark.
+
+    An earlier time than before lets files be processed again.
+    """
     from headwater.service.watermark import set_watermark
 
     seconds = parse_time("TIME", when)
 
-    async def work(ctx: ServiceContext) -> None:
-        await set_watermark(ctx, await find_dataset(ctx, ref), seconds)
+    async def work(ctx: ServiceContext, dataset: DatasetContext) -> None:
+        await set_watermark(ctx, dataset, seconds)
 
-    run(work)
-    note(f"processed until {seconds} ({format_time(seconds)})")
+    run_on_dataset(ref, work)
+    note(f"processed until {format_second(seconds)}")
     if seconds > time.time() + CLOCK_TOLERANCE_SECONDS:
         note(
             "this is in the future: new files are listed after that time, or in a day, whichever is earlier. To undo "

@@ -66,7 +66,8 @@ class Dataset:
     """A dataset in the catalog.
 
     `created_at` and `modified_at` are in milliseconds since 1970, `watermark` is in seconds. `n_samples` and
-    `size_in_bytes` are what the index of its feed counts (contract.md#datasets). `feed` is None if the dataset follows
+    `size_in_bytes` are what the index of its feed counts (contract.md#datasets), and `counted` is false until it has
+    counted. `feed` is None if the dataset follows
     the setting of the server.
     """
 
@@ -84,6 +85,7 @@ class Dataset:
     n_samples: int = 0
     size_in_bytes: int = 0
     feed: FeedMode | None = None
+    counted: bool = False
 
 
 def check_name(name: str) -> str:

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, BeforeValidator, ConfigDict, SecretStr, ValidationError
 
 from headwater.domain import datasource_members as declared
+from headwater.domain.choices import expected_one_of
 from headwater.domain.datasource_checks import (
     AzurePath,
     ExternalId,
@@ -53,7 +54,7 @@ def check_purpose(field: str, text: str) -> Purpose:
         MalformedRequestError: there is none; the text names `field`.
     """
     if text not in tuple(Purpose):
-        raise MalformedRequestError(f"{field}: expected one of {', '.join(Purpose)}")
+        raise MalformedRequestError(f"{field}: {expected_one_of(Purpose, text)}")
     return Purpose(text)
 
 
@@ -61,7 +62,7 @@ def _parse_purpose(value: object) -> Purpose:
     if value is None:
         return Purpose.INPUT_OUTPUT
     if value not in tuple(Purpose):
-        raise ValueError(f"expected one of {', '.join(Purpose)}")
+        raise ValueError(expected_one_of(Purpose, value))
     return Purpose(cast(str, value))
 
 
@@ -286,25 +287,44 @@ def parse_config(raw: object) -> DatasourceConfig:
     return _validate(config_class, {**raw, "type": config_class.TYPE.name})
 
 
+def faults_of(type_name: str, members: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the members of a config that are missing or malformed, each with what was expected. No value is repeated.
+
+    Raises:
+        MalformedRequestError: there is no such type.
+    """
+    config_class = find_config_class(type_name)
+    try:
+        config_class.model_validate({**members, "type": config_class.TYPE.name})
+    except ValidationError as error:
+        return _faults(error, config_class.TYPE)
+    return []
+
+
 def _validate(config_class: type[DatasourceConfig], members: dict[str, Any]) -> DatasourceConfig:
     try:
         return config_class.model_validate(members)
     except ValidationError as error:
-        details = "; ".join(_explain(detail, config_class.TYPE) for detail in error.errors())
+        details = "; ".join(f"{name}: {text}" for name, text in _faults(error, config_class.TYPE))
         raise MalformedRequestError(details) from None
 
 
+def _faults(error: ValidationError, datasource_type: DatasourceType) -> list[tuple[str, str]]:
+    return [
+        (".".join(str(part) for part in detail["loc"]), _explain(detail, datasource_type)) for detail in error.errors()
+    ]
+
+
 def _explain(detail: Any, datasource_type: DatasourceType) -> str:
-    name = ".".join(str(part) for part in detail["loc"])
     match detail["type"]:
         case "missing":
-            return f"{name}: required for type {datasource_type.name}"
+            return f"required for type {datasource_type.name}"
         case "value_error":
-            return f"{name}: {detail['ctx']['error']}"
+            return str(detail["ctx"]["error"])
         case "string_too_short" | "too_short":
             least = detail["ctx"]["min_length"]
-            return f"{name}: expected at least {least} characters" if least > 1 else f"{name}: must not be empty"
+            return f"expected at least {least} characters" if least > 1 else "must not be empty"
         case "string_type":
-            return f"{name}: expected a string"
+            return "expected a string"
         case _:
-            return f"{name}: {detail['msg']}"
+            return str(detail["msg"])

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints
 
+from headwater.domain.choices import suggest
 from headwater.domain.location import split_scheme
 from headwater.domain.pasted import advice_on
 from headwater.domain.text import is_storable
@@ -33,7 +34,13 @@ def _check_storable(text: str) -> str:
 
 def _check_region(text: str) -> str:
     if text not in S3_REGIONS:
-        raise ValueError(f"expected one of the regions {', '.join(S3_REGIONS)}")
+        suggestion = suggest(text, S3_REGIONS)
+        # The list is long: a suggestion would not be seen after it.
+        raise ValueError(
+            f"expected a region of AWS ({suggestion})"
+            if suggestion
+            else f"expected one of the regions {', '.join(S3_REGIONS)}"
+        )
     return text
 
 

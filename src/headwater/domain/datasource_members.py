@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from headwater.domain.choices import expected_one_of
 from headwater.domain.errors import MalformedRequestError
 
 
@@ -24,7 +25,7 @@ class Member:
         help: what it is, for people.
         option: the option of `headwater datasource set` that sets it, without dashes; None if there is no option.
             Types may share an option.
-        metavar: what the help shows as the value of the option; None for `wire_name`.
+        metavar: what the help shows as the value of the option; None for the name of the option in capitals.
         option_default: the value if the option is left out; None for no value.
         secret: the member holds the secret of the datasource: it is encrypted at rest and masked in responses.
         identity: the member says whose secret it is, or where the secret is sent. A masked secret is replaced by
@@ -123,8 +124,14 @@ S3_DELEGATED_ACCESS = DatasourceType(
     (
         *COMMON_MEMBERS,
         _REGION,
-        Member(attribute="external_id", wire_name="s3ExternalId", help="the external id.", option="external-id"),
-        Member(attribute="role_arn", wire_name="s3ARN", help="the role to assume.", option="role-arn"),
+        Member(
+            attribute="external_id",
+            wire_name="s3ExternalId",
+            help="the external id.",
+            option="external-id",
+            metavar="ID",
+        ),
+        Member(attribute="role_arn", wire_name="s3ARN", help="the role to assume.", option="role-arn", metavar="ARN"),
         _KMS_KEY,
     ),
 )
@@ -138,6 +145,7 @@ GCS = DatasourceType(
             wire_name="gcsProjectId",
             help="the project; by default the one that the key file names.",
             option="project-id",
+            metavar="ID",
             identity=True,
         ),
         Member(attribute="credentials", wire_name="gcsCredentials", help="GCS key file", secret=True),
@@ -153,6 +161,7 @@ AZURE = DatasourceType(
             wire_name="accountName",
             help="the storage account.",
             option="account-name",
+            metavar="NAME",
             identity=True,
         ),
         Member(attribute="account_key", wire_name="accountKey", help="Azure account key or SAS token", secret=True),
@@ -168,6 +177,7 @@ OBS = DatasourceType(
             wire_name="obsEndpoint",
             help="the URL of the endpoint.",
             option="endpoint",
+            metavar="URL",
             identity=True,
         ),
         _access_key_id("obsAccessKeyId"),
@@ -184,6 +194,7 @@ LOCAL = DatasourceType(
             wire_name="webServerLocation",
             help="a web server of your own that read URLs point to.",
             option="web-server",
+            metavar="URL",
         ),
     ),
 )
@@ -207,5 +218,5 @@ def find_datasource_type(name: object) -> DatasourceType:
     """
     found = _BY_NAME.get(name) if isinstance(name, str) else None
     if found is None:
-        raise MalformedRequestError(f"type: expected one of {', '.join(TYPE_NAMES)}")
+        raise MalformedRequestError(f"type: {expected_one_of(TYPE_NAMES, name)}")
     return found

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from headwater.auth.authenticate import digest, new_token
 from headwater.auth.permissions import DatasetContext, open_dataset
+from headwater.catalog.stored_datasource import DatasourceSummary
+from headwater.domain.choices import suggest
 from headwater.domain.dataset import Dataset, NewDataset, check_name
 from headwater.domain.errors import DatasetUnknownError, MalformedRequestError, NotFoundError
 from headwater.domain.ids import is_id
@@ -16,6 +19,13 @@ from headwater.service.context import ServiceContext
 
 OPERATOR = Principal("operator", admin=True)
 """The principal of the command line. Anyone who can access the catalog may do everything."""
+
+
+class DatasetOverview(NamedTuple):
+    """A dataset with what its datasources point to: the one for INPUT or INPUT_OUTPUT first."""
+
+    dataset: Dataset
+    datasources: Sequence[DatasourceSummary]
 
 
 async def create_token(ctx: ServiceContext, user: str, admin: bool) -> tuple[str, ApiToken]:
@@ -67,10 +77,30 @@ async def create_dataset(ctx: ServiceContext, user: str | None, new: NewDataset)
         if len(known) > 1:
             raise MalformedRequestError(f"--user: required, because there are several users: {', '.join(known)}")
         user = known[0] if known else OPERATOR.user
-    elif not await ctx.catalog.users.exists(user):
+    elif not (is_unicode(user) and await ctx.catalog.users.exists(user)):
         check_user_name(user)
     check_name(new.name)
     return await ctx.catalog.datasets.add(user, new)
+
+
+async def list_datasets(ctx: ServiceContext, user: str | None) -> list[DatasetOverview]:
+    """Return the datasets of one user, or of all, oldest first.
+
+    Raises:
+        NotFoundError: there is no such user.
+    """
+    if user is not None and not (is_unicode(user) and await ctx.catalog.users.exists(user)):
+        suggestion = suggest(user, await ctx.catalog.users.list())
+        raise NotFoundError(f"--user: there is no user {user!r}{f' ({suggestion})' if suggestion else ''}")
+    found = await ctx.catalog.datasets.list(user)
+    summaries = await ctx.catalog.datasources.summaries([dataset.id for dataset in found])
+    return [DatasetOverview(dataset, summaries[dataset.id]) for dataset in found]
+
+
+async def overview_of(ctx: ServiceContext, dataset: DatasetContext) -> DatasetOverview:
+    """Return a dataset with what its datasources point to."""
+    summaries = await ctx.catalog.datasources.summaries([dataset.id])
+    return DatasetOverview(dataset.dataset, summaries[dataset.id])
 
 
 async def find_dataset(ctx: ServiceContext, reference: str) -> DatasetContext:

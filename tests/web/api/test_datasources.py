@@ -45,6 +45,18 @@ def test_failed_put_changes_nothing(live: Live) -> None:
     assert mark == {"processedUntilTimestamp": 5}
 
 
+def test_misspelled_values_are_answered_with_a_suggestion(live: Live) -> None:
+    """All 33 regions were listed instead, or nothing but the names of the choices."""
+    dataset = live.dataset()
+    wrong = {**VALID["S3"], "s3Region": "eu-wst-1", "purpose": "INPT"}
+    text = live.call("PUT", live.datasource(dataset), wrong).text
+    assert "s3Region: expected a region of AWS (did you mean eu-west-1" in text
+    assert "purpose: expected one of INPUT_OUTPUT, INPUT, LIGHTLY (did you mean INPUT?)" in text
+    assert "(did you mean S3?)" in live.call("PUT", live.datasource(dataset), {**wrong, "type": "S33"}).text
+    assert "(did you mean INPUT?)" in live.call("GET", live.datasource(dataset), query={"purpose": "input"}).text
+    assert "(did you mean Images?)" in live.call("POST", "/v1/datasets", {"name": "abc", "type": "image"}).text
+
+
 @pytest.mark.parametrize("kind", SECRETS)
 def test_response_of_get_can_be_put(live: Live, kind: str) -> None:
     dataset = live.configured(VALID[kind])

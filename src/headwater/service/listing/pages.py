@@ -7,7 +7,7 @@ Raw samples come from the INPUT datasource, files under `.lightly/` from the LIG
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import NamedTuple
 
@@ -66,12 +66,14 @@ class SamplesPage(NamedTuple):
         cursor: never empty.
         has_more: whether the listing goes on.
         feed: how the window selects.
+        objects: what the store has, for each sample.
     """
 
     samples: list[Sample]
     cursor: str
     has_more: bool
     feed: FeedMode
+    objects: Sequence[StoredObject] = ()
 
 
 class SplitListing(NamedTuple):
@@ -134,7 +136,7 @@ async def list_samples(ctx: ServiceContext, dataset: DatasetContext, request: Li
             await _finish(ctx, spec, progress, state)
     cursor = Cursor(spec, progress)
     samples = list(map(Sample, keys, urls))
-    return SamplesPage(samples, ctx.cursors.seal(cursor), has_more=not progress.done, feed=_feed_of(spec))
+    return SamplesPage(samples, ctx.cursors.seal(cursor), not progress.done, _feed_of(spec), page.objects)
 
 
 async def split_listing(

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request, Response
 
+from headwater.domain.choices import expected_one_of
 from headwater.domain.dataset import DatasetCreator, DatasetType, ImageType, NewDataset, UploadMethod
 from headwater.domain.errors import MalformedRequestError
 from headwater.service import datasets
@@ -176,5 +177,5 @@ def _optional_choice(body: dict[str, Any], name: str, choices: type[ChoiceT]) ->
     if value is None:
         return None
     if value not in tuple(choices):
-        raise MalformedRequestError(f"{name}: expected one of {', '.join(choices)}")
+        raise MalformedRequestError(f"{name}: {expected_one_of(choices, value)}")
     return choices(value)

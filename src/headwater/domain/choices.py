@@ -1,0 +1,37 @@
+"""Values that must be one of a few: what an error says about another one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+_MAX_COMPARED_LENGTH = 64
+"""Longer text is no misspelled choice, and comparing it takes long."""
+_MAX_SUGGESTIONS = 3
+_SIMILARITY = 0.6
+
+
+def suggest(given: object, choices: Iterable[str]) -> str | None:
+    """Return the question `did you mean …?` with the choices that `given` resembles; None if it resembles none.
+
+    Args:
+        given: the value that is no choice. It is compared without regard to letter case, and not repeated.
+        choices: the values that are expected.
+    """
+    from difflib import get_close_matches
+
+    if not isinstance(given, str) or not 0 < len(given) <= _MAX_COMPARED_LENGTH:
+        return None
+    by_folded = {choice.casefold(): choice for choice in choices}
+    folded = given.strip().casefold()
+    close = [folded] if folded in by_folded else get_close_matches(folded, by_folded, _MAX_SUGGESTIONS, _SIMILARITY)
+    if not close:
+        return None
+    *first, last = (by_folded[each] for each in close)
+    return f"did you mean {', '.join(first) + ' or ' if first else ''}{last}?"
+
+
+def expected_one_of(choices: Iterable[str], given: object) -> str:
+    """Return the text of an error about a value that is none of the choices."""
+    choices = list(choices)
+    suggestion = suggest(given, choices)
+    return f"expected one of {', '.join(choices)}" + (f" ({suggestion})" if suggestion else "")
