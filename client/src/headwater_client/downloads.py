@@ -32,6 +32,7 @@ from headwater_client.retries import RetryPolicy
 from headwater_client.target_folder import TargetFolder
 from headwater_client.transfer import DownloadStoppedError, RenewUrl, TransferOptions, is_storage_full, transfer
 from swagger_client.exceptions import ApiValueError, OpenApiException
+from swagger_client.forks import Event, after_fork, renew_connections
 from swagger_client.model.datasource_raw_samples_data_row import DatasourceRawSamplesDataRow
 from swagger_client.model_utils import wrong_type
 
@@ -140,6 +141,7 @@ def download(  # noqa: PLR0913  a public signature; the options are keyword-only
         DownloadError: files could not be downloaded; it names them. With `fail_fast` it has the first one.
         ApiValueError: `workers`, `attempts` or `pause` is out of range.
         ApiTypeError: only one of `api` and `dataset_id` is given; a sample is not a row of a listing.
+        OpenApiException: the process was forked while it read `samples`, and this is the forked one.
         OSError: the folder cannot be created, or the disk is full.
         Exception: whatever `samples` raises; another call can resume the temporary files.
     """
@@ -151,7 +153,8 @@ def download(  # noqa: PLR0913  a public signature; the options are keyword-only
     urls = ReadUrls(api, dataset_id)
     connections = urllib3.PoolManager(maxsize=workers) if pool is None else pool
     target = TargetFolder(Path(folder))
-    stop = threading.Event()
+    after_fork(connections, renew_connections)
+    stop = Event()
     try:
         with Progress(progress, len(samples) if isinstance(samples, Sized) else None) as counts:
             options = TransferOptions(
@@ -172,6 +175,7 @@ class _Download:
         self._folder = folder
         self._options = options
         self._stop = options.stop
+        self._process_id = os.getpid()
         self._counts = counts
         self._fail_fast = fail_fast
         self._errors: Dict[str, Exception] = {}
@@ -196,6 +200,7 @@ class _Download:
                 for thread in threads:
                     while thread.is_alive() and not self._stop.is_set():
                         thread.join(_POLL_SECONDS)
+            self._check_process()
         finally:
             self._stop.set()
             deadline = time.monotonic() + _MAX_JOIN_SECONDS
@@ -211,6 +216,7 @@ class _Download:
 
     def _put(self, waiting: _Queue, row: Optional[DatasourceRawSamplesDataRow]) -> bool:
         """Put a row into the queue; return False if the download was stopped instead."""
+        self._check_process()
         while not self._stop.is_set():
             try:
                 waiting.put(row, timeout=_POLL_SECONDS)
@@ -218,6 +224,13 @@ class _Download:
                 continue
             return True
         return False
+
+    def _check_process(self) -> None:
+        if os.getpid() != self._process_id:
+            raise OpenApiException(
+                "this download began in another process, and its threads are only there: call download again in the "
+                "forked process"
+            )
 
     def _work(self, waiting: _Queue) -> None:
         try:

@@ -9,6 +9,8 @@ import time
 from collections import deque
 from typing import Deque, Optional, TextIO, Tuple
 
+from swagger_client.forks import Event
+
 REFRESH_SECONDS = 0.2
 """Seconds between two updates of the line."""
 
@@ -38,7 +40,7 @@ class Progress:
         self._total = total
         self._stream: Optional[TextIO] = sys.stderr if stream is None else stream
         self._lock = threading.Lock()
-        self._stop = threading.Event()
+        self._stop = Event()
         self._measurements: Deque[Tuple[float, int]] = deque([(time.monotonic(), 0)])
         self._thread: Optional[threading.Thread] = None
         if enabled and self._stream is not None and self._stream.isatty():

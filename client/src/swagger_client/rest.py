@@ -23,6 +23,7 @@ from swagger_client.exceptions import (
     ServiceException,
     UnauthorizedException,
 )
+from swagger_client.forks import after_fork, renew_connections
 from swagger_client.redaction import redact, redact_error, redact_logs
 
 DEFAULT_RETRIES = 3
@@ -129,6 +130,7 @@ class RESTClientObject:
             )
         else:
             self.pool_manager = urllib3.PoolManager(**settings)
+        after_fork(self.pool_manager, renew_connections)
 
     def close(self) -> None:
         """Close the idle connections. A later request opens new ones."""
