@@ -16,7 +16,7 @@ from headwater_client.listing import iter_samples
 from headwater_client.read_urls import ReadUrls
 from headwater_client.sample import Sample
 from headwater_client.target_folder import PathBlockedError
-from headwater_client.transfer import TransferError
+from headwater_client.transfer import RefusedError, TransferError
 from headwater_client.watermark import NewSamples, new_samples
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "NewSamples",
     "PathBlockedError",
     "ReadUrls",
+    "RefusedError",
     "Sample",
     "TransferError",
     "UnusableNameError",

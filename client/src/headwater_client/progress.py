@@ -32,11 +32,12 @@ class Progress:
         files: files downloaded.
         skipped: files that were already complete in the folder.
         failed: files that could not be downloaded.
+        refused: files that were left out because the store refuses them.
         bytes: bytes received.
     """
 
     def __init__(self, enabled: bool, total: Optional[int] = None, stream: Optional[TextIO] = None) -> None:
-        self.files = self.skipped = self.failed = self.bytes = 0
+        self.files = self.skipped = self.failed = self.refused = self.bytes = 0
         self._total = total
         self._stream: Optional[TextIO] = sys.stderr if stream is None else stream
         self._lock = threading.Lock()
@@ -61,19 +62,21 @@ class Progress:
         with self._lock:
             self.bytes += size
 
-    def done(self, *, files: int = 0, skipped: int = 0, failed: int = 0) -> None:
+    def done(self, *, files: int = 0, skipped: int = 0, failed: int = 0, refused: int = 0) -> None:
         """Count files."""
         with self._lock:
             self.files += files
             self.skipped += skipped
             self.failed += failed
+            self.refused += refused
 
     def line(self) -> str:
         """Return the current counts as text."""
-        done = self.files + self.skipped + self.failed
+        done = self.files + self.skipped + self.failed + self.refused
         parts = [f"{done:,} files" if self._total is None else _bar(done, self._total)]
         parts += [_size(self.bytes), f"{_size(self._rate())}/s"]
-        parts += [f"{count:,} {what}" for count, what in ((self.skipped, "skipped"), (self.failed, "failed")) if count]
+        others = ((self.skipped, "skipped"), (self.failed, "failed"), (self.refused, "refused"))
+        parts += [f"{count:,} {what}" for count, what in others if count]
         return "  ".join(parts)
 
     def _rate(self) -> float:
