@@ -27,6 +27,8 @@ from typing import (
 
 import urllib3
 
+from headwater_client.arguments import seconds, whole_number
+from headwater_client.connections import Connections
 from headwater_client.file_names import printable
 from headwater_client.progress import Progress
 from headwater_client.read_urls import ReadUrls
@@ -41,7 +43,7 @@ from headwater_client.transfer import (
     transfer,
 )
 from swagger_client.exceptions import ApiValueError, OpenApiException
-from swagger_client.forks import Event, after_fork, renew_connections
+from swagger_client.forks import Event
 from swagger_client.model.datasource_raw_samples_data_row import DatasourceRawSamplesDataRow
 from swagger_client.model_utils import wrong_type
 
@@ -151,7 +153,9 @@ def download(  # noqa: PLR0913  a public signature; the options are keyword-only
         attempts: consecutive attempts for a file without any progress, 1 or more.
         pause: seconds before the second attempt, doubled each time, up to 30; `Retry-After` can lengthen it.
         timeout: seconds without a byte after which a connection counts as broken.
-        pool: connections with your own settings (a proxy, certificates). Default: urllib3's defaults.
+        pool: connections with your own settings (a proxy, certificates), for all URLs. Default: for files that the
+            server itself serves (scheme, host and port are those of `host`), the connection settings of the client's
+            configuration, such as `ssl_ca_cert`, `verify_ssl`, `cert_file` and `proxy`; for stores, urllib3's defaults.
 
     Returns:
         The number of files and bytes downloaded, and of files skipped; the files that the store refuses.
@@ -159,22 +163,20 @@ def download(  # noqa: PLR0913  a public signature; the options are keyword-only
     Raises:
         DownloadError: files could not be downloaded; it names them. With `fail_fast` it has the first one.
         ApiValueError: `workers`, `attempts`, `pause`, `timeout` or `on_refused` is out of range.
-        ApiTypeError: only one of `api` and `dataset_id` is given; a sample is not a row of a listing.
+        ApiTypeError: only one of `api` and `dataset_id` is given; a sample is not a row of a listing; a number has the
+            wrong type.
         OpenApiException: the process was forked while it read `samples`, and this is the forked one.
         OSError: the folder cannot be created, or the disk is full.
         Exception: whatever `samples` raises; another call can resume the temporary files.
     """
-    if workers < 1:
-        raise ApiValueError(f"workers is {workers}: it must be 1 or more", ["workers"])
-    if not timeout > 0:
-        raise ApiValueError(f"timeout is {timeout}: it must be more than 0 seconds", ["timeout"])
+    workers = whole_number(workers, "workers", 1)
+    timeout = seconds(timeout, "timeout", zero=False)
     if on_refused not in ("raise", "skip"):
         raise ApiValueError(f'on_refused is {on_refused!r}: it must be "raise" or "skip"', ["on_refused"])
     retry_policy = RetryPolicy(attempts, pause)
     urls = ReadUrls(api, dataset_id)
-    connections = urllib3.PoolManager(maxsize=workers) if pool is None else pool
+    connections = Connections(workers, pool, api)
     target = TargetFolder(Path(folder))
-    after_fork(connections, renew_connections)
     stop = Event()
     try:
         with Progress(progress, len(samples) if isinstance(samples, Sized) else None) as counts:
@@ -185,8 +187,7 @@ def download(  # noqa: PLR0913  a public signature; the options are keyword-only
     finally:
         urls.stop.set()
         target.close()
-        if pool is None:
-            connections.clear()
+        connections.close()
 
 
 class _Download:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Callable, Generator, Iterator, Optional
 from headwater_client.retries import RetryPolicy
 from headwater_client.sample import DatasetId, PageRequest, Sample, sample_of
 from headwater_client.times import Time, unix_seconds
+from swagger_client.call_options import Timeout
 from swagger_client.forks import Event
 
 if TYPE_CHECKING:
     from swagger_client.api.datasources_api import DatasourcesApi
     from swagger_client.model.datasource_raw_samples_data import DatasourceRawSamplesData
-    from swagger_client.rest import Timeout
 
 DEFAULT_ATTEMPTS = 5
 """Attempts for each page, each with the retries of the client's configuration."""
@@ -22,8 +22,8 @@ DEFAULT_ATTEMPTS = 5
 DEFAULT_PAUSE_SECONDS = 1.0
 """The delay before the second attempt; 2 seconds before the third, then 4, then 8."""
 
-DEFAULT_TIMEOUT_SECONDS = 120.0
-"""The time limit for one request. A server returns a page within seconds."""
+DEFAULT_TIMEOUT_SECONDS: Timeout = (10.0, 120.0)
+"""The time limits for connecting and for a response. A server returns a page within seconds."""
 
 _ABANDON_SECONDS = 1.0
 

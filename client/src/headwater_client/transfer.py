@@ -13,6 +13,7 @@ from urllib.parse import urljoin, urlsplit
 import urllib3
 from urllib3 import exceptions as urllib3_exceptions
 
+from headwater_client.connections import Connections
 from headwater_client.file_names import path_parts, printable, temporary_name
 from headwater_client.refusals import MAX_RENEWALS as MAX_RENEWALS
 from headwater_client.refusals import REFUSED_STATUSES, Refusal, read_refusal
@@ -20,6 +21,7 @@ from headwater_client.retries import RetryPolicy, is_transient
 from headwater_client.sample import page_request_of
 from headwater_client.store_responses import content_length, content_range, release
 from headwater_client.target_folder import ParentFolder, TargetFolder
+from swagger_client.connection_errors import describe, origin
 from swagger_client.exceptions import OpenApiException
 
 if TYPE_CHECKING:
@@ -72,7 +74,7 @@ class TransferOptions(NamedTuple):
     """What the transfers of one download have in common.
 
     Attributes:
-        pool: the connections.
+        connections: the connections to stores and to the server.
         renew: finds fresh URLs.
         retry_policy: attempts and delays while no bytes arrive.
         timeout: seconds without a byte after which a connection counts as broken.
@@ -81,7 +83,7 @@ class TransferOptions(NamedTuple):
         stop: set to stop the download.
     """
 
-    pool: urllib3.PoolManager
+    connections: Connections
     renew: RenewUrl
     retry_policy: RetryPolicy
     timeout: float
@@ -277,7 +279,7 @@ class _Transfer:
         """Write the body of a response to a temporary file; rename the file if it is then complete."""
         try:
             file.seek(offset)
-            with _connection_errors(self._label):
+            with _connection_errors(f"{self._label} was not received completely"):
                 for block in response.stream(CHUNK_BYTES, decode_content=False):
                     self._check_stop()
                     _write_all(file, block)
@@ -321,8 +323,7 @@ class _Transfer:
     def _response(self, headers: Mapping[str, str]) -> Iterator[urllib3.BaseHTTPResponse]:
         """Request the file, and follow redirects; the response is 200, 206 or 416, and its body is unread."""
         self._check_stop()
-        with _connection_errors(self._label):
-            response, url = self._request(headers)
+        response, url = self._request(headers)
         if response.status in (200, 206, 416):
             try:
                 yield response
@@ -342,35 +343,38 @@ class _Transfer:
         """Return the response after redirects, and its URL."""
         url = self._url
         for _ in range(MAX_REDIRECTS + 1):
-            if urlsplit(url).scheme.lower() not in ("http", "https") or not urlsplit(url).hostname:
-                raise TransferError(f"the URL of {self._label} does not lead to an http or https server")
-            response = self._options.pool.urlopen(
-                "GET",
-                url,
-                headers={"Accept-Encoding": "identity", **headers},
-                preload_content=False,
-                decode_content=False,
-                enforce_content_length=True,
-                redirect=False,
-                retries=False,
-                timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT_SECONDS, read=self._options.timeout),
-            )
-            location = response.headers.get("Location")
-            if response.status not in _REDIRECTS or not location:
-                return response, url
-            release(response)
-            url = urljoin(url, location)
+            with _connection_errors(f"{self._label} was not received from {origin(url)}"):
+                response = self._send(url, headers)
+                location = response.headers.get("Location")
+                if response.status not in _REDIRECTS or not location:
+                    return response, url
+                release(response)
+                url = urljoin(url, location)
         raise TransferError(f"the URL of {self._label} leads through more than {MAX_REDIRECTS} redirects")
+
+    def _send(self, url: str, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
+        if urlsplit(url).scheme.lower() not in ("http", "https") or not urlsplit(url).hostname:
+            raise TransferError(f"the URL of {self._label} does not lead to an http or https server")
+        return self._options.connections.pool(url, self._row).urlopen(
+            "GET",
+            url,
+            headers={"Accept-Encoding": "identity", **headers},
+            preload_content=False,
+            decode_content=False,
+            enforce_content_length=True,
+            redirect=False,
+            retries=False,
+            timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT_SECONDS, read=self._options.timeout),
+        )
 
 
 @contextmanager
-def _connection_errors(label: str) -> Iterator[None]:
+def _connection_errors(failure: str) -> Iterator[None]:
     """Convert the errors of urllib3, without the query of the URL: it is a secret, as it grants access."""
     try:
         yield
     except (urllib3_exceptions.HTTPError, ValueError) as error:
-        reason = _QUERY.sub("?***", f"{type(error).__name__}: {error}")
-        wrapped = TransferError(f"{label} was not received: {reason}")
+        wrapped = TransferError(f"{failure}: {_QUERY.sub('?***', describe(error))}")
         raise _TransientError(wrapped) if is_transient(error) else wrapped from None
 
 

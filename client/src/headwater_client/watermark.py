@@ -8,6 +8,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any, Callable, Generator, Iterator, Mapping, Optional, TypeVar, cast
 
+from headwater_client.arguments import seconds
 from headwater_client.listing import (
     DEFAULT_ATTEMPTS,
     DEFAULT_PAUSE_SECONDS,
@@ -106,8 +107,7 @@ def new_samples(
         ApiException: at the beginning or end of the block, or during iteration: the server refused or failed.
         urllib3.exceptions.HTTPError: at the same points: no response was received.
     """
-    if settle is not None and not 0 <= settle < math.inf:
-        raise ApiValueError(f"settle is {settle}: it must be 0 or more seconds", ["settle"])
+    settle = None if settle is None else seconds(settle, "settle")
     return _Block(_Watermark(api, dataset_id, RetryPolicy(attempts, pause), request_timeout), settle)
 
 
@@ -262,9 +262,9 @@ class _Watermark:
             self._dataset_id, _return_http_data_only=False, _request_timeout=self._timeout
         )
 
-    def _put(self, seconds: int) -> None:
+    def _put(self, end: int) -> None:
         self._api.update_datasource_processed_until_timestamp_by_dataset_id(
             self._dataset_id,
-            DatasourceProcessedUntilTimestampRequest(Timestamp(seconds)),
+            DatasourceProcessedUntilTimestampRequest(Timestamp(end)),
             _request_timeout=self._timeout,
         )
