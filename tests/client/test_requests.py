@@ -73,7 +73,7 @@ def test_whole_numbers_of_other_libraries(api: DatasourcesApi, server: Scripted)
     api.get_list_of_raw_samples_from_datasource_by_dataset_id(DATASET, _from=whole(5), to=Timestamp(whole(9)))
     assert server.request.query == [("from", "5"), ("to", "9"), ("token", TOKEN)]
     server.script(Answer())
-    request = DatasourceProcessedUntilTimestampRequest(whole(7))
+    request = DatasourceProcessedUntilTimestampRequest(Timestamp(whole(7)))
     api.update_datasource_processed_until_timestamp_by_dataset_id(DATASET, request, _request_timeout=time_limit)
     assert server.requests[-1].body == b'{"processedUntilTimestamp": 7}'
     with pytest.raises(swagger_client.ApiValueError):
