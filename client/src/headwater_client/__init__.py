@@ -10,6 +10,7 @@ with new_samples(api, dataset_id) as samples:         # from the watermark on; i
 """
 
 from headwater_client.case_collisions import CaseCollisionError
+from headwater_client.datasource import WatermarkResetWarning, set_datasource
 from headwater_client.downloads import Downloaded, DownloadError, download
 from headwater_client.file_names import UnusableNameError
 from headwater_client.listing import iter_samples
@@ -30,7 +31,9 @@ __all__ = [
     "Sample",
     "TransferError",
     "UnusableNameError",
+    "WatermarkResetWarning",
     "download",
     "iter_samples",
     "new_samples",
+    "set_datasource",
 ]

@@ -15,9 +15,11 @@ from headwater_client import (
     Sample,
     TransferError,
     UnusableNameError,
+    WatermarkResetWarning,
     download,
     iter_samples,
     new_samples,
+    set_datasource,
 )
 
 InTheWay = PathBlockedError
@@ -38,7 +40,9 @@ __all__ = [
     "TransferError",
     "UnusableName",
     "UnusableNameError",
+    "WatermarkResetWarning",
     "download",
     "iter_samples",
     "new_samples",
+    "set_datasource",
 ]
