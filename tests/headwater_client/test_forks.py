@@ -1,12 +1,11 @@
 """Clients in forked processes, as multiprocessing, a DataLoader, Celery and gunicorn with preload start them."""
 
-# Fixtures are imported from another conftest, so parameters have the names of imports.
-
 from __future__ import annotations
 
 import contextlib
 import multiprocessing
 import os
+import ssl
 import threading
 import time
 import traceback
@@ -22,7 +21,8 @@ import swagger_client
 from headwater_client import ReadUrls, download, iter_samples, new_samples
 from headwater_client.target_folder import PathBlockedError, TargetFolder
 from swagger_client.api.datasources_api import DatasourcesApi
-from tests.client.server import DATASET, Answer, Request, Scripted
+from tests.client.conftest import certificate  # noqa: F401  a fixture
+from tests.client.server import DATASET, Answer, Request, Scripted, running
 from tests.headwater_client.conftest import put
 from tests.headwater_client.stores import CONTENT, listed_page, row, serve, tree
 from tests.live import Live
@@ -288,3 +288,21 @@ def test_a_child_leaves_the_connections_of_its_parent_open(plain_api: Datasource
     assert in_children([lambda: len(names(plain_api, DATASET))] * 2) == [1, 1]
     names(plain_api, DATASET)
     assert pools[key].num_connections == before
+
+
+def test_a_child_does_not_end_the_tls_connections_of_its_parent(certificate: Path) -> None:  # noqa: F811
+    """Closing a TLS connection in the child must not tell the server that the parent is done with it."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with running(context) as server:
+        server.script(listed_page(("a", "http://x/a")))
+        configuration = swagger_client.Configuration(host=server.url, ssl_ca_cert=str(certificate))
+        configuration.retries = 0
+        with swagger_client.ApiClient(configuration) as api_client:
+            api = DatasourcesApi(api_client)
+            names(api, DATASET)
+            assert in_children([lambda: len(names(api, DATASET))] * 2) == [1, 1]
+            assert names(api, DATASET) == ["a"]
+            pools = api_client.rest_client.pool_manager.pools
+            (key,) = pools.keys()
+            assert pools[key].num_connections == 1

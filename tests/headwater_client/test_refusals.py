@@ -86,6 +86,7 @@ def test_archived_files_in_s3(tmp_path: Path) -> None:
                 StorageClass="GLACIER" if number % 2 else "STANDARD",
             )
         dataset = live.configured(obs(url, "bucket"))
+        time.sleep(1.1)  # a window ends with a whole second
         with (
             pytest.raises(DownloadError, match="20 of 40 files") as caught,
             new_samples(api, dataset) as rows,
@@ -155,25 +156,24 @@ AMZ = "X-Amz-Date=20260101T000000Z&X-Amz-Expires=604800&X-Amz-Signature=secret-o
 GOOG = "X-Goog-Date=20260101T000000Z&X-Goog-Expires=3600&X-Goog-Signature=secret-of-a-url"
 EARLY, LATE = "Thu, 01 Jan 2026 00:10:00 GMT", "Fri, 09 Jan 2026 00:00:00 GMT"
 HEADWATER = {"code": "FORBIDDEN", "error": "", "message": "", "requestId": "1"}
+UNREADABLE = {**HEADWATER, "code": "DATASET_DATASOURCE_CREDENTIALS_ERROR", "message": "no read permission"}
 GOOGLE_JSON = {"error": {"code": 403, "message": "storage.objects.get denied", "status": "PERMISSION_DENIED"}}
 AZURE_DETAIL = "<AuthenticationErrorDetail>not valid in the specified time frame</AuthenticationErrorDetail>"
 SSE_C = "The object was stored using a form of Server Side Encryption. The correct parameters must be provided."
 
 
 @pytest.mark.parametrize(
-    ("answer", "query", "renewals", "shown"),
+    ("answer", "query", "shown"),
     [
-        (Answer(403, body=xml("InvalidObjectState", "archived")), AMZ, 0, "403 InvalidObjectState: archived"),
-        (Answer(400, body=xml("InvalidRequest", SSE_C)), AMZ, 0, f"400 InvalidRequest: {SSE_C}"),
-        (Answer(403, body=xml("AccessDenied", "no kms:Decrypt")), AMZ, 0, "403 AccessDenied: no kms:Decrypt"),
-        (Answer(400, body=xml("KMS.DisabledException", "off")), AMZ, 0, "400 KMS.DisabledException: off"),
-        (Answer(403, body=xml("AccessDenied", "")), AMZ, 0, "403 AccessDenied"),
-        (Answer(403, body=xml("AccessDenied", "a &lt;b&gt; c")), GOOG, 0, "403 AccessDenied: a <b> c"),
-        (Answer(403, json=GOOGLE_JSON), GOOG, 0, "403 PERMISSION_DENIED: storage.objects.get denied"),
-        (Answer(409, body=b"", headers={"x-ms-error-code": "BlobBeingRehydrated"}), "", 0, "409 BlobBeingRehydrated"),
-        (Answer(403), AMZ, 1, "403; it refused a fresh URL, too"),
-        (Answer(403, body=b"<html>Forbidden</html>"), "", 1, "403; it refused a fresh URL, too"),
-        (Answer(403, body=b'{"code": 5, "error": []}'), "", 1, "403; it refused a fresh URL, too"),
+        (Answer(403, body=xml("InvalidObjectState", "archived")), AMZ, "403 InvalidObjectState: archived"),
+        (Answer(400, body=xml("InvalidRequest", SSE_C)), AMZ, f"400 InvalidRequest: {SSE_C}"),
+        (Answer(403, body=xml("AccessDenied", "no kms:Decrypt")), AMZ, "403 AccessDenied: no kms:Decrypt"),
+        (Answer(400, body=xml("KMS.DisabledException", "off")), AMZ, "400 KMS.DisabledException: off"),
+        (Answer(403, body=xml("AccessDenied", "")), AMZ, "403 AccessDenied"),
+        (Answer(403, body=xml("AccessDenied", "a &lt;b&gt; c")), GOOG, "403 AccessDenied: a <b> c"),
+        (Answer(403, json=GOOGLE_JSON), GOOG, "403 PERMISSION_DENIED: storage.objects.get denied"),
+        (Answer(409, body=b"", headers={"x-ms-error-code": "BlobBeingRehydrated"}), "", "409 BlobBeingRehydrated"),
+        (Answer(400, json=UNREADABLE), "", "400 DATASET_DATASOURCE_CREDENTIALS_ERROR: no read permission"),
     ],
 )
 def test_refusals_of_a_file(
@@ -184,7 +184,6 @@ def test_refusals_of_a_file(
     caplog: pytest.LogCaptureFixture,
     answer: Answer,
     query: str,
-    renewals: int,
     shown: str,
 ) -> None:
     """Each cost a list request, and the texts said only that "no fresh one is listed"."""
@@ -192,7 +191,7 @@ def test_refusals_of_a_file(
     _refusing(server, store, answer, query)
     with pytest.raises(DownloadError) as caught:
         download(iter_samples(plain_api, DATASET), tmp_path, workers=2)
-    assert len(server.requests) == 1 + renewals
+    assert len(server.requests) == 1
     error = caught.value.errors["1.png"]
     assert isinstance(error, RefusedError)
     assert str(error) == f"the store refuses '1.png' with {shown}"
@@ -220,6 +219,11 @@ def test_refusals_of_a_file(
         (Answer(403, body=xml("InvalidAccessKeyId", "")), AMZ),
         (Answer(403, body=xml("SignatureDoesNotMatch", "", "<StringToSign>secret-of-a-url</StringToSign>")), AMZ),
         (Answer(403, json={**HEADWATER, "message": "the signature does not match"}), ""),
+        (Answer(403, body=xml("AuthorizationFailure", "a firewall")), "se=2026-02-01&sig=secret-of-a-url"),
+        (Answer(400, body=xml("AuthorizationHeaderMalformed", "the region is wrong")), AMZ),
+        (Answer(403), AMZ),
+        (Answer(403, body=b"<html>Forbidden</html>"), ""),
+        (Answer(403, body=b'{"code": 5, "error": []}'), ""),
     ],
 )
 def test_a_refused_url_is_renewed_once_for_each_page(
@@ -251,6 +255,14 @@ def _refusing(server: Scripted, store: Scripted, answer: Answer, query: str, acc
     store.answer = lambda request: Answer(body=b"x") if request.path.startswith(accepted) else answer
 
 
+def test_a_refusal_of_the_server_to_redirect_concerns_all_files(store: Scripted, tmp_path: Path) -> None:
+    """Skipping it would move the watermark past every file, because the credentials of the datasource are wrong."""
+    store.script(Answer(400, json=UNREADABLE))
+    with pytest.raises(DownloadError, match="no read permission") as caught:
+        download([row(store, path="/v1/x/readurlRedirect?path=a.png")], tmp_path, on_refused="skip")
+    assert type(reason(caught)) is TransferError
+
+
 def test_no_secret_of_the_url_is_shown(store: Scripted, tmp_path: Path) -> None:
     """A store, or a proxy before it, can repeat the URL in its answer."""
     query = "X-Amz-Security-Token=session%2Ftoken&sig=sig+nature&token=tok"
@@ -263,7 +275,7 @@ def test_no_secret_of_the_url_is_shown(store: Scripted, tmp_path: Path) -> None:
     assert "nature" not in text
     assert "\x1b" not in text
     assert "SomeCode" in text
-    assert len(text) < 400
+    assert len(text) < 500
 
 
 def test_a_long_or_broken_body_of_a_refusal(store: Scripted, tmp_path: Path) -> None:

@@ -147,7 +147,8 @@ def download(  # noqa: PLR0913  a public signature; the options are keyword-only
         on_refused: what to do if the store refuses a file for such a reason. "raise": treat it like any other error, so
             a block of `new_samples` leaves the watermark unchanged, and lists the file again next time. "skip": log a
             warning, and report the file in `refused` of the result; the watermark moves past it. If credentials lose
-            the permission to read, the store refuses every file in the same way: check `refused`.
+            the permission to read, the store refuses every file in the same way: check `refused`. A refusal without a
+            known code is always an error.
         fsync: flush each file to disk before it gets its name, so that even a power failure leaves no partial file.
             Temporary files of earlier runs are then not resumed.
         attempts: consecutive attempts for a file without any progress, 1 or more.

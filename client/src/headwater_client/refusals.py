@@ -31,14 +31,13 @@ MAX_MESSAGE_CHARACTERS = 300
 _EXPIRED = frozenset(("ExpiredToken", "InvalidToken", "TokenRefreshRequired", "RequestExpired"))
 """Codes of S3, GCS and similar stores for a session or URL that has ended."""
 
-_OF_CREDENTIALS = frozenset(
-    (
-        *("InvalidAccessKeyId", "SignatureDoesNotMatch"),  # S3, GCS, OBS
-        *("AuthenticationFailed", "InvalidAuthenticationInfo"),  # Azure
-        *("FORBIDDEN", "UNAUTHORIZED"),  # this server
-    )
+_OF_FILE = re.compile(
+    "AccessDenied|PERMISSION_DENIED"  # a policy, or a key that the datasource may not use
+    "|InvalidObjectState|BlobArchived|BlobBeingRehydrated"  # archived
+    "|InvalidRequest|BlobUsesCustomerSpecifiedEncryption|ResourceIsEncryptedWithCustomerEncryptionKey"  # SSE-C
+    r"|KMS\..*|KMS[A-Z].*|DATASET_DATASOURCE_CREDENTIALS_ERROR"  # this server may not read a file of its disk
 )
-"""Codes for a signature that is not valid (any more). New credentials of the datasource may be."""
+"""Codes of refusals that concern the file, and that a fresh URL does not change."""
 
 _EXPIRED_TEXT = re.compile(r"\bexpired\b|not valid in the specified time frame", re.IGNORECASE)
 _ELEMENT = re.compile(r"<(Code|Message|Details|AuthenticationErrorDetail)>([^<]*)</")
@@ -51,16 +50,13 @@ class Refusal(NamedTuple):
         status: the HTTP status.
         code: the store's error code, such as `InvalidObjectState`; None if the response has none.
         message: the store's text, shortened and without secrets; None if the response has none.
-        max_renewals: how many fresh URLs to try; 0 if none can help.
-        of_file: whether it concerns this file only, and not the URL or the credentials of the datasource. If the
-            store gives no reason, this is only known after a fresh URL was refused, too.
+        max_renewals: how many fresh URLs to try; 0 if none can help, because the refusal concerns the file itself.
     """
 
     status: int
     code: Optional[str]
     message: Optional[str]
     max_renewals: int
-    of_file: bool
 
     def __str__(self) -> str:
         return ": ".join(filter(None, (" ".join(filter(None, (str(self.status), self.code))), self.message)))
@@ -82,10 +78,12 @@ def read_refusal(response: urllib3.BaseHTTPResponse, url: str) -> Refusal:
     message = _shown(parts.get("Message"), url)
     said = " ".join((message or "", parts.get("Details") or "", parts.get("AuthenticationErrorDetail") or ""))
     if code in _EXPIRED or _EXPIRED_TEXT.search(said) or _has_expired(url, response.headers):
-        return Refusal(response.status, code, message, MAX_RENEWALS, of_file=False)
-    if code in _OF_CREDENTIALS or urlsplit(url).path.endswith("/readurlRedirect"):
-        return Refusal(response.status, code, message, 1, of_file=False)
-    return Refusal(response.status, code, message, 1 if code is None else 0, of_file=True)
+        renewals = MAX_RENEWALS
+    elif code is not None and _OF_FILE.fullmatch(code) and not urlsplit(url).path.endswith("/readurlRedirect"):
+        renewals = 0
+    else:
+        renewals = 1  # it may be signed with former credentials
+    return Refusal(response.status, code, message, renewals)
 
 
 def _from_json(body: str) -> Mapping[str, Optional[str]]:

@@ -58,7 +58,7 @@ class RefusedError(TransferError):
 
     Attributes:
         status: the HTTP status of the store's response.
-        code: the store's error code, such as `InvalidObjectState`; None if the store gave none.
+        code: the store's error code, such as `InvalidObjectState`.
     """
 
     def __init__(self, text: str, status: Optional[int] = None, code: Optional[str] = None) -> None:
@@ -200,7 +200,7 @@ class _Transfer:
             text += "; no fresh URL is listed"
             if page_request_of(self._row) is None:
                 text += " (rows that are not from iter_samples need api and dataset_id)"
-        if refusal.of_file and self._renewals >= refusal.max_renewals:
+        if not refusal.max_renewals:
             return RefusedError(text, refusal.status, refusal.code)
         return TransferError(text, refusal.status)
 
