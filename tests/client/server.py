@@ -129,8 +129,9 @@ def running(tls: ssl.SSLContext | None = None) -> Iterator[Scripted]:
                 self.close_connection = True
                 return
             content = answer.bytes()
-            self.send_response(answer.status)
-            for name, value in {"Content-Type": "application/json", **answer.headers}.items():
+            self.send_response_only(answer.status)
+            own = {"Server": self.version_string(), "Date": self.date_time_string(), "Content-Type": "application/json"}
+            for name, value in {**own, **answer.headers}.items():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
@@ -144,6 +145,7 @@ def running(tls: ssl.SSLContext | None = None) -> Iterator[Scripted]:
 
     class Server(ThreadingHTTPServer):
         daemon_threads = True
+        request_queue_size = 64  # with 5, one of eight concurrent connections waits for a second
 
         def get_request(self) -> tuple[socket.socket, Any]:
             connection, address = super().get_request()

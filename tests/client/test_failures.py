@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import pickle
+import socket
 import ssl
 import time
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -111,9 +114,11 @@ def _everything(error: BaseException) -> str:
     return shown
 
 
-def _unreachable(host: str, retries: Any = None) -> BaseException:
+def _unreachable(host: str, retries: Any = None, **settings: Any) -> BaseException:
     configuration = swagger_client.Configuration(host=host, api_key={"ApiKeyAuth": TOKEN})
     configuration.retries = retries
+    for name, value in settings.items():
+        setattr(configuration, name, value)
     with swagger_client.ApiClient(configuration) as api_client, pytest.raises(urllib3.exceptions.HTTPError) as caught:
         DatasourcesApi(api_client).get_datasource_by_dataset_id(DATASET, _request_timeout=0.3)
     return caught.value
@@ -131,9 +136,59 @@ def test_a_refused_connection_raises_urllib3s_error_without_the_token(closed: st
     error = _unreachable(closed, retries)
     assert type(error) is urllib3.exceptions.MaxRetryError
     assert isinstance(error.reason, urllib3.exceptions.NewConnectionError)
-    assert "?token=***" in str(error)
+    assert str(error) == (
+        f"no response from {closed} (connection refused): check that the server is running and that `host` of the "
+        "configuration is its URL"
+    )
     assert TOKEN not in _everything(error)
     assert TOKEN not in repr(pickle.loads(pickle.dumps(error)))
+
+
+def test_the_traceback_of_a_missing_response_is_short(closed: str) -> None:
+    """If the server was not running, there were eighty lines, most of them of urllib3, with the reason at their end."""
+    shown = "".join(traceback.format_exception(_unreachable(closed, 1)))
+    assert "urllib3/" not in shown
+    assert "During handling" not in shown
+    assert "direct cause" not in shown
+    assert len(shown.splitlines()) < 25
+
+
+@contextlib.contextmanager
+def _full_server() -> Iterator[str]:
+    """A server that answers no attempt to connect, as a firewall does: its queue of new connections is full."""
+    with socket.socket() as listening, contextlib.ExitStack() as waiting:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(0)
+        for _ in range(4):
+            client = waiting.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(listening.getsockname())
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+def test_each_missing_response_is_explained(server: Scripted, certificate: Path) -> None:
+    """The texts named classes of urllib3 and addresses in memory; they did not say what to do."""
+
+    def text(host: str, **settings: Any) -> str:
+        error = _unreachable(host, 0, **settings)
+        assert TOKEN not in _everything(error)
+        return str(error)
+
+    assert "(its name cannot be resolved): check that" in text("http://headwater.invalid")
+    assert "(the proxy failed: Connection refused): check `proxy`" in text(server.url, proxy="http://127.0.0.1:9")
+    assert "it does not speak TLS" in text(server.url.replace("http:", "https:"))
+    server.script(Answer(hang_up=True))
+    assert "(it closed the connection): check that" in text(server.url)
+    server.script(Answer(delay=0.5))
+    assert "(no answer within the time limit): the server or its store is slow" in text(server.url)
+    with _full_server() as full:
+        assert text(full).startswith(f"no response from {full} (no connection within the time limit): check that")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with running(context) as secure:
+        untrusted = text(secure.url)
+    assert untrusted.startswith(f"no response from {secure.url} (its certificate is not trusted: self-signed")
+    assert "ssl_ca_cert" in untrusted
 
 
 def test_without_retries_urllib3s_original_error_is_raised(closed: str) -> None:

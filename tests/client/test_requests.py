@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import threading
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import swagger_client
+from swagger_client.api.datasets_api import DatasetsApi
 from swagger_client.api.datasources_api import DatasourcesApi
 from swagger_client.model.datasource_config import DatasourceConfig
 from swagger_client.model.datasource_config_local import DatasourceConfigLOCAL
@@ -20,6 +22,7 @@ from swagger_client.model.mongo_object_id import MongoObjectID
 from swagger_client.model.timestamp import Timestamp
 from tests.client.conftest import TOKEN
 from tests.client.server import DATASET, PATH, Answer, Scripted
+from tests.headwater_client.stores import WholeNumber
 
 PAGE = Answer(json={"hasMore": False, "cursor": "end", "data": []})
 WATERMARK = Answer(json={"processedUntilTimestamp": 5})
@@ -60,6 +63,26 @@ def test_the_parameters_of_a_listing(api: DatasourcesApi, server: Scripted) -> N
         DATASET, _from=Timestamp(0), to=1577836800, cursor="a/+ b"
     )
     assert server.request.query == [("from", "0"), ("to", "1577836800"), ("cursor", "a/+ b"), ("token", TOKEN)]
+
+
+def test_whole_numbers_of_other_libraries(api: DatasourcesApi, server: Scripted) -> None:
+    """A time from a table of numpy or pandas was refused, because `numpy.int64` is not an `int`."""
+    whole: Any = WholeNumber
+    time_limit: Any = Fraction(21, 2)
+    server.script(PAGE)
+    api.get_list_of_raw_samples_from_datasource_by_dataset_id(DATASET, _from=whole(5), to=Timestamp(whole(9)))
+    assert server.request.query == [("from", "5"), ("to", "9"), ("token", TOKEN)]
+    server.script(Answer())
+    request = DatasourceProcessedUntilTimestampRequest(Timestamp(whole(7)))
+    api.update_datasource_processed_until_timestamp_by_dataset_id(DATASET, request, _request_timeout=time_limit)
+    assert server.requests[-1].body == b'{"processedUntilTimestamp": 7}'
+    with pytest.raises(swagger_client.ApiValueError):
+        Timestamp(whole(-1))
+    server.script(Answer(json=[]))
+    DatasetsApi(api.api_client).get_datasets(page_size=whole(5), page_offset=whole(0))
+    assert dict(server.requests[-1].query)["pageSize"] == "5"
+    with pytest.raises(swagger_client.ApiValueError, match="page_size"):
+        DatasetsApi(api.api_client).get_datasets(page_size=whole(0))
 
 
 def test_none_is_not_sent_but_an_empty_cursor_is(api: DatasourcesApi, server: Scripted) -> None:

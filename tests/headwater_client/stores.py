@@ -15,6 +15,17 @@ from headwater_client import DownloadError
 from swagger_client.model.datasource_raw_samples_data_row import DatasourceRawSamplesDataRow as Row
 from tests.client.server import Answer, Request, Scripted
 
+
+class WholeNumber:
+    """A whole number of another library: like `numpy.int64`, it is not an `int`."""
+
+    def __init__(self, value: int) -> None:
+        self._value = value
+
+    def __index__(self) -> int:
+        return self._value
+
+
 CONTENT = bytes(range(256)) * 4000
 """Content of several chunks."""
 

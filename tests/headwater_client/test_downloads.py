@@ -7,6 +7,7 @@ import pickle
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from swagger_client.exceptions import ApiTypeError
 from swagger_client.model.datasource_raw_samples_data_row import DatasourceRawSamplesDataRow as Row
 from tests.client.server import Answer, Request, Scripted
 from tests.headwater_client.conftest import put
-from tests.headwater_client.stores import CONTENT, row, serve, tree
+from tests.headwater_client.stores import CONTENT, WholeNumber, row, serve, tree
 from tests.live import Live
 
 
@@ -136,6 +137,22 @@ def test_only_a_few_samples_are_read_ahead(store: Scripted, tmp_path: Path) -> N
 def test_invalid_parameters_are_refused(tmp_path: Path, wrong: Any) -> None:
     with pytest.raises(swagger_client.ApiValueError, match=next(iter(wrong))):
         download([], tmp_path, **wrong)
+
+
+@pytest.mark.parametrize("wrong", [{"workers": 2.5}, {"workers": True}, {"workers": "8"}, {"timeout": "60"}])
+def test_parameters_of_a_wrong_type_are_refused(tmp_path: Path, wrong: Any) -> None:
+    """They were bare errors of `range` or `<`."""
+    with pytest.raises(swagger_client.ApiTypeError, match=f"{next(iter(wrong))} must be a"):
+        download([], tmp_path, **wrong)
+
+
+def test_numbers_of_other_libraries(store: Scripted, tmp_path: Path) -> None:
+    """A number of workers that numpy had computed was refused."""
+    store.answer = serve()
+    workers: Any = WholeNumber(2)
+    attempts: Any = WholeNumber(1)
+    pause: Any = Fraction(1, 2)
+    assert download([row(store)], tmp_path, workers=workers, attempts=attempts, pause=pause, timeout=pause).files == 1
 
 
 def test_a_sample_that_is_not_a_row_is_refused(tmp_path: Path) -> None:

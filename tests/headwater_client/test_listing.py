@@ -7,9 +7,10 @@ import gc
 import pickle
 import threading
 import time
+import traceback
 import tracemalloc
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,15 @@ import pytest
 import urllib3
 
 import swagger_client
-from headwater_client import Sample, iter_samples
+from headwater_client import Sample, iter_samples, new_samples
+from headwater_client.listing import DEFAULT_TIMEOUT_SECONDS
 from swagger_client.api.datasources_api import DatasourcesApi
 from swagger_client.model.datasource_raw_samples_data_row import DatasourceRawSamplesDataRow
 from swagger_client.model.timestamp import Timestamp
 from tests.client.server import DATASET, Answer, Request, Scripted, failure
+from tests.client.server import running as running_store
 from tests.headwater_client.conftest import OLD, put
+from tests.headwater_client.stores import WholeNumber
 from tests.live import Live, fetch
 
 
@@ -56,8 +60,24 @@ def test_the_window_is_sent(live_api: DatasourcesApi, dataset: str, bucket: Path
     assert names(from_=begin, to=begin.astimezone(timezone(timedelta(hours=5)))) == ["1.png"]
     assert names(from_=Timestamp(OLD + 4)) == ["4.png"]
     assert names(from_=OLD + 4, to=OLD) == []
+    assert names(from_=WholeNumber(OLD + 3), to=WholeNumber(OLD + 3)) == ["3.png"]  # numpy.int64 was refused
     # The time of a file in second 1 can have any fraction.
     assert names(from_=begin + timedelta(milliseconds=900), to=begin + timedelta(milliseconds=999)) == ["1.png"]
+
+
+class NotATime(datetime):
+    """Stands in for `pandas.NaT`: a datetime that is not equal to itself and has no methods of one."""
+
+    def __eq__(self, _: object) -> bool:
+        return False
+
+    def __ne__(self, _: object) -> bool:
+        return True
+
+    __hash__ = datetime.__hash__
+
+    def utcoffset(self) -> timedelta | None:
+        raise ValueError("NaTType does not support utcoffset")
 
 
 @pytest.mark.parametrize(
@@ -69,10 +89,14 @@ def test_the_window_is_sent(live_api: DatasourcesApi, dataset: str, bucket: Path
         (1.5, swagger_client.ApiTypeError),
         ("2020", swagger_client.ApiTypeError),
         (True, swagger_client.ApiTypeError),
+        (date(2020, 1, 1), swagger_client.ApiTypeError),
+        (WholeNumber(-1), swagger_client.ApiValueError),
+        (NotATime(2020, 1, 1), swagger_client.ApiValueError),
     ],
 )
 @pytest.mark.parametrize("name", ["from_", "to"])
 def test_an_invalid_time_is_refused_at_once(api: DatasourcesApi, name: str, time: Any, error: type[Exception]) -> None:
+    """`pandas.NaT` was a bare `ValueError: NaTType does not support utcoffset`."""
     with pytest.raises(error, match=name):
         iter_samples(api, DATASET, **{name: time})
 
@@ -81,6 +105,36 @@ def test_an_invalid_time_is_refused_at_once(api: DatasourcesApi, name: str, time
 def test_an_invalid_retry_policy_is_refused_at_once(api: DatasourcesApi, wrong: Any) -> None:
     with pytest.raises(swagger_client.ApiValueError, match=next(iter(wrong))):
         iter_samples(api, DATASET, **wrong)
+
+
+@pytest.mark.parametrize("wrong", [{"attempts": 2.5}, {"attempts": "3"}, {"attempts": True}, {"pause": "1"}])
+def test_a_retry_policy_of_a_wrong_type_is_refused_at_once(api: DatasourcesApi, wrong: Any) -> None:
+    """A text was a bare `TypeError` about `<`, and fractions of attempts were accepted."""
+    with pytest.raises(swagger_client.ApiTypeError, match=f"{next(iter(wrong))} must be a"):
+        iter_samples(api, DATASET, **wrong)
+
+
+@pytest.mark.parametrize("listed", [iter_samples, new_samples])
+def test_a_server_that_is_not_running(listed: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """There were ninety lines, most of them of urllib3, with the reason at their end."""
+    with running_store() as stopped:
+        configuration = swagger_client.Configuration(host=stopped.url)
+    configuration.retries = 0
+    with swagger_client.ApiClient(configuration) as api_client:
+        try:
+            rows = listed(DatasourcesApi(api_client), DATASET, attempts=2, pause=0)
+            rows.__enter__() if listed is new_samples else next(rows)
+        except urllib3.exceptions.MaxRetryError as error:
+            shown = traceback.format_exception(error)
+    reason = f"no response from {stopped.url} (connection refused): check that the server is running"
+    assert reason in shown[-1]
+    assert len("".join(shown).splitlines()) < 20, shown
+    assert f"failed, trying again in 0 s: {reason}" in caplog.text
+
+
+def test_a_server_that_does_not_accept_connections_is_noticed_within_seconds() -> None:
+    """The time limit of two minutes was also that for connecting, for each of twenty attempts."""
+    assert DEFAULT_TIMEOUT_SECONDS == (10.0, 120.0)
 
 
 def test_an_empty_page_does_not_end_the_listing(api: DatasourcesApi, server: Scripted) -> None:

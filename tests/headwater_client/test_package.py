@@ -38,5 +38,5 @@ def test_every_export_is_documented() -> None:
 
 def test_its_errors_are_subclasses_of_the_clients_base_error() -> None:
     errors = [name for name in headwater_client.__all__ if name.endswith("Error")]
-    assert len(errors) == 5
+    assert len(errors) == 6
     assert all(issubclass(getattr(headwater_client, name), swagger_client.OpenApiException) for name in errors)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import queue
 import threading
@@ -14,6 +15,7 @@ from typing import (
     Dict,
     Iterable,
     Iterator,
+    Literal,
     Mapping,
     NamedTuple,
     Optional,
@@ -25,13 +27,23 @@ from typing import (
 
 import urllib3
 
+from headwater_client.arguments import seconds, whole_number
+from headwater_client.connections import Connections
 from headwater_client.file_names import printable
 from headwater_client.progress import Progress
 from headwater_client.read_urls import ReadUrls
 from headwater_client.retries import RetryPolicy
 from headwater_client.target_folder import TargetFolder
-from headwater_client.transfer import DownloadStoppedError, RenewUrl, TransferOptions, is_storage_full, transfer
+from headwater_client.transfer import (
+    DownloadStoppedError,
+    RefusedError,
+    RenewUrl,
+    TransferOptions,
+    is_storage_full,
+    transfer,
+)
 from swagger_client.exceptions import ApiValueError, OpenApiException
+from swagger_client.forks import Event
 from swagger_client.model.datasource_raw_samples_data_row import DatasourceRawSamplesDataRow
 from swagger_client.model_utils import wrong_type
 
@@ -50,6 +62,9 @@ _MAX_NAMED_ERRORS = 10
 _MAX_JOIN_SECONDS = 5.0
 _POLL_SECONDS = 0.1
 
+# A child of the logger "swagger_client", so that `Configuration.debug` and `logger_file` apply to it.
+_logger = logging.getLogger("swagger_client.samples.downloads")
+
 
 class Downloaded(NamedTuple):
     """The result of a download.
@@ -58,11 +73,13 @@ class Downloaded(NamedTuple):
         files: number of files downloaded by this run.
         bytes: number of bytes received by this run.
         skipped: number of files that already existed with the size that the store has.
+        refused: with `on_refused="skip"`, the error for each file that the store refuses, by the name of the sample.
     """
 
     files: int
     bytes: int
     skipped: int
+    refused: Mapping[str, RefusedError] = {}
 
 
 class DownloadError(OpenApiException):
@@ -76,13 +93,9 @@ class DownloadError(OpenApiException):
     def __init__(self, errors: Mapping[str, Exception], downloaded: Downloaded) -> None:
         self.errors = errors
         self.downloaded = downloaded
-        done = downloaded.files + downloaded.skipped
-        lines = [f"{len(errors):,} of {len(errors) + done:,} files could not be downloaded:"]
-        for name, error in list(errors.items())[:_MAX_NAMED_ERRORS]:
-            lines.append(f"  {printable(name)}: {' '.join(str(error).split()) or type(error).__name__}")
-        if len(errors) > _MAX_NAMED_ERRORS:
-            lines.append(f"  … and {len(errors) - _MAX_NAMED_ERRORS:,} more, in `errors`")
-        super().__init__("\n".join(lines))
+        done = downloaded.files + downloaded.skipped + len(downloaded.refused)
+        title = f"{len(errors):,} of {len(errors) + done:,} files could not be downloaded:"
+        super().__init__(_listed(title, errors, "errors"))
 
     def __reduce__(self) -> Tuple[Any, ...]:
         return type(self), (self.errors, self.downloaded)
@@ -98,6 +111,7 @@ def download(  # noqa: PLR0913  a public signature; the options are keyword-only
     renew: Optional[RenewUrl] = None,
     progress: bool = True,
     fail_fast: bool = False,
+    on_refused: Literal["raise", "skip"] = "raise",
     fsync: bool = False,
     attempts: int = DEFAULT_ATTEMPTS,
     pause: float = DEFAULT_PAUSE_SECONDS,
@@ -112,8 +126,12 @@ def download(  # noqa: PLR0913  a public signature; the options are keyword-only
     - Names are untrusted, because anyone who can write to the bucket chooses them. Nothing is ever written outside the
       folder, and links in it are not followed. A name that cannot be used exactly as it is causes an error for that
       file.
-    - A URL that the store refuses with 400, 401 or 403 has expired or was revoked. A sample of `iter_samples` or
-      `new_samples` gets a fresh one by listing its page again; other rows need `api` and `dataset_id`, or `renew`.
+    - If a URL has expired or its credentials have changed, a sample of `iter_samples` or `new_samples` gets a fresh one
+      by listing its page again; other rows need `api` and `dataset_id`, or `renew`. A page is listed again once, and
+      not for each of its files.
+    - The store can refuse a file for a reason that a fresh URL does not change: it is archived (S3's Glacier classes,
+      Azure's archive tier), encrypted with a key of its own (SSE-C) or one that the datasource may not use (KMS), or a
+      policy denies it. The error has the store's code and text.
     - Connection errors and the statuses 408, 429 and 5xx are retried with growing delays.
 
     Args:
@@ -126,55 +144,68 @@ def download(  # noqa: PLR0913  a public signature; the options are keyword-only
             Several threads call it.
         progress: whether to show files, bytes and rate on stderr, if that is a terminal.
         fail_fast: stop after the first file that fails, instead of continuing with the others.
+        on_refused: what to do if the store refuses a file for such a reason. "raise": treat it like any other error, so
+            a block of `new_samples` leaves the watermark unchanged, and lists the file again next time. "skip": log a
+            warning, and report the file in `refused` of the result; the watermark moves past it. If credentials lose
+            the permission to read, the store refuses every file in the same way: check `refused`. A refusal without a
+            known code is always an error.
         fsync: flush each file to disk before it gets its name, so that even a power failure leaves no partial file.
             Temporary files of earlier runs are then not resumed.
         attempts: consecutive attempts for a file without any progress, 1 or more.
         pause: seconds before the second attempt, doubled each time, up to 30; `Retry-After` can lengthen it.
         timeout: seconds without a byte after which a connection counts as broken.
-        pool: connections with your own settings (a proxy, certificates). Default: urllib3's defaults.
+        pool: connections with your own settings (a proxy, certificates), for all URLs. Default: for files that the
+            server itself serves (scheme, host and port are those of `host`), the connection settings of the client's
+            configuration, such as `ssl_ca_cert`, `verify_ssl`, `cert_file` and `proxy`; for stores, urllib3's defaults.
 
     Returns:
-        The number of files and bytes downloaded, and of files skipped.
+        The number of files and bytes downloaded, and of files skipped; the files that the store refuses.
 
     Raises:
         DownloadError: files could not be downloaded; it names them. With `fail_fast` it has the first one.
-        ApiValueError: `workers`, `attempts` or `pause` is out of range.
-        ApiTypeError: only one of `api` and `dataset_id` is given; a sample is not a row of a listing.
+        ApiValueError: `workers`, `attempts`, `pause`, `timeout` or `on_refused` is out of range.
+        ApiTypeError: only one of `api` and `dataset_id` is given; a sample is not a row of a listing; a number has the
+            wrong type.
+        OpenApiException: the process was forked while it read `samples`, and this is the forked one.
         OSError: the folder cannot be created, or the disk is full.
         Exception: whatever `samples` raises; another call can resume the temporary files.
     """
-    if workers < 1:
-        raise ApiValueError(f"workers is {workers}: it must be 1 or more", ["workers"])
-    if not timeout > 0:
-        raise ApiValueError(f"timeout is {timeout}: it must be more than 0 seconds", ["timeout"])
+    workers = whole_number(workers, "workers", 1)
+    timeout = seconds(timeout, "timeout", zero=False)
+    if on_refused not in ("raise", "skip"):
+        raise ApiValueError(f'on_refused is {on_refused!r}: it must be "raise" or "skip"', ["on_refused"])
     retry_policy = RetryPolicy(attempts, pause)
     urls = ReadUrls(api, dataset_id)
-    connections = urllib3.PoolManager(maxsize=workers) if pool is None else pool
+    connections = Connections(workers, pool, api)
     target = TargetFolder(Path(folder))
-    stop = threading.Event()
+    stop = Event()
     try:
         with Progress(progress, len(samples) if isinstance(samples, Sized) else None) as counts:
             options = TransferOptions(
                 connections, renew or urls.fresh, retry_policy, timeout, fsync, counts.received, stop
             )
-            return _Download(target, options, counts, fail_fast).run(samples, workers)
+            return _Download(target, options, counts, fail_fast, on_refused == "skip").run(samples, workers)
     finally:
         urls.stop.set()
         target.close()
-        if pool is None:
-            connections.clear()
+        connections.close()
 
 
 class _Download:
     """One call of `download`: a queue of rows, and the threads that transfer them."""
 
-    def __init__(self, folder: TargetFolder, options: TransferOptions, counts: Progress, fail_fast: bool) -> None:
+    def __init__(
+        self, folder: TargetFolder, options: TransferOptions, counts: Progress, fail_fast: bool, skip_refused: bool
+    ) -> None:
         self._folder = folder
         self._options = options
         self._stop = options.stop
+        self._process_id = os.getpid()
         self._counts = counts
         self._fail_fast = fail_fast
+        self._skip_refused = skip_refused
         self._errors: Dict[str, Exception] = {}
+        self._refused: Dict[str, RefusedError] = {}
         self._fatal: Optional[BaseException] = None
         self._in_flight: Set[str] = set()
         self._changed = threading.Condition()
@@ -196,6 +227,7 @@ class _Download:
                 for thread in threads:
                     while thread.is_alive() and not self._stop.is_set():
                         thread.join(_POLL_SECONDS)
+            self._check_process()
         finally:
             self._stop.set()
             deadline = time.monotonic() + _MAX_JOIN_SECONDS
@@ -204,13 +236,18 @@ class _Download:
                     thread.join(max(0, deadline - time.monotonic()))
         if self._fatal is not None:
             raise self._fatal
-        downloaded = Downloaded(self._counts.files, self._counts.bytes, self._counts.skipped)
+        downloaded = Downloaded(self._counts.files, self._counts.bytes, self._counts.skipped, self._refused)
+        if self._refused:
+            _logger.warning(
+                _listed(f"files that the store refuses ({len(self._refused):,}):", self._refused, "refused")
+            )
         if self._errors:
             raise DownloadError(self._errors, downloaded)
         return downloaded
 
     def _put(self, waiting: _Queue, row: Optional[DatasourceRawSamplesDataRow]) -> bool:
         """Put a row into the queue; return False if the download was stopped instead."""
+        self._check_process()
         while not self._stop.is_set():
             try:
                 waiting.put(row, timeout=_POLL_SECONDS)
@@ -218,6 +255,13 @@ class _Download:
                 continue
             return True
         return False
+
+    def _check_process(self) -> None:
+        if os.getpid() != self._process_id:
+            raise OpenApiException(
+                "this download began in another process, and its threads are only there: call download again in the "
+                "forked process"
+            )
 
     def _work(self, waiting: _Queue) -> None:
         try:
@@ -259,15 +303,29 @@ class _Download:
                 self._changed.notify_all()
 
     def _failed(self, name: str, error: Exception) -> None:
-        self._counts.done(failed=1)
         # The text is enough. The frames of a traceback would stay in memory for each of many errors.
         error.__traceback__ = error.__context__ = error.__cause__ = None
+        if self._skip_refused and isinstance(error, RefusedError):
+            self._refused[name] = error
+            self._counts.done(refused=1)
+            return
+        self._counts.done(failed=1)
         with self._changed:
             self._errors[name] = error
             if is_storage_full(error):
                 self._fatal = self._fatal or error
         if self._fail_fast or is_storage_full(error):
             self._stop.set()
+
+
+def _listed(title: str, errors: Mapping[str, Exception], attribute: str) -> str:
+    """Return a text with the first of these errors."""
+    lines = [title]
+    for name, error in list(errors.items())[:_MAX_NAMED_ERRORS]:
+        lines.append(f"  {printable(name)}: {' '.join(str(error).split()) or type(error).__name__}")
+    if len(errors) > _MAX_NAMED_ERRORS:
+        lines.append(f"  … and {len(errors) - _MAX_NAMED_ERRORS:,} more, in `{attribute}`")
+    return "\n".join(lines)
 
 
 def _checked(row: DatasourceRawSamplesDataRow) -> DatasourceRawSamplesDataRow:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from typing import TYPE_CHECKING, Callable, Generator, Iterator, Optional
 
 from headwater_client.retries import RetryPolicy
 from headwater_client.sample import DatasetId, PageRequest, Sample, sample_of
 from headwater_client.times import Time, unix_seconds
+from swagger_client.call_options import Timeout
+from swagger_client.forks import Event
 
 if TYPE_CHECKING:
     from swagger_client.api.datasources_api import DatasourcesApi
     from swagger_client.model.datasource_raw_samples_data import DatasourceRawSamplesData
-    from swagger_client.rest import Timeout
 
 DEFAULT_ATTEMPTS = 5
 """Attempts for each page, each with the retries of the client's configuration."""
@@ -20,8 +22,8 @@ DEFAULT_ATTEMPTS = 5
 DEFAULT_PAUSE_SECONDS = 1.0
 """The delay before the second attempt; 2 seconds before the third, then 4, then 8."""
 
-DEFAULT_TIMEOUT_SECONDS = 120.0
-"""The time limit for one request. A server returns a page within seconds."""
+DEFAULT_TIMEOUT_SECONDS: Timeout = (10.0, 120.0)
+"""The time limits for connecting and for a response. A server returns a page within seconds."""
 
 _ABANDON_SECONDS = 1.0
 
@@ -44,7 +46,8 @@ def iter_samples(
     listing continues from the current page: no row is lost or repeated.
 
     The first request is sent when the first row is read. After the loop ends (`break`, an exception, `close()` of the
-    iterator), no further page is fetched.
+    iterator), no further page is fetched. A process that is forked during the iteration can continue it: like its
+    parent, it gets all rows that are left.
 
     Args:
         api: the API of the server.
@@ -120,7 +123,7 @@ def fetch_page(request: PageRequest, timeout: Timeout) -> DatasourceRawSamplesDa
 
 def iter_rows(listing: Listing) -> Generator[Sample, None, None]:
     """Yield the rows of a listing; fetch the next page while one is read. For one thread and one iteration."""
-    stop = threading.Event()
+    stop = Event()
     next_page: Optional[_NextPage] = None
     cursor: Optional[str] = None
     try:
@@ -150,19 +153,13 @@ class _NextPage:
     ) -> None:
         self._page: Optional[DatasourceRawSamplesData] = None
         self._error: Optional[BaseException] = None
-        self._thread = threading.Thread(
-            target=self._run, args=(fetch, cursor, stop), name="headwater_client: next page", daemon=True
-        )
+        self._fetch = functools.partial(fetch, cursor, stop)
+        self._thread = threading.Thread(target=self._run, name="headwater_client: next page", daemon=True)
         self._thread.start()
 
-    def _run(
-        self,
-        fetch: Callable[[str, threading.Event], DatasourceRawSamplesData],
-        cursor: str,
-        stop: threading.Event,
-    ) -> None:
+    def _run(self) -> None:
         try:
-            self._page = fetch(cursor, stop)
+            self._page = self._fetch()
         except BaseException as error:
             self._error = error  # `result` raises it
 
@@ -178,8 +175,8 @@ class _NextPage:
                 raise self._error
             finally:
                 self._error = None  # its traceback refers to this object
-        assert self._page is not None
-        return self._page
+        # A forked process does not have the thread, so it fetches the page itself.
+        return self._fetch() if self._page is None else self._page
 
     def abandon(self) -> None:
         """Wait for the thread, but not long: a request in flight cannot be cancelled."""

@@ -9,6 +9,8 @@ import time
 from collections import deque
 from typing import Deque, Optional, TextIO, Tuple
 
+from swagger_client.forks import Event
+
 REFRESH_SECONDS = 0.2
 """Seconds between two updates of the line."""
 
@@ -30,15 +32,16 @@ class Progress:
         files: files downloaded.
         skipped: files that were already complete in the folder.
         failed: files that could not be downloaded.
+        refused: files that were left out because the store refuses them.
         bytes: bytes received.
     """
 
     def __init__(self, enabled: bool, total: Optional[int] = None, stream: Optional[TextIO] = None) -> None:
-        self.files = self.skipped = self.failed = self.bytes = 0
+        self.files = self.skipped = self.failed = self.refused = self.bytes = 0
         self._total = total
         self._stream: Optional[TextIO] = sys.stderr if stream is None else stream
         self._lock = threading.Lock()
-        self._stop = threading.Event()
+        self._stop = Event()
         self._measurements: Deque[Tuple[float, int]] = deque([(time.monotonic(), 0)])
         self._thread: Optional[threading.Thread] = None
         if enabled and self._stream is not None and self._stream.isatty():
@@ -59,19 +62,21 @@ class Progress:
         with self._lock:
             self.bytes += size
 
-    def done(self, *, files: int = 0, skipped: int = 0, failed: int = 0) -> None:
+    def done(self, *, files: int = 0, skipped: int = 0, failed: int = 0, refused: int = 0) -> None:
         """Count files."""
         with self._lock:
             self.files += files
             self.skipped += skipped
             self.failed += failed
+            self.refused += refused
 
     def line(self) -> str:
         """Return the current counts as text."""
-        done = self.files + self.skipped + self.failed
+        done = self.files + self.skipped + self.failed + self.refused
         parts = [f"{done:,} files" if self._total is None else _bar(done, self._total)]
         parts += [_size(self.bytes), f"{_size(self._rate())}/s"]
-        parts += [f"{count:,} {what}" for count, what in ((self.skipped, "skipped"), (self.failed, "failed")) if count]
+        others = ((self.skipped, "skipped"), (self.failed, "failed"), (self.refused, "refused"))
+        parts += [f"{count:,} {what}" for count, what in others if count]
         return "  ".join(parts)
 
     def _rate(self) -> float:

@@ -13,6 +13,7 @@ from headwater_client.listing import DEFAULT_ATTEMPTS, DEFAULT_PAUSE_SECONDS, DE
 from headwater_client.retries import RetryPolicy
 from headwater_client.sample import DatasetId, PageRequest, page_request_of
 from swagger_client.exceptions import ApiTypeError
+from swagger_client.forks import Event, after_fork
 
 if TYPE_CHECKING:
     from swagger_client.api.datasources_api import DatasourcesApi
@@ -33,7 +34,7 @@ class _Page(NamedTuple):
 
 
 class ReadUrls:
-    """Find fresh read URLs. Thread-safe.
+    """Find fresh read URLs. Thread-safe, and usable in forked processes.
 
     A sample of `iter_samples` knows its page. This lists that page again and caches it, so the other rows of the page
     cause no further request. Any other row is searched in the whole listing, from the end of the last search: for rows
@@ -67,10 +68,14 @@ class ReadUrls:
         self._retry_policy = RetryPolicy(attempts, pause)
         self._timeout = request_timeout
         self._cached: Deque[_Page] = deque(maxlen=MAX_CACHED_PAGES)
+        self.stop = Event()
+        """Set it to list no further pages."""
+        self._begin()
+
+    def _begin(self) -> None:
         self._lock = threading.Lock()
         self._search: Optional[Iterator[_Page]] = None
-        self.stop = threading.Event()
-        """Set it to list no further pages."""
+        after_fork(self, ReadUrls._begin)
 
     def fresh(self, row: DatasourceRawSamplesDataRow, refused: str) -> Optional[str]:
         """Return a read URL of a file that differs from the refused one; None if the listing has none.

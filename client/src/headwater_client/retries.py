@@ -8,7 +8,8 @@ from typing import Callable, Mapping, Optional, TypeVar
 
 from urllib3 import exceptions as urllib3_exceptions
 
-from swagger_client.exceptions import ApiException, ApiValueError
+from headwater_client.arguments import seconds, whole_number
+from swagger_client.exceptions import ApiException
 from swagger_client.redaction import redact
 
 T = TypeVar("T")
@@ -39,16 +40,13 @@ class RetryPolicy:
         pause: seconds to wait after the first failure, 0 or more; doubled after each further one, up to 30.
 
     Raises:
+        ApiTypeError: one of them is not a number, or `attempts` is not whole.
         ApiValueError: one of them is out of range.
     """
 
     def __init__(self, attempts: int, pause: float) -> None:
-        if attempts < 1:
-            raise ApiValueError(f"attempts is {attempts}: it must be 1 or more", ["attempts"])
-        if not 0 <= pause < float("inf"):
-            raise ApiValueError(f"pause is {pause}: it must be 0 or more seconds", ["pause"])
-        self.attempts = attempts
-        self._pause = pause
+        self.attempts = whole_number(attempts, "attempts", 1)
+        self._pause = seconds(pause, "pause")
 
     def delay_seconds(self, failures: int, headers: Optional[Mapping[str, str]] = None) -> float:
         """Return how long to wait after this number of consecutive failures; `Retry-After` can lengthen it."""
@@ -77,12 +75,17 @@ class RetryPolicy:
             except Exception as error:
                 failures += 1
                 if failures >= self.attempts or not is_transient(error):
-                    raise
-                seconds = self.delay_seconds(failures, error.headers if isinstance(error, ApiException) else None)
+                    raise _without_frames(error) from None
+                delay = self.delay_seconds(failures, error.headers if isinstance(error, ApiException) else None)
                 reason = redact(" ".join(str(error).split()))
-                _logger.warning("%s failed, trying again in %g s: %s", what, seconds, reason)
-                if stop.wait(seconds):
-                    raise
+                _logger.warning("%s failed, trying again in %g s: %s", what, delay, reason)
+                if stop.wait(delay):
+                    raise _without_frames(error) from None
+
+
+def _without_frames(error: Exception) -> Exception:
+    """Return an error whose traceback does not lead through the calls of the HTTP client, if no response came."""
+    return error.with_traceback(None) if isinstance(error, urllib3_exceptions.HTTPError) else error
 
 
 def is_transient(error: Exception) -> bool:

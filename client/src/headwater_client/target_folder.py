@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
 import stat
 import sys
@@ -152,7 +153,7 @@ class ParentFolder:
         for _ in range(_MAX_LOCK_ATTEMPTS):
             self.size(name, f"the temporary file of {label}")
             descriptor = os.open(self._locate(name), _FILE_FLAGS, 0o666, dir_fd=self._descriptor)
-            file = os.fdopen(descriptor, "r+b", buffering=0)
+            file = _LockedFile(descriptor, "r+b")
             try:
                 _lock(descriptor, label)
                 opened, present = os.fstat(descriptor), self._stat(name)
@@ -189,6 +190,16 @@ class ParentFolder:
             return os.stat(self._locate(name), dir_fd=self._descriptor, follow_symlinks=False)
         except FileNotFoundError:
             return None
+
+
+class _LockedFile(io.FileIO):
+    """A file that closing unlocks. Otherwise a process that was forked meanwhile would keep the lock by its copy."""
+
+    def close(self) -> None:
+        if sys.platform != "win32" and not self.closed:
+            with contextlib.suppress(OSError):
+                fcntl.flock(self.fileno(), fcntl.LOCK_UN)
+        super().close()
 
 
 def _lock(descriptor: int, label: str) -> None:

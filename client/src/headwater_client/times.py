@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import datetime
 import math
+import operator
 from email.utils import parsedate_to_datetime
-from typing import Mapping, Optional, Union
+from typing import Mapping, Optional, SupportsIndex, Union
 
 from swagger_client.exceptions import ApiTypeError, ApiValueError
 from swagger_client.model.timestamp import Timestamp
 
-Time = Union[int, datetime.datetime, Timestamp]
-"""Whole Unix seconds, or a datetime with a time zone."""
+Time = Union[SupportsIndex, datetime.datetime, Timestamp]
+"""Whole Unix seconds (an `int`, or a whole number of numpy), or a datetime with a time zone."""
 
 
 def unix_seconds(time: Time, name: str) -> int:
@@ -23,9 +24,11 @@ def unix_seconds(time: Time, name: str) -> int:
 
     Raises:
         ApiTypeError: it is neither a whole number nor a datetime.
-        ApiValueError: it is before 1970, or a datetime without a time zone.
+        ApiValueError: it is before 1970, a datetime without a time zone, or NaT.
     """
     if isinstance(time, datetime.datetime):
+        if time != time:
+            raise ApiValueError(f"{name} is NaT, which is not a point in time: give a time, or leave it out", [name])
         if time.utcoffset() is None:
             raise ApiValueError(
                 f"{name} is a datetime without a time zone: add one, as in datetime.now(timezone.utc)", [name]
@@ -33,15 +36,16 @@ def unix_seconds(time: Time, name: str) -> int:
         time = math.floor(time.timestamp())
     if isinstance(time, Timestamp):
         return time.value
-    if not isinstance(time, int) or isinstance(time, bool):
+    if isinstance(time, bool) or not hasattr(time, "__index__"):
         raise ApiTypeError(
             f"{name} must be whole Unix seconds or a datetime with a time zone, not {type(time).__name__}",
             [name],
             (int, datetime.datetime),
         )
-    if time < 0:
+    seconds = operator.index(time)
+    if seconds < 0:
         raise ApiValueError(f"{name} is before 1970, where Unix seconds begin", [name])
-    return time
+    return seconds
 
 
 def server_seconds(headers: Mapping[str, str]) -> Optional[int]:

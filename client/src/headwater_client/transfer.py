@@ -13,10 +13,15 @@ from urllib.parse import urljoin, urlsplit
 import urllib3
 from urllib3 import exceptions as urllib3_exceptions
 
+from headwater_client.connections import Connections
 from headwater_client.file_names import path_parts, printable, temporary_name
+from headwater_client.refusals import MAX_RENEWALS as MAX_RENEWALS
+from headwater_client.refusals import REFUSED_STATUSES, Refusal, read_refusal
 from headwater_client.retries import RetryPolicy, is_transient
+from headwater_client.sample import page_request_of
 from headwater_client.store_responses import content_length, content_range, release
 from headwater_client.target_folder import ParentFolder, TargetFolder
+from swagger_client.connection_errors import describe, origin
 from swagger_client.exceptions import OpenApiException
 
 if TYPE_CHECKING:
@@ -26,13 +31,9 @@ CHUNK_BYTES = 256 * 1024
 """How much is read from the store at a time."""
 
 MAX_REDIRECTS = 5
-MAX_RENEWALS = 2
-"""How many fresh URLs one file may use: the first can be a cached one that has expired too."""
-
 CONNECT_TIMEOUT_SECONDS = 10.0
 
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
-_URL_REFUSED = frozenset((400, 401, 403))
 _TRANSIENT = frozenset((408, 429, 500, 502, 503, 504))
 _QUERY = re.compile(r"\?[^\s'\")>]*")
 
@@ -52,6 +53,19 @@ class TransferError(OpenApiException):
         self.status = status
 
 
+class RefusedError(TransferError):
+    """The store refuses a sample for a reason that a fresh URL does not change: archived, or its encryption or policy.
+
+    Attributes:
+        status: the HTTP status of the store's response.
+        code: the store's error code, such as `InvalidObjectState`.
+    """
+
+    def __init__(self, text: str, status: Optional[int] = None, code: Optional[str] = None) -> None:
+        super().__init__(text, status)
+        self.code = code
+
+
 class DownloadStoppedError(BaseException):
     """The download was stopped while a file was in flight. Not an `Exception`, so no retry catches it."""
 
@@ -60,7 +74,7 @@ class TransferOptions(NamedTuple):
     """What the transfers of one download have in common.
 
     Attributes:
-        pool: the connections.
+        connections: the connections to stores and to the server.
         renew: finds fresh URLs.
         retry_policy: attempts and delays while no bytes arrive.
         timeout: seconds without a byte after which a connection counts as broken.
@@ -69,7 +83,7 @@ class TransferOptions(NamedTuple):
         stop: set to stop the download.
     """
 
-    pool: urllib3.PoolManager
+    connections: Connections
     renew: RenewUrl
     retry_policy: RetryPolicy
     timeout: float
@@ -88,7 +102,8 @@ def transfer(row: DatasourceRawSamplesDataRow, folder: TargetFolder, options: Tr
         UnusableNameError: no file can have its name.
         PathBlockedError: something else exists at its path.
         CaseCollisionError: the file system treats the name of another file as the same.
-        TransferError: the store refused it, or all attempts failed.
+        RefusedError: the store refused it for a reason that a fresh URL does not change.
+        TransferError: the store refused its URL, or all attempts failed.
         ApiException: it needed a fresh URL, and the server refused to list.
         OSError: it cannot be written.
         DownloadStoppedError: the download was stopped.
@@ -115,9 +130,9 @@ class _TransientError(Exception):
 class _UrlRefusedError(Exception):
     """The store refuses the URL."""
 
-    def __init__(self, status: int) -> None:
+    def __init__(self, refusal: Refusal) -> None:
         super().__init__()
-        self.status = status
+        self.refusal = refusal
 
 
 class _Partial(NamedTuple):
@@ -158,7 +173,7 @@ class _Transfer:
             try:
                 return work()
             except _UrlRefusedError as error:
-                self._renew_url(error.status)
+                self._renew_url(error.refusal)
             except _TransientError as error:
                 failures = 1 if self._max_offset > before else failures + 1  # slow progress is not a failure
                 if failures >= self._options.retry_policy.attempts:
@@ -166,20 +181,28 @@ class _Transfer:
                 if self._options.stop.wait(self._options.retry_policy.delay_seconds(failures, error.headers)):
                     raise DownloadStoppedError from None
 
-    def _renew_url(self, status: int) -> None:
+    def _renew_url(self, refusal: Refusal) -> None:
         fresh = None
         self._check_stop()
-        if self._renewals < MAX_RENEWALS:
+        if self._renewals < refusal.max_renewals:
             fresh = self._options.renew(self._row, self._url)
         self._check_stop()
         if fresh is None or fresh == self._url:
-            if self._renewals:
-                more = ", and refuses fresh ones too"
-            else:
-                more = ", and no fresh one is listed (rows that are not from iter_samples need api and dataset_id)"
-            raise TransferError(f"the store refuses the URL of {self._label} with {status}{more}", status)
+            raise self._refused(refusal)
         self._renewals += 1
         self._url = fresh
+
+    def _refused(self, refusal: Refusal) -> TransferError:
+        text = f"the store refuses {self._label} with {refusal}"
+        if self._renewals and refusal.max_renewals:
+            text += "; it refused a fresh URL, too"
+        elif refusal.max_renewals:
+            text += "; no fresh URL is listed"
+            if page_request_of(self._row) is None:
+                text += " (rows that are not from iter_samples need api and dataset_id)"
+        if not refusal.max_renewals:
+            return RefusedError(text, refusal.status, refusal.code)
+        return TransferError(text, refusal.status)
 
     def _check_stop(self) -> None:
         if self._options.stop.is_set():
@@ -256,7 +279,7 @@ class _Transfer:
         """Write the body of a response to a temporary file; rename the file if it is then complete."""
         try:
             file.seek(offset)
-            with _connection_errors(self._label):
+            with _connection_errors(f"{self._label} was not received completely"):
                 for block in response.stream(CHUNK_BYTES, decode_content=False):
                     self._check_stop()
                     _write_all(file, block)
@@ -300,8 +323,7 @@ class _Transfer:
     def _response(self, headers: Mapping[str, str]) -> Iterator[urllib3.BaseHTTPResponse]:
         """Request the file, and follow redirects; the response is 200, 206 or 416, and its body is unread."""
         self._check_stop()
-        with _connection_errors(self._label):
-            response = self._request(headers)
+        response, url = self._request(headers)
         if response.status in (200, 206, 416):
             try:
                 yield response
@@ -310,44 +332,49 @@ class _Transfer:
                 raise
             release(response)
             return
+        refusal = read_refusal(response, url) if response.status in REFUSED_STATUSES else None
         release(response)
-        if response.status in _URL_REFUSED:
-            raise _UrlRefusedError(response.status)
+        if refusal is not None:
+            raise _UrlRefusedError(refusal)
         error = TransferError(f"the store answered {response.status} for {self._label}", response.status)
         raise _TransientError(error, response.headers) if response.status in _TRANSIENT else error
 
-    def _request(self, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
+    def _request(self, headers: Mapping[str, str]) -> tuple[urllib3.BaseHTTPResponse, str]:
+        """Return the response after redirects, and its URL."""
         url = self._url
         for _ in range(MAX_REDIRECTS + 1):
-            if urlsplit(url).scheme.lower() not in ("http", "https") or not urlsplit(url).hostname:
-                raise TransferError(f"the URL of {self._label} does not lead to an http or https server")
-            response = self._options.pool.urlopen(
-                "GET",
-                url,
-                headers={"Accept-Encoding": "identity", **headers},
-                preload_content=False,
-                decode_content=False,
-                enforce_content_length=True,
-                redirect=False,
-                retries=False,
-                timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT_SECONDS, read=self._options.timeout),
-            )
-            location = response.headers.get("Location")
-            if response.status not in _REDIRECTS or not location:
-                return response
-            release(response)
-            url = urljoin(url, location)
+            with _connection_errors(f"{self._label} was not received from {origin(url)}"):
+                response = self._send(url, headers)
+                location = response.headers.get("Location")
+                if response.status not in _REDIRECTS or not location:
+                    return response, url
+                release(response)
+                url = urljoin(url, location)
         raise TransferError(f"the URL of {self._label} leads through more than {MAX_REDIRECTS} redirects")
+
+    def _send(self, url: str, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
+        if urlsplit(url).scheme.lower() not in ("http", "https") or not urlsplit(url).hostname:
+            raise TransferError(f"the URL of {self._label} does not lead to an http or https server")
+        return self._options.connections.pool(url, self._row).urlopen(
+            "GET",
+            url,
+            headers={"Accept-Encoding": "identity", **headers},
+            preload_content=False,
+            decode_content=False,
+            enforce_content_length=True,
+            redirect=False,
+            retries=False,
+            timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT_SECONDS, read=self._options.timeout),
+        )
 
 
 @contextmanager
-def _connection_errors(label: str) -> Iterator[None]:
+def _connection_errors(failure: str) -> Iterator[None]:
     """Convert the errors of urllib3, without the query of the URL: it is a secret, as it grants access."""
     try:
         yield
     except (urllib3_exceptions.HTTPError, ValueError) as error:
-        reason = _QUERY.sub("?***", f"{type(error).__name__}: {error}")
-        wrapped = TransferError(f"{label} was not received: {reason}")
+        wrapped = TransferError(f"{failure}: {_QUERY.sub('?***', describe(error))}")
         raise _TransientError(wrapped) if is_transient(error) else wrapped from None
 
 

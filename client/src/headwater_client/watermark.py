@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import time
 from typing import TYPE_CHECKING, Any, Callable, Generator, Iterator, Mapping, Optional, TypeVar, cast
 
+from headwater_client.arguments import seconds
 from headwater_client.listing import (
     DEFAULT_ATTEMPTS,
     DEFAULT_PAUSE_SECONDS,
@@ -78,6 +80,8 @@ def new_samples(
       again, so your processing must be idempotent. No file is lost.
     - `break` leaves the watermark unchanged too: rows are ordered by name, not by time, so no watermark describes a
       partial loop. Read all samples to move it.
+    - A process that is forked in the block does not move the watermark, even if it reads all samples. The process that
+      began the block does: wait for the others in the block.
     - The watermark never moves backwards. If it is already past the end of the window, nothing is listed or changed.
     - The watermark is read again before it moves. If it was lowered in the meantime (to process files again, or because
       the datasource moved to other data, which resets it to 0), or the datasource moved, it stays unchanged, and the
@@ -103,8 +107,7 @@ def new_samples(
         ApiException: at the beginning or end of the block, or during iteration: the server refused or failed.
         urllib3.exceptions.HTTPError: at the same points: no response was received.
     """
-    if settle is not None and not 0 <= settle < math.inf:
-        raise ApiValueError(f"settle is {settle}: it must be 0 or more seconds", ["settle"])
+    settle = None if settle is None else seconds(settle, "settle")
     return _Block(_Watermark(api, dataset_id, RetryPolicy(attempts, pause), request_timeout), settle)
 
 
@@ -158,10 +161,12 @@ class _Block:
         self._before = 0
         self._samples: Optional[NewSamples] = None
         self._listing: Optional[Listing] = None
+        self._process_id = 0
 
     def __enter__(self) -> NewSamples:
         if self._samples is not None:
             raise ApiValueError("these new samples were already listed: call new_samples again for each block")
+        self._process_id = os.getpid()
         self._before, now, exact = self._watermark.read()
         settle = self._settle
         if settle is None:
@@ -180,7 +185,11 @@ class _Block:
         assert self._samples is not None
         samples, listing = self._samples, self._listing
         samples._close()
-        if exc_type is None and samples.consumed and listing is not None:
+        if exc_type is not None or not samples.consumed or listing is None:
+            return
+        if os.getpid() != self._process_id:
+            _logger.warning("the watermark is not moved by a forked process: its parent may not have finished its part")
+        else:
             samples.moved = self._watermark.move(self._before, samples.end, listing)
 
 
@@ -253,9 +262,9 @@ class _Watermark:
             self._dataset_id, _return_http_data_only=False, _request_timeout=self._timeout
         )
 
-    def _put(self, seconds: int) -> None:
+    def _put(self, end: int) -> None:
         self._api.update_datasource_processed_until_timestamp_by_dataset_id(
             self._dataset_id,
-            DatasourceProcessedUntilTimestampRequest(Timestamp(seconds)),
+            DatasourceProcessedUntilTimestampRequest(Timestamp(end)),
             _request_timeout=self._timeout,
         )

@@ -13,6 +13,7 @@ from urllib.parse import quote
 from swagger_client.call_options import ApiCall, CallOptions, Timeout
 from swagger_client.configuration import Configuration
 from swagger_client.exceptions import ApiException, ApiValueError
+from swagger_client.forks import after_fork
 from swagger_client.model_utils import from_server, to_json
 from swagger_client.redaction import spellings
 from swagger_client.rest import METHODS, RESTClientObject, RESTResponse
@@ -25,17 +26,13 @@ if TYPE_CHECKING:
 _CHARSET = re.compile(r"charset=([a-zA-Z\-\d]+)")
 _SEPARATORS = {"ssv": " ", "tsv": "\t", "pipes": "|"}
 
-
 __all__ = ["ApiClient", "CallOptions"]
-
-_pool_lock = threading.Lock()
-"""Held while a client starts its threads, so that concurrent calls do not start them twice."""
 
 
 class ApiClient:
     """Send the calls of all APIs. Thread-safe. Call `close()` after use, or create it in a `with` statement.
 
-    A pickled client has its credentials, but not its connections and threads.
+    A pickled client, and a client in a forked process, has its credentials, and opens its own connections and threads.
 
     Args:
         configuration: the server, the credentials and the connection settings. Default:
@@ -66,7 +63,12 @@ class ApiClient:
         self.default_headers: dict[str, str] = {"User-Agent": f"headwater-client/{__version__}"}
         if header_name is not None and header_value is not None:
             self.set_default_header(header_name, header_value)
+        self._start_without_threads()
+
+    def _start_without_threads(self) -> None:
         self._pool: Optional[ThreadPool] = None
+        self._pool_lock = threading.Lock()  # so that concurrent calls do not start the threads twice
+        after_fork(self, ApiClient._start_without_threads)
 
     def __enter__(self) -> ApiClient:
         return self
@@ -80,11 +82,12 @@ class ApiClient:
         self.close()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "rest_client": None, "last_response": None, "_pool": None}
+        return {**vars(self), "rest_client": None, "last_response": None, "_pool": None, "_pool_lock": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
         self.rest_client = RESTClientObject(self.configuration)
+        self._start_without_threads()
 
     def close(self) -> None:
         """Wait for the calls with `async_req`, then close the connections."""
@@ -99,7 +102,7 @@ class ApiClient:
         """The threads for calls with `async_req`. The first use starts them."""
         from multiprocessing.pool import ThreadPool  # slow to import; few programs need it
 
-        with _pool_lock:
+        with self._pool_lock:
             if self._pool is None:
                 self._pool = ThreadPool(self.pool_threads)
                 weakref.finalize(self, self._pool.terminate)
@@ -237,9 +240,8 @@ class ApiClient:
             return call.post_params
         fields = self.parameters_to_tuples(to_json(call.post_params or []), call.collection_formats)
         fields += self.files_parameters(call.files)
-        if headers.get("Content-Type", "").startswith("multipart"):
-            return self.parameters_to_multipart(fields, dict)
-        return fields
+        multipart = headers.get("Content-Type", "").startswith("multipart")
+        return self.parameters_to_multipart(fields, dict) if multipart else fields
 
     def request(
         self,

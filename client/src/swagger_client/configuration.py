@@ -29,6 +29,7 @@ class Configuration(HostSettings, LoggingSettings):
     """The settings of a client: server, credentials, connections, retries.
 
     An `ApiClient` reads the connection settings when it is created, the credentials and `host` at every call.
+    `headwater_client.download` uses them for files that the server itself serves, and not for stores.
 
     Args:
         host: URL of the server, with or without a trailing slash. Default: the environment variable

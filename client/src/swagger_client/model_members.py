@@ -16,6 +16,7 @@ Values are in slots, so a page of many rows is built quickly and needs little me
 from __future__ import annotations
 
 import io
+import operator
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Callable, Mapping, Sequence, TypeVar, Union, cast
 
@@ -178,13 +179,15 @@ def from_program(value_type: Any, value: Any, path: Path, options: ValidationOpt
         return [from_program(item, each, (*path, index), options) for index, each in enumerate(value)]
     is_model = isinstance(value_type, ModelType)
     if not is_model:
+        if value_type is int:
+            value = _as_int(value)
         if _is_plain(value, value_type):
             return value
     elif isinstance(value, value_type):
         return value
     elif options.convert:
         if value_type._is_simple:
-            if _is_plain(value, value_type._members["value"].value_type):
+            if _is_plain(_as_int(value), value_type._members["value"].value_type):
                 return _build(value_type, {"value": value}, path, options)
         elif isinstance(value, dict):
             return _build(value_type, value, path, options)
@@ -252,6 +255,11 @@ def wrong_type(value: Any, valid: Union[type, tuple[type, ...]], path: Path, key
         valid_classes,
         key_type,
     )
+
+
+def _as_int(value: Any) -> Any:
+    """Return a whole number of another library, such as `numpy.int64`, as an `int`; anything else unchanged."""
+    return operator.index(value) if hasattr(value, "__index__") and not isinstance(value, int) else value
 
 
 def _is_plain(value: Any, value_type: Any) -> bool:

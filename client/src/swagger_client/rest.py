@@ -7,13 +7,14 @@ import json
 import logging
 import ssl
 import time
-from typing import Any, Mapping, Optional, Sequence, Union
+from typing import Any, Mapping, Optional, Sequence, Union, cast
 from urllib.parse import urlencode, urlsplit
 
 import urllib3
 
 from swagger_client.call_options import Timeout as Timeout
 from swagger_client.configuration import Configuration
+from swagger_client.connection_errors import shorten
 from swagger_client.exceptions import (
     ApiException,
     ApiTypeError,
@@ -23,7 +24,8 @@ from swagger_client.exceptions import (
     ServiceException,
     UnauthorizedException,
 )
-from swagger_client.redaction import redact, redact_error, redact_logs
+from swagger_client.forks import after_fork, renew_connections
+from swagger_client.redaction import redact, redact_logs
 
 DEFAULT_RETRIES = 3
 """The number of retries if `Configuration.retries` is None."""
@@ -129,6 +131,7 @@ class RESTClientObject:
             )
         else:
             self.pool_manager = urllib3.PoolManager(**settings)
+        after_fork(self.pool_manager, renew_connections)
 
     def close(self) -> None:
         """Close the idle connections. A later request opens new ones."""
@@ -185,8 +188,7 @@ class RESTClientObject:
         except urllib3.exceptions.SSLError as error:
             raise ApiException(status=0, reason=f"{type(error).__name__}\n{redact(str(error))}") from None
         except urllib3.exceptions.HTTPError as error:
-            redact_error(error)
-            raise
+            raise shorten(error, url) from None
         milliseconds = (time.monotonic() - start) * 1000
         logger.debug("%s %s -> %d in %.0f ms", method, redact(url), response.status, milliseconds)
         if 200 <= response.status <= 299:
@@ -251,8 +253,8 @@ def _timeout(seconds: Timeout) -> Optional[urllib3.Timeout]:
     """Return the timeout in urllib3's form. None and 0 mean no limit."""
     if not seconds:
         return None
-    if isinstance(seconds, (int, float)) and not isinstance(seconds, bool):
-        return urllib3.Timeout(total=seconds)
+    if _is_number(seconds):
+        return urllib3.Timeout(total=float(cast(float, seconds)))
     if isinstance(seconds, (tuple, list)) and len(seconds) == 2:
         return urllib3.Timeout(connect=seconds[0], read=seconds[1])
     raise ApiTypeError(
@@ -260,3 +262,12 @@ def _timeout(seconds: Timeout) -> Optional[urllib3.Timeout]:
         ["_request_timeout"],
         (float, tuple),
     )
+
+
+def _is_number(value: Any) -> bool:
+    """Return whether a value is a number of Python or of another library; True and False are not numbers here."""
+    if isinstance(value, (bool, int, float, str, tuple, list)):
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    import numbers  # few programs need it
+
+    return isinstance(value, numbers.Real)

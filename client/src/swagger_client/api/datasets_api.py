@@ -114,8 +114,8 @@ class DatasetsApi(Operations):
             "pageSize": self._optional(int, page_size, "page_size", options),
             "pageOffset": self._optional(int, page_offset, "page_offset", options),
         }
-        _check_range("page_size", page_size, 1)
-        _check_range("page_offset", page_offset, 0)
+        _check_range("page_size", query["pageSize"], 1)
+        _check_range("page_offset", query["pageOffset"], 0)
         return self._call(_GET_ALL, options, {}, query)
 
     def update_dataset_by_id(

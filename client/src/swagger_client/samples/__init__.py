@@ -11,12 +11,15 @@ from headwater_client import (
     NewSamples,
     PathBlockedError,
     ReadUrls,
+    RefusedError,
     Sample,
     TransferError,
     UnusableNameError,
+    WatermarkResetWarning,
     download,
     iter_samples,
     new_samples,
+    set_datasource,
 )
 
 InTheWay = PathBlockedError
@@ -31,12 +34,15 @@ __all__ = [
     "NewSamples",
     "PathBlockedError",
     "ReadUrls",
+    "RefusedError",
     "SameToTheFileSystem",
     "Sample",
     "TransferError",
     "UnusableName",
     "UnusableNameError",
+    "WatermarkResetWarning",
     "download",
     "iter_samples",
     "new_samples",
+    "set_datasource",
 ]
