@@ -53,13 +53,6 @@ def test_openapi_prints_the_whole_contract_or_its_seed(environ: dict[str, str]) 
     assert sum(method in ("get", "put") for path in seed["paths"].values() for method in path) == 6
 
 
-def test_first_command_creates_the_data_folder(tmp_path: Path) -> None:
-    folder = tmp_path / "not" / "yet"
-    assert json.loads(run_command(environ_for(folder), "token", "list", "--json")) == []
-    assert {path.name for path in folder.iterdir()} == {"headwater.db", "secret.key"}
-    assert {oct(path.stat().st_mode & 0o777) for path in folder.iterdir()} == {"0o600"}
-
-
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
@@ -73,7 +66,7 @@ def test_first_command_creates_the_data_folder(tmp_path: Path) -> None:
 )
 def test_unusable_setting_is_named(tmp_path: Path, settings: dict[str, str], expected: str) -> None:
     environ = environ_for(tmp_path / "data", **settings)
-    for arguments in (("token", "list"), ("serve",)):
+    for arguments in (("init",), ("serve",)):
         assert expected in run_command(environ, *arguments, code=6)
 
 
@@ -84,7 +77,7 @@ def test_mount_root_that_exposes_the_data_folder_is_refused(tmp_path: Path) -> N
         assert "HEADWATER_LOCAL_ROOT" in run_command(environ, "token", "list", code=6)
     environ = environ_for(tmp_path / "data", local_root=str(tmp_path), database_url=f"sqlite:///{tmp_path}/c.db")
     assert "HEADWATER_DATABASE_URL" in run_command(environ, "token", "list", code=6)
-    run_command(environ_for(tmp_path / "data", local_root=str(tmp_path / "data" / "files")), "token", "list")
+    run_command(environ_for(tmp_path / "data", local_root=str(tmp_path / "data" / "files")), "init")
 
 
 def test_lost_key_file_is_reported_and_not_replaced(tmp_path: Path) -> None:

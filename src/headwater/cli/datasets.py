@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from headwater.cli.output import Json, format_time, note, print_json, print_table
-from headwater.cli.running import DatasetRef, run
+from headwater.cli.running import DatasetRef, note_implicit_user, run
 from headwater.domain.dataset import Dataset, DatasetType, NewDataset
 from headwater.domain.feed import FeedMode
 
@@ -72,6 +72,8 @@ def create(
 
     new = NewDataset(name=name, type=dataset_type, include_all_files=include_all_files, feed=feed.mode)
     dataset = run(lambda ctx: admin.create_dataset(ctx, user, new))
+    if user is None:
+        note_implicit_user(dataset.owner)
     if json:
         print_json(_data(dataset))
     else:

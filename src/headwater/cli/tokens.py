@@ -23,8 +23,9 @@ def create(
 ) -> None:
     """Create a token and print only it on stdout. It is never shown again."""
     from headwater.service.admin import create_token
+    from headwater.service.context import Setup
 
-    token, known = run(lambda ctx: create_token(ctx, user, admin))
+    token, known = run(lambda ctx: create_token(ctx, user, admin), Setup.CREATE)
     if json:
         print_json({**_data(known), "token": token})
     else:
