@@ -137,6 +137,23 @@ def test_settings_of_a_server_with_another_catalog_are_not_used(tmp_path: Path) 
         assert settings_for_command(environ_of(tmp_path, DATABASE_URL=url)).page_size == 1000
 
 
+def test_catalogs_in_sqlite_are_told_by_their_file(tmp_path: Path) -> None:
+    file = f"sqlite:///{tmp_path}/"
+    share_settings(Settings.load(environ_of(tmp_path, PAGE_SIZE="7")))
+    assert settings_for_command(environ_of(tmp_path, DATABASE_URL=f"{file}headwater.db")).page_size == 7
+    assert settings_for_command(environ_of(tmp_path, DATABASE_URL=f"{file}other.db")).page_size == 1000
+
+
+def test_secret_in_a_pipe_is_read_once(tmp_path: Path) -> None:
+    """A shell passes a secret of a password manager as a pipe: `HEADWATER_SECRET_KEY_FILE=<(…)`."""
+    reading, writing = os.pipe()
+    os.write(writing, b"k:hidden\n")
+    os.close(writing)
+    with os.fdopen(reading):
+        environ = environ_of(tmp_path, SECRET_KEY_FILE=f"/dev/fd/{reading}")
+        assert settings_for_command(environ).secret_key == "k:hidden"
+
+
 def test_without_a_data_folder_nothing_is_shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server with PostgreSQL and a key of its own needs no folder, and must not make one in the home folder."""
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -147,17 +164,7 @@ def test_without_a_data_folder_nothing_is_shared(tmp_path: Path, monkeypatch: py
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "{",
-        "[]",
-        "{}",
-        '{"catalog": null, "settings": []}',
-        '{"catalog": null, "settings": {"HEADWATER_FEED": "x"}}',
-    ],
-)
+@pytest.mark.parametrize("settings", ["", "[]", '{"HEADWATER_FEED": "x"}'])
 def test_damaged_file_is_an_error_and_not_ignored(settings: str, tmp_path: Path) -> None:
     """Listing with the wrong feed mode would drop the index of a dataset."""
     (tmp_path / FILE_NAME).write_text(f'{{"catalog": null, "settings": {settings}}}')

@@ -86,6 +86,28 @@ def test_ctrl_c_at_a_prompt_prints_one_line(environ: dict[str, str]) -> None:
 
 
 @pytest.mark.slow
+def test_ctrl_c_at_the_prompt_for_a_secret_stores_nothing(environ: dict[str, str]) -> None:
+    dataset = make_dataset(environ)
+    options = ("--type", "S3", "--path", "s3://bucket", "--region", "eu-central-1", "--access-key-id", "test-key-id")
+    terminal = Terminal(environ, "datasource", "set", dataset, *options)
+    terminal.wait_for(": ")
+    terminal.type("\x03")
+    assert terminal.end() == 130
+    assert terminal.shown.endswith("\nheadwater: aborted\r\n"), terminal.shown
+    run_command(environ, "datasource", "show", dataset, code=3)
+
+
+@pytest.mark.slow
+def test_end_of_input_at_a_prompt_ends_its_line(environ: dict[str, str]) -> None:
+    dataset = make_dataset(environ)
+    terminal = Terminal(environ, "dataset", "delete", dataset)
+    terminal.wait_for("[y/N]")
+    terminal.type("\x04")
+    assert terminal.end() == 1
+    assert terminal.shown.endswith(": \r\nheadwater: aborted\r\n"), terminal.shown
+
+
+@pytest.mark.slow
 def test_a_refusal_at_a_prompt_is_no_interruption(environ: dict[str, str]) -> None:
     dataset = make_dataset(environ)
     terminal = Terminal(environ, "dataset", "delete", dataset)

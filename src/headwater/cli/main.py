@@ -28,17 +28,18 @@ class _Group(TyperGroup):
         """Run the command that the arguments name."""
         try:
             return super().invoke(ctx)
-        except KeyboardInterrupt:
-            raise _aborted(interrupted=True) from None
+        except KeyboardInterrupt as interrupt:
+            raise _aborted(interrupt) from None
         except typer.Abort as abort:
-            raise _aborted(interrupted=isinstance(abort.__context__, KeyboardInterrupt)) from None
+            raise _aborted(abort.__context__) from None
 
 
-def _aborted(*, interrupted: bool) -> typer.Exit:
-    if interrupted and sys.stderr.isatty():
-        print(file=sys.stderr)  # the terminal shows ^C in the line of the prompt
+def _aborted(reason: BaseException | None) -> typer.Exit:
+    """Tell that a command was given up, by Ctrl-C, by the end of the input, or by an answer (no reason)."""
+    if reason is not None and sys.stderr.isatty():
+        print(file=sys.stderr)  # end the line of the prompt
     fail("aborted")
-    return typer.Exit(EXIT_INTERRUPTED if interrupted else EXIT_FAILURE)
+    return typer.Exit(EXIT_INTERRUPTED if isinstance(reason, KeyboardInterrupt) else EXIT_FAILURE)
 
 
 app = typer.Typer(
@@ -94,7 +95,10 @@ def _options(
     completion: Annotated[
         _Shell | None,
         typer.Option(
-            "--show-completion", callback=_completion, is_eager=True, help="Print the completion script of a shell."
+            "--show-completion",
+            callback=_completion,
+            is_eager=True,
+            help="Print the completion script of a shell, for its startup file.",
         ),
     ] = None,
     env_file: Annotated[

@@ -57,8 +57,9 @@ def settings_for_command(environ: Mapping[str, str]) -> Settings:
     if own.port == 0:
         environ = {name: value for name, value in environ.items() if name != "HEADWATER_PORT"}
     shared = _load(own) if own.uses_folder else {}
+    secrets = {spec.name: getattr(own, spec.name) for spec in SPECS if spec.secret}  # a pipe can be read only once
     try:
-        return Settings.load(environ, shared)
+        return Settings.load(environ, shared, **secrets)
     except StartupError as error:  # the environment alone is good
         raise StartupError(f"{own.folder / FILE_NAME}: {error.message}; start the server again to renew it") from None
 
@@ -91,8 +92,9 @@ def _load(settings: Settings) -> dict[str, str]:
 
 def _catalog_of(settings: Settings) -> str | None:
     """Return what tells the catalog from others, without user and password; None for the one in the data folder."""
-    if settings.database_url is None:
-        return None
+    if settings.sqlite_file is not None:
+        file = settings.sqlite_file.absolute()
+        return None if file == settings.folder / "headwater.db" else str(file)
     url = urlsplit(settings.catalog_url)
     named = parse_qs(url.query)
     where = [url.netloc.rpartition("@")[2], url.path, *(",".join(named.get(key, [])) for key in _QUERY_KEYS)]
