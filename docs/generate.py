@@ -21,14 +21,59 @@ SETTINGS_INTRODUCTION = """\
 
 Settings are environment variables; an empty variable counts as unset. `headwater serve` also has an option for each
 (`--read-url-ttl` for `HEADWATER_READ_URL_TTL`) except `HEADWATER_SECRET_KEY`, because the list of processes shows
-arguments. Other commands need the same environment as the server.
+arguments. `~` at the beginning of a path is the home folder. A variable that begins with `HEADWATER_` and is no setting
+has no effect, and is reported at start.
+"""
+
+SETTINGS_SOURCES = """
+## Secrets in files
+
+Each of these can be in a file instead, as Docker and Kubernetes provide secrets. The variable with `_FILE` at its end
+names the file:
+
+{secrets}- `AZURE_STORAGE_KEY_FILE` and `AZURE_STORAGE_CONNECTION_STRING_FILE`, for a
+  [managed store](../providers/lightly.md). AWS and Google have variables of their own for files.
+
+Line ends at the end of the file are removed. It is an error if both variables are set, or if the file is empty,
+cannot be read, is not UTF-8 or has more than 64 KiB.
+
+## Env files
+
+`headwater --env-file FILE …` or `HEADWATER_ENV_FILE=FILE` reads variables from a file, also those of AWS, Google and
+Azure. A variable that is set and not empty is kept. No file is read unless it is named.
+
+```text
+# a comment is a line of its own
+HEADWATER_LOCAL_ROOT=/mnt/datasets
+HEADWATER_DATABASE_URL='postgresql://headwater:pa$$word@db/headwater'
+```
+
+- The file is UTF-8, with one `NAME=VALUE` a line. `export` before the name is ignored, empty lines are, too.
+- A value without quotes has no spaces, quotes, backslashes, `$` or backquotes.
+- A value in single quotes is taken literally. In double quotes, a backslash is needed before `"`, `\\`, `$` and a
+  backquote.
+- Nothing is expanded, and a name occurs once. Tools disagree about everything else, so it is an error, which names
+  the line.
+
+## Commands next to a server
+
+`headwater serve` writes its settings, except secrets, to `server.json` in the data folder when it starts. Commands on
+the same catalog use them unless their own environment says otherwise, so that they list, verify and print read URLs
+like the server. They need `HEADWATER_DATA_DIR`, and the secrets of the server if it gets them from its environment:
+`HEADWATER_DATABASE_URL`, `HEADWATER_SECRET_KEY`, the credentials of a managed store. A port of 0 counts as unset.
+
+The file stays when the server stops: commands then act like the server that started last. Servers themselves never
+read it. With both a database and a secret key in the environment there is no data folder, and nothing is shared
+unless `HEADWATER_DATA_DIR` is set; give commands the same env file as the server.
 """
 
 
 def settings_page() -> str:
     """Return docs/reference/settings.md, generated from settings.py."""
     rows = "".join(f"| `{spec.env}` | {spec.default or '–'} | {spec.help} |\n" for spec in SPECS)
-    return f"{HEAD}{SETTINGS_INTRODUCTION}\n| variable | default | what it sets |\n|---|---|---|\n{rows}"
+    secrets = "".join(f"- `{spec.env}_FILE`\n" for spec in SPECS if spec.secret)
+    table = f"| variable | default | what it sets |\n|---|---|---|\n{rows}"
+    return f"{HEAD}{SETTINGS_INTRODUCTION}\n{table}{SETTINGS_SOURCES.format(secrets=secrets)}"
 
 
 def cli_page() -> str:

@@ -190,19 +190,27 @@ def environ_for(folder: Path, **settings: str) -> dict[str, str]:
     return {**inherited, **{f"HEADWATER_{name.upper()}": value for name, value in given.items()}}
 
 
-def start(environ: dict[str, str], folder: Path, prefix: Sequence[str] = (), *, checked: bool = True) -> Live:
+def start(
+    environ: dict[str, str],
+    folder: Path,
+    prefix: Sequence[str] = (),
+    *,
+    options: Sequence[str] = (),
+    checked: bool = True,
+) -> Live:
     """Start a server and wait until it is ready.
 
     Args:
         environ: its environment.
         folder: for its log.
         prefix: a command that runs the server, such as setpriv with its options.
+        options: options of `headwater serve`.
         checked: check every success response. This takes time, so benchmarks switch it off.
     """
     log = folder / f"server-{time.monotonic_ns()}.log"
     with log.open("wb") as stderr:
         process = subprocess.Popen(
-            [*prefix, sys.executable, *(("-P", str(CHECKED)) if checked else ("-m", "headwater")), "serve"],
+            [*prefix, sys.executable, *(("-P", str(CHECKED)) if checked else ("-m", "headwater")), "serve", *options],
             env=environ,
             stdout=subprocess.PIPE,
             stderr=stderr,

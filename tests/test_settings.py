@@ -71,6 +71,69 @@ def test_invalid_value_is_refused_with_the_name_of_the_setting(name: str, value:
         Settings.load({f"HEADWATER_{name}": value})
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("LOCAL_MIN_AGE", "1m", "expected a whole number of seconds from 0 to 86400, not '1m'"),
+        ("READ_URL_TTL", "0", "expected a whole number of seconds from 1 to 315360000, not '0'"),
+        ("PAGE_SIZE", "1e3", "expected a whole number of samples from 1 to 10000, not '1e3'"),
+        ("PORT", "9" * 5000, "expected a whole number from 0 to 65535, not '" + "9" * 100 + "'..."),
+        ("FEED", "latest", "expected exact or dates, not 'latest'"),
+        ("S3_ENDPOINT", "minio:9000", "credentials, not 'minio:9000'"),
+    ],
+)
+def test_error_repeats_the_value_and_names_the_unit(name: str, value: str, expected: str) -> None:
+    """`HEADWATER_LOCAL_MIN_AGE: expected a whole number` told neither of what nor what was given."""
+    with pytest.raises(StartupError) as caught:
+        Settings.load({f"HEADWATER_{name}": value})
+    assert caught.value.message.endswith(expected)
+
+
+@pytest.mark.parametrize("value", ["https://me:hidden@host", "https://host/?key=hidden", "https://host/#hidden"])
+def test_error_does_not_repeat_what_may_be_a_secret(value: str) -> None:
+    with pytest.raises(StartupError, match="without query or credentials") as caught:
+        Settings.load({"HEADWATER_S3_ENDPOINT": value})
+    assert "hidden" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("DATA_DIR", "~/x"), ("LOCAL_ROOT", "~/x"), ("LOCAL_ROOT", "~no-such-user/x")]
+)
+def test_home_folder_that_does_not_exist_is_an_error(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a user without an entry in the list of users, a setting with `~` was a traceback."""
+    _remove_home(monkeypatch)
+    with pytest.raises(StartupError, match=f"HEADWATER_{name}: '~.*absolute path"):
+        Settings.load({f"HEADWATER_{name}": value})
+
+
+def test_without_a_home_folder_the_data_folder_must_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was a traceback, or with earlier versions of platformdirs a folder named `~`."""
+    _remove_home(monkeypatch)
+    with pytest.raises(StartupError, match="HEADWATER_DATA_DIR: required"):
+        _ = Settings.load({}).folder
+    with pytest.raises(StartupError, match=r"HEADWATER_DATABASE_URL: '~/x\.db'"):
+        _ = Settings.load({"HEADWATER_DATABASE_URL": "sqlite:///~/x.db"}).catalog_url
+
+
+def test_home_folder_is_expanded_in_every_setting_with_a_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`sqlite:///~/x.db` made a folder named `~`."""
+    monkeypatch.setenv("HOME", "/home/ada")
+    names = ("DATA_DIR", "LOCAL_ROOT", "DATABASE_URL")
+    values = ("~/data", "~/files", "sqlite:///~/x.db")
+    settings = Settings.load({f"HEADWATER_{name}": value for name, value in zip(names, values, strict=True)})
+    assert (settings.folder, settings.mount_root) == (Path("/home/ada/data"), Path("/home/ada/files"))
+    assert settings.sqlite_file == Path("/home/ada/x.db")
+
+
+def _remove_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(_: object) -> None:
+        raise KeyError
+
+    for name in ("HOME", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+
+
 @pytest.mark.parametrize("seconds", [0, 1, 86400])
 def test_the_minimum_age_of_local_files_is_in_seconds(seconds: int) -> None:
     assert Settings.load({"HEADWATER_LOCAL_MIN_AGE": str(seconds)}).local_min_age == seconds

@@ -7,26 +7,54 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields, replace
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, NamedTuple, get_type_hints
 from urllib.parse import urlsplit
 
 from headwater.domain.errors import StartupError
 from headwater.domain.feed import FeedMode
-
-PREFIX = "HEADWATER_"
+from headwater.environment import PREFIX, expand_home, is_service_link, read_variable, unknown_variables
 
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104
 """Hosts that stand for all addresses, each with the address at which this machine then reaches itself."""
 
 
-def _setting(default: Any, help: str, *, shown: str | None = None, secret: bool = False) -> Any:  # noqa: A002
-    metadata = {"help": help, "shown": shown, "secret": secret}
+MAX_QUOTED = 100
+"""How many characters of a value an error text repeats."""
+
+
+class Form(NamedTuple):
+    """The form of the values of one setting, if its type does not say it.
+
+    Attributes:
+        least: the smallest number.
+        most: the largest number.
+        unit: what the number counts, for error texts.
+        is_url: whether the value is an http or https URL.
+    """
+
+    least: int = 0
+    most: int = 0
+    unit: str = ""
+    is_url: bool = False
+
+
+_URL = Form(is_url=True)
+
+
+def _setting(
+    default: Any,
+    help: str,  # noqa: A002
+    *,
+    form: Form | None = None,
+    shown: str | None = None,
+    secret: bool = False,
+) -> Any:
+    metadata = {"help": help, "form": form or Form(), "shown": shown, "secret": secret}
     return field(default=default, metadata=metadata, repr=not secret)
 
 
@@ -35,7 +63,7 @@ class Settings:
     """What an operator can set: the variable `HEADWATER_<NAME>` or, for `serve`, the option `--<name>`."""
 
     host: str = _setting("127.0.0.1", "The address to listen on.")
-    port: int = _setting(8000, "The port to listen on; 0 takes a free port.")
+    port: int = _setting(8000, "The port to listen on; 0 takes a free port.", form=Form(0, 65535))
     data_dir: Path | None = _setting(
         None,
         "The folder for what must survive a restart: the SQLite catalog and the generated secret key.",
@@ -57,6 +85,7 @@ class Settings:
     public_url: str | None = _setting(
         None,
         "What read URLs of LOCAL datasources begin with: the URL at which clients reach this server.",
+        form=_URL,
         shown="from host and port",
     )
     local_root: Path | None = _setting(
@@ -69,43 +98,52 @@ class Settings:
         "The age in seconds that a file of a LOCAL datasource must have before an exact feed contains it. Set it if "
         "files are written under their final names, because a file that grows is a new version each time it is listed. "
         "Other listings do not apply it.",
+        form=Form(0, 86400, "seconds"),
     )
     read_url_ttl: int = _setting(
-        86400, "The lifetime of a read URL in seconds. Providers and credentials may shorten it (S3: 7 days at most)."
+        86400,
+        "The lifetime of a read URL in seconds. Providers and credentials may shorten it (S3: 7 days at most).",
+        form=Form(1, 10 * 365 * 86400, "seconds"),
     )
     feed: FeedMode = _setting(
         FeedMode.EXACT,
         "How datasets list raw samples if they do not say: exact (every version of a file is in exactly one window) "
         "or dates (by the time of the file; files that arrive late are lost).",
     )
-    page_size: int = _setting(1000, "The maximum number of samples in one page of a listing.")
+    page_size: int = _setting(
+        1000, "The maximum number of samples in one page of a listing.", form=Form(1, 10_000, "samples")
+    )
     jwt_issuer: str | None = _setting(
         None, "The issuer whose JWTs are accepted as bearer tokens; needs an audience.", shown="unset: no JWTs"
     )
     jwt_audience: str | None = _setting(None, "The audience that a JWT must name.", shown="unset")
     jwks_url: str | None = _setting(
-        None, "The URL of the keys of the issuer.", shown="from the issuer's discovery document"
+        None, "The URL of the keys of the issuer.", form=_URL, shown="from the issuer's discovery document"
     )
     s3_endpoint: str | None = _setting(
         None,
         "The endpoint of S3 instead of AWS (path style). No egress rule applies to it, because the operator chose it.",
+        form=_URL,
         shown="AWS",
     )
     sts_endpoint: str | None = _setting(
         None,
         "The endpoint at which roles of S3DelegatedAccess datasources are assumed instead of AWS. No egress rule "
         "applies to it.",
+        form=_URL,
         shown="AWS, in the datasource's region",
     )
     gcs_endpoint: str | None = _setting(
         None,
         "The endpoint of Cloud Storage instead of Google. No egress rule applies to it.",
+        form=_URL,
         shown="https://storage.googleapis.com",
     )
     azure_endpoint: str | None = _setting(
         None,
         "The endpoint of Blob Storage instead of Azure, with the account as the first part of the path. No egress "
         "rule applies to it.",
+        form=_URL,
         shown="https://<account>.blob.core.windows.net",
     )
     managed_store: str | None = _setting(
@@ -123,47 +161,62 @@ class Settings:
     )
 
     @classmethod
-    def load(cls, environ: Mapping[str, str] | None = None, **options: Any) -> Settings:
+    def load(
+        cls, environ: Mapping[str, str] | None = None, defaults: Mapping[str, str] | None = None, /, **options: Any
+    ) -> Settings:
         """Return the settings in the environment.
 
         Args:
-            environ: the variables; those of the process by default. An empty variable counts as unset.
+            environ: the variables; those of the process by default. An empty variable counts as unset. A secret can
+                be in a file that `HEADWATER_<NAME>_FILE` names.
+            defaults: variables that are used if `environ` does not set them.
             options: settings that override the environment; None counts as not given.
 
         Raises:
             StartupError: a value does not have the form that the setting needs. The text names the setting.
         """
-        environ = os.environ if environ is None else environ
-        given: dict[str, Any] = {spec.name: environ[spec.env] for spec in SPECS if environ.get(spec.env, "") != ""}
-        given |= {name: value for name, value in options.items() if value is not None}
-        values = {spec.name: spec.parse(given[spec.name]) for spec in SPECS if spec.name in given}
-        settings = cls(**values)
-        settings._check()
-        return settings
-
-    def _check(self) -> None:
-        _check_range("PORT", self.port, 0, 65535)
-        _check_range("PAGE_SIZE", self.page_size, 1, 10_000)
-        _check_range("LOCAL_MIN_AGE", self.local_min_age, 0, 86400)
-        _check_range("READ_URL_TTL", self.read_url_ttl, 1, 10 * 365 * 86400)
-        for name in ("public_url", "jwks_url", "s3_endpoint", "sts_endpoint", "gcs_endpoint", "azure_endpoint"):
-            value = getattr(self, name)
+        environ, defaults = os.environ if environ is None else environ, defaults or {}
+        values = {}
+        for spec in SPECS:
+            value = options.get(spec.name)
+            if value is None:
+                value = spec.find(environ) or defaults.get(spec.env)
             if value is not None:
-                _check_url(name.upper(), value)
+                values[spec.name] = spec.parse(value)
+        return cls(**values)
 
     @cached_property
     def folder(self) -> Path:
         """The data folder as an absolute path. It may not exist."""
         if self.data_dir is not None:
-            return self.data_dir.expanduser().absolute()
+            return self.data_dir.absolute()
         import platformdirs
 
-        return platformdirs.user_data_path("headwater", appauthor=False)
+        try:
+            folder = platformdirs.user_data_path("headwater", appauthor=False)
+        except RuntimeError:
+            folder = Path()
+        if not folder.is_absolute():  # earlier versions of platformdirs leave the "~" in it
+            raise StartupError(
+                f"{PREFIX}DATA_DIR: required, because this user has no home folder (HOME is not set, and the system "
+                f"does not know the user with the number {os.getuid()}); set it to an absolute path"
+            )
+        return folder
+
+    @property
+    def uses_folder(self) -> bool:
+        """Whether there is a data folder. Without one, the catalog is in a database and the keys are in a setting."""
+        return self.data_dir is not None or self.database_url is None or self.secret_key is None
 
     @property
     def catalog_url(self) -> str:
         """The URL of the database of the catalog."""
-        return self.database_url or f"sqlite:///{self.folder / 'headwater.db'}"
+        if self.database_url is None:
+            return f"sqlite:///{self.folder / 'headwater.db'}"
+        scheme, separator, path = self.database_url.partition(":///")
+        if scheme == "sqlite" and path.startswith("~"):
+            return f"{scheme}{separator}{expand_home(f'{PREFIX}DATABASE_URL', Path(path))}"
+        return self.database_url
 
     @property
     def sqlite_file(self) -> Path | None:
@@ -185,14 +238,7 @@ class Settings:
     @property
     def mount_root(self) -> Path | None:
         """The mount root of LOCAL datasources as an absolute path, so that it is the same in every spelling."""
-        return None if self.local_root is None else self.local_root.expanduser().absolute()
-
-    def as_environment(self) -> str:
-        """Return the settings that differ from the defaults, in the syntax of a shell before a command; no secrets."""
-        given = {spec: getattr(self, spec.name) for spec in SPECS if not spec.secret and spec.name != "host"}
-        changed = {spec: value for spec, value in given.items() if value != getattr(Settings(), spec.name)}
-        paths = {spec: value.absolute() if isinstance(value, Path) else value for spec, value in changed.items()}
-        return "".join(f"{spec.env}={shlex.quote(str(value))} " for spec, value in paths.items())
+        return None if self.local_root is None else self.local_root.absolute()
 
     def listening_on(self, port: int) -> Settings:
         """Return these settings with the port that the server listens on."""
@@ -208,11 +254,17 @@ class Spec:
     default: str
     help: str
     secret: bool
+    form: Form
 
     @property
     def env(self) -> str:
         """The name of the environment variable."""
         return PREFIX + self.name.upper()
+
+    def find(self, environ: Mapping[str, str]) -> str | None:
+        """Return the text of the setting in these variables, or in the file that one of them names; None if unset."""
+        value = read_variable(environ, self.env) if self.secret else environ.get(self.env) or None
+        return None if value is not None and is_service_link(self.env, value) else value
 
     def parse(self, value: Any) -> Any:
         """Return a value that was given as text, converted to the type of the setting.
@@ -220,31 +272,51 @@ class Spec:
         Raises:
             StartupError: the text does not have this type.
         """
-        if self.type is int and not isinstance(value, int):
-            if not re.fullmatch(r"-?[0-9]{1,15}", value.strip()):
-                raise StartupError(f"{self.env}: expected a whole number")
-            return int(value)
+        try:
+            return self.convert(value)
+        except ValueError as error:
+            raise StartupError(f"{self.env}: {error}") from None
+
+    def convert(self, value: Any) -> Any:
+        """Return a value as `parse` does.
+
+        Raises:
+            ValueError: the text does not have this type; the error says what was expected.
+            StartupError: the path begins with a home folder that does not exist.
+        """
+        if self.type is int:
+            return self._whole_number(str(value).strip())
         if issubclass(self.type, StrEnum) and value not in list(self.type):
-            raise StartupError(f"{self.env}: expected {' or '.join(self.type)}, not {value!r}")
-        return self.type(value)
+            raise ValueError(f"expected {' or '.join(self.type)}, not {_quoted(value)}")
+        if self.form.is_url:
+            _check_url(value)
+        return expand_home(self.env, Path(value)) if self.type is Path else self.type(value)
+
+    def _whole_number(self, text: str) -> int:
+        least, most, unit, _ = self.form
+        if not re.fullmatch(r"-?[0-9]{1,15}", text) or not least <= int(text) <= most:
+            of = f" of {unit}" if unit else ""
+            raise ValueError(f"expected a whole number{of} from {least} to {most}, not {_quoted(text)}")
+        return int(text)
 
 
 def _spec(declared: Field[Any], hint: Any) -> Spec:
     value_type = next((each for each in (int, Path, FeedMode) if each in (hint, *getattr(hint, "__args__", ()))), str)
-    shown = declared.metadata["shown"] or str(declared.default)
-    return Spec(declared.name, value_type, shown, declared.metadata["help"], declared.metadata["secret"])
+    metadata = declared.metadata
+    shown = metadata["shown"] or str(declared.default)
+    return Spec(declared.name, value_type, shown, metadata["help"], metadata["secret"], metadata["form"])
 
 
 SPECS = tuple(_spec(declared, get_type_hints(Settings)[declared.name]) for declared in fields(Settings))
 """The declarations of all settings, in order."""
 
 
-def _check_range(name: str, value: int, least: int, most: int) -> None:
-    if not least <= value <= most:
-        raise StartupError(f"{PREFIX}{name}: expected {least} to {most}, not {value}")
+def unknown_settings(environ: Mapping[str, str]) -> Iterator[tuple[str, str | None]]:
+    """Yield each variable that looks like a setting and is none, with the most similar setting or None."""
+    return unknown_variables(environ, {spec.env: spec.secret for spec in SPECS})
 
 
-def _check_url(name: str, value: str) -> None:
+def _check_url(value: str) -> None:
     try:
         parts = urlsplit(value)
         usable = parts.scheme in ("http", "https") and parts.hostname and (parts.port or True)
@@ -252,6 +324,9 @@ def _check_url(name: str, value: str) -> None:
     except ValueError:
         usable = False
     if not usable:
-        raise StartupError(
-            f"{PREFIX}{name}: expected a URL such as https://data.example.com, without query or credentials"
-        )
+        shown = "" if set(value) & set("@?#") else f", not {_quoted(value)}"  # what may be a secret is not repeated
+        raise ValueError(f"expected a URL such as https://data.example.com, without query or credentials{shown}")
+
+
+def _quoted(text: str) -> str:
+    return repr(text) if len(text) <= MAX_QUOTED else f"{text[:MAX_QUOTED]!r}..."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from tests.live import command
 
@@ -21,5 +22,7 @@ def run_command(environ: dict[str, str], *arguments: str, stdin: str | None = No
 
 
 def make_dataset(environ: dict[str, str], *options: str) -> str:
-    """Create a dataset with a new name and return its id."""
+    """Create a dataset with a new name and return its id. Creates the catalog if there is none."""
+    if not Path(environ["HEADWATER_DATA_DIR"], "headwater.db").exists():
+        run_command(environ, "init")
     return run_command(environ, "dataset", "create", f"set {os.urandom(6).hex()}", "--user", "ada", *options)

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from tests.live import environ_for
+from tests.live import command, environ_for
 
 
 @pytest.fixture(scope="module")
@@ -19,4 +19,6 @@ def environ(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         (files / f"{index:02}.png").write_bytes(b"x")
         os.utime(files / f"{index:02}.png", (1000 + index, 1000 + index))
     (files / "labels.json").write_text("{}")
-    return environ_for(folder / "data", local_root=str(files), page_size="5")
+    environ = environ_for(folder / "data", local_root=str(files), page_size="5")
+    assert command(environ, "init").returncode == 0
+    return environ

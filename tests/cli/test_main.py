@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,9 @@ import pytest
 from headwater import __version__
 from tests.cli.commands import make_dataset, run_command
 from tests.domain.configs import VALID
-from tests.live import Live, command, environ_for, request
+from tests.live import Live, command, environ_for, request, start
+from tests.need import need
+from tests.test_environment import SERVICE
 
 pytestmark = pytest.mark.slow  # each test starts several processes
 
@@ -53,13 +57,6 @@ def test_openapi_prints_the_whole_contract_or_its_seed(environ: dict[str, str]) 
     assert sum(method in ("get", "put") for path in seed["paths"].values() for method in path) == 6
 
 
-def test_first_command_creates_the_data_folder(tmp_path: Path) -> None:
-    folder = tmp_path / "not" / "yet"
-    assert json.loads(run_command(environ_for(folder), "token", "list", "--json")) == []
-    assert {path.name for path in folder.iterdir()} == {"headwater.db", "secret.key"}
-    assert {oct(path.stat().st_mode & 0o777) for path in folder.iterdir()} == {"0o600"}
-
-
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
@@ -73,8 +70,78 @@ def test_first_command_creates_the_data_folder(tmp_path: Path) -> None:
 )
 def test_unusable_setting_is_named(tmp_path: Path, settings: dict[str, str], expected: str) -> None:
     environ = environ_for(tmp_path / "data", **settings)
-    for arguments in (("token", "list"), ("serve",)):
+    for arguments in (("init",), ("serve",)):
         assert expected in run_command(environ, *arguments, code=6)
+
+
+def test_command_and_server_run_next_to_a_kubernetes_service_of_their_name(tmp_path: Path) -> None:
+    """With a Service named `headwater`, every command ended with exit code 6."""
+    environ = environ_for(tmp_path / "data") | SERVICE | {"HEADWATER_LOKAL_ROOT": "hidden"}
+    done = command(environ, "init")
+    assert done.returncode == 0, done.stderr
+    assert "HEADWATER_LOKAL_ROOT is not a setting and has no effect; did you mean HEADWATER_LOCAL_ROOT?" in done.stderr
+    assert done.stderr.count("HEADWATER_") == 2
+    live = start(environ, tmp_path, options=("--port", "0"))
+    assert live.stop() == 0
+    events = [json.loads(line) for line in live.log.read_text().splitlines()]
+    (ignored,) = (event for event in events if event["event"] == "service_variables_ignored")
+    assert ignored["variables"] == sorted(SERVICE)
+    (unknown,) = (event for event in events if event["event"] == "setting_unknown")
+    assert (unknown["variable"], unknown["similar"]) == ("HEADWATER_LOKAL_ROOT", "HEADWATER_LOCAL_ROOT")
+    assert "hidden" not in live.log.read_text() + done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become a user without an entry in the list of users")
+def test_user_without_name_and_home_gets_a_text_instead_of_a_traceback(tmp_path: Path) -> None:
+    """OpenShift runs containers with a number as the user: every command ended in a traceback."""
+    allowed = "+dac_read_search"  # to read this test's interpreter, wherever it is
+    prefix = [need("setpriv"), "--reuid=12345", "--regid=12345", "--clear-groups"]
+    prefix += [f"--inh-caps={allowed}", f"--ambient-caps={allowed}", need("env"), "-i"]
+    (tmp_path / "volume").mkdir()
+    os.chown(tmp_path / "volume", 12345, 12345)
+
+    def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        variables = [f"HEADWATER_{name}={value}" for name, value in settings.items()]
+        command = [*prefix, *variables, f"PYTHONPATH={os.pathsep.join(sys.path)}", sys.executable, "-m", "headwater"]
+        return subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=60, check=False)
+
+    for done in (run("token", "list"), run("serve"), run("token", "list", DATA_DIR="~/x")):
+        assert done.returncode == 6, done.stderr
+        assert done.stderr.startswith("headwater: HEADWATER_DATA_DIR: ")
+        assert len(done.stderr.splitlines()) == 1
+    assert run("init", DATA_DIR=str(tmp_path / "volume" / "data")).returncode == 0
+
+
+def test_env_file_holds_settings_for_the_server_and_for_commands(tmp_path: Path) -> None:
+    """Settings had to be exported in every shell."""
+    environ = environ_for(tmp_path)
+    del environ["HEADWATER_DATA_DIR"]
+    file = tmp_path / "headwater.env"
+    file.write_text(f"# settings\nHEADWATER_DATA_DIR='{tmp_path / 'data'}'\n")
+    run_command(environ, "--env-file", str(file), "init")
+    assert (tmp_path / "data" / "headwater.db").exists()
+    environ["HEADWATER_ENV_FILE"] = str(file)
+    run_command(environ, "token", "list")
+    file.write_text("HEADWATER_DATA_DIR")
+    assert "headwater.env, line 1: " in run_command(environ, "token", "list", code=6)
+
+
+@pytest.mark.parametrize(
+    ("option", "expected"),
+    [
+        ("--port=abc", "expected a whole number from 0 to 65535, not 'abc'"),
+        ("--feed=late", "expected exact or dates, not 'late'"),
+        (
+            "--public-url=data",
+            "expected a URL such as https://data.example.com, without query or credentials, not 'data'",
+        ),
+    ],
+)
+def test_option_with_a_bad_value_says_what_is_expected(option: str, expected: str, tmp_path: Path) -> None:
+    """`Input should be a valid integer, unable to parse string as an integer` named neither the value nor the range."""
+    text = run_command(environ_for(tmp_path / "data"), "serve", option, code=2)
+    assert f"Invalid value for '{option.split('=')[0]}': {expected}" in text
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_mount_root_that_exposes_the_data_folder_is_refused(tmp_path: Path) -> None:
@@ -84,7 +151,7 @@ def test_mount_root_that_exposes_the_data_folder_is_refused(tmp_path: Path) -> N
         assert "HEADWATER_LOCAL_ROOT" in run_command(environ, "token", "list", code=6)
     environ = environ_for(tmp_path / "data", local_root=str(tmp_path), database_url=f"sqlite:///{tmp_path}/c.db")
     assert "HEADWATER_DATABASE_URL" in run_command(environ, "token", "list", code=6)
-    run_command(environ_for(tmp_path / "data", local_root=str(tmp_path / "data" / "files")), "token", "list")
+    run_command(environ_for(tmp_path / "data", local_root=str(tmp_path / "data" / "files")), "init")
 
 
 def test_lost_key_file_is_reported_and_not_replaced(tmp_path: Path) -> None:

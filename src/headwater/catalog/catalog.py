@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Self
 
 from sqlalchemy import Connection, exc, func, select
@@ -12,11 +14,11 @@ from headwater.catalog.datasources import DatasourceCatalog
 from headwater.catalog.engine import Database, describe_error, parse_database_url
 from headwater.catalog.feed.feeds import FeedCatalog
 from headwater.catalog.keyring import KEY_SETTING, Keyring
-from headwater.catalog.schema import stored_version
+from headwater.catalog.schema import check_current, stored_version
 from headwater.catalog.tables import datasources
 from headwater.catalog.tokens import TokenCatalog
 from headwater.catalog.users import UserCatalog
-from headwater.domain.errors import CatalogUnavailableError, KeyMissingError, StartupError
+from headwater.domain.errors import CatalogMissingError, CatalogUnavailableError, KeyMissingError, StartupError
 
 _SECRETS_PER_KEY = 20
 """How many secrets are decrypted per key on opening. One that fails was altered; if all fail, the key is wrong."""
@@ -37,6 +39,7 @@ class Catalog:
     def __init__(self, database: Database, keyring: Keyring) -> None:
         self._database = database
         self._keyring = keyring
+        self.name = database.name
         self.users = UserCatalog(database)
         self.tokens = TokenCatalog(database)
         self.datasets = DatasetCatalog(database, keyring)
@@ -57,15 +60,31 @@ class Catalog:
         database = parse_database_url(url)
         catalog = cls(database, keyring)
         try:
-            await asyncio.to_thread(database.prepare)
-            await database.read(catalog._check_keys)
-        except (exc.SQLAlchemyError, OSError, CatalogUnavailableError) as error:
-            await database.close()
-            raise StartupError(f"catalog {database.name} cannot be opened: {describe_error(error)}") from error
+            with _cannot_be_opened(database):
+                await asyncio.to_thread(database.prepare)
+                await database.read(catalog._check_keys)
         except BaseException:
             await database.close()
             raise
         return catalog
+
+    @staticmethod
+    async def check_exists(url: str) -> None:
+        """Check that there is a catalog, and that it needs no upgrade. Changes and creates nothing.
+
+        Raises:
+            CatalogMissingError: there is none.
+            StartupError: the database cannot be opened, or its tables have another version.
+        """
+        database = parse_database_url(url)
+        try:
+            with _cannot_be_opened(database):
+                stored = await asyncio.to_thread(database.version)
+        finally:
+            await database.close()
+        if stored is None:
+            raise CatalogMissingError(f"there is no catalog at {database.name}")
+        check_current(stored)
 
     async def close(self) -> None:
         """Close all connections. No call may be in flight."""
@@ -94,3 +113,11 @@ class Catalog:
                     f"the key '{key_id}' does not decrypt the catalog's secrets: they were encrypted with another "
                     f"key that has the same id. Correct {KEY_SETTING}, or restore the key file"
                 )
+
+
+@contextmanager
+def _cannot_be_opened(database: Database) -> Iterator[None]:
+    try:
+        yield
+    except (exc.SQLAlchemyError, OSError, CatalogUnavailableError) as error:
+        raise StartupError(f"catalog {database.name} cannot be opened: {describe_error(error)}") from error

@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, NullPool, create_engine, event, exc, make_url
 
-from headwater.catalog.schema import upgrade_to_head
+from headwater.catalog.schema import stored_version, upgrade_to_head
 from headwater.domain.errors import CatalogUnavailableError, StartupError
 
 T = TypeVar("T")
@@ -61,6 +61,10 @@ class Database(ABC):
 
     name: str
     """The name to show to people: the file, or the server and database without user and password."""
+
+    @abstractmethod
+    def version(self) -> str | None:
+        """Return the version of the tables; None if there are none. Changes and creates nothing. Blocks."""
 
     @abstractmethod
     def prepare(self) -> None:
@@ -130,6 +134,13 @@ class SqliteDatabase(Database):
         event.listen(self._engine, "connect", _set_up_sqlite)
         self._readers = ThreadPoolExecutor(_SQLITE_READERS, "catalog-read")
         self._writer = ThreadPoolExecutor(1, "catalog-write")
+
+    def version(self) -> str | None:
+        """See `Database.version`."""
+        if not self._path.exists():  # SQLite would create it
+            return None
+        with self._engine.connect() as connection:
+            return stored_version(connection)
 
     def prepare(self) -> None:
         """See `Database.prepare`."""
@@ -212,6 +223,11 @@ class PostgresDatabase(Database):
             raise StartupError(
                 "HEADWATER_DATABASE_URL: PostgreSQL needs its driver; run: pip install 'headwater[postgresql]'"
             ) from error
+
+    def version(self) -> str | None:
+        """See `Database.version`."""
+        with create_engine(self._url, poolclass=NullPool, hide_parameters=True).connect() as connection:
+            return stored_version(connection)
 
     def prepare(self) -> None:
         """See `Database.prepare`."""

@@ -33,6 +33,31 @@ def stored_version(connection: Connection) -> str | None:
     return connection.scalar(select(_VERSION.c.version_num))
 
 
+def check_current(stored: str) -> None:
+    """Check that the tables need no upgrade.
+
+    Args:
+        stored: their version.
+
+    Raises:
+        StartupError: they have another version than this code needs.
+    """
+    if stored > HEAD:
+        raise _newer(stored)
+    if stored < HEAD:
+        raise StartupError(
+            f"the catalog has version {stored}, and this Headwater needs version {HEAD}. Stop all servers of the "
+            f"earlier Headwater and make a copy of the catalog; then `headwater serve` or `headwater init` upgrades it"
+        )
+
+
+def _newer(stored: str) -> StartupError:
+    return StartupError(
+        f"the catalog has version {stored}, and this Headwater knows versions up to {HEAD} only: a newer "
+        f"Headwater wrote it. Upgrade Headwater, or go back to a copy of the catalog from before"
+    )
+
+
 def upgrade_to_head(engine: Engine) -> None:
     """Run the missing migrations in one transaction. If several processes start, one runs them and the others wait.
 
@@ -62,10 +87,7 @@ def _upgrade(connection: Connection, stored: str | None) -> None:
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if stored is not None and stored not in known:
-        raise StartupError(
-            f"the catalog has version {stored}, and this Headwater knows versions up to {HEAD} only: a newer "
-            f"Headwater wrote it. Upgrade Headwater, or go back to a copy of the catalog from before"
-        )
+        raise _newer(stored)
     command.upgrade(config, "head")
     if stored is not None:
         log.warning("catalog_migrated", before=stored, after=HEAD)

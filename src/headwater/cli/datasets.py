@@ -20,7 +20,7 @@ from headwater.cli.format import (
 )
 from headwater.cli.on_dataset import naming, run_on_dataset
 from headwater.cli.output import Json, note, print_json
-from headwater.cli.running import DatasetRef, run
+from headwater.cli.running import DatasetRef, note_implicit_user, run
 from headwater.domain.dataset import DatasetType, NewDataset
 from headwater.domain.feed import FeedMode
 from headwater.domain.location import split_scheme
@@ -94,6 +94,8 @@ def create(
     new = NewDataset(name=name, type=dataset_type, include_all_files=include_all_files, feed=feed.mode)
     with naming({"name": "NAME", "user": "--user"}):
         dataset = run(lambda ctx: admin.create_dataset(ctx, user, new))
+    if user is None:
+        note_implicit_user(dataset.owner)
     if json:
         print_json(_data(dataset))
     else:

@@ -68,8 +68,8 @@ def list_command(
     unchanged. At a terminal, the last line (on stderr) is the number of samples and their total size.
 
     TIME is in Unix seconds, or a time such as 2020-01-01T00:00:00Z; both ends are included. Read URLs of LOCAL
-    datasources begin with the value that HEADWATER_PUBLIC_URL, or HEADWATER_HOST and HEADWATER_PORT, have for this
-    command.
+    datasources begin with the public URL of the server that started last, unless HEADWATER_PUBLIC_URL, HEADWATER_HOST
+    or HEADWATER_PORT say otherwise.
     """
     if new and (start is not None or end is not None):
         raise MalformedRequestError("--new: lists from the watermark to now; leave out --from and --to")

@@ -4,20 +4,50 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from enum import StrEnum
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from headwater import __version__
-from headwater.cli import datasets, datasource, feed, list_command, serving, tokens, watermark
-from headwater.cli.output import EXIT_CODES_HELP, EXIT_FAILURE, exit_code_of, fail
+from headwater.cli import datasets, datasource, feed, init, list_command, serving, tokens, watermark
+from headwater.cli.output import EXIT_CODES_HELP, EXIT_FAILURE, EXIT_INTERRUPTED, exit_code_of, fail
+from headwater.cli.terminal import escape_what_cannot_be_shown
 from headwater.domain.errors import HeadwaterError
+from headwater.environment import ENV_FILE, load_env_file
+
+_COMPLETE = "_HEADWATER_COMPLETE"
+"""The variable with which a shell asks for completions."""
+
+
+class _Group(TyperGroup):
+    """All commands. What is interrupted or given up ends with one line."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that the arguments name."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as interrupt:
+            raise _aborted(interrupt) from None
+        except typer.Abort as abort:
+            raise _aborted(abort.__context__) from None
+
+
+def _aborted(reason: BaseException | None) -> typer.Exit:
+    """Tell that a command was given up, by Ctrl-C, by the end of the input, or by an answer (no reason)."""
+    if reason is not None and sys.stderr.isatty():
+        print(file=sys.stderr)  # end the line of the prompt
+    fail("aborted")
+    return typer.Exit(EXIT_INTERRUPTED if isinstance(reason, KeyboardInterrupt) else EXIT_FAILURE)
+
 
 app = typer.Typer(
     name="headwater",
+    cls=_Group,
     help="Connect a dataset to a bucket, verify the access, list what is new, remember how far processing got.\n\n"
-    "Commands use the catalog in the data folder (HEADWATER_DATA_DIR). They can run while a server is running, which "
-    "sees the effect immediately.",
+    "Commands use the catalog in the data folder (HEADWATER_DATA_DIR), with the settings of its server. They can run "
+    "while the server is running, which sees the effect immediately.",
     epilog=EXIT_CODES_HELP,
     no_args_is_help=True,
     add_completion=False,
@@ -26,6 +56,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("serve")(serving.serve)
+app.command("init")(init.init)
 app.add_typer(tokens.app, name="token")
 app.add_typer(datasets.app, name="dataset")
 app.add_typer(datasource.app, name="datasource")
@@ -34,9 +65,25 @@ app.add_typer(watermark.app, name="watermark")
 app.add_typer(feed.app, name="feed")
 
 
+class _Shell(StrEnum):
+    """The shells that have completion."""
+
+    BASH = "bash"
+    ZSH = "zsh"
+    FISH = "fish"
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         print(f"headwater {__version__}")
+        raise typer.Exit
+
+
+def _completion(shell: _Shell | None) -> None:
+    if shell is not None:
+        from typer.completion import get_completion_script  # type: ignore[attr-defined]  # no other way is public
+
+        print(get_completion_script(prog_name="headwater", complete_var=_COMPLETE, shell=shell.value))
         raise typer.Exit
 
 
@@ -45,8 +92,28 @@ def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
+    completion: Annotated[
+        _Shell | None,
+        typer.Option(
+            "--show-completion",
+            callback=_completion,
+            is_eager=True,
+            help="Print the completion script of a shell, for its startup file.",
+        ),
+    ] = None,
+    env_file: Annotated[
+        str | None,
+        typer.Option(
+            "--env-file",
+            metavar="FILE",
+            envvar=ENV_FILE,
+            show_envvar=False,
+            help=f"Read variables from a file with NAME=VALUE lines. Those that are set win. [{ENV_FILE}]",
+        ),
+    ] = None,
 ) -> None:
-    pass
+    if env_file is not None:
+        load_env_file(env_file, os.environ)
 
 
 @app.command("openapi")
@@ -82,6 +149,11 @@ def main() -> None:
     if sys.stdout is None:
         fail("standard output is closed: there is nowhere to write to")
         sys.exit(EXIT_FAILURE)
+    escape_what_cannot_be_shown(sys.stdout, sys.stderr)
+    if _COMPLETE in os.environ:
+        from typer.completion import completion_init  # type: ignore[attr-defined]  # as above
+
+        completion_init()
     try:
         app(prog_name="headwater")
     except HeadwaterError as error:

@@ -22,10 +22,12 @@ EXIT_NOT_FOUND = 3
 EXIT_STORE_REFUSES = 4
 EXIT_UNAVAILABLE = 5
 EXIT_CANNOT_START = 6
+EXIT_INTERRUPTED = 130
 
 EXIT_CODES_HELP = (
-    "Exit codes: 0 success · 1 failed, or the answer is no · 2 wrong usage or malformed input · 3 not found · "
-    "4 the storage refuses · 5 unavailable, try again later · 6 cannot start: a setting, key or catalog is unusable"
+    "Exit codes: 0 success; 1 failed, or the answer is no; 2 wrong usage or malformed input; 3 not found; "
+    "4 the storage refuses; 5 unavailable, try again later; 6 cannot start: a setting, key or catalog is unusable; "
+    "130 interrupted"
 )
 
 CLOCK_TOLERANCE_SECONDS = 60

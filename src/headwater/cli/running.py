@@ -2,36 +2,91 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import os
+import shlex
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from headwater.cli.output import note
+from headwater.domain.errors import CatalogMissingError, StartupError
 
 if TYPE_CHECKING:
-    from headwater.service.context import ServiceContext
+    from headwater.service.context import ServiceContext, Setup
+    from headwater.settings import Settings
 
 DatasetRef = Annotated[str, typer.Argument(metavar="DATASET", help="The id or name of a dataset.")]
 
 Result = TypeVar("Result")
 
+_CATALOG = "headwater.db"
 
-def run(work: Callable[[ServiceContext], Awaitable[Result]]) -> Result:
-    """Return the result of `work`, called with the service that the settings in the environment describe."""
+
+def run(work: Callable[[ServiceContext], Awaitable[Result]], setup: Setup | None = None) -> Result:
+    """Return the result of `work`, called with the service that the settings describe.
+
+    Args:
+        work: what the command does.
+        setup: what the command may create or upgrade; nothing by default.
+
+    Raises:
+        CatalogMissingError: there is no catalog, and the command may not create one.
+    """
     import asyncio
 
+    from headwater.cli.shared_settings import settings_for_command
     from headwater.observability.logs import log_to_stderr
-    from headwater.service.context import open_context
-    from headwater.settings import Settings
-
-    settings = Settings.load()
-
-    async def inside() -> Result:
-        async with open_context(settings) as ctx:
-            return await work(ctx)
+    from headwater.service.context import Setup, open_context
+    from headwater.settings import unknown_settings
 
     log_to_stderr()
-    if settings.database_url is None and not settings.folder.exists():
+    for name, similar in unknown_settings(os.environ):
+        note(f"{name} is not a setting and has no effect" + (f"; did you mean {similar}?" if similar else ""))
+    settings = settings_for_command(os.environ)
+    setup = setup or Setup.NOTHING
+
+    async def inside() -> Result:
+        async with open_context(settings, setup) as ctx:
+            return await work(ctx)
+
+    if setup is not Setup.NOTHING and settings.database_url is None and not settings.folder.exists():
         note(f"setting up a new data folder: {settings.folder}")
-    return asyncio.run(inside())
+    try:
+        return asyncio.run(inside())
+    except CatalogMissingError as error:
+        raise CatalogMissingError(f"{error.message}; {_which_catalog(settings)}") from None
+
+
+def note_implicit_user(user: str) -> None:
+    """Tell on stderr which user a command has chosen, because none was given."""
+    note(f"the owner is the user {user!r}; --user NAME chooses another")
+
+
+def _which_catalog(settings: Settings) -> str:
+    """Return which settings choose the catalog, where another one is, and how to make a new one."""
+    if settings.database_url is not None:
+        chosen = "HEADWATER_DATABASE_URL chooses it"
+    elif settings.data_dir is not None:
+        chosen = "HEADWATER_DATA_DIR chooses it"
+    else:
+        chosen = "HEADWATER_DATA_DIR or HEADWATER_DATABASE_URL choose another; neither is set"
+    found = next(_other_catalogs(settings), None)
+    near = "" if found is None else f". There is one in {found}: set HEADWATER_DATA_DIR={shlex.quote(str(found))}"
+    return f"{chosen}{near}. `headwater init` makes a new one"
+
+
+def _other_catalogs(settings: Settings) -> Iterator[Path]:
+    """Yield the folders with a catalog in the working directory, one level below it, and in the default data folder."""
+    from headwater.settings import Settings
+
+    try:
+        for file in (*Path().glob(_CATALOG), *sorted(Path().glob(f"*/{_CATALOG}"))):
+            if file.absolute() != settings.sqlite_file:
+                yield file.parent
+        default = Settings().sqlite_file
+    except (OSError, StartupError):
+        return
+    if default is not None and default != settings.sqlite_file and default.exists():
+        yield default.parent

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import os
+import shlex
 import socket
 import sys
 from collections.abc import Callable
@@ -13,7 +15,8 @@ from urllib.parse import urlsplit
 import typer
 
 from headwater.domain.errors import StartupError
-from headwater.settings import SPECS, WILDCARDS, Settings, Spec
+from headwater.environment import is_service_link
+from headwater.settings import SPECS, WILDCARDS, Settings, Spec, unknown_settings
 
 if TYPE_CHECKING:
     import asyncio
@@ -39,11 +42,18 @@ def serve(**options: Any) -> None:
 
 
 def _option(spec: Spec) -> inspect.Parameter:
+    def parse(text: str) -> Any:
+        try:
+            return spec.convert(text)
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from None
+
     option = typer.Option(
         "--" + spec.name.replace("_", "-"),
         help=f"{spec.help} [{spec.env}; default: {spec.default}]",
         metavar=spec.type.__name__.upper() if spec.type is int else "TEXT",
         show_default=False,
+        parser=parse,
     )
     return inspect.Parameter(
         spec.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[spec.type | None, option]
@@ -90,11 +100,37 @@ async def _serve(settings: Settings, listening: socket.socket) -> None:
     from headwater.web.server import Server
 
     log_to_stderr("INFO")
+    _log_variables()
     server = Server()
     with server.ended_by_signals():
         async with open_context(settings) as ctx:
+            _share_settings(settings)
             ctx.background.start("sweep feeds", sweep_feeds(ctx))
             await server.run_on(listening, create_app(ctx), await _greeting(ctx))
+
+
+def _log_variables() -> None:
+    """Log variables that look like settings of this server but are none."""
+    import structlog
+
+    log = structlog.get_logger(__name__)
+    links = [name for name, value in sorted(os.environ.items()) if is_service_link(name, value)]
+    if links:
+        log.info("service_variables_ignored", variables=links)
+    for name, similar in unknown_settings(os.environ):
+        log.warning("setting_unknown", variable=name, similar=similar)
+
+
+def _share_settings(settings: Settings) -> None:
+    import structlog
+
+    from headwater.cli.shared_settings import share_settings
+
+    try:
+        share_settings(settings)
+    except OSError as error:
+        log = structlog.get_logger(__name__)
+        log.warning("settings_not_shared", reason=f"{error.filename}: {error.strerror}")
 
 
 async def _greeting(ctx: ServiceContext) -> str:
@@ -116,6 +152,7 @@ async def _greeting(ctx: ServiceContext) -> str:
     if managed is not None and not managed.is_dir():
         lines.append(f"HEADWATER_MANAGED_STORE is not a folder at present: {managed}")
     if not any(token.revoked_at is None for token in await ctx.catalog.tokens.list()):
-        lines.append("There is no valid token. Create one with the settings of this server:")
-        lines.append(f"  {settings.as_environment()}{sys.argv[0]} token create --user NAME")
+        lines.append("There is no valid token. Create one with the data folder and secrets of this server:")
+        folder = f"HEADWATER_DATA_DIR={shlex.quote(str(settings.folder))} " if settings.data_dir is not None else ""
+        lines.append(f"  {folder}{sys.argv[0]} token create --user NAME")
     return "\n".join(lines)

@@ -28,9 +28,10 @@ def create(
     Only the token is printed on stdout. It is never shown again.
     """
     from headwater.service.admin import create_token
+    from headwater.service.context import Setup
 
     with naming({"user": "--user"}):
-        token, known = run(lambda ctx: create_token(ctx, user, admin))
+        token, known = run(lambda ctx: create_token(ctx, user, admin), Setup.CREATE)
     if json:
         print_json({**_data(known), "token": token})
     else:

@@ -28,6 +28,7 @@ error without any decision. The text of an error says what was wrong and what to
     ├── CatalogUnavailableError          503 MALFORMED_RESPONSE, with retry_after
     ├── IssuerUnavailableError           503 MALFORMED_RESPONSE, with retry_after
     └── StartupError                     no HTTP status: the server or a command cannot start
+        ├── CatalogMissingError          there is no catalog where the settings say
         └── KeyMissingError              the secrets in the catalog were encrypted with a key that is missing
 """
 
@@ -204,6 +205,10 @@ class CatalogUnavailableError(HeadwaterError):
 
 class StartupError(HeadwaterError):
     """A setting, key or catalog is unusable, so that the server or a command cannot start."""
+
+
+class CatalogMissingError(StartupError):
+    """There is no catalog where the settings say, and this command does not create one."""
 
 
 class KeyMissingError(StartupError):

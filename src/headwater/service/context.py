@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from headwater.auth.authenticate import Authenticator
 from headwater.catalog.catalog import Catalog
 from headwater.catalog.keyring import Keyring
 from headwater.domain.cursor import CursorSigner
-from headwater.domain.errors import KeyMissingError, StartupError
+from headwater.domain.errors import CatalogMissingError, KeyMissingError, StartupError
 from headwater.domain.redirected_url import RedirectedUrlSigner
 from headwater.net.egress import Egress
 from headwater.net.transport import Transport
@@ -27,6 +28,14 @@ from headwater.stores.registry import StoreRegistry
 
 if TYPE_CHECKING:
     from headwater.auth.jwt import JwtVerifier
+
+
+class Setup(Enum):
+    """What `open_context` may change to have a catalog that it can open."""
+
+    NOTHING = "nothing"
+    CREATE = "create a catalog with its data folder and key, if there is none"
+    UPGRADE = "create one, or upgrade the tables of an earlier version"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,15 +71,22 @@ class ServiceContext:
 
 
 @asynccontextmanager
-async def open_context(settings: Settings) -> AsyncIterator[ServiceContext]:
-    """Open a service until the block ends. Creates the data folder and migrates the catalog if needed.
+async def open_context(settings: Settings, setup: Setup = Setup.UPGRADE) -> AsyncIterator[ServiceContext]:
+    """Open a service until the block ends.
 
     No store and no JWT issuer is contacted.
 
+    Args:
+        settings: the settings.
+        setup: what may be created or upgraded. Otherwise nothing is written before the catalog is open.
+
     Raises:
+        CatalogMissingError: there is no catalog, and none may be created.
         StartupError: a setting, the key or the catalog cannot be used.
     """
     _check_separation(settings)
+    if setup is not Setup.UPGRADE:
+        await _check_catalog(settings, setup)
     async with AsyncExitStack() as opened:
         transport = Transport(Egress.parse(settings.allowed_endpoints))
         opened.push_async_callback(transport.aclose)
@@ -79,16 +95,17 @@ async def open_context(settings: Settings) -> AsyncIterator[ServiceContext]:
         issuer_transport = Transport(transport.egress, tls_context=ssl.create_default_context)
         opened.push_async_callback(issuer_transport.aclose)
         verifier = _jwt_verifier(settings, issuer_transport, background)
-        key_file = settings.folder / "secret.key"
-        created_key = settings.secret_key is None and not key_file.exists()
-        keyring = _keyring(settings, key_file)
+        created_key = _lacks_key(settings)
+        keyring = _keyring(settings)
         stores = StoreRegistry(settings, keyring.derive("read urls"), transport, background.start)
         opened.callback(stores.close)
         try:
             catalog = await Catalog.open(settings.catalog_url, keyring)
         except KeyMissingError:
             if created_key:
-                key_file.unlink(missing_ok=True)  # it decrypts nothing, and would hide that the right key is missing
+                _key_file(settings).unlink(
+                    missing_ok=True
+                )  # it decrypts nothing, and would hide that the right key is missing
             raise
         opened.push_async_callback(catalog.close)
         # Entered last, so that tasks stop before what they use is closed. Nothing above starts a task.
@@ -115,9 +132,11 @@ def _check_separation(settings: Settings) -> None:
     """
     if settings.mount_root is None:
         return
-    root, folder = settings.mount_root.resolve(), settings.folder.resolve()
-    database = settings.sqlite_file.resolve() if settings.sqlite_file else folder
-    if root == folder or (database.is_relative_to(root) and not database.is_relative_to(folder)):
+    root = settings.mount_root.resolve()
+    folder = settings.folder.resolve() if settings.uses_folder else None
+    database = settings.sqlite_file.resolve() if settings.sqlite_file else None
+    hidden = database is None or (folder is not None and database.is_relative_to(folder))
+    if root == folder or (database is not None and database.is_relative_to(root) and not hidden):
         raise StartupError(
             f"datasources under the mount root {settings.mount_root} could read this server's own data in "
             f"{database if root != folder else folder}; set HEADWATER_DATA_DIR, HEADWATER_DATABASE_URL or "
@@ -140,12 +159,35 @@ def _jwt_verifier(settings: Settings, transport: Transport, background: Backgrou
     return jwt_verifier(*jwt_settings, transport, background.start)
 
 
-def _keyring(settings: Settings, key_file: Path) -> Keyring:
+async def _check_catalog(settings: Settings, setup: Setup) -> None:
+    """Check that the catalog and its key are there, or that both may be created."""
+    try:
+        await Catalog.check_exists(settings.catalog_url)
+    except CatalogMissingError:
+        if setup is Setup.NOTHING:
+            raise
+        return
+    if _lacks_key(settings):
+        raise KeyMissingError(
+            f"there is a catalog, but not the key file {_key_file(settings)} that belongs to it: restore the key file, "
+            f"or set HEADWATER_SECRET_KEY or HEADWATER_DATA_DIR as for the server"
+        )
+
+
+def _key_file(settings: Settings) -> Path:
+    return settings.folder / "secret.key"
+
+
+def _lacks_key(settings: Settings) -> bool:
+    return settings.secret_key is None and not _key_file(settings).exists()
+
+
+def _keyring(settings: Settings) -> Keyring:
     if settings.database_url is None or settings.secret_key is None:
         _create_data_folder(settings.folder)
     if settings.secret_key is not None:
         return Keyring.parse(settings.secret_key)
-    return Keyring.load_or_create(key_file)
+    return Keyring.load_or_create(_key_file(settings))
 
 
 def _create_data_folder(folder: Path) -> None:

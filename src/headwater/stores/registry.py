@@ -54,7 +54,7 @@ class StoreRegistry:
         self._settings = settings
         managed = ManagedLocation.parse(settings.managed_store) if settings.managed_store else None
         managed_folder = managed.folder if managed else None
-        hidden = [settings.folder]
+        hidden = [settings.folder] if settings.uses_folder else []
         hidden_in_mount_root = [*hidden, managed_folder] if managed_folder else hidden
         self._local_runtime = LocalRuntime(one_machine=settings.sqlite_file is not None)
 

@@ -6,7 +6,8 @@ import os
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from headwater.domain.errors import CredentialsRefusedError
+from headwater.domain.errors import CredentialsRefusedError, StartupError
+from headwater.environment import read_variable
 from headwater.stores.server_credentials import SETTING
 
 
@@ -23,17 +24,22 @@ class AzureAccount(NamedTuple):
 def azure_account(environ: Mapping[str, str] = os.environ) -> AzureAccount:
     """Return the account from the variables that Azure's own tools read.
 
-    They are `AZURE_STORAGE_ACCOUNT` and `AZURE_STORAGE_KEY`, or `AZURE_STORAGE_CONNECTION_STRING`. A SAS token is not
-    enough: it would be part of every URL, and give anyone with one URL access to the areas of all datasets.
+    They are `AZURE_STORAGE_ACCOUNT` and `AZURE_STORAGE_KEY`, or `AZURE_STORAGE_CONNECTION_STRING`. The last two can be
+    in a file that `AZURE_STORAGE_KEY_FILE` or `AZURE_STORAGE_CONNECTION_STRING_FILE` names. A SAS token is not enough:
+    it would be part of every URL, and give anyone with one URL access to the areas of all datasets.
 
     Raises:
         CredentialsRefusedError: the variables hold no account.
     """
-    parts = dict(
-        part.split("=", 1) for part in environ.get("AZURE_STORAGE_CONNECTION_STRING", "").split(";") if "=" in part
-    )
+    try:
+        whole, own_key = (
+            read_variable(environ, name) for name in ("AZURE_STORAGE_CONNECTION_STRING", "AZURE_STORAGE_KEY")
+        )
+    except StartupError as error:
+        raise CredentialsRefusedError(f"{SETTING}: {error.message}") from None
+    parts = dict(part.split("=", 1) for part in (whole or "").split(";") if "=" in part)
     name = environ.get("AZURE_STORAGE_ACCOUNT") or parts.get("AccountName", "")
-    key = environ.get("AZURE_STORAGE_KEY") or parts.get("AccountKey", "")
+    key = own_key or parts.get("AccountKey", "")
     if not name or not key:
         raise CredentialsRefusedError(
             f"{SETTING}: the operator must set AZURE_STORAGE_ACCOUNT and AZURE_STORAGE_KEY in this server's "

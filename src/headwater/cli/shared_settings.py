@@ -1,0 +1,101 @@
+"""The settings of the server, for commands on the same catalog.
+
+`headwater serve` writes its settings, except secrets, to a file in the data folder. Commands use them as defaults, so
+that they list, verify and sign like the server. The file stays when the server stops.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from headwater.domain.errors import StartupError
+from headwater.settings import SPECS, Settings
+
+FILE_NAME = "server.json"
+
+_QUERY_KEYS = ("host", "hostaddr", "port", "dbname")
+"""Parameters of a PostgreSQL URL that name the database."""
+
+
+def share_settings(settings: Settings) -> None:
+    """Write the file for the settings of a server. Servers without a data folder share nothing.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    if not settings.uses_folder:
+        return
+    settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    text = json.dumps({"catalog": _catalog_of(settings), "settings": _shared(settings)}, indent=2)
+    descriptor, unfinished = tempfile.mkstemp(prefix=f".{FILE_NAME}.", dir=settings.folder)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        Path(unfinished).replace(settings.folder / FILE_NAME)
+    except BaseException:
+        Path(unfinished).unlink(missing_ok=True)
+        raise
+
+
+def settings_for_command(environ: Mapping[str, str]) -> Settings:
+    """Return the settings of a command: those in its environment, then those of the server, then the defaults.
+
+    A port of 0 says nothing about the server's, so it counts as unset.
+
+    Raises:
+        StartupError: a setting or the file cannot be used.
+    """
+    own = Settings.load(environ)
+    if own.port == 0:
+        environ = {name: value for name, value in environ.items() if name != "HEADWATER_PORT"}
+    shared = _load(own) if own.uses_folder else {}
+    secrets = {spec.name: getattr(own, spec.name) for spec in SPECS if spec.secret}  # a pipe can be read only once
+    try:
+        return Settings.load(environ, shared, **secrets)
+    except StartupError as error:  # the environment alone is good
+        raise StartupError(f"{own.folder / FILE_NAME}: {error.message}; start the server again to renew it") from None
+
+
+def _shared(settings: Settings) -> dict[str, str]:
+    specs = [spec for spec in SPECS if not spec.secret and spec.name != "data_dir"]  # commands know the folder
+    values = {spec.env: _text(getattr(settings, spec.name)) for spec in specs}
+    return {name: value for name, value in values.items() if value}
+
+
+def _text(value: Any) -> str:
+    return str(value.absolute() if isinstance(value, Path) else "" if value is None else value)
+
+
+def _load(settings: Settings) -> dict[str, str]:
+    """Return the shared variables; none if no server of this catalog has written any."""
+    file = settings.folder / FILE_NAME
+    try:
+        data = json.loads(file.read_bytes())
+        if data["catalog"] != _catalog_of(settings):
+            return {}
+        return {str(name): str(value) for name, value in data["settings"].items()}
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except OSError as error:
+        raise StartupError(f"{file} cannot be read: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise StartupError(f"{file} is damaged: start the server again to renew it, or delete it") from None
+
+
+def _catalog_of(settings: Settings) -> str | None:
+    """Return what tells the catalog from others, without user and password; None for the one in the data folder."""
+    if settings.sqlite_file is not None:
+        file = settings.sqlite_file.absolute()
+        return None if file == settings.folder / "headwater.db" else str(file)
+    url = urlsplit(settings.catalog_url)
+    named = parse_qs(url.query)
+    where = [url.netloc.rpartition("@")[2], url.path, *(",".join(named.get(key, [])) for key in _QUERY_KEYS)]
+    return " ".join(where)
