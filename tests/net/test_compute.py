@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from typing import Any
 
 import pytest
 
@@ -41,7 +42,7 @@ async def test_users_do_not_wait_for_the_work_of_others() -> None:
 async def test_users_take_turns() -> None:
     """A user with many parts of work had all of them done before another user's first one."""
     go_on, done = threading.Event(), list[str]()
-    holders = []
+    holders: list[asyncio.Task[Any]] = []
     for user in ("eve", "bob"):
         with working_for(user):
             holders.append(asyncio.create_task(compute(go_on.wait, 20)))
