@@ -86,6 +86,7 @@ async def _serve(settings: Settings, listening: socket.socket) -> None:
     from headwater.observability.logs import log_to_stderr
     from headwater.service.context import open_context
     from headwater.service.feed import sweep_feeds
+    from headwater.service.leftovers import sweep_leftovers
     from headwater.web.app import create_app
     from headwater.web.server import Server
 
@@ -94,6 +95,7 @@ async def _serve(settings: Settings, listening: socket.socket) -> None:
     with server.ended_by_signals():
         async with open_context(settings) as ctx:
             ctx.background.start("sweep feeds", sweep_feeds(ctx))
+            ctx.background.start("sweep leftovers", sweep_leftovers(ctx))
             await server.run_on(listening, create_app(ctx), await _greeting(ctx))
 
 
