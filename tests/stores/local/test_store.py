@@ -247,6 +247,7 @@ async def test_a_folder_that_disappears_during_a_write_is_created_again(
         ("é" * 128, "a name in the path has 256 bytes; use names of at most 255"),
         ("x" * 256 + "/a.txt", "a name in the path has 256 bytes"),
         (f"{'x' * 250}/" * 100 + "a.txt", "the path has 25109 bytes; write a file with at most 24576"),
+        (f".lightly/.headwater-{'0' * 32}.tmp", "for files that are being uploaded"),
     ],
 )
 async def test_a_path_that_is_too_long_is_not_written(store: LocalStore, folder: Path, key: str, said: str) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 import sys
 from collections.abc import Iterable
@@ -39,6 +40,9 @@ _READ_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CL
 
 ABSENT = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG))
 """Error numbers for "there is no such file"."""
+
+TEMPORARY_NAME = re.compile(r"\.headwater-[0-9a-f]{32}\.tmp")
+"""Names under which files are prepared (`changes.temporary_name`); never listed."""
 
 MAX_DEPTH = 256
 """The most names in a path below the mount root, that of the file included. Deeper files are neither written nor
@@ -110,6 +114,8 @@ def check_new_path(parts: Parts) -> None:
         raise LocationInvalidError(f"a name in the path has {longest} bytes; use names of at most {MAX_NAME_BYTES}")
     if total > MAX_PATH_BYTES:
         raise LocationInvalidError(f"the path has {total} bytes; write a file with at most {MAX_PATH_BYTES}")
+    if TEMPORARY_NAME.fullmatch(parts[-1]):
+        raise LocationInvalidError("names such as this one are for files that are being uploaded; choose another")
 
 
 def _byte_count(text: str) -> int:
