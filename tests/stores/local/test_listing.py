@@ -23,7 +23,8 @@ from headwater.domain.objects import StoredObject, StorePage
 from headwater.stores.base import Store
 from headwater.stores.local import listing as local_listing
 from headwater.stores.local.listing_cache import ListingCache
-from headwater.stores.local.root import MAX_DEPTH, LocalRoot
+from headwater.stores.local.paths import MAX_DEPTH
+from headwater.stores.local.root import LocalRoot
 from headwater.stores.local.store import LocalStore
 from tests.stores.local.opening import open_store
 

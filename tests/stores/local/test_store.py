@@ -277,9 +277,13 @@ async def test_a_deep_path_is_written_with_few_open_folders(store: LocalStore, m
         max_opened = max(max_opened, len(opened))
         return fd
 
+    def forget(fd: int) -> None:
+        opened.discard(fd)
+        os_close(fd)
+
     monkeypatch.setattr(os, "open", lambda *args, **more: note(os_open(*args, **more)))
     monkeypatch.setattr(os, "dup", lambda fd: note(os_dup(fd)))
-    monkeypatch.setattr(os, "close", lambda fd: (opened.discard(fd), os_close(fd))[1])
+    monkeypatch.setattr(os, "close", forget)
     key = "a/" * 200 + "a.txt"
     await store.write(key, b"new")
     monkeypatch.undo()

@@ -13,9 +13,9 @@ from contextlib import ExitStack, suppress
 from threading import Lock
 from typing import NamedTuple
 
+from headwater.stores.local.paths import TEMPORARY_NAME
 from headwater.stores.local.root import (
     READ_NAMES,
-    TEMPORARY_NAME,
     TRAVERSE,
     LocalRoot,
     Name,
@@ -32,7 +32,7 @@ _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def temporary_name() -> Name:
-    """Return a new name to prepare a file under. It matches `root.TEMPORARY_NAME`, so it is never listed."""
+    """Return a new name to prepare a file under. It matches `paths.TEMPORARY_NAME`, so it is never listed."""
     return f".headwater-{secrets.token_hex(16)}.tmp"
 
 

@@ -9,6 +9,7 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 from headwater.domain.errors import LocationInvalidError, NotFoundError
 from headwater.stores.local.changes import Leftovers, NewFile, remove_leftovers
 from headwater.stores.local.disk_threads import FolderExecutor
+from headwater.stores.local.paths import check_new_path
 from headwater.stores.local.root import (
     ABSENT,
     READ_PERMISSION,
@@ -17,7 +18,6 @@ from headwater.stores.local.root import (
     LocalRoot,
     OpenFile,
     Parts,
-    check_new_path,
     etag_of,
     explain,
     modified_of,

@@ -6,7 +6,7 @@ UTF-8 names is the order of their bytes.) A symbolic link has two entries, `name
 determined when the listing reaches an entry, and one of the two is then skipped.
 
 A listing holds the names of at most one folder per level, and a page deep in the tree reads only the folders on its own
-path. Folders that are too deep are left out (`root.MAX_DEPTH`).
+path. Folders that are too deep are left out (`paths.MAX_DEPTH`).
 """
 
 from __future__ import annotations
@@ -19,11 +19,10 @@ from dataclasses import dataclass, field
 from headwater.domain.objects import Key, StoredObject, StorePage
 from headwater.stores.local.inodes import generation_of, inodes_are_stable
 from headwater.stores.local.listing_cache import ListingCache
+from headwater.stores.local.paths import MAX_DEPTH, MAX_PATH_BYTES
 from headwater.stores.local.root import (
     ABSENT,
     LIST_PERMISSION,
-    MAX_DEPTH,
-    MAX_PATH_BYTES,
     READ_NAMES,
     LocalRoot,
     Name,

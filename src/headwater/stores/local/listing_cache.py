@@ -9,7 +9,8 @@ from collections import OrderedDict
 from threading import Lock
 from typing import NamedTuple
 
-from headwater.stores.local.root import TEMPORARY_NAME, Name, entry_name, is_utf8
+from headwater.stores.local.paths import TEMPORARY_NAME
+from headwater.stores.local.root import Name, entry_name, is_utf8
 
 SORT_RUN_NAMES = 50_000
 """Names sorted in one step, which takes some 25 ms."""

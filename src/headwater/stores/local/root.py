@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import stat
 import sys
 from collections.abc import Iterable
@@ -40,20 +39,6 @@ _READ_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CL
 
 ABSENT = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG))
 """Error numbers for "there is no such file"."""
-
-TEMPORARY_NAME = re.compile(r"\.headwater-[0-9a-f]{32}\.tmp")
-"""Names under which files are prepared (`changes.temporary_name`); never listed."""
-
-MAX_DEPTH = 256
-"""The most names in a path below the mount root, that of the file included. Deeper files are neither written nor
-listed: each page of a listing opens every folder on its path."""
-
-MAX_PATH_BYTES = 24_576
-"""The longest path below the mount root. Longer ones are neither written nor listed: a cursor contains the path, and a
-cursor is part of a URL."""
-
-MAX_NAME_BYTES = 255
-"""The longest name that common file systems have."""
 
 LIST_PERMISSION = "read and execute permission on the folder"
 READ_PERMISSION = "read permission on the file, and execute permission on the folders above it"
@@ -99,27 +84,6 @@ def parts_of(key: Key) -> Parts | None:
     """Return the names in a key; None if no file on a disk can have this key."""
     parts = tuple(key.split("/"))
     return parts if all(map(is_name, parts)) else None
-
-
-def check_new_path(parts: Parts) -> None:
-    """Check the path of a file to be written, relative to the mount root.
-
-    Raises:
-        LocationInvalidError: no file may have this path.
-    """
-    if len(parts) > MAX_DEPTH:
-        raise LocationInvalidError(f"the path has {len(parts)} parts; write a file with at most {MAX_DEPTH}")
-    longest, total = max(map(_byte_count, parts)), _byte_count("/".join(parts))
-    if longest > MAX_NAME_BYTES:
-        raise LocationInvalidError(f"a name in the path has {longest} bytes; use names of at most {MAX_NAME_BYTES}")
-    if total > MAX_PATH_BYTES:
-        raise LocationInvalidError(f"the path has {total} bytes; write a file with at most {MAX_PATH_BYTES}")
-    if TEMPORARY_NAME.fullmatch(parts[-1]):
-        raise LocationInvalidError("names such as this one are for files that are being uploaded; choose another")
-
-
-def _byte_count(text: str) -> int:
-    return len(text.encode("utf-8", "surrogatepass"))
 
 
 class OutsideRootError(FileNotFoundError):

@@ -16,6 +16,7 @@ from headwater.domain.objects import Key, StorePage
 from headwater.stores.base import Method, Store
 from headwater.stores.local.changes import create_folders, delete_file, write_file
 from headwater.stores.local.listing import TreeWalk
+from headwater.stores.local.paths import check_new_path
 from headwater.stores.local.root import (
     ABSENT,
     READ_PERMISSION,
@@ -24,7 +25,6 @@ from headwater.stores.local.root import (
     LocalRoot,
     OutsideRootError,
     Parts,
-    check_new_path,
     explain,
     explain_folder,
     is_name,
