@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from xml.sax.saxutils import escape
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -22,22 +22,50 @@ SECONDS = 5.0
 """More than a small request takes on a machine that is busy, and much less than a time limit of a store."""
 
 
-def bucket_that_lists_only(request: Request) -> Fault:
-    """Answer listings of a bucket with one file, after its start, and never send the file."""
-    if "list-type" not in request.query:
+SLOW_PATTERNS = "\n".join(
+    "* " + " ".join(f"a*/**/a*/**/b{line}x{number}" for number in range(1000)) for line in range(3)
+).encode()
+
+
+def respond(request: Request) -> Fault:
+    """Answer as the store of several buckets, by their names.
+
+    `well` has one file. `closed` lists each file that a listing looks for and never sends one. `silent` never answers.
+    `patterns` has fifty files with long names, and each file that is read has slow patterns.
+    """
+    bucket = urlsplit(request.target).path.split("/")[1]
+    is_listing = "list-type" in request.query
+    prefix = request.query.get("prefix", "")
+    if bucket == "silent" or (bucket == "closed" and not is_listing):
         return Delay(3600)
-    key = request.query.get("prefix", "")
-    file = f"<Contents><Key>{escape(key)}</Key><Size>9</Size><ETag>&quot;e&quot;</ETag>"
-    file += "<LastModified>2024-01-01T00:00:00.000Z</LastModified></Contents>"
-    name = "<Name>bucket</Name><KeyCount>1</KeyCount><IsTruncated>false</IsTruncated>"
-    return Status(200, f"<ListBucketResult>{name}{file}</ListBucketResult>".encode())
+    if not is_listing:
+        return Status(200, SLOW_PATTERNS)
+    if prefix:
+        return _listing([prefix], len(SLOW_PATTERNS))
+    long_name = "/".join(["aaa"] * 200)
+    return _listing([f"{long_name}/{number:02}.png" for number in range(50)] if bucket == "patterns" else ["a.png"], 9)
+
+
+def _listing(keys: list[str], size: int) -> Fault:
+    files = "".join(
+        f"<Contents><Key>{key}</Key><Size>{size}</Size><ETag>&quot;e&quot;</ETag>"
+        "<LastModified>2024-01-01T00:00:00.000Z</LastModified></Contents>"
+        for key in keys
+    )
+    about = f"<Name>bucket</Name><KeyCount>{len(keys)}</KeyCount><IsTruncated>false</IsTruncated>"
+    return Status(200, f"<ListBucketResult>{about}{files}</ListBucketResult>".encode())
+
+
+@pytest.fixture
+def store() -> Iterator[FaultProxy]:
+    with FaultProxy(respond=respond) as proxy:
+        yield proxy
 
 
 @pytest.fixture
 def live(tmp_path: Path) -> Iterator[Live]:
     root = tmp_path / "root"
     (root / "ada/.lightly").mkdir(parents=True)
-    (root / "eve/.lightly").mkdir(parents=True)
     for name in ("a.png", "b.png"):
         (root / "ada" / name).touch()
     (root / "ada" / FILE).write_text("* a*\n")
@@ -72,56 +100,56 @@ class User:
             pass  # the server is killed, or the answer takes longer than this client waits
 
 
-def obs(endpoint: str) -> dict[str, str]:
-    """Return the config of a bucket at an endpoint."""
+def bucket(store: FaultProxy, name: str) -> dict[str, str]:
+    """Return the config of a bucket."""
     return {
         "type": "OBS",
-        "fullPath": "bucket",
-        "obsEndpoint": endpoint,
+        "fullPath": name,
+        "obsEndpoint": store.url,
         "obsAccessKeyId": "test-key-id",
         "obsSecretAccessKey": "test-secret",
     }
 
 
-def test_files_that_never_arrive_keep_no_other_user_waiting(live: Live) -> None:
-    """Forty requests for relevant filenames in a store that never sent the file held everyone's for 199 seconds."""
+def wait_for(store: FaultProxy, requests: int, text: str) -> None:
+    """Wait until the store has received so many requests with a text in their targets."""
+    end = time.monotonic() + 30
+    while sum(text in request.target for request in store.requests) < requests:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_files_that_never_arrive_keep_no_other_user_waiting(live: Live, store: FaultProxy) -> None:
+    """Forty requests for relevant filenames in a store that never sent the files held everyone's for 199 seconds."""
     ada = User(live, "ada", {"type": "LOCAL", "fullPath": "ada"})
-    with FaultProxy(respond=bucket_that_lists_only) as silent:
-        eve = User(live, "eve", obs(silent.url))
-        eve.list_often(40, relevantFilenamesFileName=FILE)
-        while not any("list-type" not in request.query for request in silent.requests):
-            time.sleep(0.05)
-        began = time.monotonic()
-        answer = ada.list(relevantFilenamesFileName=FILE)
-        assert [row["fileName"] for row in answer.json["data"]] == ["b.png"]
-        assert time.monotonic() - began < SECONDS
+    eve = User(live, "eve", bucket(store, "closed"))
+    for number in range(40):
+        eve.list_often(1, relevantFilenamesFileName=f".lightly/{number}.txt")
+    wait_for(store, 2, "/closed/.lightly")
+    began = time.monotonic()
+    answer = ada.list(relevantFilenamesFileName=FILE)
+    assert [row["fileName"] for row in answer.json["data"]] == ["b.png"]
+    assert time.monotonic() - began < SECONDS
 
 
-def test_stores_that_never_answer_keep_no_other_user_waiting(live: Live) -> None:
-    """Stores that accept connections and never answer took all connections: other users got a 503."""
-    with FaultProxy(respond=bucket_that_lists_only) as well, FaultProxy(respond=lambda _: Delay(3600)) as silent:
-        ada = User(live, "ada", obs(well.url))
-        eve = User(live, "eve", obs(silent.url))
-        eve.list_often(90)
-        while not silent.requests:
-            time.sleep(0.05)
-        began = time.monotonic()
-        assert ada.list().status == 200
-        assert time.monotonic() - began < SECONDS
+def test_a_bucket_that_never_answers_keeps_no_other_user_of_its_provider_waiting(live: Live, store: FaultProxy) -> None:
+    """Users of one provider shared 32 requests to its host: others waited for those that one user's bucket held."""
+    ada = User(live, "ada", bucket(store, "well"))
+    eve = User(live, "eve", bucket(store, "silent"))
+    eve.list_often(80)
+    wait_for(store, 32, "/silent")
+    began = time.monotonic()
+    assert [row["fileName"] for row in ada.list().json["data"]] == ["a.png"]
+    assert time.monotonic() - began < SECONDS
 
 
-def test_patterns_of_a_user_keep_no_other_user_waiting(live: Live, tmp_path: Path) -> None:
+def test_patterns_of_a_user_keep_no_other_user_waiting(live: Live, store: FaultProxy) -> None:
     """A small file with thousands of patterns delayed a request of another user from 0.2 to 199 seconds."""
     ada = User(live, "ada", {"type": "LOCAL", "fullPath": "ada"})
-    eve = User(live, "eve", {"type": "LOCAL", "fullPath": "eve"})
-    deep = tmp_path / "root/eve" / "/".join(["aaa"] * 200)
-    deep.mkdir(parents=True)
-    for number in range(50):
-        (deep / f"{number}.png").touch()
-    lines = ("* " + " ".join(f"a*/**/a*/**/b{line}x{number}" for number in range(1000)) for line in range(3))
-    (tmp_path / "root/eve" / FILE).write_text("\n".join(lines))
-    eve.list_often(40, relevantFilenamesFileName=FILE)
-    time.sleep(0.5)
+    eve = User(live, "eve", bucket(store, "patterns"))
+    eve.list(relevantFilenamesFileName=FILE)  # from now on the file is loaded
+    eve.list_often(80, relevantFilenamesFileName=FILE)
+    time.sleep(1)
     for _ in range(3):
         began = time.monotonic()
         answer = ada.list(relevantFilenamesFileName=FILE)
