@@ -169,13 +169,44 @@ def test_patterns_match_like_pathspec(pattern: str, keys: list[str]) -> None:
         assert selection.selects(key) == (not spec.match_file(key))
 
 
+_patterns = st.sampled_from(["a", "*", "b/", "/a", "a/b", "**/a", "a/**", "a/", "[ab]", "?", "a/*", "/*/b", "*b"])
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(st.tuples(st.booleans(), _patterns), min_size=1, max_size=8),
+    st.lists(st.lists(st.sampled_from(["a", "b", "ab", ""]), min_size=1, max_size=4).map("/".join), max_size=9),
+)
+def test_lists_of_patterns_match_like_pathspec(patterns: list[tuple[bool, str]], keys: list[str]) -> None:
+    """Repeated patterns are dropped, and patterns are matched from the last one on: neither may change the result."""
+    texts = ["!" * includes + pattern for includes, pattern in patterns]
+    selection = parse("* " + " ".join(texts))
+    spec = GitIgnoreSpec.from_lines(texts, backend="simple")
+    for key in [*keys, "/a", "./a", "/./b", "//a"]:
+        assert selection.selects(key) == (not spec.match_file(key))
+
+
+def test_each_pattern_is_compiled_once_and_matched_once_for_each_key() -> None:
+    """Every line that repeated a pattern compiled and matched it again: a small file took a minute for each page."""
+    paused = []
+    parser = SelectionParser(".lightly/relevant.txt", lambda: paused.append(1))
+    lines = [f"{'a' * length}* x y x" for length in range(50)] + ["* x y x"] * 100 + ["* x z"]
+    parser.feed("\n".join(lines).encode())
+    selection = parser.finish()
+    assert len(paused) == len("yxz")
+    paused.clear()
+    assert not selection.selects("a" * 60 + "/x", lambda: paused.append(1))
+    assert len(paused) == len("x") + len("zx")
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
         ("".join(f"f{index}/*\n" for index in range(MAX_PREFIXES + 1)), f"line {MAX_PREFIXES + 1}: more than"),
-        ("a\n* " + "a " * (MAX_PATTERNS + 1), "line 2: more than 10000 patterns"),
+        ("a\n" + "".join(f"* x{number} y{number}\n" for number in range(MAX_PATTERNS)), "more than 10000 patterns"),
         ("a\n" + "x" * 4097, "line 2: too long"),
         ("a\n\n* " + "x" * 70_000, "line 3: too long"),
+        ("a\n" + "x" * (2**18 + 1), "line 2: too long"),
         ("a/* /**/b/**/c/**/d", "more than 2 parts"),
         ("a/* [[:alpha:]]", "no gitignore pattern"),
         ("a/* #b", "no gitignore pattern"),

@@ -25,6 +25,7 @@ from cryptography.x509.oid import NameOID
 from headwater.domain.errors import LocationInvalidError, StoreError, StoreUnavailableError
 from headwater.net import connections
 from headwater.net.transport import Transport
+from headwater.net.users import working_for
 from headwater.testing.fault_proxy import FaultProxy, Raw, Status
 from tests.net.client import open_transport, send
 from tests.servers import free_port
@@ -128,6 +129,42 @@ async def test_hanging_look_ups_do_not_block_hosts_of_the_operator(
         assert hanging.looked_up.count("store.test") == 1
         hanging.end.set()
         await asyncio.sleep(0.1)
+        assert (await send(transport, f"http://store.test:{server.port}")).status == 200
+
+
+async def test_hosts_of_one_user_that_hang_deny_look_ups_to_no_other(
+    server: FaultProxy, hanging: Hanging, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """64 names for which DNS did not answer took all look-ups: the requests of all other users were a 503."""
+    monkeypatch.setattr(connections, "MAX_LOOK_UPS_PER_USER", 3)
+    async with open_transport(resolver=hanging, connect_seconds=0.2, call_seconds=0.5) as transport:
+        with working_for("eve"):
+            hung = [send(transport, f"http://hung{i}.test:{server.port}") for i in range(70)]
+            failed = await asyncio.gather(*hung, return_exceptions=True)
+            assert all(isinstance(each, StoreUnavailableError) for each in failed)
+            with pytest.raises(StoreUnavailableError, match="Too many hosts are being looked up"):
+                await send(transport, f"http://store.test:{server.port}")
+        assert len(hanging.looked_up) == 3
+        with working_for("ada"):
+            assert (await send(transport, f"http://store.test:{server.port}")).status == 200
+
+
+async def test_a_look_up_that_hung_is_not_repeated_at_once(server: FaultProxy, hanging: Hanging) -> None:
+    """Each request for a host without an answer of DNS began another look-up, which took a thread for half a minute."""
+
+    def failing(host: str, port: int) -> list[str]:
+        found = hanging(host, port)
+        return fail_temporarily() if host == "hung.test" else found
+
+    async with open_transport(resolver=failing, connect_seconds=0.05, call_seconds=0.1) as transport:
+        with pytest.raises(StoreUnavailableError, match="took too long"):
+            await send(transport, "http://hung.test")
+        hanging.end.set()
+        await asyncio.sleep(0.05)
+        for _ in range(3):
+            with pytest.raises(StoreUnavailableError, match="gave no answer for the host 'hung"):
+                await send(transport, "http://hung.test")
+        assert hanging.looked_up == ["hung.test"]
         assert (await send(transport, f"http://store.test:{server.port}")).status == 200
 
 

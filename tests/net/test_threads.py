@@ -10,7 +10,7 @@ from concurrent.futures import Future, wait
 
 import pytest
 
-from headwater.net.threads import DaemonExecutor, LimitedExecutor, NoFreeThreadError, run_in_executor
+from headwater.net.threads import DaemonExecutor, LimitedExecutor, NoFreeThreadError, UserThreads, run_in_executor
 
 
 def test_an_executor_starts_no_more_threads_than_allowed() -> None:
@@ -46,6 +46,19 @@ def test_a_busy_executor_takes_turns_with_others() -> None:
     assert first.result(20)
     assert not wait(futures, 20).not_done
     assert order.index("other") < 5
+
+
+def test_users_take_turns_and_share_their_part() -> None:
+    """All work of a user who came first was done before that of others."""
+    threads = UserThreads(DaemonExecutor(1, "test"), 1)
+    begin, order = threading.Event(), list[str]()
+    first = threads.for_user("eve").submit(begin.wait, 20)
+    futures: list[Future[None]] = [threads.for_user("eve").submit(order.append, "eve") for _ in range(20)]
+    futures.append(threads.for_user("ada").submit(order.append, "ada"))
+    begin.set()
+    assert first.result(20)
+    assert not wait(futures, 20).not_done
+    assert order.index("ada") <= 2
 
 
 def test_cancelled_work_is_released_even_if_all_threads_hang() -> None:

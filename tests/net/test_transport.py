@@ -9,9 +9,11 @@ import pytest
 import uvloop
 
 from headwater.domain.errors import LocationInvalidError, StoreUnavailableError
+from headwater.net import connections
 from headwater.net import transport as transport_module
 from headwater.net.transport import Request, Transport
 from headwater.net.urls import Origin
+from headwater.net.users import working_for
 from headwater.testing.fault_proxy import CutShort, Delay, Drip, FaultProxy, Raw, Reset, Status
 from tests.net.client import open_transport, send
 from tests.servers import free_port
@@ -221,3 +223,53 @@ async def test_concurrent_requests_to_a_host_are_limited(
 async def test_body_cut_short_without_a_length_is_returned(server: FaultProxy, transport: Transport) -> None:
     server.faults.append(CutShort(5))
     assert (await send(transport, server.url)).body == b"whole"
+
+
+async def test_hosts_of_one_user_that_hang_take_no_connections_from_others(
+    server: FaultProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All users shared the connections and the requests to a host: one whose hosts were silent took all of them."""
+    monkeypatch.setattr(connections, "MAX_CONNECTIONS", 6)
+    monkeypatch.setattr(transport_module, "MAX_REQUESTS_PER_USER", 4)
+    monkeypatch.setattr(transport_module, "MAX_REQUESTS_PER_HOST", 3)
+    silent = await asyncio.start_server(_stay_silent, "127.0.0.1", 0)
+    async with open_transport("127.0.0.1, localhost") as transport:
+        port = silent.sockets[0].getsockname()[1]
+        with working_for("eve"):
+            hung = [
+                asyncio.create_task(send(transport, f"http://{host}:{port}"))
+                for host in ("127.0.0.1", "localhost")
+                for _ in range(20)
+            ]
+        await asyncio.sleep(0.1)
+        with working_for("ada"):
+            async with asyncio.timeout(2):
+                assert (await send(transport, server.url)).status == 200
+        for each in hung:
+            each.cancel()
+        await asyncio.gather(*hung, return_exceptions=True)
+    silent.close()
+
+
+async def test_requests_of_one_user_to_a_host_do_not_keep_others_of_it_waiting(
+    server: FaultProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Users of one provider share its host: the places for requests to it went to whoever came first."""
+    monkeypatch.setattr(transport_module, "MAX_REQUESTS_PER_HOST", 1)
+    async with open_transport() as transport:
+        server.faults.append(Delay(3600))
+        with working_for("eve"):
+            hung = [asyncio.create_task(send(transport, server.url)) for _ in range(9)]
+        while server.faults:
+            await asyncio.sleep(0.01)
+        with working_for("ada"):
+            async with asyncio.timeout(2):
+                assert (await send(transport, server.url)).status == 200
+        for each in hung:
+            each.cancel()
+        await asyncio.gather(*hung, return_exceptions=True)
+
+
+async def _stay_silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read()
+    writer.close()

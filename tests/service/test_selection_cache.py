@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import pytest
 
@@ -10,7 +11,8 @@ from headwater.domain.datasource import Datasource, parse_config
 from headwater.domain.errors import RelevantFilenamesInvalidError, StoreUnavailableError
 from headwater.domain.objects import StoredObject, StorePage
 from headwater.domain.selection import PATTERN_BYTES, PREFIX_BYTES
-from headwater.domain.selection_parser import MAX_FILE_BYTES, MAX_PATTERNS, MAX_PREFIXES
+from headwater.domain.selection_parser import MAX_FILE_BYTES, MAX_PATTERNS, MAX_PREFIXES, SelectionParser
+from headwater.net.users import working_for
 from headwater.service import selection_cache
 from headwater.service.selection_cache import READ_BYTES, SelectionCache
 from tests.stores.memory import MemoryStore
@@ -120,3 +122,67 @@ async def test_the_cache_is_bounded() -> None:
 async def test_a_missing_file_is_refused() -> None:
     with pytest.raises(RelevantFilenamesInvalidError, match=r"there is no file \.lightly/other"):
         await SelectionCache().load(FileStore(b""), DATASOURCE, ".lightly/other")
+
+
+# --- one user does not make others wait ---
+
+
+class Silent(FileStore):
+    """A store that says that the file exists and never sends it."""
+
+    async def read(self, key: str, limit: int, start: int = 0) -> bytes:
+        self.reads += 1
+        await asyncio.sleep(3600)
+        return b""
+
+
+async def test_files_of_one_user_that_never_arrive_do_not_keep_others_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All users shared four places: forty requests to a silent store kept everyone's files waiting for minutes."""
+    monkeypatch.setattr(selection_cache, "LOAD_SECONDS", 1.0)
+    cache = SelectionCache()
+    silent = [Silent(b"a.png", etag=str(number)) for number in range(40)]
+    with working_for("eve"):
+        loads = [asyncio.create_task(cache.load(store, DATASOURCE, FILE)) for store in silent]
+    await asyncio.sleep(0.05)
+    assert sum(store.reads for store in silent) == selection_cache.MAX_CONCURRENT_READS_PER_USER
+    with working_for("ada"):
+        async with asyncio.timeout(0.5):
+            found = await cache.load(FileStore(b"b.png", etag="other"), DATASOURCE, FILE)
+    assert found.names.part(0, 9) == ["b.png"]
+    async with asyncio.timeout(10):  # not one after the other
+        failed = await asyncio.gather(*loads, return_exceptions=True)
+    assert all(isinstance(each, StoreUnavailableError) and "takes longer than" in each.message for each in failed)
+
+
+async def test_large_files_of_one_user_displace_no_files_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Selections were dropped by their age alone: one user's files made every page of others read theirs again."""
+    monkeypatch.setattr(selection_cache, "MAX_CACHED_BYTES", 10_000)
+    cache = SelectionCache()
+    small = FileStore(b"a.png\n" * 300)
+    with working_for("ada"):
+        await cache.load(small, DATASOURCE, FILE)
+    with working_for("eve"):
+        for number in range(9):
+            large = FileStore(b"b.png\n" * 800, etag=f"eve {number}")
+            await cache.load(large, DATASOURCE, FILE)
+        await cache.load(large, DATASOURCE, FILE)
+    with working_for("ada"):
+        await cache.load(small, DATASOURCE, FILE)
+    assert (small.reads, large.reads) == (1, 1)
+
+
+async def test_many_patterns_are_compiled_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compiling the patterns of one file held a thread of the executor that everyone used, for seconds."""
+    fed = []
+    parse = SelectionParser.feed
+
+    def feed(parser: SelectionParser, chunk: bytes) -> None:
+        fed.append((len(chunk), threading.current_thread().name.partition("-")[0]))
+        parse(parser, chunk)
+
+    monkeypatch.setattr(SelectionParser, "feed", feed)
+    line = b"* " + b" ".join(b"x%d" % number for number in range(3000)) + b"\n"
+    await SelectionCache().load(FileStore(line * 9), DATASOURCE, FILE)
+    assert len(fed) > 2
+    assert {thread for _, thread in fed} == {"compute"}
+    assert max(size for size, _ in fed) <= selection_cache.PARSED_BYTES

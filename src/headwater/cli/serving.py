@@ -96,6 +96,7 @@ async def _serve(settings: Settings, listening: socket.socket) -> None:
     from headwater.observability.logs import log_to_stderr
     from headwater.service.context import open_context
     from headwater.service.feed import sweep_feeds
+    from headwater.service.leftovers import sweep_leftovers
     from headwater.web.app import create_app
     from headwater.web.server import Server
 
@@ -106,6 +107,7 @@ async def _serve(settings: Settings, listening: socket.socket) -> None:
         async with open_context(settings) as ctx:
             _share_settings(settings)
             ctx.background.start("sweep feeds", sweep_feeds(ctx))
+            ctx.background.start("sweep leftovers", sweep_leftovers(ctx))
             await server.run_on(listening, create_app(ctx), await _greeting(ctx))
 
 

@@ -1,8 +1,9 @@
-"""Compile gitignore patterns so that matching takes bounded time, whatever pattern a user writes."""
+"""Gitignore patterns, compiled so that matching takes bounded time, whatever pattern a user writes."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,6 +19,56 @@ _ONE_CHARACTER = rf"(?:\\.|(?:\(\?!/\))?{_CLASS}(?![*+])|[^\\\[\](){{}}*+?.|^$/]
 _classes = re.compile(rf"\\.|{_CLASS}")
 _stars = re.compile(r"(?:\[\^/\]\*){2,}")
 _star_before_star = re.compile(rf"\[\^/\]\*({_ONE_CHARACTER}+)(?=\[\^/\]\*)")
+
+
+Pause = Callable[[], None]
+"""Called between the steps of long work. It may raise, which ends the work."""
+
+_FOLDER_GROUP = "ps_d"
+"""The group of pathspec's regular expressions that matches the `/` after a folder which a pattern matches."""
+
+
+def no_pause() -> None:
+    """Do not pause."""
+
+
+class PatternList:
+    """The patterns of one line, in their order. The last one that matches a key decides.
+
+    It decides as `pathspec.GitIgnoreSpec` does, which has no way to pause within its patterns.
+
+    Args:
+        patterns: without duplicates.
+    """
+
+    def __init__(self, patterns: Sequence[GitIgnoreSpecPattern]) -> None:
+        self._last_first = [
+            (each.regex.search, bool(each.include)) for each in reversed(patterns) if each.regex is not None
+        ]
+
+    def __len__(self) -> int:
+        return len(self._last_first)
+
+    def excludes(self, key: str, pause: Pause) -> bool:
+        """Return whether the patterns exclude a key.
+
+        Args:
+            key: the key.
+            pause: called before each pattern.
+        """
+        path = key.removeprefix("/") if key.startswith("/") else key.removeprefix("./")
+        by_folder: bool | None = None
+        for search, excludes in self._last_first:
+            pause()
+            found = search(path)
+            if found is None:
+                continue
+            if not found.groupdict().get(_FOLDER_GROUP):
+                return excludes
+            # A pattern that matches a folder of the path gives way to one that matches the path itself.
+            if by_folder is None:
+                by_folder = excludes
+        return bool(by_folder)
 
 
 def compile_pattern(text: str) -> GitIgnoreSpecPattern | None:

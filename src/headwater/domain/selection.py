@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Iterator, Mapping
 
+from headwater.domain.gitignore import PatternList, Pause, no_pause
 from headwater.domain.objects import Key
 from headwater.domain.sorted_names import BLOCK_NAMES, SortedNames
-
-if TYPE_CHECKING:
-    from pathspec import GitIgnoreSpec
 
 PATTERN_BYTES, PREFIX_BYTES = 1024, 256
 """Memory that a pattern and a prefix take besides their text, approximately."""
@@ -20,17 +17,17 @@ class Selection:
 
     Args:
         names: all names in the file.
-        rules: for each prefix in the file, the gitignore patterns of its lines, which exclude keys; an empty list if
-            the prefix selects everything.
+        rules: for each prefix in the file, the patterns of its lines, which exclude keys; none if the prefix selects
+            everything. Lines with the same patterns share one list.
 
     Attributes:
         names: the names that begin with none of `prefixes`.
         prefixes: the shortest prefixes, in ascending order. None begins with another.
     """
 
-    def __init__(self, names: SortedNames, rules: dict[str, list[GitIgnoreSpec]]) -> None:
+    def __init__(self, names: SortedNames, rules: Mapping[str, Collection[PatternList]]) -> None:
         self.prefixes: list[str] = []
-        self._rules: dict[str, list[GitIgnoreSpec]] = {}
+        self._rules: dict[str, Collection[PatternList]] = {}
         whole: str | None = None
         for prefix in sorted(rules):
             if whole is not None and prefix.startswith(whole):
@@ -51,18 +48,29 @@ class Selection:
     @property
     def overhead_bytes(self) -> int:
         """Memory that prefixes and patterns take besides their text, approximately."""
-        specs = {id(spec): spec for patterns in self._rules.values() for spec in patterns}
-        return len(self._rules) * PREFIX_BYTES + sum(len(spec.patterns) for spec in specs.values()) * PATTERN_BYTES
+        lists = {each for patterns in self._rules.values() for each in patterns}
+        return len(self._rules) * PREFIX_BYTES + sum(map(len, lists)) * PATTERN_BYTES
 
-    def selects(self, key: Key) -> bool:
-        """Return whether any line of the file selects a key."""
+    def selects(self, key: Key, pause: Pause = no_pause) -> bool:
+        """Return whether any line of the file selects a key.
+
+        Args:
+            key: the key.
+            pause: called before each pattern that is matched. Each pattern is matched at most once.
+        """
+        excluding: set[PatternList] = set()
         for length in self._lengths:
             if length > len(key):
                 break
             patterns = self._rules.get(key[:length])
-            # pathspec calls a file "included" if the patterns match it, which here means that they exclude it.
-            if patterns is not None and not (patterns and all(each.check_file(key).include for each in patterns)):
+            if patterns is None:
+                continue
+            if not patterns:
                 return True
+            for each in patterns:
+                if each not in excluding and not each.excludes(key, pause):
+                    return True
+                excluding.add(each)
         return key in self.names or key in self._names_in_prefixes
 
     def _separate(self, names: SortedNames) -> tuple[SortedNames, SortedNames]:

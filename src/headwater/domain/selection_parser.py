@@ -18,13 +18,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from headwater.domain.errors import RelevantFilenamesInvalidError
-from headwater.domain.gitignore import compile_pattern
+from headwater.domain.gitignore import PatternList, Pause, compile_pattern, no_pause
 from headwater.domain.selection import Selection
 from headwater.domain.sorted_names import SortedNames
 from headwater.domain.text import visible
 
 if TYPE_CHECKING:
-    from pathspec import GitIgnoreSpec
     from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
 MAX_FILE_BYTES = 16 * 2**20
@@ -54,17 +53,20 @@ class SelectionParser:
 
     Args:
         file: the name of the file, for error texts.
+        pause: called before each pattern that is compiled.
     """
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, pause: Pause = no_pause) -> None:
         self._file = file
+        self._pause = pause
         self._size = 0
         self._line = 1
         self._rest = b""
         self._runs: list[SortedNames] = []
-        self._rules: dict[str, list[GitIgnoreSpec]] = {}
+        self._rules: dict[str, dict[PatternList, None]] = {}
         self._whole_prefixes: set[str] = set()
-        self._specs: dict[tuple[str, ...], GitIgnoreSpec] = {}
+        self._lists: dict[tuple[str, ...], PatternList] = {}
+        self._compiled: dict[str, GitIgnoreSpecPattern] = {}
         self._prefixes = 0
         self._patterns = 0
 
@@ -80,6 +82,8 @@ class SelectionParser:
         self._rest = rest
         if line_break:
             self._read_lines(lines)
+        if len(rest) > 4 * MAX_LINE_CHARACTERS:  # a character has at most four bytes
+            raise self._too_long(self._line)
 
     def finish(self) -> Selection:
         """Parse the last line, and return the selection.
@@ -122,11 +126,7 @@ class SelectionParser:
     def _check_lengths(self, lines: Sequence[str]) -> None:
         for number, line in enumerate(lines, self._line):
             if len(line) > MAX_LINE_CHARACTERS or len(line.partition("*")[0].encode()) > MAX_NAME_BYTES:
-                raise self._invalid(
-                    number,
-                    f"too long: a name has at most {MAX_NAME_BYTES} bytes, and a line with patterns at most "
-                    f"{MAX_LINE_CHARACTERS} characters; write one name on each line",
-                )
+                raise self._too_long(number)
 
     def _read_prefix(self, number: int, line: str) -> None:
         prefix, _, rest = line.partition("*")
@@ -139,23 +139,26 @@ class SelectionParser:
             raise self._invalid(
                 number, f"more than {MAX_PREFIXES} lines with '*'; write shorter prefixes, with patterns after them"
             )
-        patterns: tuple[str, ...] = tuple(_tokens(rest))
+        # Of equal patterns only the last one can decide.
+        patterns: tuple[str, ...] = tuple(dict.fromkeys(reversed(_tokens(rest))))[::-1]
         if not patterns:
             self._whole_prefixes.add(prefix)
-            self._rules[prefix] = []
+            self._rules[prefix] = {}
             return
-        spec = self._specs.get(patterns)
-        if spec is None:
-            spec = self._specs[patterns] = self._compile(number, patterns)
-        self._rules.setdefault(prefix, []).append(spec)
+        compiled = self._lists.get(patterns)
+        if compiled is None:
+            compiled = self._lists[patterns] = self._compile(number, patterns)
+        self._rules.setdefault(prefix, {})[compiled] = None
 
-    def _compile(self, number: int, patterns: tuple[str, ...]) -> GitIgnoreSpec:
-        from pathspec import GitIgnoreSpec  # slow to import, and few files need it
-
+    def _compile(self, number: int, patterns: tuple[str, ...]) -> PatternList:
         self._patterns += len(patterns)
         if self._patterns > MAX_PATTERNS:
             raise self._invalid(number, f"more than {MAX_PATTERNS} patterns in the file; write more general ones")
-        return GitIgnoreSpec([self._compile_one(number, text) for text in patterns], backend="simple")
+        for text in patterns:
+            if text not in self._compiled:
+                self._pause()
+                self._compiled[text] = self._compile_one(number, text)
+        return PatternList([self._compiled[text] for text in patterns])
 
     def _compile_one(self, number: int, text: str) -> GitIgnoreSpecPattern:
         parts = text.removeprefix("!").split("/")
@@ -171,6 +174,13 @@ class SelectionParser:
                 f"'[' or backslash that stands for itself",
             )
         return compiled
+
+    def _too_long(self, line: int) -> RelevantFilenamesInvalidError:
+        return self._invalid(
+            line,
+            f"too long: a name has at most {MAX_NAME_BYTES} bytes, and a line with patterns at most "
+            f"{MAX_LINE_CHARACTERS} characters; write one name on each line",
+        )
 
     def _invalid(self, line: int, reason: str) -> RelevantFilenamesInvalidError:
         return RelevantFilenamesInvalidError(f"{visible(self._file)}, line {line}: {reason}")

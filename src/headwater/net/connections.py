@@ -10,12 +10,14 @@ import errno
 import socket
 import ssl
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import certifi
 import httpcore
 
 from headwater.domain.errors import LocationInvalidError, StoreError, StoreUnavailableError
 from headwater.net.threads import DaemonExecutor
+from headwater.net.users import current_user
 
 Resolver = Callable[[str, int], list[str]]
 """Returns the numeric addresses of a host. Runs in a thread, may block, raises what `socket.getaddrinfo` raises."""
@@ -27,8 +29,13 @@ MAX_CONNECTIONS = 256
 KEEP_ALIVE_SECONDS = 15.0
 """Shorter than the limits of the stores (S3 closes idle connections after about 20 s)."""
 
-MAX_LOOK_UPS = 64
+MAX_LOOK_UPS = 128
 """Concurrent DNS look-ups of hosts that users name, and as many of the operator's hosts."""
+
+MAX_LOOK_UPS_PER_USER = 8
+
+FAILURE_SECONDS = 30.0
+"""How long a look-up is not repeated that failed after its callers had given up: another one would hang, too."""
 
 _UNKNOWN_NAME = {getattr(socket, name, None) for name in ("EAI_NONAME", "EAI_NODATA", "EAI_ADDRFAMILY")}
 
@@ -56,22 +63,30 @@ def open_pool(backend: CheckedBackend, tls: ssl.SSLContext | None) -> httpcore.A
     )
 
 
-class TooManyLookUpsError(StoreUnavailableError):
-    """The maximum number of look-ups is in flight, and none of them was answered in time."""
+class NoLookUpError(StoreUnavailableError):
+    """A look-up is not begun: others hang, or the same one did a moment ago."""
+
+
+class _LookUp(NamedTuple):
+    user: str
+    started: float
+    answer: asyncio.Future[list[str]]
 
 
 class LookUps:
     """DNS look-ups in threads. Concurrent requests for the same host share one look-up.
 
     A look-up cannot be cancelled: if DNS does not answer, it keeps its thread for half a minute, long after its callers
-    have timed out. So a new request for the host joins the look-up in flight, their number is limited, and they run in
-    daemon threads, which the end of the process does not wait for.
+    have timed out. So a new request for the host joins the look-up in flight, their number is limited, for each user,
+    too, and they run in daemon threads, which the end of the process does not wait for. A look-up that has hung is not
+    repeated for a while.
     """
 
     def __init__(self, resolver: Resolver) -> None:
         self._resolver = resolver
         self._threads = DaemonExecutor(MAX_LOOK_UPS, "resolver")
-        self._in_flight: dict[tuple[str, int], tuple[float, asyncio.Future[list[str]]]] = {}
+        self._in_flight: dict[tuple[str, int], _LookUp] = {}
+        self._failed: dict[tuple[str, int], float] = {}
 
     async def find(self, host: str, port: int, seconds: float) -> list[str]:
         """Return the host's numeric addresses.
@@ -83,33 +98,46 @@ class LookUps:
 
         Raises:
             TimeoutError: there is no answer yet; the look-up continues.
-            TooManyLookUpsError: the maximum number of look-ups hang; raised without waiting.
+            NoLookUpError: the maximum number of look-ups hang, or this one did a moment ago; raised without waiting.
             OSError, UnicodeError, ValueError: the resolver raised it.
         """
-        now = asyncio.get_running_loop().time
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._failed.get((host, port), 0.0):
+            raise NoLookUpError(f"DNS gave no answer for the host {host!r} a moment ago. Check the name and DNS")
         async with asyncio.timeout(seconds):
-            while (host, port) not in self._in_flight and len(self._in_flight) >= MAX_LOOK_UPS:
-                if all(now() - started > seconds for started, _ in self._in_flight.values()):
-                    raise TooManyLookUpsError(
+            while (host, port) not in self._in_flight and (others := self._in_the_way()):
+                if all(loop.time() - each.started > seconds for each in others):
+                    raise NoLookUpError(
                         "Too many hosts are being looked up, and DNS answers for none of them. Try again in a moment"
                     )
-                await asyncio.wait(
-                    [answer for _, answer in self._in_flight.values()], return_when=asyncio.FIRST_COMPLETED
-                )
+                await asyncio.wait([each.answer for each in others], return_when=asyncio.FIRST_COMPLETED)
             if (host, port) not in self._in_flight:
-                self._start(host, port)
-            _, answer = self._in_flight[host, port]
+                self._start(host, port, seconds)
             # A caller that is cancelled must not cancel the look-up for the others.
-            return await asyncio.shield(answer)
+            return await asyncio.shield(self._in_flight[host, port].answer)
 
-    def _start(self, host: str, port: int) -> None:
+    def _in_the_way(self) -> list[_LookUp]:
+        """Return the look-ups of which one must end before the current user can have another one."""
+        user = current_user()
+        own = [each for each in self._in_flight.values() if each.user == user]
+        if len(own) >= MAX_LOOK_UPS_PER_USER:
+            return own
+        return list(self._in_flight.values()) if len(self._in_flight) >= MAX_LOOK_UPS else []
+
+    def _start(self, host: str, port: int, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
         answer = asyncio.wrap_future(self._threads.submit(self._resolver, host, port))
-        self._in_flight[host, port] = (asyncio.get_running_loop().time(), answer)
+        began = loop.time()
+        self._in_flight[host, port] = _LookUp(current_user(), began, answer)
 
         def finish(ended: asyncio.Future[list[str]]) -> None:
             del self._in_flight[host, port]
-            if not ended.cancelled():
-                ended.exception()  # if nobody waits, asyncio would log the exception as never retrieved
+            # Reading the exception also keeps asyncio from logging it as never retrieved, if nobody waits.
+            if ended.cancelled() or ended.exception() is None or loop.time() - began <= seconds:
+                return
+            now = loop.time()
+            self._failed = {each: until for each, until in self._failed.items() if until > now}
+            self._failed[host, port] = now + FAILURE_SECONDS
 
         answer.add_done_callback(finish)
 
@@ -137,7 +165,7 @@ class CheckedBackend(httpcore.AsyncNetworkBackend):
 
         Raises:
             LocationInvalidError: the host is unknown, or none of its addresses may be contacted.
-            StoreUnavailableError: the look-up failed, or was not possible (`TooManyLookUpsError`).
+            StoreUnavailableError: the look-up failed, or was not possible (`NoLookUpError`).
         """
         loop = asyncio.get_running_loop()
         seconds = timeout or 60.0

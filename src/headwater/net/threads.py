@@ -12,6 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from threading import Condition, Lock, Thread
 from typing import Any, ParamSpec, TypeVar, TypeVarTuple
+from weakref import WeakValueDictionary
 
 Args = TypeVarTuple("Args")
 P = ParamSpec("P")
@@ -117,6 +118,30 @@ class LimitedExecutor(Executor):
                 return
         # Queue up again: a part with much work must not keep its thread from the other parts.
         self._executor.submit(self._run)
+
+
+class UserThreads:
+    """A part of an executor for each user, so that users take turns and none takes all threads.
+
+    Args:
+        executor: provides the threads.
+        max_per_user: how many of them work for one user at the same time.
+    """
+
+    def __init__(self, executor: Executor, max_per_user: int) -> None:
+        self._executor = executor
+        self._max_per_user = max_per_user
+        self._lock = Lock()
+        # The part of an idle user is collected; the threads of a busy one keep it alive.
+        self._parts: WeakValueDictionary[str, LimitedExecutor] = WeakValueDictionary()
+
+    def for_user(self, user: str) -> LimitedExecutor:
+        """Return the part of a user."""
+        with self._lock:
+            part = self._parts.get(user)
+            if part is None:
+                part = self._parts[user] = LimitedExecutor(self._executor, self._max_per_user)
+            return part
 
 
 def _do(future: Future[Any], fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

@@ -6,13 +6,15 @@ import asyncio
 import random
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
+from weakref import WeakValueDictionary
 
 from headwater.domain.errors import LocationInvalidError, StoreError, StoreUnavailableError
 from headwater.net.egress import Egress
 from headwater.net.urls import Origin
+from headwater.net.users import current_user
 
 if TYPE_CHECKING:
     import httpcore
@@ -22,7 +24,11 @@ if TYPE_CHECKING:
 MAX_ATTEMPTS = 4
 IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 MAX_REQUESTS_PER_HOST = 32
-"""Concurrent requests to one host. Further requests wait."""
+"""Concurrent requests of one user to one host. Further requests wait."""
+
+MAX_REQUESTS_PER_USER = 64
+"""Concurrent requests of one user to all hosts. Further requests wait. The connections of the process
+(`connections.MAX_CONNECTIONS`) are enough for several users whose hosts do not answer."""
 
 PAUSE_SECONDS = 0.2
 """The maximum back-off before the second attempt. It doubles with each further attempt."""
@@ -110,7 +116,6 @@ class _NotRetryableError(StoreUnavailableError):
 
 @dataclass
 class _Host:
-    slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_REQUESTS_PER_HOST))
     retry_tokens: float = field(default_factory=lambda: MAX_RETRY_TOKENS)
     requests: int = 0
     facts: set[str] = field(default_factory=set)
@@ -153,6 +158,8 @@ class Transport:
         self._tls: ssl.SSLContext | None = None
         self._pools: dict[tuple[bool, str], httpcore.AsyncConnectionPool] = {}
         self._hosts: dict[tuple[bool, Origin], _Host] = {}
+        # Kept as long as a request needs them.
+        self._slots: WeakValueDictionary[Hashable, asyncio.Semaphore] = WeakValueDictionary()
 
     async def request(self, request: Request) -> Response:
         """Send a request and return its complete response.
@@ -180,7 +187,7 @@ class Transport:
         result: Response | StoreError | None = None
         for attempt in range(MAX_ATTEMPTS):
             try:
-                result = await self._attempt(request, host, deadline)
+                result = await self._attempt(request, deadline)
             except _NotRetryableError as error:
                 # The error of an earlier attempt is more informative.
                 return result or error
@@ -212,7 +219,7 @@ class Transport:
         for pool in pools.values():
             await pool.aclose()
 
-    async def _attempt(self, request: Request, host: _Host, deadline: float) -> Response:
+    async def _attempt(self, request: Request, deadline: float) -> Response:
         import httpcore
 
         from headwater.net import connections
@@ -229,16 +236,17 @@ class Transport:
             extensions={"timeout": self._timeouts},
         )
         try:
-            async with asyncio.timeout(deadline - time.monotonic()), host.slots:
-                pool = await self._pool(request.is_operator_endpoint, origin.scheme)
-                response = await pool.handle_async_request(sent)
-                try:
-                    body = await _read_body(response, request.max_body_bytes, origin)
-                finally:
-                    await response.aclose()
+            async with asyncio.timeout(deadline - time.monotonic()):
+                async with self._host_slots(request), self._user_slots(request):
+                    pool = await self._pool(request.is_operator_endpoint, origin.scheme)
+                    response = await pool.handle_async_request(sent)
+                    try:
+                        body = await _read_body(response, request.max_body_bytes, origin)
+                    finally:
+                        await response.aclose()
         except TimeoutError:
             raise _NotRetryableError(f"{origin} did not answer in the time that one request may take") from None
-        except connections.TooManyLookUpsError as error:
+        except connections.NoLookUpError as error:
             raise _NotRetryableError(error.message) from None
         except connections.ERRORS as error:
             raise connections.to_store_error(error, str(origin)) from None
@@ -268,6 +276,18 @@ class Transport:
             )
             self._pools[key] = connections.open_pool(backend, self._tls)
         return self._pools[key]
+
+    def _host_slots(self, request: Request) -> asyncio.Semaphore:
+        return self._limit((current_user(), request.is_operator_endpoint, request.origin), MAX_REQUESTS_PER_HOST)
+
+    def _user_slots(self, request: Request) -> asyncio.Semaphore:
+        return self._limit((current_user(), request.is_operator_endpoint), MAX_REQUESTS_PER_USER)
+
+    def _limit(self, key: Hashable, concurrent: int) -> asyncio.Semaphore:
+        slots = self._slots.get(key)
+        if slots is None:
+            slots = self._slots[key] = asyncio.Semaphore(concurrent)
+        return slots
 
     def _host(self, is_operator_endpoint: bool, origin: Origin) -> _Host:
         host = self._hosts.get((is_operator_endpoint, origin))

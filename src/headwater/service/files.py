@@ -7,6 +7,7 @@ from headwater.domain.errors import ForbiddenError, MalformedRequestError, Unaut
 from headwater.domain.ids import check_id
 from headwater.domain.lightly_folder import RAW, key_in_folder
 from headwater.domain.samples import LIGHTLY_FOLDER
+from headwater.net.users import working_for
 from headwater.service.configure import require_input_datasource, require_lightly_datasource
 from headwater.service.context import ServiceContext
 from headwater.stores.base import Method
@@ -36,7 +37,8 @@ async def sign_file_url(
     key = key_in_folder(folder, name)
     in_lightly_folder = folder != RAW or key.startswith(LIGHTLY_FOLDER)
     source = (require_lightly_datasource if in_lightly_folder else require_input_datasource)(dataset)
-    return (await ctx.stores.open(source).sign([key], ctx.settings.read_url_ttl, method))[0]
+    with working_for(dataset.principal.user):
+        return (await ctx.stores.open(source).sign([key], ctx.settings.read_url_ttl, method))[0]
 
 
 async def resolve_redirected_url(
@@ -72,4 +74,5 @@ async def resolve_redirected_url(
             "if the datasource has moved since"
         )
     ttl = min(REDIRECT_TARGET_TTL_SECONDS, ctx.settings.read_url_ttl)
-    return (await ctx.stores.open(source).sign([key], ttl, method))[0]
+    with working_for(f"dataset {dataset_id}"):  # whoever has the URL
+        return (await ctx.stores.open(source).sign([key], ttl, method))[0]

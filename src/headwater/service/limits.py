@@ -1,4 +1,4 @@
-"""How many requests one user may have in flight."""
+"""How many requests one user may have in flight, and for whom they use what all users share."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from headwater.domain.errors import TooManyRequestsError
+from headwater.net.users import working_for
 
 MAX_REQUESTS_PER_USER = 100
 """Requests that access stores which one user may have in flight. Clients wait and retry on 429."""
@@ -20,7 +21,7 @@ class RequestLimiter:
 
     @contextmanager
     def hold(self, user: str) -> Iterator[None]:
-        """Count one request of `user` as in flight for the duration of the block.
+        """Count one request of `user` as in flight, and work for this user, for the duration of the block.
 
         Raises:
             TooManyRequestsError: the user already has `MAX_REQUESTS_PER_USER` in flight.
@@ -31,7 +32,8 @@ class RequestLimiter:
             )
         self._in_flight[user] += 1
         try:
-            yield
+            with working_for(user):
+                yield
         finally:
             self._in_flight[user] -= 1
             if not self._in_flight[user]:

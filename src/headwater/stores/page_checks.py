@@ -6,11 +6,11 @@ wrong objects must be an error: otherwise a listing would be endless or silently
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
-from headwater.domain.errors import LocationInvalidError, StoreUnavailableError
+from headwater.domain.errors import LocationInvalidError, StoreUnavailableError, TooManyRequestsError
+from headwater.net.compute import compute
 from headwater.net.transport import Response
 from headwater.stores.error_mapping import ConfigLabels, OperationContext, is_html, wrong_protocol_error
 
@@ -50,7 +50,9 @@ async def parse_page(
     if is_cut_short:
         raise StoreUnavailableError(f"{context.labels.store} sent an incomplete list page several times. Try again")
     try:
-        return await asyncio.to_thread(parse, response.body) if is_big else parse(response.body)
+        return await compute(parse, response.body) if is_big else parse(response.body)
+    except TooManyRequestsError as error:
+        raise StoreUnavailableError(error.message) from None
     except NotAListingError as error:
         raise wrong_protocol_error(context, str(error)) from None
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -13,6 +15,7 @@ from headwater.catalog.feed.record import CHANGES_KEPT_MS
 from headwater.catalog.tables import feed_changes
 from headwater.domain.errors import CatalogUnavailableError
 from headwater.domain.objects import StoredObject
+from headwater.net.users import current_user, working_for
 from tests.catalog.feed.fed import NOW, Fed, count_rows, found, make_fed, several
 
 
@@ -215,3 +218,31 @@ async def test_two_replicas_that_merge_different_ranges_lose_no_update(catalogs:
     record = await one.record()
     assert (record.n_rows, record.n_bytes) == (110, 220)
     assert len(await other.positions()) == 110
+
+
+async def test_first_listings_of_one_user_keep_others_waiting_for_one_page(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pages of all feeds queued for the one writer: behind a user with a hundred datasets, others waited for all."""
+    feeds = [await make_fed(catalog, name=f"fed {number}") for number in range(7)]
+    started = [await fed.begin() for fed in feeds]
+    database = catalog.feed._database
+    write, begun, go_on = database.write, list[str](), asyncio.Event()
+
+    async def slow(work: Callable[[Any], Any], *, durable: bool = True) -> Any:
+        begun.append(current_user())
+        await go_on.wait()
+        return await write(work, durable=durable)
+
+    monkeypatch.setattr(database, "write", slow)
+    tasks = []
+    for user, several_feeds in (("eve", range(6)), ("ada", range(6, 7))):
+        with working_for(user):
+            reads = [feeds[number].read(started[number], several("abc")) for number in several_feeds]
+            tasks += [asyncio.create_task(read) for read in reads]
+    async with asyncio.timeout(5):
+        while "ada" not in begun:
+            await asyncio.sleep(0.01)
+    assert begun.count("eve") == 1
+    go_on.set()
+    assert all(page is not None for page in await asyncio.gather(*tasks))

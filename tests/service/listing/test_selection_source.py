@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import random
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headwater.domain.datasource import Datasource, parse_config
+from headwater.domain.errors import RelevantFilenamesInvalidError
+from headwater.domain.gitignore import PatternList
 from headwater.domain.key_order import Order
 from headwater.domain.key_range import KeyRange, Resume
 from headwater.domain.objects import StorePage
 from headwater.domain.selection import Selection
 from headwater.domain.selection_parser import SelectionParser
+from headwater.net.compute import compute
 from headwater.net.egress import Egress
 from headwater.net.transport import Transport
+from headwater.net.users import working_for
+from headwater.service.listing import selection_source
 from headwater.service.listing.selection_source import SelectionSource
 from headwater.service.listing.splitting import find_selection_split_points
 from headwater.settings import Settings
@@ -231,3 +237,72 @@ async def test_a_page_ends_at_its_deadline_and_the_next_one_continues() -> None:
     pages = await list_pages(MemoryStore(keys), select(*keys[::7]), out_of_time=True)
     assert len(pages) > 1
     assert [key for page in pages for key in page] == keys[::7]
+
+
+async def test_time_is_checked_between_the_patterns_of_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time was checked between keys only: a key with thousands of patterns held a page long after its time."""
+    keys = [f"{index:03}.png" for index in range(50)]
+    matched = []
+
+    def slow(self: PatternList, key: str, pause: Callable[[], None]) -> bool:
+        matched.append(key)
+        for _ in range(3 if key == keys[0] else 200):
+            time.sleep(0.01)
+            pause()
+        return False
+
+    monkeypatch.setattr(PatternList, "excludes", slow)
+    source = SelectionSource(MemoryStore(keys), select("* x"), KeyRange())
+    began = time.monotonic()
+    page = await source.page(Resume(), 1000, began + 0.4)
+    assert time.monotonic() - began < 1.5
+    assert ([each.key for each in page.objects], page.resume) == ([keys[0]], Resume(keys[0]))
+    assert set(matched) == {*keys[:2]}
+    page = await source.page(page.resume or Resume(), 1000, time.monotonic() + 0.1)
+    assert ([each.key for each in page.objects], page.resume) == ([keys[1]], Resume(keys[1]))
+
+
+async def test_patterns_that_take_too_long_for_one_key_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A listing cannot continue in the middle of a key: each page would have taken minutes of processor time."""
+    monkeypatch.setattr(selection_source, "MAX_KEY_SECONDS", 0.05)
+    slow = " ".join(f"a*/**/a*/**/b{number}" for number in range(400))
+    source = SelectionSource(MemoryStore(["a.png", "/".join(["aaa"] * 250)]), select(f"* {slow}"), KeyRange())
+    with pytest.raises(RelevantFilenamesInvalidError, match="matching the patterns takes more than"):
+        await source.page(Resume(), 1000, time.monotonic() + 60)
+
+
+async def test_a_page_ends_if_other_requests_of_the_user_take_the_time() -> None:
+    """A request waited for a thread for as long as the requests before it took, however many there were."""
+    go_on = threading.Event()
+    keys = [f"{index:03}.png" for index in range(5)]
+    source = SelectionSource(MemoryStore(keys), select("b/*", "* *1.png"), KeyRange())
+    with working_for("eve"):
+        blocked = asyncio.create_task(compute(go_on.wait, 20))
+        await asyncio.sleep(0.02)
+        page = await source.page(Resume(), 1000, time.monotonic() + 0.05)
+        assert (page.objects, page.resume) == ([], Resume())
+    with working_for("ada"):
+        page = await source.page(Resume(), 1000, time.monotonic() + 5)
+        assert (len(page.objects), page.resume) == (4, None)
+    go_on.set()
+    await blocked
+
+
+async def test_patterns_of_one_user_do_not_keep_others_waiting() -> None:
+    """All users shared one executor: a few requests with many patterns delayed a request of another user by minutes."""
+    slow = select("* " + " ".join(f"a*/**/a*/**/b{number}" for number in range(500)))
+    long_keys = ["/".join(["aaa"] * 250) + f"/{number:03}.png" for number in range(50)]
+    requests = []
+    with working_for("eve"):
+        for _ in range(40):
+            source = SelectionSource(MemoryStore(long_keys), slow, KeyRange())
+            requests.append(asyncio.create_task(source.page(Resume(), 1000, time.monotonic() + 30)))
+    await asyncio.sleep(0.1)
+    with working_for("ada"):
+        async with asyncio.timeout(5):  # the requests before it take eleven seconds for their first keys alone
+            source = SelectionSource(MemoryStore(["a.png", "b.png"]), select("* a*"), KeyRange())
+            page = await source.page(Resume(), 1000, time.monotonic() + 5)
+    assert [each.key for each in page.objects] == ["b.png"]
+    assert not any(request.done() for request in requests)
+    for request in requests:
+        request.cancel()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import itertools
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,10 +16,12 @@ from hypothesis import strategies as st
 from headwater.domain.errors import LocationInvalidError
 from headwater.domain.key_order import Order
 from headwater.domain.key_range import KeyRange
+from headwater.domain.key_space import KeySpace
 from headwater.domain.objects import Key, StorePage
-from headwater.service.listing import survey
+from headwater.domain.selection_parser import SelectionParser
+from headwater.service.listing import splitting
 from headwater.service.listing.pages import MAX_SHARDS
-from headwater.service.listing.splitting import NOT_SPLIT, find_split_points
+from headwater.service.listing.splitting import NOT_SPLIT, find_selection_split_points, find_split_points
 from headwater.service.listing.survey import MAX_REQUESTS
 from headwater.stores.base import Store
 from tests.stores.layouts import LAYOUTS
@@ -207,9 +210,65 @@ async def test_a_survey_ends_in_time_and_uses_what_it_knows(monkeypatch: pytest.
                 await asyncio.sleep(3600)
             return await super().list_page(prefix, after, limit, marker)
 
-    monkeypatch.setattr(survey, "SURVEY_SECONDS", 0.3)
+    monkeypatch.setattr(splitting, "SURVEY_SECONDS", 0.3)
     points, _ = await find_split_points(Hanging([f"{number:06}" for number in range(100_000)]), "", 8)
     assert points
+
+
+@pytest.mark.parametrize("hangs_at", ["order", "first page", "last page"])
+async def test_a_store_that_is_too_slow_to_be_split_has_one_shard(
+    hangs_at: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the probes had a time limit: at 20 seconds for each page, a split took minutes before it began with them."""
+
+    hung = []
+
+    class Slow(MemoryStore):
+        async def order(self) -> Order | None:
+            if hangs_at == "order":
+                hung.append("order")
+                await asyncio.sleep(3600)
+            return None
+
+        async def list_page(self, prefix: str, after: Key | None, limit: int, marker: str | None = None) -> StorePage:
+            is_last = after is not None and not after.isdigit()
+            if hangs_at == "first page" or (hangs_at == "last page" and is_last):
+                hung.append(hangs_at)
+                await asyncio.sleep(3600)
+            return await super().list_page(prefix, after, limit, marker)
+
+    monkeypatch.setattr(splitting, "SURVEY_SECONDS", 0.2)
+    async with asyncio.timeout(5):
+        split = await find_split_points(Slow([f"0000{number:04}" for number in range(1500)], order=None), "", 8)
+    assert (split == NOT_SPLIT) == (hangs_at != "last page")
+    assert hung == [hangs_at]
+
+
+async def test_prefixes_of_a_selection_share_the_requests_of_a_split() -> None:
+    """Each prefix had 192 requests of its own: a split sent 1,536."""
+    parser = SelectionParser(".lightly/relevant.txt")
+    parser.feed(b"".join(b"%d/*\n" % number for number in range(8)))
+    hashed = (hashlib.sha256(b"%d" % number).hexdigest() for number in range(100_000))
+    store = MemoryStore(sorted(f"{name[0]}/{name}" for name in hashed))
+    split = await find_selection_split_points(store, parser.finish(), "", 64)
+    assert len(split.points) > 32
+    assert store.requests <= MAX_REQUESTS * 1.2
+
+
+async def test_shards_are_planned_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With keys of 1,024 bytes, planning held the event loop, and so every request, for half a second."""
+    threads = set()
+    for name in ("add", "gaps", "split_points"):
+        method = getattr(KeySpace, name)
+
+        def run(*args: Any, method: Callable[..., Any] = method) -> Any:
+            threads.add(threading.current_thread())
+            return method(*args)
+
+        monkeypatch.setattr(KeySpace, name, run)
+    assert (await find_split_points(MemoryStore([f"{number:06}" for number in range(20_000)]), "", 8)).points
+    assert len(threads) >= 1
+    assert threading.current_thread() not in threads
 
 
 async def test_an_error_of_a_probe_is_raised() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import threading
 import time
+from collections.abc import Sequence
 from functools import cache
 from unittest.mock import patch
 
@@ -16,7 +18,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headwater.net.refreshing import RefreshingCache
+from headwater.net.threads import DaemonExecutor, UserThreads
 from headwater.net.transport import Transport
+from headwater.net.users import working_for
 from headwater.stores.gcs import signing as gcs_signing
 from headwater.stores.gcs.bucket import GcsBucket, gcs_bucket
 from headwater.stores.gcs.signing import UrlSigner
@@ -152,3 +156,25 @@ async def test_cancelled_signing_stops() -> None:
     began = time.perf_counter()
     await gcs_signing.sign(signer(PLACES["google"], 60), ["b"] * 50)
     assert time.perf_counter() - began < 2
+
+
+async def test_pages_of_one_user_do_not_keep_those_of_others_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred pages of one user were signed, part by part, between any two parts of another user's page."""
+    monkeypatch.setattr(gcs_signing, "_threads", UserThreads(DaemonExecutor(1, "test"), gcs_signing.MAX_THREADS))
+    begin, order = threading.Event(), list[str]()
+
+    class Recording(UrlSigner):
+        def sign(self, keys: Sequence[str]) -> list[str]:
+            begin.wait(20)
+            order.append(keys[0])
+            return list(keys)
+
+    recording = Recording(PLACES["google"], EMAIL, private_key(), 60, NOW.timestamp())
+    tasks = []
+    for user, pages in (("eve", 50), ("ada", 1)):
+        with working_for(user):
+            tasks += [asyncio.create_task(gcs_signing.sign(recording, [user] * 200)) for _ in range(pages)]
+            await asyncio.sleep(0.02)
+    begin.set()
+    await asyncio.gather(*tasks)
+    assert max(index for index, user in enumerate(order) if user == "ada") < 40

@@ -14,7 +14,11 @@ from pathlib import Path
 import pytest
 
 from headwater.domain.errors import StoreUnavailableError
+from headwater.domain.objects import StorePage
+from headwater.net.users import working_for
 from headwater.stores.local import disk_threads, listing_cache
+from headwater.stores.local.disk_threads import DiskThreads
+from headwater.stores.local.listing import TreeWalk
 from headwater.stores.local.root import LocalRoot, OpenFile
 from tests.stores.local.opening import open_store
 
@@ -95,6 +99,31 @@ async def test_hung_datasources_do_not_stop_others_from_reading(root: Path, reco
     assert time.monotonic() - began < 10
     assert {type(error) for error in failed} == {StoreUnavailableError}
     assert sum("did not answer" in str(error) for error in failed) == 8 * len(HUNG)
+
+
+async def test_listings_of_one_user_do_not_keep_others_of_the_same_folder_waiting(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder had one queue: behind a hundred pages of one user, another user's listing was a 503."""
+    go_on, listed = threading.Event(), list[str]()
+    page = TreeWalk.page
+
+    def slow(walk: TreeWalk, prefix: str, after: str | None, limit: int) -> StorePage:
+        go_on.wait(20)
+        listed.append(prefix)
+        return page(walk, prefix, after, limit)
+
+    monkeypatch.setattr(TreeWalk, "page", slow)
+    threads = DiskThreads("test", max_threads=4, max_per_top_folder=4, max_per_folder=2)
+    tasks: list[asyncio.Task[StorePage]] = []
+    for user, count in (("eve", 50), ("ada", 1)):
+        with working_for(user):
+            store = open_store(root, "well", listing_threads=threads)
+            tasks += [asyncio.create_task(store.list_page(user, None, 10)) for _ in range(count)]
+            await asyncio.sleep(0.05)
+    go_on.set()
+    await asyncio.gather(*tasks)
+    assert listed.index("ada") <= 4
 
 
 ENDS = """

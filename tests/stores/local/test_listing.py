@@ -17,11 +17,14 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from headwater.domain.objects import StoredObject, StorePage
 from headwater.stores.base import Store
 from headwater.stores.local import listing as local_listing
 from headwater.stores.local.listing_cache import ListingCache
+from headwater.stores.local.paths import MAX_DEPTH
+from headwater.stores.local.root import LocalRoot
 from headwater.stores.local.store import LocalStore
 from tests.stores.local.opening import open_store
 
@@ -494,3 +497,81 @@ def test_pages_equal_a_sorted_os_walk(
         ]
         if not prefix and after is None:
             assert counted == unreadable
+
+
+# ---- deep trees
+
+
+def plant_deep(top: Path, levels: int) -> None:
+    """Create folders named `d` within each other, each with a file `a.png` and, after the folder, a file `e.png`."""
+    at = os.open(top, os.O_RDONLY)
+    for _ in range(levels):
+        os.mkdir("d", dir_fd=at)
+        for name in ("a.png", "e.png"):
+            os.close(os.open(name, os.O_WRONLY | os.O_CREAT, dir_fd=at))
+        below = os.open("d", os.O_RDONLY, dir_fd=at)
+        os.close(at)
+        at = below
+    os.close(at)
+
+
+async def test_folders_that_are_too_deep_are_left_out_with_a_warning(store: LocalStore, folder: Path) -> None:
+    """Every folder on the way up was opened again from the root: above 2,100 folders each listing was a 503."""
+    plant_deep(folder, 400)
+    try:
+        with capture_logs() as logs:
+            found = await listed(store)
+    finally:
+        subprocess.run(["rm", "-rf", str(folder / "d")], check=True)
+    depths = range(MAX_DEPTH - 2)  # the datasource's folder is two names below the mount root
+    assert found == sorted("d/" * depth + name for depth in depths for name in ("a.png", "e.png"))
+    assert {(each["event"], each["folder"], each["paths"]) for each in logs} == {("paths_too_long", "'data/set'", 1)}
+
+
+async def test_folders_above_are_opened_from_below(
+    store: LocalStore, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Opened from the root, folders that were closed to limit open ones took as many steps as they were deep, each."""
+    walked = []
+    walk = LocalRoot.walk
+
+    def recording(root: LocalRoot, parts: tuple[str, ...], flags: int) -> int:
+        walked.append(parts)
+        return walk(root, parts, flags)
+
+    plant_deep(folder, 200)
+    monkeypatch.setattr(LocalRoot, "walk", recording)
+    assert len(await listed(store)) == 400
+    assert len(walked) == 1
+
+
+async def test_a_folder_that_moves_away_during_a_page_leads_nowhere_else(
+    store: LocalStore, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder above one that is open may meanwhile be another one, of somebody else."""
+    monkeypatch.setattr(local_listing, "MAX_OPEN_FOLDERS", 1)
+    outside = folder.parent / "outside"
+    outside.mkdir()
+    (outside / "secret.png").touch()
+    for name in ("a/b/c.png", "a/d.png", "e.png"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    stat_file = LocalRoot.stat_file
+
+    def move_away(root: LocalRoot, at: int, real: tuple[str, ...], name: str) -> os.stat_result | None:
+        if name == "c.png":
+            (folder / "a" / "b").rename(outside / "b")
+        return stat_file(root, at, real, name)
+
+    monkeypatch.setattr(LocalRoot, "stat_file", move_away)
+    assert await listed(store) == ["a/b/c.png", "a/d.png", "e.png"]
+
+
+async def test_a_listing_of_deep_folders_without_time_advances(folder: Path) -> None:
+    """The time was not checked on the way up, nor on the way down to where a page continues."""
+    plant_deep(folder, 40)
+    hurried = open_store(folder.parent, folder.name, page_seconds=0.0)
+    expected = sorted("d/" * depth + name for depth in range(40) for name in ("a.png", "e.png"))
+    found = await pages(hurried)
+    assert [item.key for page in found for item in page.objects] == expected
+    assert max(len(page.objects) for page in found) == 1

@@ -22,8 +22,9 @@ from headwater.domain.errors import (
 )
 from headwater.domain.read_url import ReadUrlSigner
 from headwater.stores.local import changes as local_changes
+from headwater.stores.local.files import LocalFiles
 from headwater.stores.local.store import LocalStore
-from tests.stores.local.opening import open_store
+from tests.stores.local.opening import file_root, open_store
 
 SIGNER = ReadUrlSigner([b"k" * 32], "http://hw.example/pre", "tests")
 
@@ -236,6 +237,58 @@ async def test_a_folder_that_disappears_during_a_write_is_created_again(
     await store.write(".lightly/a.txt", b"new")
     assert vanished
     assert (folder / ".lightly" / "a.txt").read_bytes() == b"new"
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("a/" * 2100 + "a.txt", "the path has 2102 parts; write a file with at most 256"),
+        ("a/" * 255 + "a.txt", "the path has 257 parts"),
+        ("é" * 128, "a name in the path has 256 bytes; use names of at most 255"),
+        ("x" * 256 + "/a.txt", "a name in the path has 256 bytes"),
+        (f"{'x' * 250}/" * 100 + "a.txt", "the path has 25109 bytes; write a file with at most 24576"),
+        (f".lightly/.headwater-{'0' * 32}.tmp", "for files that are being uploaded"),
+    ],
+)
+async def test_a_path_that_is_too_long_is_not_written(store: LocalStore, folder: Path, key: str, said: str) -> None:
+    """A file 2,100 folders deep was written, and made every listing above it a 503, for other users, too."""
+    before = everything(folder)
+    with pytest.raises(LocationInvalidError) as refused:
+        await store.write(key, b"new")
+    assert said in refused.value.message
+    with pytest.raises(LocationInvalidError) as refused:
+        await store.sign([key], 60, "PUT")
+    assert said in refused.value.message
+    with pytest.raises(LocationInvalidError) as refused:
+        await LocalFiles(file_root(folder.parent)).create(f"{folder.name}/{key}")
+    assert said in refused.value.message
+    assert everything(folder) == before
+    assert await store.sign([key], 60)
+
+
+async def test_a_deep_path_is_written_with_few_open_folders(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every folder on the path was held open: a few writes of deep paths took all descriptors of the process."""
+    opened, max_opened = set[int](), 0
+    os_open, os_close, os_dup = os.open, os.close, os.dup
+
+    def note(fd: int) -> int:
+        nonlocal max_opened
+        opened.add(fd)
+        max_opened = max(max_opened, len(opened))
+        return fd
+
+    def forget(fd: int) -> None:
+        opened.discard(fd)
+        os_close(fd)
+
+    monkeypatch.setattr(os, "open", lambda *args, **more: note(os_open(*args, **more)))
+    monkeypatch.setattr(os, "dup", lambda fd: note(os_dup(fd)))
+    monkeypatch.setattr(os, "close", forget)
+    key = "a/" * 200 + "a.txt"
+    await store.write(key, b"new")
+    monkeypatch.undo()
+    assert await store.read(key, 10) == b"new"
+    assert max_opened < 10
 
 
 # ---- delete

@@ -42,6 +42,7 @@ from headwater.domain.feed import (
     Range,
     row_position,
 )
+from headwater.net.users import current_user
 
 _STATE = select(feeds.c.key_order, feeds.c.unordered_since, feeds.c.complete, feeds.c.changes, feeds.c.owner).where(
     feeds.c.id == bindparam("feed"), feeds.c.dataset_id.is_not(None)
@@ -70,7 +71,7 @@ class FeedCatalog:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._merging: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+        self._merging: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def begin(self, start: ListingStart) -> StartedListing:
         """Register a listing and what it promises. Creates the feed of the dataset if there is none.
@@ -121,8 +122,8 @@ class FeedCatalog:
         """Merge a page into the index and return its listing times.
 
         A page that brings nothing new costs one read. If its listing made the latest promise, this is a small
-        transaction, which is not flushed to disk. One page of a feed is merged at a time by this process, so that
-        others do not wait for more than one.
+        transaction, which is not flushed to disk. One page of a user is merged at a time by this process, so that
+        the writes of others wait for one page of each user, and not for all pages of one.
 
         Args:
             page: the page.
@@ -154,15 +155,16 @@ class FeedCatalog:
     async def _match(self, page: PageRead) -> MergedPage | None:
         if page.state.owner != page.listing.number:
             return await self._database.read(lambda connection: match_page(connection, page))
-        async with self._lock(page.state.feed):
+        async with self._lock():
             return await self._database.write(lambda connection: claim_and_match(connection, page), durable=False)
 
     async def _merge(self, page: PageRead, now: int) -> MergedPage | None:
-        async with self._lock(page.state.feed):
+        async with self._lock():
             return await self._database.write(lambda connection: merge_into_index(connection, page, now))
 
-    def _lock(self, feed: int) -> asyncio.Lock:
-        return self._merging.get(feed) or self._merging.setdefault(feed, asyncio.Lock())
+    def _lock(self) -> asyncio.Lock:
+        user = current_user()
+        return self._merging.get(user) or self._merging.setdefault(user, asyncio.Lock())
 
     async def _remove_gone(self, page: PageRead) -> PageRead | None:
         """Delete most of the rows of a range that a page does not hold, some at a time; None if the page is stale."""
@@ -171,7 +173,7 @@ class FeedCatalog:
         position, end = page.range
         while position < end:
             after, unchanged = position, page
-            async with self._lock(page.state.feed):
+            async with self._lock():
                 removed = await self._database.write(
                     lambda connection: remove_gone(connection, unchanged, found, after)  # noqa: B023
                 )

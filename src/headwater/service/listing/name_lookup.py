@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from bisect import bisect_left
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -19,40 +21,84 @@ MAX_CONCURRENT_LOOKUPS = 16
 """The number of names that are looked for concurrently, one request each, if they are far apart."""
 
 
+class LookupLimits(NamedTuple):
+    """When to stop looking for names: a store that is slow, or that has few of them, gets a page in several requests.
+
+    Attributes:
+        deadline: the time of `time.monotonic` after which the store is sent no further request.
+        requests: the most requests to send.
+    """
+
+    deadline: float
+    requests: int
+
+
 class FoundNames(NamedTuple):
-    """The objects that were found, in the order of their keys, and how many names to look for next time."""
+    """The answer for names.
+
+    Attributes:
+        objects: the objects that were found, in the order of their keys.
+        answered: for how many of the names, the first ones, this is the whole answer. At least one.
+        requests: how many requests the store was sent.
+        next_batch: how many names to look for next time.
+    """
 
     objects: list[StoredObject]
+    answered: int
+    requests: int
     next_batch: int
 
 
-async def find_names(store: Store, names: Sequence[Key]) -> FoundNames:
+async def find_names(store: Store, names: Sequence[Key], limits: LookupLimits) -> FoundNames:
     """Return the objects that have these names.
 
-    If the store has them close together, one of its pages answers for many names; if not, each is a request.
+    If the store has them close together, one of its pages answers for many names; if not, each is a request. The first
+    name is always looked for, even if the time is over.
 
     Args:
         store: the store.
         names: in ascending order, at least one.
+        limits: when to stop.
 
     Raises:
         StoreError: as `Store.list_page`.
     """
     found: list[StoredObject] = []
     remaining = list(names)
-    while len(remaining) > 1 and store.can_start_after:
+    requests = 0
+
+    def is_over() -> bool:
+        return requests >= limits.requests or time.monotonic() >= limits.deadline
+
+    while len(remaining) > 1 and store.can_start_after and not is_over():
+        requests += 1
         unanswered = await _find_on_page(store, remaining, found)
         is_dense = len(unanswered) * 4 <= len(remaining) * 3
         remaining = unanswered
         if not is_dense:
             break
-    for start in range(0, len(remaining), MAX_CONCURRENT_LOOKUPS):
-        lookups = (find_object(store, name) for name in remaining[start : start + MAX_CONCURRENT_LOOKUPS])
-        found += [each for each in await asyncio.gather(*lookups) if each is not None]
     is_sparse = len(remaining) > 1
-    return FoundNames(
-        sorted(found), FIRST_BATCH if is_sparse else min(4 * max(len(names), FIRST_BATCH), store.list_limit)
-    )
+    remaining.sort()
+    while remaining and (not is_over() or remaining[0] == names[0]):
+        count = 1 if is_over() else min(MAX_CONCURRENT_LOOKUPS, limits.requests - requests)
+        now, remaining = remaining[:count], remaining[count:]
+        requests += len(now)
+        found += [each for each in await _find_each(store, now) if each is not None]
+    answered = bisect_left(names, remaining[0]) if remaining else len(names)
+    if remaining:
+        found = [each for each in found if each.key < remaining[0]]
+    next_batch = FIRST_BATCH if is_sparse else min(4 * max(len(names), FIRST_BATCH), store.list_limit)
+    return FoundNames(sorted(found), answered, requests, next_batch)
+
+
+async def _find_each(store: Store, names: Sequence[Key]) -> list[StoredObject | None]:
+    """Look for names concurrently, one request each. If one fails, the others are given up."""
+    lookups = [asyncio.ensure_future(find_object(store, name)) for name in names]
+    try:
+        return await asyncio.gather(*lookups)
+    finally:
+        for lookup in lookups:
+            lookup.cancel()
 
 
 async def _find_on_page(store: Store, names: list[Key], found: list[StoredObject]) -> list[Key]:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
+import math
 import time
 from bisect import bisect_right
 from dataclasses import dataclass, field
 
+from headwater.domain.errors import RelevantFilenamesInvalidError, TooManyRequestsError
 from headwater.domain.key_range import KeyRange, Resume
 from headwater.domain.objects import Key, StoredObject
 from headwater.domain.selection import Selection
-from headwater.service.listing.name_lookup import FIRST_BATCH, find_names
+from headwater.net.compute import TURN_SECONDS, Pace, compute
+from headwater.service.listing.name_lookup import FIRST_BATCH, LookupLimits, find_names
 from headwater.service.listing.source import ObjectPage
 from headwater.service.listing.store_source import StoreSource
 from headwater.stores.base import Store
+
+MAX_REQUESTS = 512
+"""The most requests that a page sends to the store, even if it is fast: then the page ends short."""
+
+MAX_KEY_SECONDS = 2.0
+"""Processor time that matching one key may take. A listing cannot continue in the middle of a key."""
 
 
 @dataclass
@@ -24,6 +32,7 @@ class _PageInProgress:
     deadline: float
     objects: list[StoredObject] = field(default_factory=list)
     unreadable: int = 0
+    requests: int = 0
 
     @property
     def room(self) -> int:
@@ -32,8 +41,8 @@ class _PageInProgress:
 
     @property
     def is_finished(self) -> bool:
-        """Whether the page is full or its time is over."""
-        return self.room <= 0 or time.monotonic() >= self.deadline
+        """Whether the page is full, or its time or its requests are used up."""
+        return self.room <= 0 or self.requests >= MAX_REQUESTS or time.monotonic() >= self.deadline
 
     def ending_at(self, resume: Resume | None) -> ObjectPage:
         """Return the finished page."""
@@ -124,13 +133,14 @@ class SelectionSource:
         batch = FIRST_BATCH
         while index < stop:
             names = self._selection.names.part(index, min(index + min(batch, page.room), stop))
-            index += len(names)
             names = [name for name in names if name.startswith(self._range.prefix)]
             if not names:
-                return index, None
-            found = await find_names(self._store, names)
+                return stop, None
+            found = await find_names(self._store, names, LookupLimits(page.deadline, MAX_REQUESTS - page.requests))
             page.objects += found.objects
-            batch, last_name = found.next_batch, names[-1]
+            page.requests += found.requests
+            index += found.answered
+            batch, last_name = found.next_batch, names[found.answered - 1]
             if page.is_finished:
                 break
         return index, last_name
@@ -142,10 +152,11 @@ class SelectionSource:
         source = StoreSource(self._store, KeyRange(prefix, last_key if ends_inside else None, self._range.order))
         while True:
             found = await source.page(resume, page.room, page.deadline)
+            page.requests += 1
             page.unreadable += found.unreadable
             examined = await self._add_selected(page, found.objects)
             if examined < len(found.objects):
-                return Resume(found.objects[examined - 1].key)
+                return Resume(found.objects[examined - 1].key) if examined else resume
             if found.resume is None:
                 return None
             resume = found.resume
@@ -153,23 +164,77 @@ class SelectionSource:
                 return resume
 
     async def _add_selected(self, page: _PageInProgress, objects: list[StoredObject]) -> int:
-        """Add those of `objects` that the selection selects; return how many were examined, at least one of them."""
+        """Add those of `objects` that the selection selects; return how many of them were examined in time."""
         if not self._selection.has_patterns:
             page.objects += objects
             return len(objects)
-
-        def select() -> tuple[list[StoredObject], int]:
-            selected = []
-            for number, found in enumerate(objects, 1):
-                if self._selection.selects(found.key):
-                    selected.append(found)
-                if time.monotonic() >= page.deadline:
-                    return selected, number
-            return selected, len(objects)
-
-        selected, examined = await asyncio.to_thread(select)
-        page.objects += selected
+        examined = 0
+        while examined < len(objects) and (not examined or not page.is_finished):
+            matching = _Matching(self._selection, page.deadline, must_advance=not examined)
+            wait_seconds = max(page.deadline - time.monotonic(), TURN_SECONDS)
+            try:
+                page.objects += await compute(matching.select, objects[examined:], start_seconds=wait_seconds)
+            except TooManyRequestsError:
+                break
+            examined += matching.examined
         return examined
+
+
+class _TurnOverError(Exception):
+    """Other users are next."""
+
+
+class _Matching:
+    """Matches patterns for one turn, in a thread.
+
+    Args:
+        selection: has the patterns.
+        deadline: the time of `time.monotonic` at which the page ends.
+        must_advance: whether the first object is examined even if that takes longer.
+
+    Attributes:
+        examined: the number of objects that were examined.
+    """
+
+    def __init__(self, selection: Selection, deadline: float, *, must_advance: bool) -> None:
+        self._selection = selection
+        self._deadline = deadline
+        self._must_advance = must_advance
+        self._end = 0.0
+        self._key_began = 0.0
+        self.examined = 0
+
+    def select(self, objects: list[StoredObject]) -> list[StoredObject]:
+        """Return the first of `objects` that are selected.
+
+        Raises:
+            RelevantFilenamesInvalidError: the patterns take too long for one key.
+        """
+        self._end = min(self._deadline, time.monotonic() + TURN_SECONDS)
+        pace = Pace(self._check)
+        selected = []
+        for found in objects:
+            self._key_began = time.thread_time()
+            try:
+                if self._selection.selects(found.key, pace):
+                    selected.append(found)
+            except _TurnOverError:
+                break
+            self.examined += 1
+            if time.monotonic() >= self._end:
+                break
+        return selected
+
+    def _check(self) -> None:
+        # The first key of a turn may need more than the turn.
+        end = self._end if self.examined else math.inf if self._must_advance else self._deadline
+        if time.monotonic() >= end:
+            raise _TurnOverError
+        if time.thread_time() - self._key_began > MAX_KEY_SECONDS:
+            raise RelevantFilenamesInvalidError(
+                f"relevantFilenamesFileName: matching the patterns takes more than {MAX_KEY_SECONDS:.0f} seconds for "
+                "one name; write fewer patterns, and fewer '*' and '**' in each"
+            )
 
 
 def prefixes_in(selection: Selection, folder: str) -> list[str]:

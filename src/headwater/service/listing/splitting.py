@@ -9,8 +9,11 @@ from headwater.domain.key_order import LAST_UNAMBIGUOUS, Order
 from headwater.domain.objects import Key
 from headwater.domain.selection import Selection
 from headwater.service.listing.selection_source import prefixes_in
-from headwater.service.listing.survey import Survey
+from headwater.service.listing.survey import MAX_REQUESTS, Survey
 from headwater.stores.base import Store
+
+SURVEY_SECONDS = 8.0
+"""Seconds after which the store is sent no further request; what is known by then is used."""
 
 MAX_SPLIT_PREFIXES = 8
 """The most prefixes of a selection within which a listing is split. If there are more, each stays in one shard."""
@@ -34,28 +37,35 @@ class Split(NamedTuple):
 NOT_SPLIT = Split([], Order.CODE_POINTS)
 
 
-async def find_split_points(store: Store, prefix: str, shards: int) -> Split:
+async def find_split_points(store: Store, prefix: str, shards: int, max_requests: int = MAX_REQUESTS) -> Split:
     """Find at most `shards - 1` split points that split what a store has into shards of similar size.
 
-    No shard is known to be empty. There are no split points if nothing can be split.
+    No shard is known to be empty. There are no split points if nothing can be split, or if the store does not answer in
+    `SURVEY_SECONDS`.
 
     Args:
         store: the store.
         prefix: which keys are listed; empty for raw samples, which leave out the `.lightly/` folder.
         shards: the number of shards wanted, at least 1.
+        max_requests: the most pages that are requested.
 
     Raises:
         StoreError: as `Store.list_page`.
     """
     if shards <= 1 or not store.can_start_after:
         return NOT_SPLIT
-    known_order = await store.order()
-    order = Order.UTF16_AMBIGUOUS if known_order is None else known_order
-    survey = Survey(store, prefix, order)
-    await survey.read_first_pages()
+    deadline = asyncio.get_running_loop().time() + SURVEY_SECONDS
+    try:
+        async with asyncio.timeout_at(deadline):
+            known_order = await store.order()
+        order = Order.UTF16_AMBIGUOUS if known_order is None else known_order
+        survey = Survey(store, prefix, order, deadline, max_requests)
+        await survey.read_first_pages()
+    except TimeoutError:
+        return NOT_SPLIT
     if not await survey.explore(shards):
         return Split([], order)
-    texts = survey.space.split_points(shards)
+    texts = await survey.split_points(shards)
     if known_order is None:
         shared = await survey.shared_prefix()
         texts = [_same_in_all_orders(text, shared) for text in texts]
@@ -92,7 +102,8 @@ async def find_selection_split_points(store: Store, selection: Selection, folder
     else:
         share = max(1, shards // (len(prefixes) + (last > first)))
         points = []
-        splits = await asyncio.gather(*(find_split_points(store, prefix, share) for prefix in prefixes))
+        max_requests = MAX_REQUESTS // max(len(prefixes), 1)
+        splits = await asyncio.gather(*(find_split_points(store, prefix, share, max_requests) for prefix in prefixes))
         if splits:
             order = splits[0].order
         for number, (prefix, split) in enumerate(zip(prefixes, splits, strict=True)):

@@ -12,13 +12,11 @@ from headwater.domain.key_space import Gap, KeySpace
 from headwater.domain.name_shapes import common_prefix_length
 from headwater.domain.objects import Key
 from headwater.domain.samples import LIGHTLY_FOLDER
+from headwater.net.compute import compute
 from headwater.stores.base import Store
 
 MAX_REQUESTS = 192
-"""The most pages that are requested, whatever the bucket."""
-
-SURVEY_SECONDS = 8.0
-"""Seconds after which nothing more is requested; what is known by then is used."""
+"""The most pages that are requested to split a listing, whatever the bucket."""
 
 MAX_CHECKS = 48
 """The most requests that only check an expectation."""
@@ -48,13 +46,17 @@ class Survey:
         store: the store, which can begin a listing after any key.
         prefix: which keys are listed; empty for raw samples.
         order: the order of the store.
+        deadline: the time of the event loop after which nothing more is requested.
+        max_requests: the most pages that are requested.
 
     Attributes:
         space: what is known about the keys.
     """
 
-    def __init__(self, store: Store, prefix: str, order: Order) -> None:
+    def __init__(self, store: Store, prefix: str, order: Order, deadline: float, max_requests: int) -> None:
         self._store = store
+        self._deadline = deadline
+        self._max_requests = max_requests
         self._prefix = prefix
         self._order = order
         self._top = "\U0010ffff" if order == Order.CODE_POINTS else LAST_UNAMBIGUOUS
@@ -66,23 +68,30 @@ class Survey:
         return self._prefix + key_of_sort_text(text, self._order)
 
     async def read_first_pages(self) -> None:
-        """Read the first pages, without what is in the `.lightly/` folder of the root."""
+        """Read the first pages, without what is in the `.lightly/` folder of the root.
+
+        Raises:
+            TimeoutError: the store is too slow.
+        """
+        async with asyncio.timeout_at(self._deadline):
+            for run in await self._first_runs():
+                await compute(self.space.add, *run)
+
+    async def _first_runs(self) -> list[tuple[str, list[str], str | None]]:
+        """Return what `KeySpace.add` takes."""
         if self._prefix:
-            self.space.add("", *await self._read_pages(None))
-            return
+            return [("", *await self._read_pages(None))]
         folder = self._text(LIGHTLY_FOLDER)
         after_folder = folder + self._top
         keys, end = await self._read_pages(None, folder)
         before = [key for key in keys if key < folder]
         after = [key for key in keys if key > after_folder and not key.startswith(folder)]
         if end is None:
-            self.space.add("", before + after, None)
-            return
-        self.space.add("", before, end if end < folder else after_folder)
-        self.space.add(folder, [], after_folder)
+            return [("", before + after, None)]
+        runs = [("", before, end if end < folder else after_folder), (folder, [], after_folder)]
         if end <= after_folder:
             after, end = await self._read_pages(after_folder)
-        self.space.add(after_folder, after, end)
+        return [*runs, (after_folder, after, end)]
 
     async def explore(self, shards: int) -> bool:
         """Probe where most keys are expected or least is known, until each part is small compared with a shard.
@@ -92,9 +101,13 @@ class Survey:
             everything before it, too.
         """
         with suppress(TimeoutError):
-            async with asyncio.timeout(SURVEY_SECONDS):
+            async with asyncio.timeout_at(self._deadline):
                 await self._explore(shards)
         return self._store.can_start_after
+
+    async def split_points(self, shards: int) -> list[str]:
+        """Return the texts by which `KeySpace` splits the listing, by what is known."""
+        return await compute(self.space.split_points, shards)
 
     async def shared_prefix(self) -> str:
         """Return the text that all keys begin with; empty if it is not certain that there are no other keys."""
@@ -102,7 +115,11 @@ class Survey:
         shared = texts[0][: common_prefix_length(texts[0], texts[-1])] if texts else ""
         if not shared or max(shared) > LAST_UNAMBIGUOUS:
             return ""
-        _, others, end = await self._probe(shared + self._top)
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                _, others, end = await self._probe(shared + self._top)
+        except TimeoutError:
+            return ""
         return shared if not others and end is None else ""
 
     def _text(self, key: Key) -> str:
@@ -126,22 +143,27 @@ class Survey:
 
     async def _explore(self, shards: int) -> None:
         checks = MAX_CHECKS
-        while (requests := min(MAX_CONCURRENT_PROBES, MAX_REQUESTS - self._requests)) > 0:
-            gaps = self.space.gaps()
-            part = (len(self.space.seen) + sum(gap.weight for gap in gaps)) / (shards * PARTS_PER_SHARD)
-            heavy = [gap for gap in gaps if gap.weight > max(part, PROBE_KEYS)]
-            to_check: set[str] = set()
-            if checks > 0 and not any(gap.unknown_depths for gap in heavy):
-                to_check = self._positions_to_check(gaps, part, min(requests if not heavy else requests // 4, checks))
-            positions = self._positions_to_divide(heavy, part, requests - len(to_check)) | to_check
-            checks -= len(to_check)
+        while (requests := min(MAX_CONCURRENT_PROBES, self._max_requests - self._requests)) > 0:
+            # In a thread: with long keys it takes a good part of a second.
+            positions, to_check = await compute(self._plan, shards, requests, checks)
+            checks -= to_check
             if not positions:
                 return
             found = await self._probe_all(sorted(positions))
             if not self._store.can_start_after:
                 return
-            for start, keys, end in found:
-                self.space.add(start, keys, end)
+            for run in found:
+                await compute(self.space.add, *run)
+
+    def _plan(self, shards: int, requests: int, checks: int) -> tuple[set[str], int]:
+        """Return where to probe next, and how many of these probes only check an expectation."""
+        gaps = self.space.gaps()
+        part = (len(self.space.seen) + sum(gap.weight for gap in gaps)) / (shards * PARTS_PER_SHARD)
+        heavy = [gap for gap in gaps if gap.weight > max(part, PROBE_KEYS)]
+        to_check: set[str] = set()
+        if checks > 0 and not any(gap.unknown_depths for gap in heavy):
+            to_check = self._positions_to_check(gaps, part, min(requests if not heavy else requests // 4, checks))
+        return self._positions_to_divide(heavy, part, requests - len(to_check)) | to_check, len(to_check)
 
     async def _probe_all(self, positions: list[str]) -> list[tuple[str, list[str], str | None]]:
         probes = [asyncio.ensure_future(self._probe(position)) for position in positions]

@@ -17,8 +17,9 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from headwater.net.threads import DaemonExecutor, LimitedExecutor
+from headwater.net.threads import DaemonExecutor, LimitedExecutor, UserThreads
 from headwater.net.urls import encode_path, encode_value
+from headwater.net.users import current_user
 from headwater.stores.gcs.bucket import GcsBucket
 
 MAX_TTL_SECONDS = 604_800
@@ -37,7 +38,8 @@ T = TypeVar("T")
 # A signature of RSA-2048 takes 0.3 to 0.9 ms, so a page of a thousand would block the event loop for up to a second.
 # `cryptography` releases the GIL while it signs: measured with its release 50 on two cores, a thousand signatures took
 # 0.90 s in one thread and 0.46 s in two, and the event loop never waited for more than 2 ms.
-_threads = DaemonExecutor(max(2, min(MAX_THREADS, os.cpu_count() or 1)), "rsa")
+# A user may use all threads, and takes turns with others.
+_threads = UserThreads(DaemonExecutor(max(2, min(MAX_THREADS, os.cpu_count() or 1)), "rsa"), MAX_THREADS)
 
 
 class UrlSigner:
@@ -91,7 +93,7 @@ class UrlSigner:
 async def sign(signer: UrlSigner, keys: Sequence[str]) -> list[str]:
     """Return one URL per key, signed in threads so that the event loop is not blocked."""
     # An executor per call, so that a small page does not wait until a large one is done.
-    executor = LimitedExecutor(_threads, MAX_THREADS)
+    executor = LimitedExecutor(_threads.for_user(current_user()), MAX_THREADS)
     parts = await asyncio.gather(
         *(
             asyncio.wrap_future(executor.submit(signer.sign, keys[start : start + CHUNK_URLS]))
@@ -103,4 +105,4 @@ async def sign(signer: UrlSigner, keys: Sequence[str]) -> list[str]:
 
 async def in_thread(work: Callable[[*Args], T], *args: *Args) -> T:
     """Return the result of other work with RSA, done in a thread."""
-    return await asyncio.wrap_future(_threads.submit(work, *args))
+    return await asyncio.wrap_future(_threads.for_user(current_user()).submit(work, *args))

@@ -11,8 +11,19 @@ import secrets
 import stat
 from contextlib import ExitStack, suppress
 from threading import Lock
+from typing import NamedTuple
 
-from headwater.stores.local.root import READ_NAMES, TRAVERSE, LocalRoot, Name, OutsideRootError, Parts, encode
+from headwater.stores.local.paths import TEMPORARY_NAME
+from headwater.stores.local.root import (
+    READ_NAMES,
+    TRAVERSE,
+    LocalRoot,
+    Name,
+    OutsideRootError,
+    Parts,
+    encode,
+    entry_name,
+)
 
 SYNC_BYTES = 32 * 2**20
 """Bytes of a new file after which they are synced to the disk, so that `commit` stays within its time limit."""
@@ -21,7 +32,7 @@ _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def temporary_name() -> Name:
-    """Return a new name to prepare a file under. It matches `listing_cache.TEMPORARY_NAME`, so it is never listed."""
+    """Return a new name to prepare a file under. It matches `paths.TEMPORARY_NAME`, so it is never listed."""
     return f".headwater-{secrets.token_hex(16)}.tmp"
 
 
@@ -63,11 +74,13 @@ class NewFile:
 
     def __init__(self, root: LocalRoot, top: int, real: Parts, parts: Parts) -> None:
         self._name = encode(parts[-1])
-        with ExitStack() as opened:
-            folder = _enter_or_create_all(root, top, real, parts[:-1], opened)
+        self._folder = _enter_or_create_all(root, top, real, parts[:-1])
+        try:
             self._temporary: bytes | None = encode(temporary_name())
-            self._fd = os.open(self._temporary, _NEW_FILE, 0o666, dir_fd=folder)
-            self._folder = os.dup(folder)
+            self._fd = os.open(self._temporary, _NEW_FILE, 0o666, dir_fd=self._folder)
+        except BaseException:
+            os.close(self._folder)
+            raise
         self._unsynced = 0
         # A caller that gives up closes the file while another thread may still write, and descriptors are reused.
         self._lock = Lock()
@@ -110,6 +123,43 @@ class NewFile:
                 os.close(self._folder)
 
 
+class Leftovers(NamedTuple):
+    """What `remove_leftovers` found in a folder: the folders in it, and how many temporary files it removed."""
+
+    folders: list[Parts]
+    removed: int
+
+
+def remove_leftovers(root: LocalRoot, folder: Parts, before: float) -> Leftovers:
+    """Delete the temporary files in a folder that writes left behind when their process was killed.
+
+    Args:
+        root: the mount root.
+        folder: the path of the folder. Links in it are not followed.
+        before: only files that were last written before this time, in Unix seconds, are deleted.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    folders: list[Parts] = []
+    removed = 0
+    opened, _ = root.open_folder(folder, READ_NAMES)
+    try:
+        with os.scandir(opened) as entries:
+            for entry in entries:
+                name = entry_name(entry)
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append((*folder, name))
+                elif TEMPORARY_NAME.fullmatch(name) and entry.is_file(follow_symlinks=False):
+                    with suppress(OSError):
+                        if entry.stat(follow_symlinks=False).st_mtime < before:
+                            os.unlink(encode(name), dir_fd=opened)
+                            removed += 1
+    finally:
+        os.close(opened)
+    return Leftovers(folders, removed)
+
+
 def create_folders(root: LocalRoot, top: int, parts: Parts) -> None:
     """Create the missing folders of a path.
 
@@ -121,8 +171,7 @@ def create_folders(root: LocalRoot, top: int, parts: Parts) -> None:
     Raises:
         OSError: a folder cannot be created.
     """
-    with ExitStack() as opened:
-        _enter_or_create_all(root, top, (), parts, opened)
+    os.close(_enter_or_create_all(root, top, (), parts))
 
 
 def delete_file(root: LocalRoot, top: int, real: Parts, parts: Parts) -> None:
@@ -160,11 +209,15 @@ def delete_file(root: LocalRoot, top: int, real: Parts, parts: Parts) -> None:
                 root.created.remove(root.path, real, creation)
 
 
-def _enter_or_create_all(root: LocalRoot, top: int, real: Parts, names: Parts, opened: ExitStack) -> int:
-    folder = top
+def _enter_or_create_all(root: LocalRoot, top: int, real: Parts, names: Parts) -> int:
+    """Return the open folder of a path, for the caller to close. Missing folders are created."""
+    folder = os.dup(top)
     for name in names:
-        folder, real = _enter_or_create(root, folder, real, name)
-        opened.callback(os.close, folder)
+        parent = folder
+        try:
+            folder, real = _enter_or_create(root, parent, real, name)
+        finally:
+            os.close(parent)
     return folder
 
 

@@ -15,6 +15,7 @@ from weakref import WeakValueDictionary
 
 from headwater.domain.errors import StoreUnavailableError
 from headwater.net.threads import DaemonExecutor, LimitedExecutor, NoFreeThreadError, run_in_executor
+from headwater.net.users import current_user
 from headwater.stores.local.root import LocalRoot, Parts, shown
 
 Args = TypeVarTuple("Args")
@@ -34,7 +35,7 @@ class DiskThreads:
         name: begins the names of the threads.
         max_threads: how many there are at most.
         max_per_top_folder: how many of them work in one top-level folder of the mount root.
-        max_per_folder: how many of them work for one datasource.
+        max_per_folder: how many of them work for one datasource. Users of the same folder take turns.
     """
 
     def __init__(self, name: str, *, max_threads: int, max_per_top_folder: int, max_per_folder: int) -> None:
@@ -43,19 +44,21 @@ class DiskThreads:
         self._max_per_folder = max_per_folder
         self._lock = Lock()
         # An idle executor is collected; the threads of a busy one keep it alive.
-        self._executors: WeakValueDictionary[tuple[bytes, Parts, bool], LimitedExecutor] = WeakValueDictionary()
+        self._executors: WeakValueDictionary[tuple[bytes, Parts, str], LimitedExecutor] = WeakValueDictionary()
 
     def for_folder(self, root: LocalRoot, folder: Parts) -> FolderExecutor:
-        """Return the executor for a folder. All executors for the same folder share their threads."""
+        """Return the current user's executor for a folder. All executors for the same folder share their threads."""
         with self._lock:
-            top = self._executor((root.path, folder[:1], False), self._threads, self._max_per_top_folder)
-            return FolderExecutor(self._executor((root.path, folder, True), top, self._max_per_folder), folder)
+            top = self._executor((root.path, folder[:1], "top"), self._threads, self._max_per_top_folder)
+            shared = self._executor((root.path, folder, "all"), top, self._max_per_folder)
+            user = f"user {current_user()}"
+            return FolderExecutor(self._executor((root.path, folder, user), shared, self._max_per_folder), folder)
 
     def shutdown(self) -> None:
         """End idle threads now, and busy ones when they have nothing left to do. Waits for none."""
         self._threads.shutdown()
 
-    def _executor(self, key: tuple[bytes, Parts, bool], threads: Executor, max_threads: int) -> LimitedExecutor:
+    def _executor(self, key: tuple[bytes, Parts, str], threads: Executor, max_threads: int) -> LimitedExecutor:
         executor = self._executors.get(key)
         if executor is None:
             executor = self._executors[key] = LimitedExecutor(threads, max_threads)

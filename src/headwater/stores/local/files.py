@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from headwater.domain.errors import LocationInvalidError, NotFoundError
-from headwater.stores.local.changes import NewFile
+from headwater.stores.local.changes import Leftovers, NewFile, remove_leftovers
 from headwater.stores.local.disk_threads import FolderExecutor
+from headwater.stores.local.paths import check_new_path
 from headwater.stores.local.root import (
     ABSENT,
     READ_PERMISSION,
@@ -93,16 +94,32 @@ class LocalFiles:
             The file. The caller commits it and, in any case, closes it.
 
         Raises:
-            LocationInvalidError: no file can have this name, or a link leads out of the root.
+            LocationInvalidError: no file can have this name, the path is too long, or a link leads out of the root.
             CredentialsRefusedError: the file may not be written.
             StoreUnavailableError: no space is left, or the disk has a fault, or does not answer.
         """
         parts = parts_of(path)
         if parts is None:
             raise LocationInvalidError("no file can have this name")
+        check_new_path(parts)
         threads = self._threads.for_folder(self._root, parts[:-1][:2])
         new = await threads.call(self._create, parts, discard=NewFile.close)
         return FileWriter(new, parts, threads)
+
+    async def remove_leftovers(self, folder: Parts, before: float) -> Leftovers:
+        """Delete temporary files of uploads that were killed; see `changes.remove_leftovers`.
+
+        Raises:
+            StoreUnavailableError: the disk does not answer.
+        """
+
+        def remove() -> Leftovers:
+            try:
+                return remove_leftovers(self._root, folder, before)
+            except OSError:
+                return Leftovers([], 0)  # it is gone, or may not be read
+
+        return await self._threads.for_folder(self._root, folder[:2]).call(remove)
 
     def _create(self, parts: Parts) -> NewFile:
         try:

@@ -6,7 +6,7 @@ UTF-8 names is the order of their bytes.) A symbolic link has two entries, `name
 determined when the listing reaches an entry, and one of the two is then skipped.
 
 A listing holds the names of at most one folder per level, and a page deep in the tree reads only the folders on its own
-path.
+path. Folders that are too deep are left out (`paths.MAX_DEPTH`).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from headwater.domain.objects import Key, StoredObject, StorePage
 from headwater.stores.local.inodes import generation_of, inodes_are_stable
 from headwater.stores.local.listing_cache import ListingCache
+from headwater.stores.local.paths import MAX_DEPTH, MAX_PATH_BYTES
 from headwater.stores.local.root import (
     ABSENT,
     LIST_PERMISSION,
@@ -37,7 +38,7 @@ from headwater.stores.local.root import (
 )
 
 MAX_OPEN_FOLDERS = 64
-"""Folders on the path of a page that are held open; those further up are opened again when they are needed."""
+"""Folders on the path of a page that are held open; those further up are opened again from below."""
 
 LOST_AND_FOUND = "lost+found"
 """A folder that file systems reserve and only root may read: skipped if it cannot be read."""
@@ -101,6 +102,9 @@ class TreeWalk:
         cache: the names in large folders.
         page_seconds: seconds after which the page ends short.
         use_inodes: whether the generation of a file contains its inode number, on file systems that keep it.
+
+    Attributes:
+        left_out: how many folders and files the page left out because they are too deep, or their paths too long.
     """
 
     root: LocalRoot
@@ -108,10 +112,13 @@ class TreeWalk:
     cache: ListingCache
     page_seconds: float
     use_inodes: bool = False
+    left_out: int = 0
     _levels: list[_Level] = field(default_factory=list)
-    _ancestors: list[tuple[int, int]] = field(default_factory=list)
+    _path: set[tuple[int, int]] = field(default_factory=set)
+    _reached: Key | None = None
     _deadline: float = 0.0
     _stable: dict[int, bool] = field(default_factory=dict)
+    _folder_bytes: int = 0
 
     def page(self, prefix: str, after: Key | None, limit: int) -> StorePage:
         """Return a page of at most `limit` files whose key begins with `prefix`, strictly after the key `after`.
@@ -120,6 +127,7 @@ class TreeWalk:
             StoreError: the folder does not exist, or a folder in it cannot be read.
         """
         self._deadline = time.monotonic() + self.page_seconds
+        self._folder_bytes = len("/".join(self.folder).encode("utf-8", "surrogatepass"))
         try:
             return self._page(limit) if self._begin(prefix, after) else StorePage([], None)
         finally:
@@ -134,6 +142,7 @@ class TreeWalk:
             raise explain_folder(error, self.folder) from None
         level = _open_level("", top, real)
         self._levels.append(level)
+        self._path.add(level.identity)
         base, slash, rest = prefix.rpartition("/")
         base += slash
         parts = parts_of(base[:-1]) if base else ()
@@ -144,7 +153,7 @@ class TreeWalk:
             level.close()
             if entered is None:
                 return False
-            self._ancestors.append(level.identity)
+            self._path.add(entered.identity)
             self._levels[:] = [level := entered]
         level.prefix = rest
         if after is not None and after > base:
@@ -158,8 +167,11 @@ class TreeWalk:
         unreadable = 0
         while self._levels:
             level = self._levels[-1]
+            # Not before the page has reached an entry, or the next one would begin at the same place again.
+            if self._reached is not None and time.monotonic() >= self._deadline:
+                return StorePage(objects, self._reached, unreadable)
             if not self._reopen(level):
-                self._levels.pop()
+                self._leave(level)
                 continue
             if level.child is not None:
                 (name, rest), level.child = level.child, None
@@ -177,7 +189,7 @@ class TreeWalk:
                 if not is_utf8(name):
                     unreadable += 1
                     continue
-                key = level.base + name
+                key = self._reached = level.base + name
                 if name[-1] == "/":
                     if time.monotonic() >= self._deadline:
                         return StorePage(objects, key, unreadable)
@@ -185,14 +197,15 @@ class TreeWalk:
                         self._descend(entered)
                         break
                     continue
-                if found := self._stat(level, name):
+                if self._is_too_long(key):
+                    self.left_out += 1
+                elif found := self._stat(level, name):
                     generation = self._generation(level, found)
                     objects.append(StoredObject(key, found.st_size, modified_of(found), etag_of(found), generation))
                 if len(objects) >= limit or time.monotonic() >= self._deadline:
                     return StorePage(objects, key, unreadable)
             else:
-                level.close()
-                self._levels.pop()
+                self._leave(level)
         return StorePage(objects, None, unreadable)
 
     def _entries(self, level: _Level) -> list[Name]:
@@ -242,22 +255,40 @@ class TreeWalk:
     def _enter(self, level: _Level, name: Name) -> _Level | None:
         """Open a folder. Return None if it is no folder or has gone, or is a link out of the root or to a parent."""
         assert level.folder is not None
+        base = f"{level.base}{name}/"
+        if len(self.folder) + base.count("/") >= MAX_DEPTH or self._is_too_long(base):
+            self.left_out += 1
+            return None
         try:
             folder, real = self.root.enter(level.folder, level.real, name, READ_NAMES)
         except OSError as error:
             if error.errno in ABSENT or (isinstance(error, PermissionError) and name == LOST_AND_FOUND):
                 return None
             raise explain(error, f"list the folder {shown((*level.real, name))}", LIST_PERMISSION) from None
-        entered = _open_level(f"{level.base}{name}/", folder, real)
-        if entered.identity in self._ancestors or any(entered.identity == outer.identity for outer in self._levels):
+        entered = _open_level(base, folder, real)
+        if entered.identity in self._path:
             entered.close()
             return None
         return entered
 
     def _descend(self, level: _Level) -> None:
         self._levels.append(level)
+        self._path.add(level.identity)
         if len(self._levels) > MAX_OPEN_FOLDERS:
             self._levels[-MAX_OPEN_FOLDERS - 1].close()
+
+    def _leave(self, level: _Level) -> None:
+        """Go back from the last level to the one above it."""
+        self._levels.pop()
+        self._path.discard(level.identity)
+        if level.folder is not None and self._levels and self._levels[-1].folder is None:
+            # From the root on it would take as many steps as the folder is deep, for each folder.
+            self._levels[-1].folder = self.root.parent(level.folder, self._levels[-1].identity)
+        level.close()
+
+    def _is_too_long(self, key: Key) -> bool:
+        room = MAX_PATH_BYTES - self._folder_bytes
+        return len(key) * 4 > room and len(key.encode()) > room
 
     def _reopen(self, level: _Level) -> bool:
         """Open a folder again that was closed to limit open folders. Return False if it no longer exists."""

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 from bisect import bisect_left
 from collections import OrderedDict
 from threading import Lock
 from typing import NamedTuple
 
+from headwater.stores.local.paths import TEMPORARY_NAME
 from headwater.stores.local.root import Name, entry_name, is_utf8
-
-TEMPORARY_NAME = re.compile(r"\.headwater-[0-9a-f]{32}\.tmp")
-"""Names under which `LocalStore.write` prepares a file; never listed."""
 
 SORT_RUN_NAMES = 50_000
 """Names sorted in one step, which takes some 25 ms."""

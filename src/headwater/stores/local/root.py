@@ -173,6 +173,20 @@ class LocalRoot:
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
             return self.open_folder((*real, name), flags)
 
+    def parent(self, folder: int, identity: tuple[int, int]) -> int | None:
+        """Open the parent of an open folder to read the names in it, if it still is the folder of this identity.
+
+        A folder that was opened before leads nowhere else. So this is as safe as to keep it open.
+        """
+        try:
+            opened = os.open(b"..", READ_NAMES, dir_fd=folder)
+        except OSError:
+            return None
+        if _identity(os.fstat(opened)) == identity:
+            return opened
+        os.close(opened)
+        return None
+
     def stat_file(self, folder: int, real: Parts, name: Name) -> os.stat_result | None:
         """Return the state of the regular file `name` in an open folder; None if it is anything else.
 

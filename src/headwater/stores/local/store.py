@@ -9,11 +9,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from urllib.parse import quote
 
+import structlog
+
 from headwater.domain.errors import LocationInvalidError, ObjectNotFoundError
 from headwater.domain.objects import Key, StorePage
 from headwater.stores.base import Method, Store
 from headwater.stores.local.changes import create_folders, delete_file, write_file
 from headwater.stores.local.listing import TreeWalk
+from headwater.stores.local.paths import check_new_path
 from headwater.stores.local.root import (
     ABSENT,
     READ_PERMISSION,
@@ -29,6 +32,8 @@ from headwater.stores.local.root import (
     shown,
 )
 from headwater.stores.local.runtime import LocalFileRoot
+
+log = structlog.get_logger(__name__)
 
 _MAX_WRITE_ATTEMPTS = 3
 """A write is retried if its folder disappears, because a concurrent delete found it empty for a moment."""
@@ -82,7 +87,14 @@ class LocalStore(Store):
         return await self._listings.call(self._list, prefix, after, max(1, min(limit, self.list_limit)))
 
     async def sign(self, keys: Sequence[Key], ttl: int, method: Method = "GET") -> list[str]:
-        """Return URLs; see `Store.sign`."""
+        """Return URLs; see `Store.sign`.
+
+        Raises:
+            LocationInvalidError: nothing may be written there, because the path is too long.
+        """
+        if method == "PUT":
+            for key in keys:
+                check_new_path(self._folder + tuple(key.split("/")))
         if self._web_server is not None and method != "PUT":
             return [self._web_server + quote(key, "/", errors="surrogatepass") for key in keys]
         start = "".join(f"{part}/" for part in self._folder)
@@ -111,7 +123,10 @@ class LocalStore(Store):
     def _list(self, prefix: str, after: Key | None, limit: int) -> StorePage:
         self._create_folder()
         walk = TreeWalk(self._root, self._folder, self._cache, self._page_seconds, self._one_machine)
-        return walk.page(prefix, after, limit)
+        page = walk.page(prefix, after, limit)
+        if walk.left_out:
+            log.warning("paths_too_long", folder=shown(self._folder), paths=walk.left_out)
+        return page
 
     def _read(self, key: Key, limit: int, start: int) -> bytes:
         self._check_folder()
@@ -130,6 +145,7 @@ class LocalStore(Store):
 
     def _write(self, key: Key, data: bytes) -> None:
         parts = self._parts(key, LocationInvalidError)
+        check_new_path(self._folder + parts)
         for attempt in range(1, _MAX_WRITE_ATTEMPTS + 1):
             with self._open_folder() as (folder, real):
                 try:

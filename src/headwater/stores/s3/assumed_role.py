@@ -13,8 +13,9 @@ from collections.abc import Callable
 from headwater.domain.datasource import S3DelegatedAccessConfig
 from headwater.domain.errors import StoreUnavailableError
 from headwater.net.refreshing import Expiring, RefreshingCache
-from headwater.net.threads import DaemonExecutor, LimitedExecutor, NoFreeThreadError, run_in_executor
+from headwater.net.threads import DaemonExecutor, LimitedExecutor, NoFreeThreadError, UserThreads, run_in_executor
 from headwater.net.transport import Transport
+from headwater.net.users import current_user
 from headwater.stores.error_mapping import ConfigLabels
 from headwater.stores.s3.bucket import signed_region
 from headwater.stores.s3.sigv4 import Credentials
@@ -107,7 +108,11 @@ class AssumedRole:
         region = self._role[2]
         try:
             session = await run_in_executor(
-                _executors[region], _assume, *self._role, timeout=CALL_SECONDS, start_timeout=START_SECONDS
+                _executors[region].for_user(current_user()),
+                _assume,
+                *self._role,
+                timeout=CALL_SECONDS,
+                start_timeout=START_SECONDS,
             )
         except NoFreeThreadError:
             raise StoreUnavailableError(
@@ -133,5 +138,5 @@ def _assume(role_arn: str, external_id: str, region: str, endpoint: str | None) 
 
 
 _threads = DaemonExecutor(16, "headwater-sts")
-_executors: defaultdict[str, LimitedExecutor] = defaultdict(lambda: LimitedExecutor(_threads, 4))
-"""By region, so that roles of other regions can be assumed if one region does not answer."""
+_executors: defaultdict[str, UserThreads] = defaultdict(lambda: UserThreads(LimitedExecutor(_threads, 4), 2))
+"""By region, so that roles of other regions can be assumed if one region does not answer, and by user in a region."""
