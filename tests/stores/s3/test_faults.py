@@ -137,6 +137,13 @@ async def test_page_without_is_truncated_does_not_end_the_listing(transport: Tra
     assert (await ask(transport, answering(200, short))).resume_after is None
 
 
+async def test_times_in_the_form_of_http_are_read(transport: Transport) -> None:
+    """Such a server was said not to speak S3."""
+    body = list_xml(["a"]).replace(b"2024-01-02T03:04:05.678Z", b"Tue, 02 Jan 2024 03:04:05 GMT")
+    [found] = (await ask(transport, answering(200, body))).objects
+    assert found.modified == 1_704_164_645
+
+
 @pytest.mark.parametrize(("encoding", "expected"), [("<EncodingType>url</EncodingType>", "a b"), ("", "a+b")])
 async def test_keys_are_decoded_only_if_the_server_encoded_them(
     transport: Transport, encoding: str, expected: str
