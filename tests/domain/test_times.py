@@ -70,7 +70,7 @@ def test_every_form_in_which_servers_send_the_time_of_an_object(text: str) -> No
     "text",
     [
         *("Tue, 02 Foo 2024 03:04:05 GMT", "Tue, 32 Jan 2024 03:04:05 GMT", "Tue, 02 Jan 2024 24:04:05 GMT"),
-        *("Tue, 02 Jan 2024 03:04:05", "Tue, 02 Jan 2024 03:04 GMT", "Tue, ٠٢ Jan 2024 03:04:05 GMT", "Tue, "),
+        *("Tue, 02 Jan 2024 03:04:05", "Tue, 02 Jan 2024 03:04 GMT", "Tue, "),
     ],
 )
 def test_other_texts_with_a_weekday_are_refused(text: str) -> None:
