@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -82,6 +84,22 @@ async def refused(transport: Transport, respond: Callable[[Request], Status], af
     with pytest.raises(StoreError) as error:
         await ask(transport, respond, after=after)
     return error.value
+
+
+async def test_bucket_with_object_lock_is_writable(
+    transport: Transport, moto: str, moto_client: S3Client, bucket: str
+) -> None:
+    """Such a bucket refuses writes without a checksum, and verify said that it cannot be written to."""
+
+    def respond(request: Request) -> Status | None:
+        digest = base64.b64encode(hashlib.md5(request.body, usedforsecurity=False).digest()).decode()
+        if request.headers.get("content-md5") == digest and "content-md5;" in request.headers["authorization"]:
+            return None
+        return Status(400, error_xml("InvalidRequest", "Content-MD5 OR x-amz-checksum- HTTP header is required"))
+
+    with FaultProxy(moto, respond=respond) as server:
+        await open_store(transport, server.url, bucket).write("a", b"content")
+    assert moto_client.get_object(Bucket=bucket, Key="a")["Body"].read() == b"content"
 
 
 async def test_redirect_names_the_region_and_is_not_followed(transport: Transport) -> None:

@@ -7,6 +7,7 @@ DeleteObject).
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -165,6 +166,9 @@ class S3Store(Store):
     async def list_page(self, prefix: str, after: Key | None, limit: int, marker: str | None = None) -> StorePage:
         """List one page; see `Store.list_page`.
 
+        The marker is the server's continuation token. Only a page without keys has one; after all others the listing
+        resumes by key.
+
         Raises:
             LocationInvalidError: also if the server does not list in key order, or begins a page at another key than
                 requested: listings would be endless or silently incomplete.
@@ -172,6 +176,12 @@ class S3Store(Store):
         if after is None and not prefix and self._root:
             # Leaves out the folder marker of the root itself, which has no key relative to the root.
             after = ""
+        if marker is not None:
+            version = VERSION_1 if marker.startswith(VERSION_1.mark) else VERSION_2
+            try:
+                return await self._list(prefix, after, limit, version, marker)
+            except (StartAfterIgnoredError, _ListV2UnsupportedError) as error:
+                raise error.store_error from None
         store_error: StoreError | None = None
         if not self._lacks_version_2():
             try:
@@ -215,7 +225,9 @@ class S3Store(Store):
 
     async def write(self, key: Key, data: bytes) -> None:
         """Create or replace an object; see `Store.write`."""
-        headers = {}
+        # A bucket with Object Lock requires a checksum.
+        digest = hashlib.md5(data, usedforsecurity=False).digest()
+        headers = {"content-md5": base64.b64encode(digest).decode()}
         if self._kms_key is not None:
             headers["x-amz-server-side-encryption"] = "aws:kms"
             headers["x-amz-server-side-encryption-aws-kms-key-id"] = self._kms_key
@@ -231,17 +243,13 @@ class S3Store(Store):
             if error.provider_code != "NoSuchKey":
                 raise error
 
-    async def _list(self, prefix: str, after: Key | None, limit: int, version: Version) -> StorePage:
-        query = {
-            **version.query,
-            "encoding-type": "url",
-            "max-keys": str(min(limit, self.list_limit)),
-            "prefix": self._root + prefix,
-        }
-        if after is not None:
-            query[version.start] = self._root + after
+    async def _list(
+        self, prefix: str, after: Key | None, limit: int, version: Version, marker: str | None = None
+    ) -> StorePage:
+        limit = min(limit, self.list_limit)
+        asked = ListRequest(self._bucket.name, self._root, prefix, after, limit, version, self._labels, marker)
         exchange = await self._send(
-            _Call("GET", self._bucket.path or "/", query=query),
+            _Call("GET", self._bucket.path or "/", query=asked.query),
             max_body_bytes=MAX_LIST_BODY_BYTES,
             should_retry=_should_retry_list,
         )
@@ -251,11 +259,10 @@ class S3Store(Store):
             if version is VERSION_2 and may_lack_version_2(response):
                 raise _ListV2UnsupportedError(error)
             raise error
-        request = ListRequest(self._bucket.name, self._root, prefix, after, limit, version, self._labels)
         return await parse_page(
             response,
             self._context(Operation.LIST),
-            lambda body: read_page(body, request),
+            lambda body: read_page(body, asked),
             is_cut_short=is_cut_short(response.body, FORM),
             is_big=is_big(response.body),
         )
