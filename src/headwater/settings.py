@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from headwater.domain.errors import StartupError
 from headwater.domain.feed import FeedMode
+from headwater.domain.s3_region import split_region
 
 PREFIX = "HEADWATER_"
 
@@ -88,7 +89,8 @@ class Settings:
     )
     s3_endpoint: str | None = _setting(
         None,
-        "The endpoint of S3 instead of AWS (path style). No egress rule applies to it, because the operator chose it.",
+        "The endpoint of S3 instead of AWS (path style). No egress rule applies to it, because the operator chose it. "
+        "?region=NAME at its end is the region to sign for, instead of the one of the datasource.",
         shown="AWS",
     )
     sts_endpoint: str | None = _setting(
@@ -146,10 +148,12 @@ class Settings:
         _check_range("PAGE_SIZE", self.page_size, 1, 10_000)
         _check_range("LOCAL_MIN_AGE", self.local_min_age, 0, 86400)
         _check_range("READ_URL_TTL", self.read_url_ttl, 1, 10 * 365 * 86400)
-        for name in ("public_url", "jwks_url", "s3_endpoint", "sts_endpoint", "gcs_endpoint", "azure_endpoint"):
+        for name in ("public_url", "jwks_url", "sts_endpoint", "gcs_endpoint", "azure_endpoint"):
             value = getattr(self, name)
             if value is not None:
                 _check_url(name.upper(), value)
+        if self.s3_endpoint is not None:
+            _check_s3_endpoint("S3_ENDPOINT", self.s3_endpoint)
 
     @cached_property
     def folder(self) -> Path:
@@ -242,6 +246,14 @@ SPECS = tuple(_spec(declared, get_type_hints(Settings)[declared.name]) for decla
 def _check_range(name: str, value: int, least: int, most: int) -> None:
     if not least <= value <= most:
         raise StartupError(f"{PREFIX}{name}: expected {least} to {most}, not {value}")
+
+
+def _check_s3_endpoint(name: str, value: str) -> None:
+    try:
+        url, _ = split_region(value)
+    except ValueError as error:
+        raise StartupError(f"{PREFIX}{name}: {error}") from None
+    _check_url(name, url)
 
 
 def _check_url(name: str, value: str) -> None:

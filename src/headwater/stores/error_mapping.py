@@ -310,7 +310,7 @@ def _region_advice(labels: ConfigLabels, region: str, endpoint: str) -> str:
     if region and labels.region:
         return f"The bucket is in another region: set {labels.region} to {region}"
     if region:
-        return f"The bucket is in the region {region}: check {labels.endpoint}"
+        return f"The bucket is in the region {region}: check {labels.endpoint}, which may end in ?region={region}"
     if endpoint:
         return f"The bucket answers at {endpoint}: check {labels.endpoint}. Redirects are not followed"
     return f"The bucket is elsewhere: check {labels.endpoint}. Redirects are not followed"

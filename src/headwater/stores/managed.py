@@ -16,6 +16,7 @@ from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from headwater.domain.errors import CredentialsRefusedError, StartupError
+from headwater.domain.location import split_bucket
 from headwater.net.refreshing import RefreshingCache
 from headwater.net.transport import Transport
 from headwater.settings import Settings
@@ -69,7 +70,8 @@ class ManagedLocation(NamedTuple):
             return cls(scheme, "", path.rstrip("/") + "/")
         if not bucket:
             raise StartupError(f"{_EXPECTED}; the name of the bucket or container is missing")
-        prefix = rest.strip("/")
+        bucket, prefix = split_bucket(bucket + rest)
+        prefix = prefix.strip("/")
         return cls(scheme, bucket, f"{prefix}/" if prefix else "")
 
     @property
