@@ -129,8 +129,14 @@ class ManagedStores:
             s3_bucket = endpoint_bucket(endpoint, OPERATOR_ENDPOINT, bucket, region, is_operator_endpoint=True)
         else:
             s3_bucket = replace(aws_bucket(bucket, region, SETTING), is_operator_endpoint=True)
+        credentials = "the server's AWS credentials"
         labels = ConfigLabels(
-            "S3", "the server's AWS credentials", "the server's AWS credentials", SETTING, "AWS_REGION", SETTING
+            "S3",
+            credentials,
+            credentials,
+            OPERATOR_ENDPOINT if endpoint else SETTING,
+            region=None if endpoint else "AWS_REGION",
+            path=SETTING,
         )
         return S3Store(self._transport, s3_bucket, prefix, self._aws, labels)
 

@@ -217,7 +217,7 @@ class S3Store(Store):
             return read_range(exchange.response, start, limit)
         raise self._error(exchange, Operation.READ)
 
-    async def write(self, key: Key, data: bytes) -> None:
+    async def write(self, key: Key, data: bytes) -> str | None:
         """Create or replace an object; see `Store.write`."""
         # A bucket with Object Lock requires a checksum.
         digest = hashlib.md5(data, usedforsecurity=False).digest()
@@ -229,10 +229,18 @@ class S3Store(Store):
         exchange = await self._sender.send(Call("PUT", self._path(key), headers=headers, body=data))
         if exchange.response.status not in (200, 201, 204):
             raise self._error(exchange, Operation.WRITE)
+        return exchange.response.headers.get("x-amz-version-id")
 
     async def delete(self, key: Key) -> None:
-        """Remove an object; see `Store.delete`."""
-        exchange = await self._sender.send(Call("DELETE", self._path(key)))
+        """Remove an object; see `Store.delete`. A bucket that keeps versions keeps them, under a delete marker."""
+        await self._delete(key, {})
+
+    async def delete_version(self, key: Key, version: str) -> None:
+        """Delete one version of an object; see `Store.delete_version`."""
+        await self._delete(key, {"versionId": version})
+
+    async def _delete(self, key: Key, query: dict[str, str]) -> None:
+        exchange = await self._sender.send(Call("DELETE", self._path(key), query=query))
         if exchange.response.status not in (200, 202, 204):
             error = self._error(exchange, Operation.DELETE)
             if error.provider_code != "NoSuchKey":
