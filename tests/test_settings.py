@@ -64,11 +64,19 @@ def test_feed_is_one_of_the_modes(mode: FeedMode) -> None:
         ("PUBLIC_URL", "https://user:word@data.example.com"),
         ("PUBLIC_URL", "https://data.example.com:port"),
         ("S3_ENDPOINT", "minio:9000"),
+        ("S3_ENDPOINT", "https://minio:9000?region=a/b"),
+        ("S3_ENDPOINT", "https://minio:9000?x=1"),
+        ("GCS_ENDPOINT", "https://gcs:9000?region=a"),
     ],
 )
 def test_invalid_value_is_refused_with_the_name_of_the_setting(name: str, value: str) -> None:
     with pytest.raises(StartupError, match=f"HEADWATER_{name}: expected"):
         Settings.load({f"HEADWATER_{name}": value})
+
+
+def test_endpoint_of_s3_may_name_its_region() -> None:
+    endpoint = "https://minio:9000?region=RegionOne"
+    assert Settings.load({"HEADWATER_S3_ENDPOINT": endpoint}).s3_endpoint == endpoint
 
 
 @pytest.mark.parametrize("seconds", [0, 1, 86400])
