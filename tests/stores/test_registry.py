@@ -12,6 +12,7 @@ from headwater.domain.errors import LocationInvalidError
 from headwater.net.transport import Transport
 from headwater.settings import Settings
 from headwater.stores.base import Store
+from headwater.stores.managed import ManagedLocation
 from headwater.stores.registry import StoreRegistry
 
 
@@ -83,3 +84,9 @@ async def test_access_point_is_opened(transport: Transport, tmp_path: Path) -> N
     [url] = await opened(stores, {**S3, "fullPath": f"s3://{arn}/train"}).sign(["a b.jpg"], 60)
     assert url.startswith("https://street-view-123456789012.s3-accesspoint.eu-west-1.amazonaws.com/train/a%20b.jpg?")
     stores.close()
+
+
+def test_areas_may_be_behind_an_access_point() -> None:
+    arn = "arn:aws:s3:eu-west-1:123456789012:accesspoint/areas"
+    assert ManagedLocation.parse(f"s3://{arn}/a/b") == ("s3", arn, "a/b/")
+    assert ManagedLocation.parse("s3://bucket//a//") == ("s3", "bucket", "a/")

@@ -252,11 +252,24 @@ def test_absent_bucket_is_named(live: Live, guarded: GuardedAws) -> None:
     assert_all_refused(live, made, "NoSuchBucket", "check fullPath", "'no-such-bucket'")
 
 
-def test_bucket_of_another_region_is_named(live: Live, guarded: GuardedAws, proxy: FaultProxy, bucket: str) -> None:
-    body = error_xml("AuthorizationHeaderMalformed", more="<Region>eu-west-1</Region>")
-    proxy.faults.append(Status(400, body))
+def test_region_of_the_operators_store_is_named_or_used(
+    live: Live, guarded: GuardedAws, proxy: FaultProxy, bucket: str
+) -> None:
     made = config(bucket, guarded.user(ALL))
-    assert_all_refused(live, made, "AuthorizationHeaderMalformed", "set s3Region to eu-west-1")
+    refusal = Status(400, error_xml("AuthorizationHeaderMalformed", more="<Region>eu-west-1</Region>"))
+    proxy.faults += [refusal] * 20
+    try:
+        assert_all_refused(
+            live,
+            made,
+            "AuthorizationHeaderMalformed",
+            "in the region eu-west-1: check HEADWATER_S3_ENDPOINT, which may end in ?region=eu-west-1",
+        )
+    finally:
+        proxy.faults.clear()
+    proxy.faults.append(refusal)
+    assert verify(live, made) == (set(FLAGS), {})
+    assert "/eu-west-1/s3/" in proxy.requests[-1].headers["authorization"]
 
 
 def test_refused_session_is_named(
