@@ -241,3 +241,19 @@ def test_datasource_of_a_store_with_its_own_region(tmp_path: Path, server: Fault
         name = {"fileName": ".lightly/predictions/t/a"}
         url = live.call("GET", live.datasource(dataset, "predictions/writeUrl"), query=name).json
         assert fetch_url(url, "PUT", body=b"content").status == 200
+
+
+@pytest.mark.slow
+async def test_redirected_urls_are_signed_for_the_region_after_a_restart(
+    tmp_path: Path, server: FaultProxy, transport: Transport
+) -> None:
+    """A redirected read URL is signed without a listing, so that a new process must find out the region first."""
+    await open_store(transport, server.url).write("redirected/a.jpg", b"content")
+    config = obs(server.url).to_wire() | {"fullPath": "bucket/redirected", "obsSecretAccessKey": SECRET}
+    with running(tmp_path, allowed_endpoints="127.0.0.1") as live:
+        [row] = live.rows(live.configured(config), useRedirectedReadUrl=True)
+    path = row["readUrl"].removeprefix(live.url)
+    with running(tmp_path, allowed_endpoints="127.0.0.1") as restarted:
+        answer = fetch_url(restarted.url + path)
+        assert answer.status in (302, 307)
+        assert fetch_url(answer.headers["Location"]).body == b"content"

@@ -104,7 +104,7 @@ def read_page(body: bytes, request: ListRequest) -> StorePage:
         NotAListingError: the body is not a list page, or an object lacks what every object has.
         StartAfterIgnoredError: the page begins at or before `request.after`.
         LocationInvalidError: keys are not in order, or do not begin with the prefix.
-        StoreUnavailableError: the page announces another one, and has neither a key nor a token to resume from.
+        StoreUnavailableError: the page announces another one, and has neither a key nor a marker to resume from.
     """
     page = parse_list_page(body, FORM)
     is_url_encoded = page.page.get("EncodingType") == "url"

@@ -157,8 +157,8 @@ class S3Store(Store):
     async def list_page(self, prefix: str, after: Key | None, limit: int, marker: str | None = None) -> StorePage:
         """List one page; see `Store.list_page`.
 
-        The marker is the server's continuation token. Only a page without keys has one; after all others the listing
-        resumes by key.
+        Only a page without keys has a marker, the server's continuation token; after all others the listing resumes by
+        key.
 
         Raises:
             LocationInvalidError: also if the server does not list in key order, or begins a page at another key than
