@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from headwater.domain.errors import LocationInvalidError
 from headwater.stores.s3.bucket import S3Bucket, aws_bucket, endpoint_bucket
+from headwater.stores.s3.hosts import read_host
 
 
 @pytest.mark.parametrize(
@@ -183,3 +186,12 @@ def test_endpoint_has_the_bucket_in_the_path() -> None:
 def test_bucket_name_that_would_change_the_path_is_refused(bucket: str) -> None:
     with pytest.raises(LocationInvalidError, match="fullPath"):
         endpoint_bucket("https://store.test", "obsEndpoint", bucket, None, is_operator_endpoint=False)
+
+
+@pytest.mark.parametrize(
+    "host", ["s3." * 30_000 + "com", "a." * 50_000 + "com", "s3." + "eu-" * 20 + "x.com", "-." * 9 + "a"]
+)
+def test_long_host_is_read_fast(host: str) -> None:
+    began = time.perf_counter()
+    assert read_host(host).bucket is None
+    assert time.perf_counter() - began < 0.5

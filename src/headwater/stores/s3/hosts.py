@@ -7,6 +7,7 @@ Scaleway, OVHcloud, Exoscale, Hetzner, Tencent Cloud, Oracle Cloud, Backblaze an
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 _REGION = r"(?P<region>[a-z0-9]+(?:-[a-z0-9]+)*)"
@@ -37,6 +38,10 @@ _is_aws = re.compile(rf"(?:.+\.)?{_AWS_DOMAIN}").fullmatch
 _guess = re.compile(r"(?:^|\.)(?:obs|s3)[.-]([a-z]{2,}(?:-[a-z]+)*-\d+)\.[a-z0-9-]+\.[a-z0-9.-]+").search
 
 
+_MAX_HOST_LENGTH = 253
+"""The longest host name (RFC 1035). Longer text is no host name, and would make the search slow."""
+
+
 class Host(NamedTuple):
     """What the host of an endpoint says.
 
@@ -51,8 +56,11 @@ class Host(NamedTuple):
     bucket: str | None = None
 
 
+@lru_cache(maxsize=1024)
 def read_host(host: str) -> Host:
     """Return what a host says. A bucket is recognised only in front of a host of a known provider."""
+    if len(host) > _MAX_HOST_LENGTH:
+        return Host(None)
     if (found := _is_aws_in_vpc(host)) is not None:
         return Host(found["region"], is_certain=True)
     parts = host.split(".")
