@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from headwater.domain.errors import StartupError
 from headwater.domain.feed import FeedMode
+from headwater.domain.s3_region import split_region
 from headwater.environment import PREFIX, expand_home, is_service_link, read_variable, unknown_variables
 
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104
@@ -35,15 +36,18 @@ class Form(NamedTuple):
         most: the largest number.
         unit: what the number counts, for error texts.
         is_url: whether the value is an http or https URL.
+        names_region: whether that URL may end in `?region=NAME`.
     """
 
     least: int = 0
     most: int = 0
     unit: str = ""
     is_url: bool = False
+    names_region: bool = False
 
 
 _URL = Form(is_url=True)
+_S3_URL = Form(is_url=True, names_region=True)
 
 
 def _setting(
@@ -122,8 +126,9 @@ class Settings:
     )
     s3_endpoint: str | None = _setting(
         None,
-        "The endpoint of S3 instead of AWS (path style). No egress rule applies to it, because the operator chose it.",
-        form=_URL,
+        "The endpoint of S3 instead of AWS (path style). No egress rule applies to it, because the operator chose it. "
+        "?region=NAME at its end is the region to sign for, instead of the one of the datasource.",
+        form=_S3_URL,
         shown="AWS",
     )
     sts_endpoint: str | None = _setting(
@@ -289,11 +294,11 @@ class Spec:
         if issubclass(self.type, StrEnum) and value not in list(self.type):
             raise ValueError(f"expected {' or '.join(self.type)}, not {_quoted(value)}")
         if self.form.is_url:
-            _check_url(value)
+            _check_url(value, names_region=self.form.names_region)
         return expand_home(self.env, Path(value)) if self.type is Path else self.type(value)
 
     def _whole_number(self, text: str) -> int:
-        least, most, unit, _ = self.form
+        least, most, unit, *_ = self.form
         if not re.fullmatch(r"-?[0-9]{1,15}", text) or not least <= int(text) <= most:
             of = f" of {unit}" if unit else ""
             raise ValueError(f"expected a whole number{of} from {least} to {most}, not {_quoted(text)}")
@@ -316,7 +321,9 @@ def unknown_settings(environ: Mapping[str, str]) -> Iterator[tuple[str, str | No
     return unknown_variables(environ, {spec.env: spec.secret for spec in SPECS})
 
 
-def _check_url(value: str) -> None:
+def _check_url(value: str, *, names_region: bool) -> None:
+    if names_region:
+        value, _ = split_region(value)
     try:
         parts = urlsplit(value)
         usable = parts.scheme in ("http", "https") and parts.hostname and (parts.port or True)

@@ -76,6 +76,9 @@ def test_optional_members_may_be_null_and_unknown_members_are_dropped() -> None:
         ("OBS", "obsEndpoint", "http://host:port/", "a URL such as"),
         ("OBS", "obsEndpoint", "http://a b/", "a URL such as"),
         ("OBS", "obsEndpoint", "http://user:word@host/", "without user and password"),
+        ("OBS", "obsEndpoint", "https://host?region=", "?region=NAME"),
+        ("OBS", "obsEndpoint", "https://host?region=a/b", "?region=NAME"),
+        ("OBS", "obsEndpoint", "https://host?region=a&x=1", "?region=NAME"),
         ("LOCAL", "fullPath", "a\ud800", "Unicode"),
         ("LOCAL", "fullPath", "/etc", "without a leading"),
         ("LOCAL", "fullPath", "a/../../b", "'..' parts"),
@@ -138,3 +141,8 @@ def test_mask_does_not_carry_a_secret_to_another_type() -> None:
     )
     with pytest.raises(MalformedRequestError):
         obs.with_secret_of(parse_config(VALID["S3"]))
+
+
+def test_endpoint_with_a_region_is_repeated_as_it_was_put() -> None:
+    endpoint = "https://OBS.example.com:9000/base/?region=RegionOne"
+    assert parse_config({**VALID["OBS"], "obsEndpoint": endpoint}).to_wire()["obsEndpoint"] == endpoint

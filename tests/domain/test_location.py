@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from headwater.domain.datasource import parse_config
+from headwater.domain.location import split_bucket
 from tests.domain.configs import VALID
 
 
@@ -16,6 +17,21 @@ def test_same_location_in_every_spelling() -> None:
     assert fingerprint("S3", s3AccessKeyId="another", s3SecretAccessKey="another") == fingerprint("S3")
     assert fingerprint("OBS", obsEndpoint="https://OBS.example.com/") == fingerprint("OBS")
     assert fingerprint("OBS", obsEndpoint="https://obs.example.com:443") == fingerprint("OBS")
+
+
+def test_access_point_counts_as_a_bucket() -> None:
+    """Its name was taken for the folder, and `…:accesspoint` for the bucket."""
+    arn = "arn:aws:s3:eu-west-1:123456789012:accesspoint"
+    paths = [f"{start}{arn}{mark}name/a/b{end}" for start in ("", "s3://") for mark in "/:" for end in ("", "/")]
+    assert {split_bucket(path) for path in paths} == {(f"{arn}/name", "a/b/")}
+    assert split_bucket(f"{arn}/name") == split_bucket(f"{arn}/name/") == (f"{arn}/name", "")
+    assert len({fingerprint("S3", fullPath=path) for path in paths}) == 1
+
+
+def test_region_of_an_endpoint_is_not_part_of_the_location() -> None:
+    """To name the region later must not reset the watermark."""
+    for end in ("?region=RegionOne", "/?region=garage"):
+        assert fingerprint("OBS", obsEndpoint=f"https://obs.example.com{end}") == fingerprint("OBS")
 
 
 def test_scheme_is_only_recognized_at_the_beginning() -> None:

@@ -44,3 +44,39 @@ def test_other_texts_are_refused(text: str) -> None:
     for parse in (parse_iso_seconds, parse_object_time):
         with pytest.raises(ValueError):  # noqa: PT011  the parsers of the standard library have many texts
             parse(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Tue, 02 Jan 2024 03:04:05 GMT",
+        "Tue, 2 Jan 2024 03:04:05 UTC",
+        "Tue, 02 Jan 2024 05:34:05 +0230",
+        "Mon, 01 Jan 2024 22:04:05 -0500",
+        "2024-01-02T03:04:05Z",
+        "2024-01-02T03:04:05.999999999Z",
+        "2024-01-02T03:04:05+00:00",
+        "2024-01-02T05:04:05.678+02:00",
+        "2024-01-02T03:04:05+0000",
+        "20240102T030405Z",
+    ],
+)
+def test_every_form_in_which_servers_send_the_time_of_an_object(text: str) -> None:
+    """A bucket of a server that lists in the form of RFC 1123 was said not to speak S3."""
+    assert parse_object_time(text, require_zone=True) == 1_704_164_645
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("Tue, 02 Foo 2024 03:04:05 GMT", "Tue, 32 Jan 2024 03:04:05 GMT", "Tue, 02 Jan 2024 24:04:05 GMT"),
+        *("Tue, 02 Jan 2024 03:04:05", "Tue, 02 Jan 2024 03:04 GMT", "Tue, "),
+    ],
+)
+def test_other_texts_with_a_weekday_are_refused(text: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011  the parsers of the standard library have many texts
+        parse_object_time(text)
+
+
+def test_an_object_of_rfc_1123_is_never_older_than_1970() -> None:
+    assert parse_object_time("Wed, 31 Dec 1969 23:59:59 GMT") == 0

@@ -10,7 +10,7 @@ import structlog
 
 from headwater.domain.errors import CredentialsRefusedError, StoreUnavailableError
 from headwater.net import refreshing
-from headwater.net.refreshing import RETRY_PAUSE_SECONDS, Expiring, RefreshingCache
+from headwater.net.refreshing import REFUSAL_SECONDS, RETRY_PAUSE_SECONDS, Expiring, RefreshingCache
 from headwater.service.background import BackgroundTasks
 
 LIFE = 3600.0
@@ -146,9 +146,7 @@ async def test_failed_refresh_keeps_the_old_value_and_is_retried_after_a_pause(
     assert await cache.get("key", source.fetch) == "value 5"
 
 
-async def test_failure_reaches_all_waiting_callers_and_is_not_cached(
-    cache: RefreshingCache[str], source: Source
-) -> None:
+async def test_failure_reaches_all_waiting_callers(cache: RefreshingCache[str], source: Source) -> None:
     source.failure = CredentialsRefusedError("They are wrong")
     source.gate.clear()
     callers = [asyncio.ensure_future(cache.get("key", source.fetch)) for _ in range(5)]
@@ -158,6 +156,26 @@ async def test_failure_reaches_all_waiting_callers_and_is_not_cached(
         CredentialsRefusedError
     }
     assert source.fetched == 1
+
+
+async def test_refusal_is_remembered_for_a_short_while(cache: RefreshingCache[str], source: Source) -> None:
+    """Each request of a datasource whose role was refused cost an AssumeRole."""
+    source.failure = CredentialsRefusedError("They are wrong", "AccessDenied")
+    for _ in range(20):
+        with pytest.raises(CredentialsRefusedError, match="They are wrong") as refusal:
+            await cache.get("key", source.fetch)
+        assert refusal.value.provider_code == "AccessDenied"
+    assert source.fetched == 1
+    source.failure = None
+    assert await cache.get("another", source.fetch) == "value 2"
+    source.now += REFUSAL_SECONDS
+    assert await cache.get("key", source.fetch) == "value 3"
+
+
+async def test_transient_error_is_not_remembered(cache: RefreshingCache[str], source: Source) -> None:
+    source.failure = StoreUnavailableError("The provider is down")
+    with pytest.raises(StoreUnavailableError):
+        await cache.get("key", source.fetch)
     source.failure = None
     assert await cache.get("key", source.fetch) == "value 2"
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import string
 import time
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from headwater.domain.errors import LocationInvalidError, StoreError, StoreUnavailableError
 from headwater.net.transport import Response
@@ -60,6 +63,36 @@ def test_secret_is_not_shown_at_the_cut() -> None:
     """Removing blanks after the cut moved the text at the cut into the part that is shown."""
     for blanks in range(700, 800):
         assert plain("Refused" + " " * blanks + "ab" * 32).replace("…", "").strip() == "Refused"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "ServerSideEncryptionConfigurationNotFoundError",
+        "MissingRequiredHeaderForBucketWithObjectLockEnabled",
+        "ObjectLockConfigurationIsNotEnabledOnThisBucketACL",
+        "ACCESS_TOKEN_SCOPE_INSUFFICIENT_FOR_THIS_REQUEST",
+        "account_is_not_allowed_to_write_to_this_container",
+        "bucketPolicyOnlyIsEnabledAndLegacyAclIsNotAllowed",
+    ],
+)
+def test_long_error_code_is_shown(code: str) -> None:
+    """A code of 40 letters or more was taken for a secret, and nobody could look it up."""
+    error = store_error(400, error_xml(code, f"Refused with {code}."))
+    assert f"{code} (Refused with {code})" in error.message
+
+
+@given(secret=st.text(string.ascii_letters + string.digits + "+/", min_size=40, max_size=120))
+@settings(max_examples=300, deadline=None)
+@example("wJalrXUtnFEMIbKxMDENGybPxRfiCYEXAMPLEKEYab")
+@example("abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqr")
+@example("ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFGHIJKLMNOPQR")
+@example("aBcDeFgHiJkLmNoPqRsTuVwXyZaBcDeFgHiJkLmNoPqR")
+@example("ServerSideEncryptionConfigurationNotFoundErr0r")
+@example("0" * 64)
+def test_random_text_is_hidden_as_a_code_and_in_a_message(secret: str) -> None:
+    """Showing long error codes must not show keys, signatures and tokens."""
+    assert secret not in store_error(400, error_xml(secret, f"It was {secret} that failed.")).message
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from headwater.domain.datasource_checks import (
     KmsKey,
     LocalPath,
     NonEmptyText,
+    ObsEndpoint,
     ObsPath,
     Region,
     RoleArn,
@@ -197,7 +198,7 @@ class ObsConfig(DatasourceConfig, alias_generator=declared.OBS.wire_name):
 
     type: Literal["OBS"]
     full_path: ObsPath
-    endpoint: Url
+    endpoint: ObsEndpoint
     access_key_id: NonEmptyText
     secret_access_key: Secret
 

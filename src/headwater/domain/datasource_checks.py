@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Field, SecretStr, StringConstraints
 from headwater.domain.choices import suggest
 from headwater.domain.location import split_scheme
 from headwater.domain.pasted import advice_on
+from headwater.domain.s3_region import split_region
 from headwater.domain.text import is_storable
 
 S3_REGIONS = tuple(
@@ -68,6 +69,12 @@ def _check_url(text: str) -> str:
     return text
 
 
+def _check_region_of_endpoint(text: str) -> str:
+    if "?region=" in text:
+        split_region(text)
+    return text
+
+
 def _matches(pattern: str, expected: str) -> AfterValidator:
     compiled = re.compile(pattern)
 
@@ -99,6 +106,7 @@ Secret = Annotated[SecretStr, Field(min_length=1)]
 Url = Annotated[
     Text, _matches(r"https?://.+", "a URL that begins with http:// or https://"), AfterValidator(_check_url)
 ]
+ObsEndpoint = Annotated[Url, AfterValidator(_check_region_of_endpoint)]
 
 S3Path = Annotated[Text, _bucket_path("s3")]
 GcsPath = Annotated[Text, _bucket_path("gs")]

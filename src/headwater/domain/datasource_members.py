@@ -175,7 +175,7 @@ OBS = DatasourceType(
         Member(
             attribute="endpoint",
             wire_name="obsEndpoint",
-            help="the URL of the endpoint.",
+            help="the URL of the endpoint; '?region=NAME' at its end is the region to sign for.",
             option="endpoint",
             metavar="URL",
             identity=True,

@@ -34,7 +34,19 @@ def split_scheme(path: str) -> tuple[str, str]:
     return (found[1].lower(), found[2]) if found else ("", path)
 
 
+_access_point = re.compile(
+    r"(arn:aws[a-z-]{0,20}:s3:[a-z0-9-]{1,40}:[0-9]{12}:accesspoint)[/:]([^/:]+)(?:/(.*))?", re.DOTALL
+).fullmatch
+
+
 def split_bucket(path: str) -> tuple[str, str]:
-    """Split `bucket/path`, with or without a scheme, into the bucket and the prefix of its keys."""
-    bucket, _, prefix = split_scheme(path)[1].partition("/")
+    """Split `bucket/path`, with or without a scheme, into the bucket and the prefix of its keys.
+
+    The ARN of an S3 access point counts as a bucket, always in the form `arn:…:accesspoint/name`.
+    """
+    rest = split_scheme(path)[1]
+    if (found := _access_point(rest)) is not None:
+        bucket, prefix = f"{found[1]}/{found[2]}", found[3] or ""
+    else:
+        bucket, _, prefix = rest.partition("/")
     return bucket, prefix if not prefix or prefix.endswith("/") else prefix + "/"

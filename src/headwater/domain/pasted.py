@@ -32,6 +32,19 @@ _OBJECTS = (
 _MAX_HOST_LENGTH = 253
 """The longest host name (RFC 1035). Longer text is no host name, and would make the patterns slow."""
 
+_UNSUPPORTED_ARNS = {
+    "s3-outposts": "S3 on Outposts",
+    "s3-object-lambda": "an access point of S3 Object Lambda",
+    "s3express": "a directory bucket of S3 Express One Zone",
+    "s3tables": "a table bucket",
+    "s3vectors": "a vector bucket",
+}
+"""What a `fullPath` cannot name, by the service in its ARN."""
+
+_arn = re.compile(
+    r"(?:s3://)?arn:aws[a-z-]{0,20}:(?P<service>s3[a-z-]{0,20}):(?P<region>[^:]*):[^:]*:(?P<resource>.+)", re.DOTALL
+).fullmatch
+
 _AZURE_SCHEMES = frozenset({"az", "azure", "abfs", "abfss", "wasb", "wasbs"})
 
 
@@ -53,8 +66,8 @@ def pasted_address(text: str) -> PastedAddress | None:
     Args:
         text: an address with or without `https://`, or a path.
     """
-    if (arn := re.fullmatch(r"arn:[a-z-]{1,20}:s3:[^:]*:[^:]*:(.+)", text)) is not None:
-        return PastedAddress("the ARN of a bucket or object", arn[1].rstrip("*"))
+    if (arn := _arn(text)) is not None:
+        return _pasted_arn(arn["service"], arn["region"], arn["resource"])
     scheme, mark, rest = text.partition("://")
     if scheme.lower() in _AZURE_SCHEMES:
         # abfss://container@account.dfs.core.windows.net/path, az://container/path
@@ -78,6 +91,17 @@ def pasted_address(text: str) -> PastedAddress | None:
             bucket = found.groupdict().get("bucket")
             return PastedAddress(f"the address of {kind_of_object}", f"{bucket}/{path}" if bucket else path or None)
     return None
+
+
+def _pasted_arn(service: str, region: str, resource: str) -> PastedAddress | None:
+    unsupported = _UNSUPPORTED_ARNS.get(service)
+    if service == "s3" and re.match("accesspoint[/:]", resource):
+        if region:
+            return None  # an access point takes the place of a bucket
+        unsupported = "a multi-region access point"
+    if unsupported is not None:
+        return PastedAddress(f"the ARN of {unsupported}, which Headwater does not support", None)
+    return PastedAddress("the ARN of a bucket or object", resource.rstrip("*"))
 
 
 def advice_on(text: str) -> str | None:

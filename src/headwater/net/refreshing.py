@@ -7,11 +7,12 @@ import math
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
+from copy import copy
 from typing import Generic, NamedTuple, TypeVar
 
 import structlog
 
-from headwater.domain.errors import StoreError
+from headwater.domain.errors import StoreError, StoreUnavailableError
 from headwater.net.tasks import TaskStarter, start_task
 
 T = TypeVar("T")
@@ -21,6 +22,10 @@ MAX_ENTRIES = 1000
 
 RETRY_PAUSE_SECONDS = 30.0
 """The pause between two attempts to refresh a value that is still valid, and between two values that are refused."""
+
+REFUSAL_SECONDS = 10.0
+"""How long a refused fetch is remembered. Every request of a datasource needs the value: without a pause, each would
+cost a fetch. It is short, so that whoever corrects a policy sees the effect soon."""
 
 log = structlog.get_logger(__name__)
 
@@ -51,13 +56,16 @@ class _Entry(Generic[T]):
         self.fetching: asyncio.Task[Expiring[T]] | None = None
         self.no_refresh_before = 0.0
         self.fetched_at = 0.0
+        self.refusal: StoreError | None = None
+        self.refused_at = 0.0
 
 
 class RefreshingCache(Generic[T]):
     """Values by key. Each is fetched when it is first needed and refreshed before it expires.
 
     At most one fetch is in flight for a key, however many callers need the value. While the old value is valid, callers
-    do not wait for the new one before `refresh_by`, and a failed refresh is no error for them.
+    do not wait for the new one before `refresh_by`, and a failed refresh is no error for them. If there is no value, a
+    refusal is raised again for `REFUSAL_SECONDS` before the next fetch. A transient error is not remembered.
 
     Args:
         start: starts the fetches, which are tasks: a caller that is cancelled does not end a fetch for the others.
@@ -77,7 +85,7 @@ class RefreshingCache(Generic[T]):
             fetch: fetches a new value.
 
         Raises:
-            StoreError: `fetch` raised it, and there is no valid value.
+            StoreError: `fetch` raised it, now or a moment ago, and there is no valid value.
         """
         entry = self._entries.setdefault(key, _Entry())
         self._entries.move_to_end(key)
@@ -93,6 +101,8 @@ class RefreshingCache(Generic[T]):
                 return (await asyncio.shield(task)).value
             except StoreError:
                 return current.value
+        if entry.refusal is not None and entry.refused_at <= now < entry.refused_at + REFUSAL_SECONDS:
+            raise copy(entry.refusal)
         task = self._start_fetch(entry, fetch)
         self._drop_oldest()
         # A caller that is cancelled must not end the fetch for the others.
@@ -123,8 +133,11 @@ class RefreshingCache(Generic[T]):
         try:
             entry.current = fetched = await fetch()
             entry.fetched_at = self._clock()
+            entry.refusal = None
             return fetched
         except StoreError as error:
+            if not isinstance(error, StoreUnavailableError):
+                entry.refusal, entry.refused_at = error, self._clock()
             entry.no_refresh_before = self._clock() + RETRY_PAUSE_SECONDS
             if entry.current is not None:
                 log.warning("credentials_refresh_failed", reason=error.message)

@@ -40,6 +40,9 @@ one attempt per request, not `MAX_ATTEMPTS`."""
 MAX_HOSTS = 1000
 """Hosts whose state is kept."""
 
+MAX_FACTS = 1000
+"""Facts about one host that are kept. A user may name any number of buckets at an endpoint."""
+
 
 class Response(NamedTuple):
     """A complete response. Header names are in lower case."""
@@ -118,7 +121,7 @@ class _NotRetryableError(StoreUnavailableError):
 class _Host:
     retry_tokens: float = field(default_factory=lambda: MAX_RETRY_TOKENS)
     requests: int = 0
-    facts: set[str] = field(default_factory=set)
+    facts: dict[str, str] = field(default_factory=dict)
 
 
 class Transport:
@@ -206,12 +209,19 @@ class Transport:
 
     def knows(self, origin: Origin, fact: str, *, is_operator_endpoint: bool) -> bool:
         """Return whether `learn` recorded a fact about an origin, such as what its server does not offer."""
-        host = self._hosts.get((is_operator_endpoint, origin))
-        return host is not None and fact in host.facts
+        return self.recall(origin, fact, is_operator_endpoint=is_operator_endpoint) is not None
 
-    def learn(self, origin: Origin, fact: str, *, is_operator_endpoint: bool) -> None:
+    def recall(self, origin: Origin, fact: str, *, is_operator_endpoint: bool) -> str | None:
+        """Return the value of a fact that `learn` recorded; None if it is not known."""
+        host = self._hosts.get((is_operator_endpoint, origin))
+        return None if host is None else host.facts.get(fact)
+
+    def learn(self, origin: Origin, fact: str, value: str = "", *, is_operator_endpoint: bool) -> None:
         """Record a fact about an origin, so that it need not be found out again with each request."""
-        self._host(is_operator_endpoint, origin).facts.add(fact)
+        facts = self._host(is_operator_endpoint, origin).facts
+        facts[fact] = value
+        if len(facts) > MAX_FACTS:
+            del facts[next(iter(facts))]
 
     async def aclose(self) -> None:
         """Close all connections."""

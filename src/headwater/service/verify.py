@@ -125,16 +125,63 @@ def _fail_open_checks(result: Verification, error: StoreError, writes: bool) -> 
 
 async def _run_checks(ctx: ServiceContext, source: Datasource, writes: bool, result: Verification) -> None:
     store = ctx.stores.open(source)
+    test_file = _TestFile(store)
     # With the purpose LIGHTLY only this folder is ever listed, and the policy may allow no more than that.
     listed = await _check_list(store, LIGHTLY_FOLDER if source.config.purpose is Purpose.LIGHTLY else "", result)
     if not writes:
         await _check_read(store, listed, result)
         return
     try:
-        await _check_write(store, result)
+        await _check_write(test_file, result)
         await _check_read(store, [*listed, *([TEST_KEY] if Check.WRITE in result.passed else [])], result)
     finally:
-        await _clean_up(store)
+        await test_file.remove()
+
+
+class _TestFile:
+    """The test file in one store, and the versions of it that this verification has made."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._versions: list[str] = []
+
+    async def write(self, data: bytes) -> None:
+        """Create or replace the file.
+
+        Raises:
+            StoreError: the store refused.
+        """
+        version = await self._store.write(TEST_KEY, data)
+        if version is not None and version not in self._versions:
+            self._versions.append(version)
+
+    async def delete(self) -> None:
+        """Delete the file.
+
+        Raises:
+            StoreError: the store refused.
+        """
+        await self._store.delete(TEST_KEY)
+
+    async def remove(self) -> None:
+        """Delete the file and the versions of this verification. This is not a check: if it is refused, they stay."""
+        try:
+            async with asyncio.timeout(CLEAN_UP_SECONDS):
+                if not self._versions or not await self._remove_versions():
+                    await self.delete()
+        except (StoreError, TimeoutError):
+            pass  # the file stays and is used again
+
+    async def _remove_versions(self) -> bool:
+        """Delete the versions of this verification, and return whether nothing remains that could be read."""
+        try:
+            for version in reversed(self._versions):
+                await self._store.delete_version(TEST_KEY, version)
+            # A file that an earlier verification could not delete.
+            page = await self._store.list_page(TEST_KEY, None, 1)
+        except StoreError:
+            return False
+        return all(found.key != TEST_KEY for found in page.objects)
 
 
 async def _check_list(store: Store, prefix: str, result: Verification) -> list[Key]:
@@ -152,9 +199,9 @@ async def _check_list(store: Store, prefix: str, result: Verification) -> list[K
     return [found.key for found in page.objects if not found.key.endswith("/")][:MAX_KEYS_TO_READ]
 
 
-async def _check_write(store: Store, result: Verification) -> None:
+async def _check_write(test_file: _TestFile, result: Verification) -> None:
     try:
-        await _create(store)
+        await _create(test_file)
         result.passed.add(Check.WRITE)
     except OverwriteRefusedError as error:
         # The file of an earlier verification still exists: creating works, and overwriting was just refused.
@@ -166,13 +213,13 @@ async def _check_write(store: Store, result: Verification) -> None:
         result.errors[Check.OVERWRITE] = f"not tried, as creating is refused: {error.message}"
         return
     try:
-        await store.write(TEST_KEY, b"Headwater replaced this to verify its access, and removes it.\n")
+        await test_file.write(b"Headwater replaced this to verify its access, and removes it.\n")
         result.passed.add(Check.OVERWRITE)
     except StoreError as error:
         result.errors[Check.OVERWRITE] = error.message
 
 
-async def _create(store: Store) -> None:
+async def _create(test_file: _TestFile) -> None:
     """Create the test file. If one exists that cannot be overwritten, try to delete it first.
 
     Raises:
@@ -181,13 +228,13 @@ async def _create(store: Store) -> None:
     """
     data = b"Headwater writes this to verify its access, and removes it.\n"
     try:
-        await store.write(TEST_KEY, data)
+        await test_file.write(data)
     except OverwriteRefusedError as error:
         try:
-            await store.delete(TEST_KEY)
+            await test_file.delete()
         except StoreError:
             raise error from None
-        await store.write(TEST_KEY, data)
+        await test_file.write(data)
 
 
 async def _check_read(store: Store, keys: list[Key], result: Verification) -> None:
@@ -213,11 +260,3 @@ async def _check_read(store: Store, keys: list[Key], result: Verification) -> No
         result.passed.add(Check.READ)
         return
     result.errors[Check.READ] = reason
-
-
-async def _clean_up(store: Store) -> None:
-    try:
-        async with asyncio.timeout(CLEAN_UP_SECONDS):
-            await store.delete(TEST_KEY)
-    except (StoreError, TimeoutError):
-        pass  # deleting is not one of the checks; the file stays and is used again

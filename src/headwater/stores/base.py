@@ -88,8 +88,12 @@ class Store(ABC):
         """
 
     @abstractmethod
-    async def write(self, key: Key, data: bytes) -> None:
+    async def write(self, key: Key, data: bytes) -> str | None:
         """Create or replace a small object.
+
+        Returns:
+            the id of the written version, if the bucket keeps the versions of its objects and `delete_version` can
+            delete one of them; otherwise None.
 
         Raises:
             OverwriteRefusedError: the object exists, and only replacing it is refused.
@@ -103,3 +107,11 @@ class Store(ABC):
         Raises:
             StoreError: as for `list_page`.
         """
+
+    async def delete_version(self, key: Key, version: str) -> None:
+        """Delete one version of an object, which `write` returned, for good.
+
+        Raises:
+            StoreError: as for `list_page`.
+        """
+        raise NotImplementedError("this store returns no versions")

@@ -191,7 +191,7 @@ def apply_rule(
         secrets: texts that must not be repeated if the response contains them.
     """
     rule = find_rule(error, rules)
-    code, message = plain(error.code, secrets, 60), plain(error.message, secrets, 200)
+    code, message = plain(error.code, secrets, 100), plain(error.message, secrets, 200)
     cause = f"{code} ({message})" if code and message else code or f"HTTP status {error.status}"
     return rule.error(f"{summary}: {cause}. {rule.advice.format(**fields._asdict())}", code or None)
 
@@ -236,6 +236,12 @@ def is_html(response: Response) -> bool:
 
 
 _long_run = re.compile(r"[A-Za-z0-9+/=_%]{40,}")
+# A name such as ServerSideEncryptionConfigurationNotFoundError or ACCESS_TOKEN_SCOPE_INSUFFICIENT: only letters, in
+# words with at least two lower-case letters. Of a million random texts of 40 characters, about one has this form.
+_is_name = re.compile(
+    r"(?:[a-z]{2,})?(?:[A-Z]{1,5}[a-z]{2,}|A[nst]|B[ey]|I[fnst]|No|O[fnr]|To)+[A-Z]{0,5}"
+    r"|[A-Z]{2,}(?:_[A-Z]{2,})+|[a-z]{2,}(?:_[a-z]{2,})+"
+).fullmatch
 _RUN = string.ascii_letters + string.digits + "+/=_%"
 _named_secret = re.compile(
     # The value of an Authorization header has several words, those of the others have one. A name is searched for from
@@ -261,7 +267,8 @@ def plain(text: str, secrets: Iterable[str] = (), limit: int = 200) -> str:
     # The run at the cut may be the start of a long one.
     text = text if len(text) == len(cut) else cut.rstrip(_RUN) + "…"
     # Signatures (64 hex digits), secret keys (40 characters) and tokens are long runs of these characters.
-    text = _long_run.sub("…", text)
+    # The provider's own names, as its error codes, are long as well.
+    text = _long_run.sub(lambda found: found[0] if _is_name(found[0]) else "…", text)
     text = _named_secret.sub(r"\1\2=…", text)
     return _one_line(text, limit).rstrip(".")
 
@@ -303,7 +310,7 @@ def _region_advice(labels: ConfigLabels, region: str, endpoint: str) -> str:
     if region and labels.region:
         return f"The bucket is in another region: set {labels.region} to {region}"
     if region:
-        return f"The bucket is in the region {region}: check {labels.endpoint}"
+        return f"The bucket is in the region {region}: check {labels.endpoint}, which may end in ?region={region}"
     if endpoint:
         return f"The bucket answers at {endpoint}: check {labels.endpoint}. Redirects are not followed"
     return f"The bucket is elsewhere: check {labels.endpoint}. Redirects are not followed"

@@ -14,7 +14,8 @@ async def find_object(store: Store, key: Key) -> StoredObject | None:
     """Return the object with this key, or None if there is none: the first object that begins with the key.
 
     Raises:
-        StoreError: as `Store.list_page`, or the store sends nothing but pages without objects.
+        StoreUnavailableError: the store sends many pages without an object.
+        StoreError: as `Store.list_page`.
     """
     # A LOCAL store reads a folder again when a listing begins in it, and uses its cache when a listing continues in it.
     after, marker = key[:-1] if store.can_start_after else None, None
@@ -25,4 +26,4 @@ async def find_object(store: Store, key: Key) -> StoredObject | None:
         if page.resume_after is None:
             return None
         after, marker = page.resume_after, page.marker
-    raise StoreUnavailableError("the store sent only empty pages of a listing; try again")
+    raise StoreUnavailableError(f"The store sent {MAX_PAGES} list pages without an object. Try again later")

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from headwater.domain.errors import CredentialsRefusedError, StartupError
+from headwater.domain.location import split_bucket
 from headwater.net.refreshing import RefreshingCache
 from headwater.net.transport import Transport
 from headwater.settings import Settings
@@ -69,7 +70,8 @@ class ManagedLocation(NamedTuple):
             return cls(scheme, "", path.rstrip("/") + "/")
         if not bucket:
             raise StartupError(f"{_EXPECTED}; the name of the bucket or container is missing")
-        prefix = rest.strip("/")
+        bucket, prefix = split_bucket(bucket + rest)
+        prefix = prefix.strip("/")
         return cls(scheme, bucket, f"{prefix}/" if prefix else "")
 
     @property
@@ -127,8 +129,14 @@ class ManagedStores:
             s3_bucket = endpoint_bucket(endpoint, OPERATOR_ENDPOINT, bucket, region, is_operator_endpoint=True)
         else:
             s3_bucket = replace(aws_bucket(bucket, region, SETTING), is_operator_endpoint=True)
+        credentials = "the server's AWS credentials"
         labels = ConfigLabels(
-            "S3", "the server's AWS credentials", "the server's AWS credentials", SETTING, "AWS_REGION", SETTING
+            "S3",
+            credentials,
+            credentials,
+            OPERATOR_ENDPOINT if endpoint else SETTING,
+            region=None if endpoint else "AWS_REGION",
+            path=SETTING,
         )
         return S3Store(self._transport, s3_bucket, prefix, self._aws, labels)
 

@@ -247,6 +247,16 @@ class StoreConformance:
         await store.delete("folder/a b.txt")
         await store.delete("never/was")
 
+    async def test_a_written_version_is_deleted(self, prepared: Prepared) -> None:
+        """For stores that return versions."""
+        store = prepared.open()
+        versions = [await store.write("a b.txt", data) for data in (b"first", b"second")]
+        for version in reversed(versions):
+            if version is None:
+                pytest.skip("the bucket keeps no versions")
+            await store.delete_version("a b.txt", version)
+        assert prepared.get("a b.txt") is None
+
     @pytest.mark.parametrize("root", ["", "a b/ü+/"])
     @pytest.mark.parametrize("key", ODD_KEYS, ids=lambda key: ascii(key)[1:40])
     async def test_odd_keys_stay_unchanged(self, prepared: Prepared, key: Key, root: str) -> None:

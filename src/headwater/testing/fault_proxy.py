@@ -92,7 +92,7 @@ class FaultProxy:
     def __init__(
         self,
         upstream: str | None = None,
-        respond: Callable[[Request], Fault] | None = None,
+        respond: Callable[[Request], Fault | None] | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self.faults: deque[Fault | None] = deque()

@@ -117,6 +117,6 @@ async def test_a_store_that_sends_only_empty_pages_is_an_error() -> None:
             return StorePage([], f"{prefix}{self.requests:09}")
 
     store = Empty([])
-    with pytest.raises(StoreUnavailableError, match="only empty pages"):
+    with pytest.raises(StoreUnavailableError, match="list pages without an object"):
         await find_object(store, "a")
     assert store.requests == MAX_PAGES

@@ -104,7 +104,8 @@ class GcsServer:
 
     `permissions` are those of the service account. `pages` are the most items of the next list pages, in order, used
     up; 0 makes a page without items that goes on. `most` is the longest page at any time. `refuses` makes every token
-    one that is not taken. `now` gives Unix seconds. `faults` are what happens to the next requests (`FaultProxy`).
+    one that is not taken. With `versioned`, replaced and deleted objects are kept in `noncurrent`, as keys with
+    generations. `now` gives Unix seconds. `faults` are what happens to the next requests (`FaultProxy`).
     """
 
     permissions: set[str] = field(default_factory=lambda: set(ALL))
@@ -113,6 +114,8 @@ class GcsServer:
     token_life: int = 3599
     account_exists: bool = True
     refuses: bool = False
+    versioned: bool = False
+    noncurrent: list[tuple[str, int]] = field(default_factory=list)
     now: Callable[[], float] = time.time
 
     def __post_init__(self) -> None:
@@ -150,7 +153,12 @@ class GcsServer:
         """Make or replace an object behind the API's back."""
         self._made += 1
         moment = self.now() if created is None else created
+        self._keep(self.buckets.setdefault(bucket, {}), key)
         self.buckets.setdefault(bucket, {})[key] = Stored(data, moment, 1_700_000_000_000_000 + self._made)
+
+    def _keep(self, objects: dict[str, Stored], key: str) -> None:
+        if self.versioned and key in objects:
+            self.noncurrent.append((key, objects[key].generation))
 
     def update_metadata(self, bucket: str, key: str) -> None:
         """Change the metadata of an object behind the API's back."""
@@ -302,10 +310,16 @@ class GcsServer:
     def _object(self, request: Request, bucket: str, key: str, asked: dict[str, str]) -> Status:
         objects = self.buckets[bucket]
         self._need("delete" if request.method == "DELETE" else "get")
-        if key not in objects:
+        generation = int(asked.get("generation", "0"))
+        if (key, generation) in self.noncurrent:
+            self.noncurrent.remove((key, generation))
+            return Status(204)
+        if key not in objects or generation not in (0, objects[key].generation):
             self._need("list")
             raise Refused(404, "notFound", f"No such object: {bucket}/{key}")
         if request.method == "DELETE":
+            if not generation:
+                self._keep(objects, key)
             del objects[key]
             return Status(204)
         if asked.get("alt") != "media":

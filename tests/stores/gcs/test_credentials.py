@@ -367,6 +367,8 @@ async def test_a_deleted_account_is_an_error(
     assert type(error) is CredentialsRefusedError
     assert error.provider_code == "invalid_grant"
     assert "Google gave no access token: invalid_grant (Invalid grant: account not found). Check gcsC" in error.message
+    await refusal_of(transport, gcs, tokens)
+    assert gcs.token_requests == 1, "each request of the datasource cost a fetch"
 
 
 @pytest.mark.parametrize("off", [-86_400, 86_400])

@@ -40,6 +40,8 @@ def gcs(shared: GcsServer) -> GcsServer:
     """The server as new, with one image."""
     shared.permissions = set(ALL)
     shared.buckets = {"bucket": {}}
+    shared.versioned = False
+    shared.noncurrent.clear()
     shared.put("bucket", "data/a b+c%41.png", b"pixels")
     return shared
 
@@ -60,6 +62,17 @@ def test_everything_works_with_all_permissions(live: Live, gcs: GcsServer) -> No
     (row,) = page["data"]
     assert row["fileName"] == "a b+c%41.png"
     assert fetch(row["readUrl"]).body == b"pixels"
+
+
+def test_verification_leaves_no_version(live: Live, gcs: GcsServer) -> None:
+    """In a bucket with Object Versioning each verification left two noncurrent versions, for ever."""
+    gcs.versioned = True
+    assert live.verify(config(gcs)) == (flags(), {})
+    assert (list(gcs.buckets["bucket"]), gcs.noncurrent) == (["data/a b+c%41.png"], [])
+    gcs.put("bucket", TEST_FILE, b"earlier")
+    assert live.verify(config(gcs)) == (flags(), {})
+    assert list(gcs.buckets["bucket"]) == ["data/a b+c%41.png"]
+    assert [key for key, _ in gcs.noncurrent] == [TEST_FILE], "only versions of this verification are deleted for good"
 
 
 def test_a_listing_continues_after_empty_pages(live: Live, gcs: GcsServer) -> None:

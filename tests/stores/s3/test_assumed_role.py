@@ -21,7 +21,7 @@ from botocore.exceptions import CredentialRetrievalError
 from headwater.domain.datasource import S3DelegatedAccessConfig, parse_config
 from headwater.domain.datasource_checks import S3_REGIONS
 from headwater.domain.errors import CredentialsRefusedError, LocationInvalidError, StoreError, StoreUnavailableError
-from headwater.net.refreshing import RETRY_PAUSE_SECONDS, RefreshingCache
+from headwater.net.refreshing import REFUSAL_SECONDS, RETRY_PAUSE_SECONDS, RefreshingCache
 from headwater.net.transport import Transport
 from headwater.net.users import working_for
 from headwater.stores.s3 import assumed_role, sts
@@ -374,6 +374,26 @@ async def test_wrong_external_id_is_refused(
     assert own_identity.secret not in error.message
 
 
+async def test_refused_role_is_assumed_again_only_after_a_pause(
+    transport: Transport,
+    sessions: RefreshingCache[Credentials],
+    guarded: GuardedAws,
+    aws_sts: FaultProxy,
+    role: str,
+    clock: Clock,
+) -> None:
+    """Each request of the datasource cost an AssumeRole: reads, writes and read URLs as well as listings."""
+    wrong = config(role, external_id="external-id-of-eve")
+    store = open_delegated(wrong, transport, sessions, guarded.url, aws_sts.url, clock)
+    for call in (lambda: names(store), lambda: store.read("a.jpg", 1), lambda: store.sign(["a.jpg"], 60)):
+        with pytest.raises(CredentialsRefusedError, match="s3ExternalId"):
+            await call()
+    assert len(aws_sts.requests) == 1
+    clock.ahead += REFUSAL_SECONDS
+    await refused(store)
+    assert len(aws_sts.requests) == 2
+
+
 async def test_missing_permission_of_the_role_is_named(
     transport: Transport,
     sessions: RefreshingCache[Credentials],
@@ -401,6 +421,7 @@ async def test_unknown_access_key_of_the_server_is_refused(
     bucket: str,
     own_identity: AwsUser,
     monkeypatch: pytest.MonkeyPatch,
+    clock: Clock,
 ) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIATESTKEYID")
     store = open_delegated(config(role, bucket), transport, sessions, guarded.url, guarded.url)
@@ -410,6 +431,7 @@ async def test_unknown_access_key_of_the_server_is_refused(
     assert "this server's own credentials" in error.message
     assert "its operator must" in error.message
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", own_identity.key_id)
+    clock.ahead += REFUSAL_SECONDS
     assert await names(store) == ["a.jpg"], "without a restart"
 
 

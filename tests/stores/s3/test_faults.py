@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -84,6 +86,22 @@ async def refused(transport: Transport, respond: Callable[[Request], Status], af
     return error.value
 
 
+async def test_bucket_with_object_lock_is_writable(
+    transport: Transport, moto: str, moto_client: S3Client, bucket: str
+) -> None:
+    """Such a bucket refuses writes without a checksum, and verify said that it cannot be written to."""
+
+    def respond(request: Request) -> Status | None:
+        digest = base64.b64encode(hashlib.md5(request.body, usedforsecurity=False).digest()).decode()
+        if request.headers.get("content-md5") == digest and "content-md5;" in request.headers["authorization"]:
+            return None
+        return Status(400, error_xml("InvalidRequest", "Content-MD5 OR x-amz-checksum- HTTP header is required"))
+
+    with FaultProxy(moto, respond=respond) as server:
+        await open_store(transport, server.url, bucket).write("a", b"content")
+    assert moto_client.get_object(Bucket=bucket, Key="a")["Body"].read() == b"content"
+
+
 async def test_redirect_names_the_region_and_is_not_followed(transport: Transport) -> None:
     moved = error_xml("PermanentRedirect", more="<Endpoint>bucket.s3.eu-west-1.amazonaws.com</Endpoint>")
     error = await refused(
@@ -135,6 +153,13 @@ async def test_page_without_is_truncated_does_not_end_the_listing(transport: Tra
     assert (await ask(transport, answering(200, body))).resume_after == keys[-1]
     short = list_xml(list(KEYS[:3])).replace(b"<IsTruncated>false</IsTruncated>", b"")
     assert (await ask(transport, answering(200, short))).resume_after is None
+
+
+async def test_times_in_the_form_of_http_are_read(transport: Transport) -> None:
+    """Such a server was said not to speak S3."""
+    body = list_xml(["a"]).replace(b"2024-01-02T03:04:05.678Z", b"Tue, 02 Jan 2024 03:04:05 GMT")
+    [found] = (await ask(transport, answering(200, body))).objects
+    assert found.modified == 1_704_164_645
 
 
 @pytest.mark.parametrize(("encoding", "expected"), [("<EncodingType>url</EncodingType>", "a b"), ("", "a+b")])

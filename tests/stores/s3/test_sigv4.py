@@ -37,6 +37,8 @@ PLACES = {
     "virtual": aws_bucket("my-bucket", "us-east-1"),
     "dots": aws_bucket("my.bucket", "eu-west-3"),
     "china": aws_bucket("my-bucket", "cn-north-1"),
+    "legacy": aws_bucket("My_Bucket", "us-east-1"),
+    "access point": aws_bucket("arn:aws:s3:eu-west-1:123456789012:accesspoint/street-view", "eu-west-1"),
     "gov": aws_bucket("my-bucket", "us-gov-west"),
     "endpoint": endpoint_bucket("http://127.0.0.1:9000", "obsEndpoint", "my-bucket", None, is_operator_endpoint=False),
     "base": endpoint_bucket("https://[::1]/base/", "obsEndpoint", "my-bucket", "eu-west-1", is_operator_endpoint=False),

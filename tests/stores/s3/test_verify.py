@@ -135,6 +135,41 @@ def test_remaining_test_file_is_reused(live: Live, guarded: GuardedAws, bucket: 
     assert guarded.keys(bucket) == ["data/a.jpg"]
 
 
+def versions(guarded: GuardedAws, bucket: str) -> list[str]:
+    """Return the keys of all versions and delete markers of a bucket."""
+    found = guarded.s3.list_object_versions(Bucket=bucket)
+    return [each["Key"] for each in (*found.get("Versions", []), *found.get("DeleteMarkers", []))]
+
+
+def versioned(guarded: GuardedAws, bucket: str) -> None:
+    guarded.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+
+
+def test_verification_leaves_no_version(live: Live, guarded: GuardedAws, bucket: str) -> None:
+    """Each verification left two versions and a delete marker, for ever."""
+    versioned(guarded, bucket)
+    made = config(bucket, guarded.user([*ALL, "s3:DeleteObjectVersion"]))
+    for _ in range(2):
+        assert verify(live, made) == (set(FLAGS), {})
+        assert versions(guarded, bucket) == ["data/a.jpg"]
+
+
+def test_verification_hides_the_versions_that_it_may_not_delete(live: Live, guarded: GuardedAws, bucket: str) -> None:
+    versioned(guarded, bucket)
+    assert verify(live, config(bucket, guarded.user(ALL))) == (set(FLAGS), {})
+    assert guarded.keys(bucket) == ["data/a.jpg"]
+    assert sorted(versions(guarded, bucket)) == [f"data/{TEST_KEY}"] * 3 + ["data/a.jpg"]
+
+
+def test_only_versions_of_this_verification_are_deleted(live: Live, guarded: GuardedAws, bucket: str) -> None:
+    """A file of an earlier verification must not come to light again when the versions above it are deleted."""
+    versioned(guarded, bucket)
+    guarded.s3.put_object(Bucket=bucket, Key=f"data/{TEST_KEY}", Body=b"earlier")
+    assert verify(live, config(bucket, guarded.user([*ALL, "s3:DeleteObjectVersion"]))) == (set(FLAGS), {})
+    assert guarded.keys(bucket) == ["data/a.jpg"]
+    assert sorted(versions(guarded, bucket)) == [f"data/{TEST_KEY}"] * 2 + ["data/a.jpg"], "and a delete marker"
+
+
 def test_no_permission_at_all(live: Live, guarded: GuardedAws, bucket: str) -> None:
     flags, errors = verify(live, config(bucket, guarded.user(["s3:ListAllMyBuckets"])))
     assert (flags, set(errors)) == (set(), set(FLAGS))
@@ -217,11 +252,24 @@ def test_absent_bucket_is_named(live: Live, guarded: GuardedAws) -> None:
     assert_all_refused(live, made, "NoSuchBucket", "check fullPath", "'no-such-bucket'")
 
 
-def test_bucket_of_another_region_is_named(live: Live, guarded: GuardedAws, proxy: FaultProxy, bucket: str) -> None:
-    body = error_xml("AuthorizationHeaderMalformed", more="<Region>eu-west-1</Region>")
-    proxy.faults.append(Status(400, body))
+def test_region_of_the_operators_store_is_named_or_used(
+    live: Live, guarded: GuardedAws, proxy: FaultProxy, bucket: str
+) -> None:
     made = config(bucket, guarded.user(ALL))
-    assert_all_refused(live, made, "AuthorizationHeaderMalformed", "set s3Region to eu-west-1")
+    refusal = Status(400, error_xml("AuthorizationHeaderMalformed", more="<Region>eu-west-1</Region>"))
+    proxy.faults += [refusal] * 20
+    try:
+        assert_all_refused(
+            live,
+            made,
+            "AuthorizationHeaderMalformed",
+            "in the region eu-west-1: check HEADWATER_S3_ENDPOINT, which may end in ?region=eu-west-1",
+        )
+    finally:
+        proxy.faults.clear()
+    proxy.faults.append(refusal)
+    assert verify(live, made) == (set(FLAGS), {})
+    assert "/eu-west-1/s3/" in proxy.requests[-1].headers["authorization"]
 
 
 def test_refused_session_is_named(

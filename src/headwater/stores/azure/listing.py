@@ -5,12 +5,11 @@ Source: "List Blobs" in the Azure Storage REST reference.
 
 from __future__ import annotations
 
-from calendar import timegm
-from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from headwater.domain.objects import Key, StoredObject
+from headwater.domain.times import parse_object_time
 from headwater.stores.listing_xml import Form, parse_list_page
 from headwater.stores.page_checks import MAX_OBJECT_BYTES, NotAListingError, impossible_size
 
@@ -22,8 +21,6 @@ FORM = Form(
 
 MAX_NAME_LENGTH = 1024
 """Characters in a name ("Naming and Referencing Containers, Blobs, and Metadata")."""
-
-_MONTHS = {name: number for number, name in enumerate("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), 1)}
 
 
 class PrefixIgnoredError(Exception):
@@ -119,7 +116,7 @@ def read_rows(body: bytes, root: str, prefix: str) -> Rows:
         if kind == "directory" or not last:
             continue
         try:
-            size, modified = int(row["Content-Length"]), _seconds(row["Last-Modified"])
+            size, modified = int(row["Content-Length"]), parse_object_time(row["Last-Modified"])
         except (KeyError, ValueError):
             raise NotAListingError("a blob without size or time") from None
         if size < 0 or size > MAX_OBJECT_BYTES:
@@ -130,23 +127,3 @@ def read_rows(body: bytes, root: str, prefix: str) -> Rows:
 
 def _hierarchical(key: Key) -> Key:
     return key.replace("/", "\0")
-
-
-def _seconds(text: str) -> int:
-    """Return the Unix seconds of a time such as `Mon, 02 Jan 2024 03:04:05 GMT`.
-
-    Raises:
-        ValueError: the text is no such time.
-    """
-    if len(text) != 29 or text[-4:] != " GMT" or text[19] != ":":
-        raise ValueError
-    return _hour(text[5:19]) + int(text[20:22]) * 60 + int(text[23:25])
-
-
-@lru_cache(maxsize=4096)
-def _hour(text: str) -> int:
-    try:
-        month = _MONTHS[text[3:6]]
-    except KeyError:
-        raise ValueError from None
-    return max(0, timegm((int(text[7:11]), month, int(text[:2]), int(text[12:14]), 0, 0)))

@@ -33,6 +33,11 @@ class ListPage(msgspec.Struct, rename="camel"):
     next_page_token: str | None = None
 
 
+class _Written(msgspec.Struct):
+    generation: str
+
+
+_written = msgspec.json.Decoder(_Written)
 _pages = msgspec.json.Decoder(ListPage)
 _anything = msgspec.json.Decoder(msgspec.Raw)
 
@@ -51,6 +56,14 @@ def parse_list_page(body: bytes) -> ListPage:
     if page.kind != KIND:
         raise NotAListingError("JSON of another kind")
     return page
+
+
+def read_generation(body: bytes) -> str | None:
+    """Return the generation of an object that was written, from the response to objects.insert; None if it has none."""
+    try:
+        return _written.decode(body).generation
+    except UNREADABLE:
+        return None
 
 
 def is_cut_short(body: bytes) -> bool:

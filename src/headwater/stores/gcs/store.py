@@ -30,7 +30,7 @@ from headwater.stores.gcs import signing as gcs_signing
 from headwater.stores.gcs.bucket import OPERATOR_ENDPOINT, GcsBucket, gcs_bucket
 from headwater.stores.gcs.credentials import AccessTokens, KeyFile, read_key_file
 from headwater.stores.gcs.error_codes import GCS, is_transient_error
-from headwater.stores.gcs.listing import is_cut_short, parse_list_page
+from headwater.stores.gcs.listing import is_cut_short, parse_list_page, read_generation
 from headwater.stores.gcs.signing import UrlSigner
 from headwater.stores.page_checks import (
     BIG_PAGE_BYTES,
@@ -182,7 +182,7 @@ class GcsStore(Store):
         )
         return read_range(response, start, limit)
 
-    async def write(self, key: Key, data: bytes) -> None:
+    async def write(self, key: Key, data: bytes) -> str | None:
         """Create or replace an object; see `Store.write`.
 
         Raises:
@@ -190,16 +190,24 @@ class GcsStore(Store):
         """
         query = {"uploadType": "media", "name": self._root + key}
         headers = {"content-type": "application/octet-stream"}
-        await self._send(
+        response = await self._send(
             Operation.WRITE,
             _Call("POST", f"/upload{self._objects_path}", query, headers, data),
             expected=(200, 201),
         )
+        return read_generation(response.body)
 
     async def delete(self, key: Key) -> None:
-        """Remove an object; see `Store.delete`."""
+        """Remove an object; see `Store.delete`. A bucket with Object Versioning keeps it as a noncurrent version."""
+        await self._delete(key, {})
+
+    async def delete_version(self, key: Key, version: str) -> None:
+        """Delete one version of an object; see `Store.delete_version`. One that was replaced may be gone already."""
+        await self._delete(key, {"generation": version})
+
+    async def _delete(self, key: Key, query: dict[str, str]) -> None:
         try:
-            await self._send(Operation.DELETE, _Call("DELETE", self._object_path(key)), expected=(200, 204))
+            await self._send(Operation.DELETE, _Call("DELETE", self._object_path(key), query), expected=(200, 204))
         except ObjectNotFoundError:
             pass
 

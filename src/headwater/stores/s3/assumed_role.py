@@ -19,7 +19,7 @@ from headwater.net.users import current_user
 from headwater.stores.error_mapping import ConfigLabels
 from headwater.stores.s3.bucket import signed_region
 from headwater.stores.s3.sigv4 import Credentials
-from headwater.stores.s3.store import S3Store, s3_bucket
+from headwater.stores.s3.store import S3Store, region_label, s3_bucket
 
 CALL_SECONDS = 9.0
 """The time limit for assuming a role, including the search for this server's own credentials."""
@@ -63,7 +63,7 @@ def open_delegated(
         "session of s3ARN",
         "session of s3ARN",
         endpoint_label,
-        region="s3Region",
+        region_label(endpoint_label),
         grantee="the role of s3ARN",
     )
     role = AssumedRole(config, sessions, sts_endpoint, clock)

@@ -25,6 +25,7 @@ from headwater.stores.error_mapping import (
     Operation,
     Provider,
     ProviderError,
+    find_rule,
     is_html,
 )
 from headwater.stores.listing_xml import parse_error
@@ -123,6 +124,7 @@ STS_RULES: dict[str, ErrorRule] = {
 """The codes of AssumeRole. Transient errors are those of S3."""
 
 _INVALID_SESSION_CODES = frozenset({"ExpiredToken", "ExpiredTokenException", "InvalidToken", "TokenRefreshRequired"})
+_CODES_AFTER_SIGNATURE = frozenset({"AccessDenied", "NoSuchBucket", "NoSuchKey"})
 _NOT_OFFERED_CODES = frozenset({"MethodNotAllowed", "NotImplemented"})
 
 
@@ -133,7 +135,7 @@ def read_error(response: Response, _: Operation) -> ProviderError:
     region = response.headers.get("x-amz-bucket-region", "") or members.get("Region", "")
     if not region:
         # "the region 'us-east-1' is wrong; expecting 'eu-west-1'"
-        expecting = re.search(r"expecting '([a-z0-9-]{1,40})'", message[:2000])
+        expecting = re.search(r"expecting '([A-Za-z0-9_-]{1,64})'", message[:2000])
         region = expecting[1] if expecting else ""
     endpoint = members.get("Endpoint", "")
     if not endpoint:
@@ -153,6 +155,20 @@ def read_error(response: Response, _: Operation) -> ProviderError:
 def is_session_refused(response: Response) -> bool:
     """Return whether the response says that the session of the request is invalid or has expired."""
     return response.status in (400, 401, 403) and parse_error(response.body).get("Code") in _INVALID_SESSION_CODES
+
+
+def named_region(response: Response) -> str | None:
+    """Return the region that the server wants requests to be signed for, if that is why it refused this one."""
+    if not 300 <= response.status < 500:
+        return None
+    error = read_error(response, Operation.LIST)
+    is_about_region = error.code == "TemporaryRedirect" or find_rule(error, RULES) is REGION
+    return error.region if is_about_region and error.region else None
+
+
+def is_signature_accepted(response: Response) -> bool:
+    """Return whether the response shows that the request was signed for the right region."""
+    return response.status < 300 or parse_error(response.body).get("Code") in _CODES_AFTER_SIGNATURE
 
 
 def may_lack_version_2(response: Response) -> bool:

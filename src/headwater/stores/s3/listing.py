@@ -34,15 +34,28 @@ FORM = Form(
 )
 
 
-class Version(NamedTuple):
-    """A version of the list request: its constant query parameters, and the name of that for the key to start after."""
+MAX_TOKEN_LENGTH = 4096
+"""Characters of a continuation token: one that holds a key of 1,024 bytes in base64 has 1,400."""
 
+
+class Version(NamedTuple):
+    """A version of the list request.
+
+    Attributes:
+        mark: what the markers of its pages begin with.
+        query: its constant query parameters.
+        start: the parameter for the key to start after.
+        token: the parameter for the continuation token of a page without keys.
+    """
+
+    mark: str
     query: dict[str, str]
     start: str
+    token: str
 
 
-VERSION_1 = Version({}, "marker")
-VERSION_2 = Version({"list-type": "2"}, "start-after")
+VERSION_1 = Version("1", {}, "marker", "marker")
+VERSION_2 = Version("2", {"list-type": "2"}, "start-after", "continuation-token")
 
 
 class StartAfterIgnoredError(Exception):
@@ -54,7 +67,10 @@ class StartAfterIgnoredError(Exception):
 
 
 class ListRequest(NamedTuple):
-    """A request for one page. `root` is the key prefix of the datasource; `prefix` and `after` are relative to it."""
+    """A request for one page. `root` is the key prefix of the datasource; `prefix` and `after` are relative to it.
+
+    `marker` is that of the page before, if it had no keys.
+    """
 
     bucket: str
     root: str
@@ -63,6 +79,22 @@ class ListRequest(NamedTuple):
     limit: int
     version: Version
     labels: ConfigLabels
+    marker: str | None = None
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The query parameters."""
+        query = {
+            **self.version.query,
+            "encoding-type": "url",
+            "max-keys": str(self.limit),
+            "prefix": self.root + self.prefix,
+        }
+        if self.marker is not None:
+            query[self.version.token] = self.marker[len(self.version.mark) :]
+        elif self.after is not None:
+            query[self.version.start] = self.root + self.after
+        return query
 
 
 def read_page(body: bytes, request: ListRequest) -> StorePage:
@@ -72,7 +104,7 @@ def read_page(body: bytes, request: ListRequest) -> StorePage:
         NotAListingError: the body is not a list page, or an object lacks what every object has.
         StartAfterIgnoredError: the page begins at or before `request.after`.
         LocationInvalidError: keys are not in order, or do not begin with the prefix.
-        StoreUnavailableError: the page announces another one and has no key to resume from.
+        StoreUnavailableError: the page announces another one, and has neither a key nor a marker to resume from.
     """
     page = parse_list_page(body, FORM)
     is_url_encoded = page.page.get("EncodingType") == "url"
@@ -92,8 +124,7 @@ def read_page(body: bytes, request: ListRequest) -> StorePage:
         if size < 0 or size > MAX_OBJECT_BYTES:
             raise impossible_size()
         if is_url_encoded and ("%" in key or "+" in key):
-            # S3 writes a blank as "+", other servers as "%20"; all of them write "+" as "%2B".
-            name = unquote_to_bytes(key.replace("+", " "))
+            name = _decode(key)
             if len(name) > MAX_KEY_BYTES:
                 raise key_too_long()
             try:
@@ -115,7 +146,10 @@ def read_page(body: bytes, request: ListRequest) -> StorePage:
     if not is_truncated and len(objects) <= request.limit:
         return StorePage(objects, None, unreadable)
     if not objects:
-        raise _no_key_to_resume_from(request, unreadable)
+        marker = _marker(page)
+        if marker is None or len(marker) > MAX_TOKEN_LENGTH or marker == request.marker:
+            raise _no_key_to_resume_from(request, unreadable)
+        return StorePage([], request.after or "", unreadable, marker)
     # The next page begins after the last readable key. Unreadable names behind that key are counted there.
     del objects[request.limit :]
     return StorePage(objects, objects[-1].key, unreadable_before_last)
@@ -129,9 +163,30 @@ def _is_truncated(page: ListPage, limit: int) -> bool:
     return len(page.rows) >= limit or bool(page.page.get("NextContinuationToken") or page.page.get("NextMarker"))
 
 
+def _marker(page: ListPage) -> str | None:
+    """Return the marker of a page without keys: the version and its token. None if the page has no token.
+
+    Servers that skip many deleted objects send such pages.
+    """
+    if token := page.page.get("NextContinuationToken"):
+        return VERSION_2.mark + token
+    if name := page.page.get("NextMarker"):
+        try:
+            return VERSION_1.mark + (_decode(name).decode() if page.page.get("EncodingType") == "url" else name)
+        except UnicodeDecodeError:
+            return None
+    return None
+
+
+def _decode(key: str) -> bytes:
+    # S3 writes a blank as "+", other servers as "%20"; all of them write "+" as "%2B".
+    return unquote_to_bytes(key.replace("+", " "))
+
+
 def _order_error(request: ListRequest, *, is_first: bool) -> Exception:
     if is_first and request.after is not None:
-        return StartAfterIgnoredError(start_ignored(request.labels, request.version.start))
+        parameter = request.version.start if request.marker is None else request.version.token
+        return StartAfterIgnoredError(start_ignored(request.labels, parameter))
     return keys_out_of_order(request.labels)
 
 

@@ -7,16 +7,16 @@ DeleteObject).
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Sequence
 
 from headwater.domain.datasource import ObsConfig, S3Config
 from headwater.domain.errors import CredentialsRefusedError, StoreError
 from headwater.domain.objects import Key, StorePage
-from headwater.net.transport import Request, Response, Transport, byte_range, is_transient, read_range
-from headwater.net.urls import encode_path, encode_query
+from headwater.net.transport import Response, Transport, byte_range, is_transient, read_range
+from headwater.net.urls import encode_path
 from headwater.stores.base import Method, Store
 from headwater.stores.error_mapping import (
     MAX_ERROR_BODY_BYTES,
@@ -29,7 +29,7 @@ from headwater.stores.listing_xml import is_big, is_cut_short
 from headwater.stores.page_checks import parse_page
 from headwater.stores.s3 import sigv4
 from headwater.stores.s3.bucket import S3Bucket, aws_bucket, endpoint_bucket
-from headwater.stores.s3.error_codes import S3, is_session_refused, may_lack_version_2
+from headwater.stores.s3.error_codes import S3, may_lack_version_2
 from headwater.stores.s3.listing import (
     FORM,
     VERSION_1,
@@ -39,7 +39,8 @@ from headwater.stores.s3.listing import (
     Version,
     read_page,
 )
-from headwater.stores.s3.sigv4 import Credentials, Presigner, UnsignedRequest
+from headwater.stores.s3.sender import Call, CredentialSource, Exchange, Sender, check_header_value
+from headwater.stores.s3.sigv4 import Credentials, Presigner
 
 MAX_LIST_BODY_BYTES = 5 * 2**20
 """A thousand keys of 1,024 bytes, each byte percent-encoded, have 4 MB."""
@@ -65,7 +66,7 @@ def open_s3(config: S3Config, transport: Transport, operator_endpoint: str | Non
         bucket,
         location.prefix,
         StaticCredentials(Credentials(config.access_key_id, config.secret_access_key.get_secret_value())),
-        ConfigLabels("S3", "s3AccessKeyId", "s3SecretAccessKey", endpoint_label, region="s3Region"),
+        ConfigLabels("S3", "s3AccessKeyId", "s3SecretAccessKey", endpoint_label, region_label(endpoint_label)),
         kms_key=config.kms_key,
     )
 
@@ -101,18 +102,9 @@ def s3_bucket(bucket: str, region: str, operator_endpoint: str | None) -> tuple[
     return aws_bucket(bucket, region), "s3Region"
 
 
-class CredentialSource(Protocol):
-    """Provides the credentials to sign with."""
-
-    async def credentials(self) -> Credentials:
-        """Return the credentials to sign with now.
-
-        Raises:
-            StoreError: no credentials are available.
-        """
-
-    def report_refused(self, credentials: Credentials) -> bool:
-        """Record that the store refused a session, and return whether `credentials` may now return another one."""
+def region_label(endpoint_label: str) -> str | None:
+    """Return the member that holds the region; None if the endpoint that the operator uses instead decides it."""
+    return None if endpoint_label == OPERATOR_ENDPOINT else endpoint_label
 
 
 class StaticCredentials:
@@ -154,7 +146,7 @@ class S3Store(Store):
         kms_key: str | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._transport = transport
+        self._sender = Sender(transport, bucket, credentials, labels.access_key_id, clock)
         self._bucket = bucket
         self._root = root
         self._credentials = credentials
@@ -165,6 +157,9 @@ class S3Store(Store):
     async def list_page(self, prefix: str, after: Key | None, limit: int, marker: str | None = None) -> StorePage:
         """List one page; see `Store.list_page`.
 
+        Only a page without keys has a marker, the server's continuation token; after all others the listing resumes by
+        key.
+
         Raises:
             LocationInvalidError: also if the server does not list in key order, or begins a page at another key than
                 requested: listings would be endless or silently incomplete.
@@ -172,8 +167,14 @@ class S3Store(Store):
         if after is None and not prefix and self._root:
             # Leaves out the folder marker of the root itself, which has no key relative to the root.
             after = ""
+        if marker is not None:
+            version = VERSION_1 if marker.startswith(VERSION_1.mark) else VERSION_2
+            try:
+                return await self._list(prefix, after, limit, version, marker)
+            except (StartAfterIgnoredError, _ListV2UnsupportedError) as error:
+                raise error.store_error from None
         store_error: StoreError | None = None
-        if not self._lacks_version_2():
+        if not self._sender.knows(self._version_2_fact):
             try:
                 return await self._list(prefix, after, limit, VERSION_2)
             except (StartAfterIgnoredError, _ListV2UnsupportedError) as error:
@@ -185,11 +186,13 @@ class S3Store(Store):
             page = await self._list(prefix, after, limit, VERSION_1)
         except StartAfterIgnoredError as error:
             raise store_error or error.store_error from None
-        self._learn_lack_of_version_2()
+        self._sender.learn(self._version_2_fact)
         return page
 
     async def sign(self, keys: Sequence[Key], ttl: int, method: Method = "GET") -> list[str]:
         """Presign a request for each key; see `Store.sign`.
+
+        If the region of the bucket is not known yet, the server is asked first.
 
         Raises:
             CredentialsRefusedError: the credentials have expired.
@@ -199,49 +202,57 @@ class S3Store(Store):
         life = sigv4.url_life(ttl, credentials, now)
         if life < 1:
             raise CredentialsRefusedError("The session has expired: new credentials are needed", "ExpiredToken")
-        presigner = Presigner(self._bucket, credentials, life, now, method)
+        bucket = await self._sender.bucket_to_sign_for(self._root)
+        presigner = Presigner(bucket, credentials, life, now, method)
         root = self._root
         return presigner.sign([root + key for key in keys] if root else keys)
 
     async def read(self, key: Key, limit: int, start: int = 0) -> bytes:
         """Read a part of an object; see `Store.read`."""
-        exchange = await self._send(
-            _Call("GET", self._path(key), headers={"range": byte_range(start, limit)}),
+        exchange = await self._sender.send(
+            Call("GET", self._path(key), headers={"range": byte_range(start, limit)}),
             max_body_bytes=start + limit + MAX_ERROR_BODY_BYTES,
         )
         if exchange.response.status in (200, 206, 416):
             return read_range(exchange.response, start, limit)
         raise self._error(exchange, Operation.READ)
 
-    async def write(self, key: Key, data: bytes) -> None:
+    async def write(self, key: Key, data: bytes) -> str | None:
         """Create or replace an object; see `Store.write`."""
-        headers = {}
+        # A bucket with Object Lock requires a checksum.
+        digest = hashlib.md5(data, usedforsecurity=False).digest()
+        headers = {"content-md5": base64.b64encode(digest).decode()}
         if self._kms_key is not None:
+            check_header_value(self._kms_key, "KMS key")
             headers["x-amz-server-side-encryption"] = "aws:kms"
             headers["x-amz-server-side-encryption-aws-kms-key-id"] = self._kms_key
-        exchange = await self._send(_Call("PUT", self._path(key), headers=headers, body=data))
+        exchange = await self._sender.send(Call("PUT", self._path(key), headers=headers, body=data))
         if exchange.response.status not in (200, 201, 204):
             raise self._error(exchange, Operation.WRITE)
+        return exchange.response.headers.get("x-amz-version-id")
 
     async def delete(self, key: Key) -> None:
-        """Remove an object; see `Store.delete`."""
-        exchange = await self._send(_Call("DELETE", self._path(key)))
+        """Remove an object; see `Store.delete`. A bucket that keeps versions keeps them, under a delete marker."""
+        await self._delete(key, {})
+
+    async def delete_version(self, key: Key, version: str) -> None:
+        """Delete one version of an object; see `Store.delete_version`."""
+        await self._delete(key, {"versionId": version})
+
+    async def _delete(self, key: Key, query: dict[str, str]) -> None:
+        exchange = await self._sender.send(Call("DELETE", self._path(key), query=query))
         if exchange.response.status not in (200, 202, 204):
             error = self._error(exchange, Operation.DELETE)
             if error.provider_code != "NoSuchKey":
                 raise error
 
-    async def _list(self, prefix: str, after: Key | None, limit: int, version: Version) -> StorePage:
-        query = {
-            **version.query,
-            "encoding-type": "url",
-            "max-keys": str(min(limit, self.list_limit)),
-            "prefix": self._root + prefix,
-        }
-        if after is not None:
-            query[version.start] = self._root + after
-        exchange = await self._send(
-            _Call("GET", self._bucket.path or "/", query=query),
+    async def _list(
+        self, prefix: str, after: Key | None, limit: int, version: Version, marker: str | None = None
+    ) -> StorePage:
+        limit = min(limit, self.list_limit)
+        asked = ListRequest(self._bucket.name, self._root, prefix, after, limit, version, self._labels, marker)
+        exchange = await self._sender.send(
+            Call("GET", self._bucket.path or "/", query=asked.query),
             max_body_bytes=MAX_LIST_BODY_BYTES,
             should_retry=_should_retry_list,
         )
@@ -251,57 +262,13 @@ class S3Store(Store):
             if version is VERSION_2 and may_lack_version_2(response):
                 raise _ListV2UnsupportedError(error)
             raise error
-        request = ListRequest(self._bucket.name, self._root, prefix, after, limit, version, self._labels)
         return await parse_page(
             response,
             self._context(Operation.LIST),
-            lambda body: read_page(body, request),
+            lambda body: read_page(body, asked),
             is_cut_short=is_cut_short(response.body, FORM),
             is_big=is_big(response.body),
         )
-
-    async def _send(
-        self,
-        call: _Call,
-        *,
-        max_body_bytes: int = MAX_ERROR_BODY_BYTES,
-        should_retry: Callable[[Response], bool] = is_transient,
-    ) -> _Exchange:
-        query = encode_query(call.query)
-
-        async def send(credentials: Credentials) -> _Exchange:
-            request = Request(
-                method=call.method,
-                origin=self._bucket.origin,
-                target=f"{call.path}?{query}" if query else call.path,
-                headers=self._sign_headers(call, query, credentials),
-                body=call.body,
-                is_operator_endpoint=self._bucket.is_operator_endpoint,
-                max_body_bytes=max_body_bytes,
-                should_retry=should_retry,
-            )
-            return _Exchange(await self._transport.request(request), credentials)
-
-        exchange = await send(await self._credentials.credentials())
-        # Once: a session that was fetched a moment ago is kept, so that not every request costs a fetch.
-        if is_session_refused(exchange.response) and self._credentials.report_refused(exchange.credentials):
-            exchange = await send(await self._credentials.credentials())
-        return exchange
-
-    def _sign_headers(self, call: _Call, query: str, credentials: Credentials) -> dict[str, str]:
-        # Both become headers, in which a line break would start another header.
-        for value, member in (
-            (credentials.access_key_id, self._labels.access_key_id),
-            (self._kms_key or "", "KMS key"),
-        ):
-            if not value.isascii() or not value.isprintable() or " " in value:
-                raise CredentialsRefusedError(
-                    f"{member}: holds characters that it cannot have. Check how it was copied"
-                )
-        payload_hash = hashlib.sha256(call.body).hexdigest()
-        authority = self._bucket.origin.authority
-        request = UnsignedRequest(call.method, authority, call.path, query, call.headers, payload_hash)
-        return sigv4.sign_headers(request, credentials, self._bucket.region, self._clock())
 
     def _path(self, key: Key) -> str:
         return f"{self._bucket.path}/{encode_path(self._root + key)}"
@@ -310,44 +277,17 @@ class S3Store(Store):
     def _version_2_fact(self) -> str:
         return f"no ListObjectsV2: {self._bucket.name}"
 
-    def _lacks_version_2(self) -> bool:
-        bucket = self._bucket
-        return self._transport.knows(
-            bucket.origin, self._version_2_fact, is_operator_endpoint=bucket.is_operator_endpoint
-        )
-
-    def _learn_lack_of_version_2(self) -> None:
-        bucket = self._bucket
-        self._transport.learn(bucket.origin, self._version_2_fact, is_operator_endpoint=bucket.is_operator_endpoint)
-
     def _context(self, operation: Operation) -> OperationContext:
         return OperationContext(operation, self._bucket.name, self._root, self._labels, S3)
 
-    def _error(self, exchange: _Exchange, operation: Operation) -> StoreError:
+    def _error(self, exchange: Exchange, operation: Operation) -> StoreError:
         credentials = exchange.credentials
         error = S3.read_error(exchange.response, operation)
-        if error.code == "TemporaryRedirect" and error.region not in ("", self._bucket.region):
+        if error.code == "TemporaryRedirect" and error.region not in ("", exchange.region):
             # Not a new bucket on its way to its region, but a bucket of another region.
             error = error._replace(rule_code="PermanentRedirect")
         secrets = (credentials.secret_access_key, credentials.session_token or "", credentials.access_key_id)
         return to_store_error(error, self._context(operation), secrets)
-
-
-class _Call(NamedTuple):
-    """A request before it is signed. `path` is percent-encoded, `query` is not."""
-
-    method: str
-    path: str
-    query: Mapping[str, str] = {}
-    headers: Mapping[str, str] = {}
-    body: bytes = b""
-
-
-class _Exchange(NamedTuple):
-    """A response, and the credentials that the request was signed with."""
-
-    response: Response
-    credentials: Credentials
 
 
 class _ListV2UnsupportedError(Exception):
