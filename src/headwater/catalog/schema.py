@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, column, inspect, select, table, text
 
 from headwater.domain.errors import StartupError
 
-HEAD = "0004"
+HEAD = "0005"
 """The newest migration. It is named here so that a current catalog opens without importing Alembic."""
 
 MIGRATIONS = Path(__file__).with_name("migrations")
