@@ -59,6 +59,7 @@ async def _make_empty_catalog(url, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr("alembic.command.upgrade", partial(upgrade, command.upgrade))
         patch.setattr("headwater.catalog.schema.HEAD", VERSION)
+        patch.setattr("headwater.catalog.schema._missing", lambda _connection: [])
         await (await Catalog.open(url, KEYRING)).close()
 
 

@@ -6,7 +6,7 @@ import sqlite3
 import psycopg
 import pytest
 
-from headwater.catalog import engine
+from headwater.catalog import database
 from headwater.catalog.catalog import Catalog
 from headwater.domain.dataset import NewDataset
 from headwater.domain.errors import CatalogUnavailableError
@@ -20,7 +20,7 @@ def test_error_is_a_503_with_retry_after():
 
 
 async def test_locked_sqlite_is_unavailable_for_writes(tmp_path, sqlite_url, keyring, monkeypatch):
-    monkeypatch.setattr(engine, "BUSY_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(database, "WAIT_SECONDS", 0.2)
     catalog = await Catalog.open(sqlite_url, keyring)
     await add_user(catalog, "ann")
     other = sqlite3.connect(tmp_path / "data" / "catalog.sqlite3", isolation_level=None)
@@ -51,8 +51,9 @@ async def test_sqlite_waits_for_a_writer_in_another_process(tmp_path, sqlite_url
 
 async def test_opening_waits_for_a_writer_in_another_process(tmp_path, sqlite_url, keyring):
     """SQLite does not wait for a lock when it sets the journal mode: a second server did not start."""
-    (tmp_path / "data").mkdir()
+    await (await Catalog.open(sqlite_url, keyring)).close()
     other = sqlite3.connect(tmp_path / "data" / "catalog.sqlite3", isolation_level=None)
+    other.execute("PRAGMA journal_mode = DELETE")
     other.execute("BEGIN IMMEDIATE")
     opening = asyncio.create_task(Catalog.open(sqlite_url, keyring))
     await asyncio.sleep(0.3)
