@@ -7,6 +7,7 @@ import subprocess
 import sys
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -150,6 +151,7 @@ async def test_newer_catalog_is_refused_with_its_version(url, keyring):
 
 def execute_outside(url, *statements):
     """Run statements as another program does. SQLite creates the file if there is none."""
+    connection: Any
     if url.startswith("sqlite"):
         Path(url.removeprefix("sqlite:///")).parent.mkdir(exist_ok=True)
         connection = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)

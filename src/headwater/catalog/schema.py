@@ -84,8 +84,8 @@ def check_in_use(connection: Connection) -> None:
     Raises:
         CatalogUnavailableError: it is not.
     """
-    stored, missing = stored_version(connection), _missing(connection)
-    if missing:
+    stored = stored_version(connection)
+    if stored is None or _missing(connection):
         raise CatalogUnavailableError(
             "tables of this server's catalog are missing: its operator must restore a copy of it and restart the server"
         )
