@@ -156,21 +156,34 @@ async def run_unit(
     if limit > 0:
         limit += more
     unit, began = Unit(limit), time.monotonic()
-    future = asyncio.get_running_loop().run_in_executor(executor, work, unit)
+    loop = asyncio.get_running_loop()
+    future = loop.run_in_executor(executor, work, unit)
+    given_up = False
+    timer: asyncio.TimerHandle
+
+    def give_up() -> None:
+        nonlocal given_up
+        given_up = True
+        future.cancel()  # a unit that has not begun never does; one that has goes on in its thread
+
+    def over() -> None:
+        nonlocal timer
+        timer = loop.call_later(at_deadline(unit), give_up)
+
+    timer = loop.call_later(limit, over)
     try:
         with _unavailable_if_down():
-            done, _ = await asyncio.wait({future}, timeout=limit)
-            if not done:
-                await asyncio.wait({future}, timeout=at_deadline(unit))
-            if not future.done():
-                raise unavailable() from TimeoutError("it does not respond")
-            return future.result()
+            return await future
+    except asyncio.CancelledError:
+        if not given_up:
+            raise
+        unit.got = unit.got or time.monotonic()
+        raise unavailable() from TimeoutError("it does not respond")
     except CatalogUnavailableError:
         unit.got = unit.got or time.monotonic()
         raise
     finally:
-        # A unit that has not begun never does; one that has goes on in its thread.
-        future.cancel()
+        timer.cancel()
         if budget is not None and unit.got is not None:
             budget.left -= unit.got - began
 

@@ -97,7 +97,6 @@ class PostgresDatabase(Database):
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """See `Database.read`."""
-
         return await self._run(self._readers, self._reads, work)
 
     async def write(
@@ -127,9 +126,11 @@ class PostgresDatabase(Database):
                 try:
                     return self._run_once(engine, work)
                 except exc.DBAPIError as error:
-                    # The server was restarted: all pooled connections are broken, as this one is, and new ones work.
-                    if not error.connection_invalidated or time.monotonic() >= unit.deadline:
+                    if not error.connection_invalidated:
                         raise
+                    if time.monotonic() >= unit.deadline:
+                        raise unavailable() from TimeoutError("it does not respond")
+                    # The server was restarted: all pooled connections are broken, as this one is, and new ones work.
                     return self._run_once(engine, work)
 
         def hang_up(unit: Unit) -> float:

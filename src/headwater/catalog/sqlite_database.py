@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import math
 import os
 import sqlite3
 import tempfile
@@ -178,10 +179,11 @@ def _set_up(connection: sqlite3.Connection, _record: Any) -> None:
 
 
 def _wait_for_locks(connection: Connection, unit: Unit) -> None:
-    """Let SQLite wait for locks of other processes until the deadline."""
-    driver = connection.connection.dbapi_connection
-    assert driver is not None
-    driver.execute(f"PRAGMA busy_timeout = {max(1, int(unit.left() * 1000))}")
+    """Let SQLite wait for locks of other processes until the deadline, to a tenth of a second."""
+    tenths = math.ceil(unit.left() * 10)
+    if connection.info.get("tenths") != tenths:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {tenths * 100}")
+        connection.info["tenths"] = tenths
 
 
 def _more_seconds(unit: Unit) -> float:
