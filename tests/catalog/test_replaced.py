@@ -53,12 +53,7 @@ def _empty(file: Path) -> None:
 
 
 def _restore_copy(file: Path) -> None:
-    copy = file.with_name("copy")
-    with sqlite3.connect(file) as source, sqlite3.connect(copy) as target:
-        source.backup(target)
-    source.close()
-    target.close()
-    copy.rename(file)
+    _copy(file, file.with_name("copy")).rename(file)
 
 
 @pytest.mark.parametrize(
@@ -89,6 +84,53 @@ async def test_file_that_is_put_back_is_used_again(opened: Catalog, tmp_path: Pa
     await opened.ping()
     await add_user(opened, "bob")
     assert await opened.users.list() == ["ann", "bob"]
+
+
+def _copy(file: Path, copy: Path) -> Path:
+    with sqlite3.connect(file) as source, sqlite3.connect(copy) as target:
+        source.backup(target)
+    source.close()
+    target.close()
+    return copy
+
+
+@pytest.mark.parametrize("noticed", [True, False])
+@pytest.mark.parametrize("when", ["running", "stopped"])
+async def test_restored_copy_is_used_after_a_restart(
+    opened: Catalog, sqlite_url: str, keyring: Keyring, tmp_path: Path, when: str, noticed: bool
+) -> None:
+    """SQLite leaves its write-ahead log behind if the file was moved, and added it to the copy at the next start."""
+    file = tmp_path / "data" / "catalog.sqlite3"
+    copy = _copy(file, tmp_path / "copy")
+    await add_user(opened, "bob")
+    file.unlink()
+    if when == "running":
+        copy.rename(file)
+    if noticed:
+        with pytest.raises(CatalogUnavailableError):
+            await opened.ping()
+    await opened.close()
+    if when == "stopped":
+        copy.rename(file)
+    restored = await Catalog.open(sqlite_url, keyring)
+    assert await restored.users.list() == ["ann"]
+    await restored.close()
+    with sqlite3.connect(file) as again:
+        assert again.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    again.close()
+
+
+async def test_nothing_is_lost_if_the_file_is_put_back_after_a_stop(
+    opened: Catalog, sqlite_url: str, keyring: Keyring, tmp_path: Path
+) -> None:
+    file = tmp_path / "data" / "catalog.sqlite3"
+    await add_user(opened, "bob")
+    file.rename(tmp_path / "moved")
+    await opened.close()
+    (tmp_path / "moved").rename(file)
+    again = await Catalog.open(sqlite_url, keyring)
+    assert await again.users.list() == ["ann", "bob"]
+    await again.close()
 
 
 async def test_write_is_not_acknowledged_if_the_file_goes_meanwhile(opened: Catalog, tmp_path: Path) -> None:

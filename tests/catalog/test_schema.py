@@ -231,6 +231,18 @@ async def test_catalog_without_a_table_or_column_is_refused(url, keyring, statem
 
 
 @pytest.mark.slow
+async def test_schema_of_the_url_is_used_beside_tables_of_another_program(postgres_url, keyring):
+    execute_outside(postgres_url, "CREATE SCHEMA headwater", "CREATE TABLE users (x INTEGER)")
+    url = f"{postgres_url}{'&' if '?' in postgres_url else '?'}options=-csearch_path=headwater"
+    catalog = await Catalog.open(url, keyring)
+    await add_user(catalog, "ann")
+    await catalog.ping()
+    await catalog.close()
+    await open_and_close(url, keyring)
+    assert "is not a catalog of Headwater" in await refusal(postgres_url, keyring)
+
+
+@pytest.mark.slow
 async def test_postgresql_with_tables_in_another_schema_or_of_an_extension_is_empty(postgres_url, keyring):
     execute_outside(
         postgres_url,

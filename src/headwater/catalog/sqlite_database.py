@@ -8,9 +8,12 @@ import math
 import os
 import sqlite3
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -40,7 +43,8 @@ class SqliteDatabase(Database):
 
     SQLite keeps using a file that was deleted or replaced: everything would be gone after a restart. So it is checked
     with each unit of work that the path still leads to the file that was opened. The same holds for SQLite's files next
-    to it, which exist as long as a connection is open.
+    to it, which exist as long as a connection is open. If the file is not there any more, its write-ahead log is
+    emptied into it, wherever it is: SQLite would add what is in the log to a copy that is restored in its place.
 
     Args:
         path: the file. If there is none, it is created with mode 0600, and so are SQLite's files next to it.
@@ -52,7 +56,10 @@ class SqliteDatabase(Database):
         self._engine = _engine(path, pool_size=_READERS + 1, max_overflow=0)
         self._readers = ThreadPoolExecutor(_READERS, "catalog-read")
         self._writer = ThreadPoolExecutor(1, "catalog-write")
+        self._log = path.with_name(path.name + "-wal")
         self._opened: dict[Path, _Identity] = {}
+        self._keeps_open: sqlite3.Connection | None = None
+        self._emptying = threading.Lock()
 
     async def prepare(self) -> None:
         """See `Database.prepare`."""
@@ -73,8 +80,9 @@ class SqliteDatabase(Database):
         with self._engine.connect() as connection:
             check_catalog(connection, self.name)
             _switch_to_wal(connection)
-            connection.exec_driver_sql("SELECT count(*) FROM sqlite_master")  # makes SQLite open its other files
-        files = (self._path, *(self._path.with_name(self._path.name + suffix) for suffix in ("-wal", "-shm")))
+        self._keeps_open = _connect(self._path)
+        self._keeps_open.execute("SELECT count(*) FROM sqlite_master").fetchall()  # makes SQLite open its other files
+        files = (self._path, self._log, self._path.with_name(self._path.name + "-shm"))
         self._opened = {file: _identity(file) for file in files}
 
     def _create(self) -> None:
@@ -134,6 +142,10 @@ class SqliteDatabase(Database):
         """See `Database.close`."""
         await asyncio.to_thread(self._writer.shutdown)
         await asyncio.to_thread(self._readers.shutdown)
+        if self._keeps_open is not None:
+            with suppress(CatalogUnavailableError):
+                self._check_files()
+            self._keeps_open.close()
         self._engine.dispose()
 
     def _check_files(self) -> None:
@@ -149,10 +161,19 @@ class SqliteDatabase(Database):
                 cause = OSError(errno.ESTALE, "another file than the one that was opened", str(file))
             except OSError as error:
                 cause = error
+            if file == self._path:
+                self._empty_log()
             raise CatalogUnavailableError(
                 "a file of this server's catalog was removed or replaced while the server used it: its operator must "
                 "put it back, or stop the server, restore the catalog and start the server again"
             ) from cause
+
+    def _empty_log(self) -> None:
+        """Bring what is in the write-ahead log into the file that was opened, although it is not there any more."""
+        connection = self._keeps_open
+        with self._emptying, suppress(OSError, sqlite3.Error):
+            if connection is not None and _identity(self._log) == self._opened[self._log] and self._log.stat().st_size:
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _identity(file: Path) -> _Identity:
@@ -160,13 +181,15 @@ def _identity(file: Path) -> _Identity:
     return status.st_dev, status.st_ino
 
 
-def _engine(path: Path, **pool: Any) -> Engine:
-    def connect() -> sqlite3.Connection:
-        # Not to be created: a file that was deleted must not come back empty.
-        file = f"file:{quote(str(path))}?mode=rw"
-        return sqlite3.connect(file, timeout=database.WAIT_SECONDS, check_same_thread=False, uri=True)
+def _connect(path: Path) -> sqlite3.Connection:
+    # Not to be created: a file that was deleted must not come back empty.
+    file = f"file:{quote(str(path))}?mode=rw"
+    return sqlite3.connect(file, timeout=database.WAIT_SECONDS, check_same_thread=False, uri=True)
 
-    engine = create_engine(URL.create("sqlite", database=str(path)), creator=connect, hide_parameters=True, **pool)
+
+def _engine(path: Path, **pool: Any) -> Engine:
+    url = URL.create("sqlite", database=str(path))
+    engine = create_engine(url, creator=partial(_connect, path), hide_parameters=True, **pool)
     event.listen(engine, "connect", _set_up)
     return engine
 

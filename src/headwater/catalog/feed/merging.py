@@ -126,7 +126,7 @@ def match_page(connection: Connection, page: PageRead) -> MergedPage | None:
         return _match_objects(connection, page)
     # A version is a hash that depends on the key, too. So equal sums of versions mean equal objects.
     versions = page.versions
-    summary = summarize_rows(connection, page.state.feed, page.range)
+    summary = summarize_rows(connection, page.state.feed, page.range, len(versions) + 1)
     if (summary.rows, summary.versions) != (len(versions), sum(versions)):
         return None
     if page.window is not None:
