@@ -59,6 +59,7 @@ async def _make_empty_catalog(url, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr("alembic.command.upgrade", partial(upgrade, command.upgrade))
         patch.setattr("headwater.catalog.schema.HEAD", VERSION)
+        patch.setattr("headwater.catalog.schema._missing", lambda _connection: [])
         await (await Catalog.open(url, KEYRING)).close()
 
 
@@ -206,6 +207,9 @@ async def test_redirected_urls_are_still_valid(catalog):
         for each in expected["datasources"]:
             token = each["redirected_url"].rpartition("publicToken=")[2]
             source = signer.find(found, "a folder/b é.png", token)
+            if each["wire"]["purpose"] == "LIGHTLY":
+                assert source is None, "a LIGHTLY datasource serves no raw samples"
+                continue
             assert source is not None
             assert source.id == each["id"]
             assert signer.sign(source, ["a folder/b é.png"]) == [each["redirected_url"]]

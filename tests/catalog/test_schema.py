@@ -2,9 +2,12 @@
 
 import asyncio
 import re
+import sqlite3
 import subprocess
 import sys
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -80,6 +83,7 @@ def _words(row):
 async def test_catalog_of_the_first_version_is_upgraded_with_its_contents(url, keyring, monkeypatch):
     monkeypatch.setattr("alembic.command.upgrade", partial(_upgrade_to, "0001", command.upgrade))
     monkeypatch.setattr("headwater.catalog.schema.HEAD", "0001")
+    monkeypatch.setattr("headwater.catalog.schema._missing", lambda _connection: [])
     await open_and_close(url, keyring)
     monkeypatch.undo()
     statements = (
@@ -145,13 +149,109 @@ async def test_newer_catalog_is_refused_with_its_version(url, keyring):
         await Catalog.open(url, keyring)
 
 
-async def test_tables_of_another_program_are_a_clear_error(url, keyring, tmp_path):
-    (tmp_path / "data").mkdir()
-    await execute(url, "CREATE TABLE datasets (x INTEGER)")
-    with pytest.raises(StartupError, match=r"catalog .* cannot be opened: .*datasets\"? already exists"):
+def execute_outside(url, *statements):
+    """Run statements as another program does. SQLite creates the file if there is none."""
+    connection: Any
+    if url.startswith("sqlite"):
+        Path(url.removeprefix("sqlite:///")).parent.mkdir(exist_ok=True)
+        connection = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
+    else:
+        connection = psycopg.connect(url, autocommit=True)
+    for statement in statements:
+        connection.execute(statement)
+    connection.close()
+
+
+async def refusal(url, keyring):
+    with pytest.raises(StartupError) as caught:
         await Catalog.open(url, keyring)
-    # The failed attempt left nothing behind.
-    await execute(url, "CREATE TABLE users (x INTEGER)")
+    return caught.value.message
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        ["CREATE TABLE datasets (x INTEGER)"],
+        ["CREATE TABLE alembic_version (version_num TEXT)", "CREATE TABLE songs (x INTEGER)"],
+        [
+            "CREATE TABLE alembic_version (version_num TEXT)",
+            "INSERT INTO alembic_version VALUES ('ae1027a6acf')",
+            "CREATE TABLE songs (x INTEGER)",
+        ],
+    ],
+    ids=["a table", "an empty version", "another version"],
+)
+async def test_tables_of_another_program_are_refused(url, keyring, statements):
+    """The tables of a catalog were made beside them, or a program with Alembic was called a newer Headwater."""
+    execute_outside(url, *statements)
+    message = await refusal(url, keyring)
+    assert re.search(r"is not a catalog of Headwater: it holds the tables .*(datasets|songs)", message)
+    assert "choose another database" in message
+    execute_outside(url, "CREATE TABLE users (x INTEGER)")  # the failed attempt left nothing behind
+
+
+async def test_file_without_tables_is_refused(sqlite_url, keyring):
+    """A file of 0 bytes, what is left of a catalog on a full disk, was silently opened as a new catalog."""
+    file = Path(sqlite_url.removeprefix("sqlite:///"))
+    file.parent.mkdir()
+    file.touch()
+    assert "is an empty file" in await refusal(sqlite_url, keyring)
+    assert file.stat().st_size == 0
+    execute_outside(sqlite_url, "PRAGMA journal_mode = WAL", "CREATE TABLE x (y)", "DROP TABLE x")
+    assert "it has no tables" in await refusal(sqlite_url, keyring)
+    file.unlink()
+    await open_and_close(sqlite_url, keyring)
+
+
+async def test_file_of_another_program_is_left_as_it_is(sqlite_url, keyring):
+    """Its journal mode was changed before it was refused."""
+    execute_outside(sqlite_url, "CREATE TABLE songs (x INTEGER)")
+    file = Path(sqlite_url.removeprefix("sqlite:///"))
+    before = file.read_bytes()
+    assert "it holds the tables songs" in await refusal(sqlite_url, keyring)
+    assert file.read_bytes() == before
+    assert [child.name for child in file.parent.iterdir()] == [file.name]
+
+
+@pytest.mark.parametrize(
+    ("statement", "lacks"),
+    [
+        ("DROP TABLE datasources", "datasources"),
+        ("DROP TABLE feed_rows", "feed_rows"),
+        ("ALTER TABLE datasets DROP COLUMN watermark", "datasets.watermark"),
+    ],
+)
+async def test_catalog_without_a_table_or_column_is_refused(url, keyring, statement, lacks):
+    """The server started and said that it was ready."""
+    await open_and_close(url, keyring)
+    execute_outside(url, statement)
+    message = await refusal(url, keyring)
+    assert f"is damaged; it lacks {lacks}. " in message
+    assert "restore a copy" in message
+
+
+@pytest.mark.slow
+async def test_schema_of_the_url_is_used_beside_tables_of_another_program(postgres_url, keyring):
+    execute_outside(postgres_url, "CREATE SCHEMA headwater", "CREATE TABLE users (x INTEGER)")
+    url = f"{postgres_url}{'&' if '?' in postgres_url else '?'}options=-csearch_path=headwater"
+    catalog = await Catalog.open(url, keyring)
+    await add_user(catalog, "ann")
+    await catalog.ping()
+    await catalog.close()
+    await open_and_close(url, keyring)
+    assert "is not a catalog of Headwater" in await refusal(postgres_url, keyring)
+
+
+@pytest.mark.slow
+async def test_postgresql_with_tables_in_another_schema_or_of_an_extension_is_empty(postgres_url, keyring):
+    execute_outside(
+        postgres_url,
+        "CREATE SCHEMA other",
+        "CREATE TABLE other.songs (x INTEGER)",
+        "CREATE TABLE spatial_ref_sys (x INTEGER)",
+        "ALTER EXTENSION plpgsql ADD TABLE spatial_ref_sys",
+    )
+    await open_and_close(postgres_url, keyring)
 
 
 async def test_concurrent_opens_of_an_empty_database_create_it_once(url, keyring):

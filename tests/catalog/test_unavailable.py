@@ -1,15 +1,20 @@
 """A database that is locked, full or down is a 503 with `retry_after`, and works again once it is back."""
 
 import asyncio
+import os
+import signal
 import sqlite3
+import time
+from contextlib import contextmanager
+from pathlib import Path
 
 import psycopg
 import pytest
 
-from headwater.catalog import engine
+from headwater.catalog import database, postgres_database
 from headwater.catalog.catalog import Catalog
 from headwater.domain.dataset import NewDataset
-from headwater.domain.errors import CatalogUnavailableError
+from headwater.domain.errors import CatalogUnavailableError, StartupError
 from tests.catalog.processes import KEYRING, start
 from tests.catalog.values import add_user
 
@@ -20,7 +25,7 @@ def test_error_is_a_503_with_retry_after():
 
 
 async def test_locked_sqlite_is_unavailable_for_writes(tmp_path, sqlite_url, keyring, monkeypatch):
-    monkeypatch.setattr(engine, "BUSY_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(database, "WAIT_SECONDS", 0.2)
     catalog = await Catalog.open(sqlite_url, keyring)
     await add_user(catalog, "ann")
     other = sqlite3.connect(tmp_path / "data" / "catalog.sqlite3", isolation_level=None)
@@ -33,6 +38,71 @@ async def test_locked_sqlite_is_unavailable_for_writes(tmp_path, sqlite_url, key
     other.close()
     await add_user(catalog, "bob")
     assert await catalog.users.exists("bob")
+    await catalog.close()
+
+
+@pytest.fixture
+def locked(tmp_path, sqlite_url, keyring):
+    """Hold the write lock of a catalog, as another process does."""
+    asyncio.run(_open_and_close(sqlite_url, keyring))
+    other = sqlite3.connect(tmp_path / "data" / "catalog.sqlite3", isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    yield other
+    other.close()
+
+
+async def _open_and_close(url, keyring):
+    await (await Catalog.open(url, keyring)).close()
+
+
+async def _seconds(attempt):
+    """Return how long an attempt takes that fails."""
+    began = time.monotonic()
+    with pytest.raises(CatalogUnavailableError, match="try again"):
+        await attempt
+    return time.monotonic() - began
+
+
+async def test_writers_do_not_wait_for_each_other_to_give_up(sqlite_url, keyring, monkeypatch, locked):
+    """There is one thread for writes: with a lock that stays, writers waited 10, 20, 30 … seconds."""
+    catalog = await Catalog.open(sqlite_url, keyring)
+    monkeypatch.setattr(database, "WAIT_SECONDS", 0.4)
+    waited = await asyncio.gather(*(_seconds(add_user(catalog, f"user {number}")) for number in range(20)))
+    assert min(waited) > 0.3
+    assert max(waited) < 1.5
+    locked.execute("ROLLBACK")
+    await add_user(catalog, "ann")
+    assert await catalog.users.list() == ["ann"], "what was refused is not written later"
+    await catalog.close()
+
+
+async def test_all_writes_of_a_request_wait_together(sqlite_url, keyring, monkeypatch, locked):
+    """A request with several writes waited for the lock with each of them."""
+    catalog = await Catalog.open(sqlite_url, keyring)
+    monkeypatch.setattr(database, "WAIT_SECONDS", 1.0)
+    with database.limit_waits():
+        releasing = asyncio.create_task(_release(locked, after=0.7))
+        await add_user(catalog, "ann")
+        await releasing
+        locked.execute("BEGIN IMMEDIATE")
+        assert await _seconds(add_user(catalog, "bob")) < 0.6
+        assert await _seconds(add_user(catalog, "bob")) < 0.2, "no time is left"
+    assert await _seconds(add_user(catalog, "bob")) > 0.8, "another request has its own time"
+    await catalog.close()
+
+
+async def _release(connection, after):
+    await asyncio.sleep(after)
+    connection.execute("ROLLBACK")
+
+
+async def test_long_work_does_not_use_up_the_time_of_a_request(sqlite_url, keyring, monkeypatch):
+    catalog = await Catalog.open(sqlite_url, keyring)
+    monkeypatch.setattr(database, "WAIT_SECONDS", 0.3)
+    with database.limit_waits():
+        for _ in range(2):
+            await catalog._database.write(lambda _connection: time.sleep(0.5))
+        await add_user(catalog, "ann")
     await catalog.close()
 
 
@@ -51,8 +121,9 @@ async def test_sqlite_waits_for_a_writer_in_another_process(tmp_path, sqlite_url
 
 async def test_opening_waits_for_a_writer_in_another_process(tmp_path, sqlite_url, keyring):
     """SQLite does not wait for a lock when it sets the journal mode: a second server did not start."""
-    (tmp_path / "data").mkdir()
+    await (await Catalog.open(sqlite_url, keyring)).close()
     other = sqlite3.connect(tmp_path / "data" / "catalog.sqlite3", isolation_level=None)
+    other.execute("PRAGMA journal_mode = DELETE")
     other.execute("BEGIN IMMEDIATE")
     opening = asyncio.create_task(Catalog.open(sqlite_url, keyring))
     await asyncio.sleep(0.3)
@@ -118,4 +189,103 @@ async def test_postgresql_is_unavailable_until_it_is_back(postgres_url, keyring,
     await catalog.ping()
     await add_user(catalog, "bob")
     assert await catalog.datasets.list(None) == []
+    await catalog.close()
+
+
+@pytest.fixture
+def processes(postgres):
+    """The ids of the processes of the server that serve connections, and of the one that accepts them, on request."""
+    with psycopg.connect(postgres("postgres"), autocommit=True) as connection:
+        ((folder,),) = connection.execute("SHOW data_directory").fetchall()
+
+    def running():
+        main = int(Path(folder, "postmaster.pid").read_text().split()[0])
+        children = Path(f"/proc/{main}/task/{main}/children").read_text().split()
+        return [main, *map(int, children)]
+
+    return running
+
+
+@contextmanager
+def stopped(processes):
+    """Stop a server in the middle of what it does: connections stay open, and nothing answers."""
+    pids = processes()
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+@pytest.mark.slow
+async def test_postgresql_that_hangs_is_unavailable_until_it_goes_on(postgres_url, keyring, processes, monkeypatch):
+    """No setting limits how long a statement waits for a server that does not respond: there was no answer."""
+    catalog = await Catalog.open(postgres_url, keyring)
+    await asyncio.gather(*(add_user(catalog, f"user {number}") for number in range(3)))
+    await asyncio.gather(*(catalog.ping() for number in range(3)))
+    monkeypatch.setattr(database, "WAIT_SECONDS", 1.0)
+    with stopped(processes):
+        reads = [_seconds(catalog.ping()) for _ in range(20)]
+        writes = [_seconds(add_user(catalog, f"late user {number}")) for number in range(20)]
+        waited = await asyncio.gather(*reads, *writes)
+        assert min(waited) > 0.9
+        assert max(waited) < 3.0
+    monkeypatch.undo()
+    await catalog.ping()
+    await add_user(catalog, "ann")
+    assert set(await catalog.users.list()) >= {"ann", "user 0", "user 1", "user 2"}
+    await catalog.close()
+
+
+@pytest.mark.slow
+async def test_request_waits_once_for_a_postgresql_that_hangs(postgres_url, keyring, processes, monkeypatch):
+    """After a write that was given up, the request tries to take back a promise: that took as long again."""
+    catalog = await Catalog.open(postgres_url, keyring)
+    await add_user(catalog, "ann")
+    monkeypatch.setattr(database, "WAIT_SECONDS", 1.0)
+    with stopped(processes), database.limit_waits():
+        assert await _seconds(add_user(catalog, "bob")) < 2.5
+        assert await _seconds(add_user(catalog, "bob")) < 0.3
+    await catalog.close()
+
+
+@pytest.mark.slow
+async def test_start_does_not_wait_for_a_postgresql_that_hangs(postgres_url, keyring, processes, monkeypatch):
+    await (await Catalog.open(postgres_url, keyring)).close()
+    monkeypatch.setattr(database, "WAIT_SECONDS", 1.0)
+    monkeypatch.setitem(postgres_database._TIMEOUTS, "connect_timeout", "2")
+    with stopped(processes), pytest.raises(StartupError, match=r"does not respond|timeout"):
+        await Catalog.open(postgres_url, keyring)
+
+
+@pytest.mark.slow
+async def test_lock_that_another_session_holds_is_given_up(postgres_url, keyring, monkeypatch):
+    monkeypatch.setitem(postgres_database._LIMITS_MS, "lock_timeout", 300)
+    catalog = await Catalog.open(postgres_url, keyring)
+    dataset = await catalog.datasets.add("ann", NewDataset(name="cats"))
+    with psycopg.connect(postgres_url) as other:
+        other.execute("SELECT * FROM datasets FOR UPDATE")
+        assert await _seconds(catalog.datasets.rename(dataset.id, "dogs")) < 2
+    assert await catalog.datasets.rename(dataset.id, "dogs")
+    await catalog.close()
+
+
+@pytest.mark.slow
+async def test_limits_of_the_url_are_kept_and_long_work_is_not_cut(postgres_url, keyring, monkeypatch):
+    url = f"{postgres_url}{'&' if '?' in postgres_url else '?'}options=-c%20lock_timeout%3D7s"
+    catalog = await Catalog.open(url, keyring)
+    names = ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout")
+
+    def limits(connection):
+        return [connection.exec_driver_sql(f"SHOW {name}").scalar() for name in names]
+
+    assert await catalog._database.read(limits) == ["7s", "1min", "1min"]
+    assert await catalog._database.write(limits) == ["7s", "1min", "1min"]
+    monkeypatch.setattr(database, "WAIT_SECONDS", 0.5)
+    sleep = "SELECT pg_sleep(1)"
+    await catalog._database.write(lambda connection: connection.exec_driver_sql(sleep).all(), long=True)
+    with pytest.raises(CatalogUnavailableError):
+        await catalog._database.write(lambda connection: connection.exec_driver_sql(sleep).all())
     await catalog.close()

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Self
 
 from sqlalchemy import Connection, exc, func, select
 
+from headwater.catalog.database import Database, describe_error
 from headwater.catalog.datasets import DatasetCatalog
 from headwater.catalog.datasources import DatasourceCatalog
-from headwater.catalog.engine import Database, describe_error, parse_database_url
+from headwater.catalog.engine import parse_database_url
 from headwater.catalog.feed.feeds import FeedCatalog
 from headwater.catalog.keyring import KEY_SETTING, Keyring
-from headwater.catalog.schema import check_current, stored_version
+from headwater.catalog.schema import check_current, check_in_use
 from headwater.catalog.tables import datasources
 from headwater.catalog.tokens import TokenCatalog
 from headwater.catalog.users import UserCatalog
@@ -61,7 +61,7 @@ class Catalog:
         catalog = cls(database, keyring)
         try:
             with _cannot_be_opened(database):
-                await asyncio.to_thread(database.prepare)
+                await database.prepare()
                 await database.read(catalog._check_keys)
         except BaseException:
             await database.close()
@@ -79,7 +79,7 @@ class Catalog:
         database = parse_database_url(url)
         try:
             with _cannot_be_opened(database):
-                stored = await asyncio.to_thread(database.version)
+                stored = await database.version()
         finally:
             await database.close()
         if stored is None:
@@ -91,8 +91,9 @@ class Catalog:
         await self._database.close()
 
     async def ping(self) -> None:
-        """Raise CatalogUnavailableError unless the catalog answers a query."""
-        await self._database.read(stored_version)
+        """Raise CatalogUnavailableError unless the catalog answers, and is the whole one that was opened."""
+        await self._database.read(check_in_use)
+        self._keyring.check_file()
 
     def _check_keys(self, connection: Connection) -> None:
         secret, ids = datasources.c.secret, self._keyring.ids

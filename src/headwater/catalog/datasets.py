@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Row, bindparam, delete, exc, insert, select, update
 
 from headwater.catalog.clock import now_ms
-from headwater.catalog.engine import MAX_IDS_PER_QUERY, Database
+from headwater.catalog.database import MAX_IDS_PER_QUERY, Database
 from headwater.catalog.feed.feeds import acknowledge_watermark, drop_feed
 from headwater.catalog.keyring import Keyring
 from headwater.catalog.stored_datasource import COLUMNS, datasource_of_row

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, bindparam, delete, insert, select, update
 
 from headwater.catalog.clock import now_ms
-from headwater.catalog.engine import MAX_IDS_PER_QUERY, Database
+from headwater.catalog.database import MAX_IDS_PER_QUERY, Database
 from headwater.catalog.feed.feeds import drop_feed
 from headwater.catalog.keyring import Keyring
 from headwater.catalog.stored_datasource import (

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from headwater.domain.errors import HeadwaterError, StartupError
+from headwater.domain.errors import CatalogUnavailableError, HeadwaterError, StartupError
 
 KEY_SETTING = "HEADWATER_SECRET_KEY"
 """The environment variable that can hold the keys instead of a key file."""
@@ -34,10 +34,12 @@ class Keyring:
 
     Args:
         keys: pairs of an id and a key of 32 bytes. No id occurs twice.
+        file: the key file that they were read from, if any.
     """
 
-    def __init__(self, keys: Sequence[tuple[str, bytes]]) -> None:
+    def __init__(self, keys: Sequence[tuple[str, bytes]], file: Path | None = None) -> None:
         self._keys = dict(keys)
+        self._file = file
         self._ciphers = {key_id: AESGCM(_subkey(key, "headwater secrets")) for key_id, key in keys}
 
     def __repr__(self) -> str:
@@ -99,7 +101,9 @@ class Keyring:
                 raise StartupError(
                     f"key file {path}: other users may open it (mode {mode:04o}); run: chmod 600 '{path}'"
                 )
-            return cls.parse(file.read().strip(), f"key file {path}")
+            keyring = cls.parse(file.read().strip(), f"key file {path}")
+        keyring._file = path
+        return keyring
 
     @classmethod
     def _create(cls, path: Path) -> Keyring:
@@ -123,8 +127,34 @@ class Keyring:
             raise StartupError(f"key file {path}: was removed while this process started")
         return made
 
+    def check_file(self) -> None:
+        """Check that the key file, if there is one, still holds the key that encrypts.
+
+        If not, nobody could decrypt after a restart what is encrypted now.
+
+        Raises:
+            CatalogUnavailableError: it does not, or cannot be read.
+        """
+        if self._file is None:
+            return
+        cause: Exception | None = None
+        try:
+            kept = self._load(self._file)
+        except (OSError, StartupError) as error:
+            kept, cause = None, error
+        if kept is None or kept._keys.get(self.ids[0]) != self._keys[self.ids[0]]:
+            raise CatalogUnavailableError(
+                "the key file of this server was removed or replaced while the server ran: its operator must put it "
+                "back, or secrets that are stored now are lost with the next start"
+            ) from cause
+
     def encrypt(self, plaintext: str, dataset_id: str) -> str:
-        """Return a secret of a dataset encrypted with the first key: `<key id>:<base64 of nonce and ciphertext>`."""
+        """Return a secret of a dataset encrypted with the first key: `<key id>:<base64 of nonce and ciphertext>`.
+
+        Raises:
+            CatalogUnavailableError: as `check_file`.
+        """
+        self.check_file()
         key_id = self.ids[0]
         nonce = secrets.token_bytes(_NONCE_BYTES)
         sealed = nonce + self._ciphers[key_id].encrypt(nonce, plaintext.encode(), dataset_id.encode())

@@ -8,9 +8,10 @@ from pathlib import Path
 import structlog
 from sqlalchemy import Connection, Engine, column, inspect, select, table, text
 
-from headwater.domain.errors import StartupError
+from headwater.catalog.tables import metadata
+from headwater.domain.errors import CatalogUnavailableError, StartupError
 
-HEAD = "0004"
+HEAD = "0005"
 """The newest migration. It is named here so that a current catalog opens without importing Alembic."""
 
 MIGRATIONS = Path(__file__).with_name("migrations")
@@ -58,14 +59,24 @@ def _newer(stored: str) -> StartupError:
     )
 
 
-def upgrade_to_head(engine: Engine) -> None:
+def is_current(connection: Connection) -> bool:
+    """Return whether the tables have the version that this code needs."""
+    return stored_version(connection) == HEAD
+
+
+def upgrade_to_head(engine: Engine, name: str, *, create: bool = True) -> None:
     """Run the missing migrations in one transaction. If several processes start, one runs them and the others wait.
 
+    Args:
+        engine: the database.
+        name: its name, for error texts.
+        create: whether to create the tables in an empty database.
+
     Raises:
-        StartupError: a newer version of Headwater wrote the catalog.
+        StartupError: a newer version of Headwater wrote the catalog, or the database is none.
     """
     with engine.connect() as connection:
-        if stored_version(connection) == HEAD:
+        if is_current(connection):
             return
     with _alembic, engine.connect() as connection:
         if engine.dialect.name == "sqlite":
@@ -74,11 +85,74 @@ def upgrade_to_head(engine: Engine) -> None:
             connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _ADVISORY_LOCK})
         stored = stored_version(connection)
         if stored != HEAD:
-            _upgrade(connection, stored)
+            _upgrade(connection, stored, name, create)
         connection.commit()
 
 
-def _upgrade(connection: Connection, stored: str | None) -> None:
+def check_catalog(connection: Connection, name: str) -> None:
+    """Check that a catalog of the newest version has all its tables and columns.
+
+    Raises:
+        StartupError: some are missing.
+    """
+    missing = _missing(connection)
+    if missing:
+        raise StartupError(
+            f"catalog {name} is damaged; it lacks {', '.join(missing)}. Stop its servers and restore a copy "
+            f"of the catalog"
+        )
+
+
+def check_in_use(connection: Connection) -> None:
+    """Check that a catalog is still whole, and of this version, while it is used.
+
+    Raises:
+        CatalogUnavailableError: it is not.
+    """
+    stored = stored_version(connection)
+    if stored is None or _missing(connection):
+        raise CatalogUnavailableError(
+            "tables of this server's catalog are missing: its operator must restore a copy of it and restart the server"
+        )
+    if stored != HEAD:
+        raise CatalogUnavailableError(
+            "this server's catalog was changed by another version of Headwater: its operator must run that version"
+        )
+
+
+def _missing(connection: Connection) -> list[str]:
+    """Return which tables, and columns of other tables, a catalog of the newest version lacks."""
+    present = _columns(connection)
+    expected = {each.name: {column.name for column in each.columns} for each in metadata.sorted_tables}
+    missing = sorted(expected.keys() - present.keys())
+    for name in sorted(expected.keys() & present.keys()):
+        missing += sorted(f"{name}.{column}" for column in expected[name] - present[name])
+    return missing
+
+
+_SQLITE_COLUMNS = text(
+    "SELECT t.name, c.name FROM sqlite_master t, pragma_table_info(t.name) c "
+    "WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+)
+_POSTGRES_COLUMNS = text(
+    # Without the tables of extensions, such as PostGIS.
+    "SELECT c.relname, a.attname FROM pg_class c LEFT JOIN pg_attribute a "
+    "ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped "
+    "WHERE c.relkind IN ('r', 'p') AND c.relnamespace = to_regnamespace(quote_ident(current_schema())) AND NOT EXISTS "
+    "(SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')"
+)
+
+
+def _columns(connection: Connection) -> dict[str, set[str]]:
+    """Return the columns of all tables, those of other programs included."""
+    found: dict[str, set[str]] = {}
+    query = _SQLITE_COLUMNS if connection.dialect.name == "sqlite" else _POSTGRES_COLUMNS
+    for name, each in connection.execute(query):
+        found.setdefault(name, set()).add(each)
+    return found
+
+
+def _upgrade(connection: Connection, stored: str | None, name: str, create: bool) -> None:
     from alembic import command
     from alembic.config import Config
     from alembic.script import ScriptDirectory
@@ -86,6 +160,13 @@ def _upgrade(connection: Connection, stored: str | None) -> None:
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    tables = sorted(_columns(connection))
+    if stored not in known and metadata.tables.keys() - tables and (tables or not create):
+        held = f"it holds the tables {', '.join(tables[:5])}" if tables else "it has no tables"
+        raise StartupError(
+            f"{name} is not a catalog of Headwater: {held}. Restore a copy of the catalog; or choose another database, "
+            f"an empty one, in HEADWATER_DATABASE_URL, to begin without datasets"
+        )
     if stored is not None and stored not in known:
         raise _newer(stored)
     command.upgrade(config, "head")

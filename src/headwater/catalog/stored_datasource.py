@@ -2,7 +2,7 @@
 
 The column `config` holds JSON: `type` with the name of the type, and the members that have a value, by their Python
 names (`Member.attribute`): `{"type":"S3","full_path":"s3://bucket/path","region":"eu-central-1",…}`. The purpose has
-a column of its own. The secret is encrypted in the column `secret`.
+a column of its own. The secret is encrypted in the column `secret`. The origins are NULL if they are the id itself.
 
 The format is independent of the API. A change to it needs a migration; a test pins the text of all types.
 """
@@ -26,6 +26,8 @@ COLUMNS = (
     datasources.c.purpose,
     datasources.c.config,
     datasources.c.secret,
+    datasources.c.input_origin,
+    datasources.c.lightly_origin,
 )
 """The columns that `datasource_of_row` needs. The id is labelled, because a row of a join has several."""
 
@@ -63,6 +65,8 @@ def row_of_datasource(keyring: Keyring, datasource: Datasource) -> dict[str, Any
         "purpose": config.purpose.value,
         "config": json.dumps(members, separators=(",", ":")),
         "secret": keyring.encrypt(secret, datasource.dataset_id) if secret is not None else None,
+        "input_origin": datasource.input_origin,
+        "lightly_origin": datasource.lightly_origin,
     }
 
 
@@ -88,7 +92,8 @@ def datasource_of_row(keyring: Keyring, row: Row[Any], *, mask_lost_secret: bool
                 value = _decrypt(keyring, row, mask_lost_secret)
             if value is not None:
                 raw[member.wire_name] = value
-        return Datasource(row.datasource_id, row.dataset_id, parse_config(raw))
+        origins = row.input_origin, row.lightly_origin
+        return Datasource(row.datasource_id, row.dataset_id, parse_config(raw), *origins)
     except MalformedRequestError as error:
         raise HeadwaterError(
             f"the stored datasource is not valid for this version of the server ({error.message}); configure it again"

@@ -78,9 +78,11 @@ datasources = Table(
     Column("purpose", Text, nullable=False),
     Column("config", Text, nullable=False),
     Column("secret", Text),
+    Column("input_origin", Text),
+    Column("lightly_origin", Text),
     UniqueConstraint("dataset_id", "purpose"),
 )
-"""`catalog.stored_datasource` defines what `config` and `secret` hold."""
+"""`catalog.stored_datasource` defines what the columns hold."""
 
 feeds = Table(
     "feeds",

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
 from headwater.catalog.clock import now_ms
-from headwater.catalog.engine import Database
+from headwater.catalog.database import Database
 from headwater.catalog.tables import tokens
 from headwater.catalog.users import ensure_user
 from headwater.domain.ids import new_id

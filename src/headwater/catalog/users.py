@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from headwater.catalog.clock import now_ms
-from headwater.catalog.engine import Database
+from headwater.catalog.database import Database
 from headwater.catalog.tables import users
 
 

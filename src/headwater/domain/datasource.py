@@ -256,11 +256,24 @@ _CONFIG_CLASSES: dict[str, type[DatasourceConfig]] = {
 
 @dataclass(frozen=True, slots=True)
 class Datasource:
-    """A configured datasource of a dataset."""
+    """A configured datasource of a dataset.
+
+    What is bound to the location of raw samples, or to that of `.lightly/`, is bound to the id of the datasource that
+    brought the dataset to this location. That is another datasource if the purposes were divided or united since.
+
+    Attributes:
+        id: its id.
+        dataset_id: the dataset.
+        config: its config.
+        input_origin: the id of the datasource that brought raw samples to this location; None if it is this one.
+        lightly_origin: the same for everything under `.lightly/`.
+    """
 
     id: str
     dataset_id: str
     config: DatasourceConfig
+    input_origin: str | None = None
+    lightly_origin: str | None = None
 
     def to_wire(self) -> dict[str, Any]:
         """Return the config as responses show it, with the id."""

@@ -26,6 +26,7 @@ error without any decision. The text of an error says what was wrong and what to
     │   ├── ObjectNotFoundError          404 NOT_FOUND
     │   └── StoreUnavailableError        503 MALFORMED_RESPONSE, with retry_after
     ├── CatalogUnavailableError          503 MALFORMED_RESPONSE, with retry_after
+    │   └── IndexChangedError            the index was dropped, or the datasource moved, during a request
     ├── IssuerUnavailableError           503 MALFORMED_RESPONSE, with retry_after
     └── StartupError                     no HTTP status: the server or a command cannot start
         ├── CatalogMissingError          there is no catalog where the settings say
@@ -198,9 +199,13 @@ class IssuerUnavailableError(HeadwaterError):
 
 
 class CatalogUnavailableError(HeadwaterError):
-    """The database of this server is down, locked or full."""
+    """The database of this server is down, locked, full, or not the one that the server opened."""
 
     status, code, retry_after = 503, "MALFORMED_RESPONSE", 5
+
+
+class IndexChangedError(CatalogUnavailableError):
+    """The index of a feed was dropped, or the datasource moved, while a request listed it."""
 
 
 class StartupError(HeadwaterError):

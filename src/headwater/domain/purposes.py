@@ -61,8 +61,9 @@ def reconfigure(dataset_id: str, stored: Sequence[Datasource], config: Datasourc
     `find_datasource` returns without a purpose.
 
     The id of a datasource stays the same while its purpose and location do, even if the credentials or the spelling
-    of the path change. A datasource that moves gets a new id, and ids are never used again, so that everything bound
-    to an id ends with a move.
+    of the path change. A datasource that moves gets a new id, and ids are never used again. What is bound to the
+    location of raw samples, or of `.lightly/`, is bound to an origin (`Datasource`), so that it ends with a move of
+    exactly these.
 
     Args:
         dataset_id: the dataset.
@@ -86,8 +87,25 @@ def reconfigure(dataset_id: str, stored: Sequence[Datasource], config: Datasourc
         left = [datasource for datasource in stored if datasource.config.purpose is other]
         if for_both is not None:
             left = [replace(for_both, config=for_both.config.model_copy(update={"purpose": other}))]
-    after = (new, *left)
-    before = input_datasource(stored)
-    now = input_datasource(after)
-    moved = (before.config.location if before else None) != (now.config.location if now else None)
+    after = tuple(_with_origins(stored, (new, *left), datasource) for datasource in (new, *left))
+    moved = not _same_location(input_datasource(stored), input_datasource(after))
     return Reconfigured(after, moved)
+
+
+def _with_origins(stored: Sequence[Datasource], after: Sequence[Datasource], datasource: Datasource) -> Datasource:
+    """Return one of the datasources afterwards with its origins: those of its predecessors at the same location."""
+    input_before, lightly_before = input_datasource(stored), lightly_datasource(stored)
+    input_origin = lightly_origin = None
+    if datasource is input_datasource(after) and input_before and _same_location(input_before, datasource):
+        input_origin = input_before.input_origin or input_before.id
+    if datasource is lightly_datasource(after) and lightly_before and _same_location(lightly_before, datasource):
+        lightly_origin = lightly_before.lightly_origin or lightly_before.id
+    return replace(
+        datasource,
+        input_origin=None if input_origin == datasource.id else input_origin,
+        lightly_origin=None if lightly_origin == datasource.id else lightly_origin,
+    )
+
+
+def _same_location(one: Datasource | None, other: Datasource | None) -> bool:
+    return (one and one.config.location) == (other and other.config.location)

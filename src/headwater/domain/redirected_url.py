@@ -4,8 +4,10 @@ Source: contract.md#redirected-read-urls.
 
     {base}/v1/datasets/{dataset}/datasource/readurlRedirect?path={key}&publicToken={HMAC-SHA256, cut to 128 bits}
 
-The server answers with a redirect to a freshly signed read URL. The token covers the dataset, the id of the datasource,
-its location and the key. A datasource that moves gets another id, so its URLs become invalid.
+The server answers with a redirect to a freshly signed read URL. The token covers the dataset, the key, the location of
+the datasource that serves the key, and the id of the datasource that brought the dataset to this location
+(`domain.purposes.reconfigure`). So a URL of a raw sample becomes invalid when the INPUT datasource moves, one of a file
+under `.lightly/` when the LIGHTLY datasource does.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ from urllib.parse import quote
 
 from headwater.domain.datasource import Datasource
 from headwater.domain.objects import Key
+from headwater.domain.purposes import input_datasource, lightly_datasource
+from headwater.domain.samples import LIGHTLY_FOLDER
 
 ROUTE = "readurlRedirect"
 
@@ -38,26 +42,43 @@ class RedirectedUrlSigner:
         self._base = base_url.rstrip("/")
 
     def sign(self, datasource: Datasource, keys: Iterable[Key]) -> list[str]:
-        """Return one URL for each key. The objects need not exist."""
-        mac = _with_datasource(self._macs[0], datasource)
+        """Return one URL for each key. The objects need not exist.
+
+        Args:
+            datasource: the one that serves these keys: the LIGHTLY datasource for those under `.lightly/`, the INPUT
+                datasource for all others.
+            keys: the keys.
+        """
+        raw, lightly = (_with_datasource(self._macs[0], datasource, in_folder) for in_folder in (False, True))
         start = f"{self._base}/v1/datasets/{datasource.dataset_id}/datasource/{ROUTE}?path="
-        return [f"{start}{quote(key, '/', errors='surrogatepass')}&publicToken={_token(mac, key)}" for key in keys]
+        return [
+            f"{start}{quote(key, '/', errors='surrogatepass')}"
+            f"&publicToken={_token(lightly if key.startswith(LIGHTLY_FOLDER) else raw, key)}"
+            for key in keys
+        ]
 
-    def find(self, datasources: Iterable[Datasource], key: Key, token: str) -> Datasource | None:
-        """Return the datasource for whose object `key` the token was signed; None if it is none of `datasources`."""
+    def find(self, datasources: Sequence[Datasource], key: Key, token: str) -> Datasource | None:
+        """Return the datasource that serves `key` if the token was signed for it, else None.
+
+        Args:
+            datasources: those of one dataset.
+            key: the key.
+            token: the token.
+        """
+        in_folder = key.startswith(LIGHTLY_FOLDER)
+        datasource = (lightly_datasource if in_folder else input_datasource)(datasources)
+        if datasource is None:
+            return None
         given = token.encode("utf-8", "surrogatepass")
-        found = None
-        for datasource in datasources:
-            for mac in self._macs:
-                if hmac.compare_digest(_token(_with_datasource(mac, datasource), key).encode(), given):
-                    found = datasource
-        return found
+        signed = [_token(_with_datasource(mac, datasource, in_folder), key).encode() for mac in self._macs]
+        return datasource if any(hmac.compare_digest(each, given) for each in signed) else None
 
 
-def _with_datasource(mac: hmac.HMAC, datasource: Datasource) -> hmac.HMAC:
+def _with_datasource(mac: hmac.HMAC, datasource: Datasource, in_folder: bool) -> hmac.HMAC:
     """Return a copy of `mac` that includes the datasource. The key comes last, so that no two URLs share a token."""
+    origin = (datasource.lightly_origin if in_folder else datasource.input_origin) or datasource.id
     mac = mac.copy()
-    mac.update(f"{datasource.dataset_id}\n{datasource.id}\n{datasource.config.location.fingerprint}\n".encode())
+    mac.update(f"{datasource.dataset_id}\n{origin}\n{datasource.config.location.fingerprint}\n".encode())
     return mac
 
 

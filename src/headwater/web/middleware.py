@@ -12,6 +12,7 @@ import structlog
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from headwater.catalog.database import limit_waits
 from headwater.domain.errors import HeadwaterError
 from headwater.web.errors import error_response
 
@@ -25,6 +26,7 @@ class RequestMiddleware:
 
     - creates a request id, which is also sent as the header `X-Request-Id`,
     - removes doubled slashes at the start of the path, which clients send if their server URL ends in `/`,
+    - limits how long it waits for the catalog in all,
     - turns unexpected exceptions into a 500 response,
     - writes one log line. The line does not contain the query, which may hold tokens and signatures.
     """
@@ -50,7 +52,7 @@ class RequestMiddleware:
                 message = {**message, "headers": [*message["headers"], (b"x-request-id", request_id.encode())]}
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
+        with structlog.contextvars.bound_contextvars(request_id=request_id), limit_waits():
             try:
                 await self._app(scope, receive, send_with_id)
             except ClientDisconnect:

@@ -37,8 +37,8 @@ async def test_a_dropped_feed_is_swept_in_parts_and_another_one_stays(
     removed: list[int] = []
     write = catalog._database.write
 
-    async def write_and_count(work):
-        done = await write(work)
+    async def write_and_count(work, **limits):
+        done = await write(work, **limits)
         removed.append(await count_rows(catalog, feed_rows, feed))
         return done
 

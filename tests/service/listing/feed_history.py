@@ -46,6 +46,8 @@ class History:
         rng, world = self.rng, self.world
         tick_share = rng.choice([0.0, 0.0, 0.1, 0.5])
         world.ticks = lambda: tick_share > 0 and rng.random() < tick_share
+        lock_share = rng.choice([0.0, 0.0, 0.5, 1.0])
+        world.is_locked = lambda: lock_share > 0 and rng.random() < lock_share
         for _ in range(rng.randint(0, 5)):
             world.put(rng.choice(world.layout.keys), rng.randint(1, world.now))
         for _ in range(STEPS):

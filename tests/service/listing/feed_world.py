@@ -19,7 +19,11 @@ from pathlib import Path
 from typing import Any, cast
 
 from headwater.auth.permissions import DatasetContext
+from headwater.catalog.catalog import Catalog
+from headwater.catalog.feed.feeds import FeedCatalog
 from headwater.domain.dataset import NewDataset
+from headwater.domain.errors import CatalogUnavailableError
+from headwater.domain.feed import FeedListing, Range
 from headwater.domain.key_order import Order
 from headwater.domain.objects import Key, StoredObject, StorePage
 from headwater.service.admin import find_dataset
@@ -138,6 +142,8 @@ class World:
         self.now = 100_000
         self.ticks: Callable[[], bool] = lambda: False
         """Whether a second passes before the service reads its clock the next time."""
+        self.is_locked: Callable[[], bool] = lambda: False
+        """Whether the catalog is locked when a listing ends, if its end need not be recorded."""
         self.bucket: dict[Key, tuple[int, int]] = {}
         self.gate: asyncio.Event | None = None
         self.watermark = 0
@@ -145,7 +151,13 @@ class World:
         self.versions = 0
         self._run = services.runner.run
         self._services = [
-            replace(ctx, now=self._read_clock, stores=cast(StoreRegistry, _Stores(self))) for ctx in services.contexts
+            replace(
+                ctx,
+                now=self._read_clock,
+                stores=cast(StoreRegistry, _Stores(self)),
+                catalog=cast(Catalog, _Catalog(ctx.catalog, self)),
+            )
+            for ctx in services.contexts
         ]
         self._turn = 0
         self.dataset = self._run(self._create(name))
@@ -271,6 +283,7 @@ class World:
 
     def check(self, skew: int) -> None:
         """Poll twice without disturbance; fail if a version was lost or came twice, or if the counts are wrong."""
+        self.is_locked = lambda: False  # rows of deleted objects may only leave the index when a listing ends
         for _ in range(2):
             self.now += 2 * FAR_AHEAD
             self.poll(skew)
@@ -298,6 +311,31 @@ class _Stores:
 
     def open(self, datasource: object) -> Store:
         return HostileStore(self._world)
+
+
+class _Catalog:
+    """The catalog, with a feed that does not record every end of a listing."""
+
+    def __init__(self, catalog: Catalog, world: World) -> None:
+        self._catalog = catalog
+        self.feed = _Feed(catalog.feed, world)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._catalog, name)
+
+
+class _Feed:
+    def __init__(self, feed: FeedCatalog, world: World) -> None:
+        self._feed = feed
+        self._world = world
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._feed, name)
+
+    async def end(self, listing: FeedListing, part: Range | None, *, needed: bool = True) -> None:
+        if not needed and self._world.is_locked():
+            raise CatalogUnavailableError("locked")
+        await self._feed.end(listing, part, needed=needed)
 
 
 MEMORY = Path("/dev/shm")

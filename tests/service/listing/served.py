@@ -65,6 +65,11 @@ class Served:
         names = [each.file_name for each in page.samples]
         return names + (await self.rest(page.cursor, request.get("folder", "")) if page.has_more else [])
 
+    async def rest_but_last(self) -> str:
+        """Begin a listing of everything; return the cursor of its last page, which holds the samples after eight."""
+        first = await self.page()
+        return (await self.page(cursor=first.cursor)).cursor
+
     async def poll(self) -> list[str]:
         """List everything new as the published client does, and set the watermark to the end of the window."""
         dataset, end = await self.dataset(), self.now

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
+from headwater.catalog import database
+from headwater.domain.errors import CatalogUnavailableError, IndexChangedError
 from headwater.domain.feed import FeedMode
 from headwater.service.feed import reset_feed
+from headwater.service.listing.registration import end_listing
 from headwater.service.watermark import set_watermark
 from tests.service.listing.served import NOW, RELEVANT, Served, serving
 
@@ -191,3 +196,47 @@ async def test_shards_of_a_feed_that_was_reset_continue(served: Served) -> None:
     await reset_feed(served.ctx, await served.dataset())
     names = [name for cursor in reversed(cursors) for name in await served.rest(cursor)]
     assert sorted(names) == TEN
+
+
+async def test_a_lock_does_not_fail_the_end_of_a_listing_that_need_not_be_recorded(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last page of each listing waited for the write lock of another process, one after the other."""
+    monkeypatch.setattr(database, "BOOKKEEPING_SECONDS", 0.1)
+    monkeypatch.setattr(database, "WAIT_SECONDS", 0.5)
+    await served.names()
+    served.now += 10
+    earlier = await served.rest_but_last()
+    served.now += 10
+    latest = await served.rest_but_last()
+    other = sqlite3.connect(served.folder.parent / "data" / "headwater.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with capture_logs() as logs:
+        assert await served.rest(earlier) == TEN[8:]
+    assert [(each["event"], each["dataset"]) for each in logs] == [("listing_end_not_recorded", served.dataset_id)]
+    with pytest.raises(CatalogUnavailableError, match="try again"):
+        await served.rest(latest)  # its claim, and its end, belong to the promise
+    other.execute("ROLLBACK")
+    other.close()
+    assert await served.rest(latest) == TEN[8:]
+    ended = {each.number: each.ended_at is not None for each in (await served.summary_of_index()).listings}
+    assert ended == {1: True, 2: False, 3: True}
+    served.put("new.png")
+    served.now += 10
+    assert await served.names(start=NOW + 21) == ["new.png"]
+
+
+async def test_the_end_of_a_listing_says_so_if_the_datasource_has_moved(served: Served) -> None:
+    """An end that need not be recorded is not given up silently if the page is of an index that was dropped."""
+    await served.names()
+    cursor = await served.rest_but_last()
+    served.now += 10
+    await served.rest_but_last()
+    spec = served.ctx.cursors._read(cursor)
+    assert spec is not None
+    assert spec.spec.listing is not None
+    state = await served.ctx.catalog.feed.state(spec.spec.listing.feed)
+    assert state is not None
+    await reset_feed(served.ctx, await served.dataset())
+    with pytest.raises(IndexChangedError):
+        await end_listing(served.ctx, spec.spec, state)

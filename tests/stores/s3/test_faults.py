@@ -266,6 +266,12 @@ async def test_big_page_is_parsed_in_a_thread(transport: Transport, monkeypatch:
     assert "order of their keys" in error.message
 
 
+async def test_key_that_is_listed_twice_in_a_row_counts_once(transport: Transport) -> None:
+    """RustFS lists files below a folder marker twice: the bucket could not be listed at all."""
+    page = await ask(transport, answering(200, list_xml(["a", "m/", "m/b", "m/b", "m/b", "n"])))
+    assert [found.key for found in page.objects] == ["a", "m/", "m/b", "n"]
+
+
 @pytest.mark.parametrize(
     "row",
     [

@@ -104,6 +104,56 @@ def test_redirected_url_follows_its_own_datasource(live: Live, bucket: Path) -> 
     assert fetch(metadata).code == "FORBIDDEN"
 
 
+def test_redirected_url_of_a_sample_ends_with_the_input_even_if_lightly_stays(live: Live, bucket: Path) -> None:
+    """PUT INPUT at the location of an INPUT_OUTPUT handed the URLs of its raw samples over to the LIGHTLY datasource.
+
+    A later move of the input did not revoke them.
+    """
+    make(bucket, "one/a.png", "one/.lightly/metadata/x.json", "two/a.png")
+
+    def put(folder: str, purpose: str) -> None:
+        assert live.call("PUT", live.datasource(dataset), local(bucket, folder, purpose=purpose)).status == 200
+
+    dataset = live.configured(local(bucket, "one"))
+    sample = redirected(live, dataset)["a.png"]
+    metadata = redirected(live, dataset, "metadata/list")[".lightly/metadata/x.json"]
+    put("one", "INPUT")
+    assert fetch(sample).status == 307, "the input is where it was"
+    put("one", "INPUT_OUTPUT")
+    put("one", "LIGHTLY")
+    assert (fetch(sample).status, fetch(metadata).status) == (307, 307), "both are where they were"
+    put("two", "INPUT")
+    assert (fetch(sample).code, fetch(metadata).status) == ("FORBIDDEN", 307)
+    put("one", "INPUT")
+    assert fetch(sample).code == "FORBIDDEN", "it moved since"
+    put("two", "INPUT_OUTPUT")
+    assert fetch(metadata).code == "FORBIDDEN"
+
+
+def test_cursor_continues_as_long_as_what_it_lists_stays(live: Live, bucket: Path) -> None:
+    """Other purposes of the same locations do not end a listing; a move does, of that which is listed."""
+    make(bucket, "one/.lightly/metadata/x.json", "two/a.png", *(f"one/{number}.png" for number in range(3)))
+
+    def lists(cursor: str, operation: str = "list") -> bool:
+        return live.call("GET", live.datasource(dataset, operation), query={"cursor": cursor}).status == 200
+
+    dataset = live.configured(local(bucket, "one"))
+    raw = live.call("GET", live.datasource(dataset, "list/dnc"), query={"dncShards": "1"}).json["cursors"][0]
+    metadata = live.call("GET", live.datasource(dataset, "metadata/list/dnc"), query={"dncShards": "1"})
+    lightly = metadata.json["cursors"][0]
+    for folder, purpose, moved in (
+        ("one", "INPUT", ()),
+        ("one", "INPUT_OUTPUT", ()),
+        ("one", "LIGHTLY", ()),
+        ("two", "INPUT", ("list",)),
+        ("two", "LIGHTLY", ("list", "metadata/list")),
+        ("one", "INPUT", ("metadata/list",)),
+    ):
+        assert live.call("PUT", live.datasource(dataset), local(bucket, folder, purpose=purpose)).status == 200
+        assert lists(raw) is ("list" not in moved)
+        assert lists(lightly, "metadata/list") is ("metadata/list" not in moved)
+
+
 def test_public_token_is_not_logged(live: Live, bucket: Path) -> None:
     make(bucket, "a.png")
     url = redirected(live, live.configured(local(bucket)))["a.png"]

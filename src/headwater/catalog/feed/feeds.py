@@ -9,7 +9,7 @@ from weakref import WeakValueDictionary
 
 from sqlalchemy import Connection, bindparam, delete, select, update
 
-from headwater.catalog.engine import Database
+from headwater.catalog.database import BOOKKEEPING_SECONDS, Database
 from headwater.catalog.feed.listings import (
     LOCK_DATASET,
     ListingStart,
@@ -77,7 +77,7 @@ class FeedCatalog:
         """Register a listing and what it promises. Creates the feed of the dataset if there is none.
 
         Raises:
-            CatalogUnavailableError: the dataset has another datasource now.
+            IndexChangedError: the dataset has another datasource now.
         """
         return await self._database.write(lambda connection: begin_listing(connection, start))
 
@@ -89,7 +89,7 @@ class FeedCatalog:
             ended: the listing began before this feed knew it, so that its own promise counts for it, too.
 
         Raises:
-            CatalogUnavailableError: as `begin`.
+            IndexChangedError: as `begin`.
         """
 
         def work(connection: Connection) -> StartedListing | None:
@@ -133,7 +133,7 @@ class FeedCatalog:
             None if the index has changed since the page was read. It must be read from the store again.
 
         Raises:
-            CatalogUnavailableError: the feed was dropped meanwhile.
+            IndexChangedError: the feed was dropped meanwhile.
         """
         if page.state.complete:
             matched = await self._match(page)
@@ -150,7 +150,7 @@ class FeedCatalog:
 
     async def withdraw(self, listing: FeedListing) -> None:
         """Take back the promise of a listing whose first request has failed: nobody has seen any of its pages."""
-        await self._database.write(lambda connection: withdraw_promise(connection, listing))
+        await self._database.write(lambda connection: withdraw_promise(connection, listing), wait=BOOKKEEPING_SECONDS)
 
     async def _match(self, page: PageRead) -> MergedPage | None:
         if page.state.owner != page.listing.number:
@@ -182,16 +182,23 @@ class FeedCatalog:
             page, position = removed
         return page
 
-    async def end(self, listing: FeedListing, part: Range | None) -> None:
+    async def end(self, listing: FeedListing, part: Range | None, *, needed: bool = True) -> None:
         """Record that a listing has served its last page, or that of one of its shards.
 
         Args:
             listing: the listing.
             part: where it has read everything; None if it reads only certain objects.
+            needed: whether the page must not be served if this fails. If not, it is given up soon.
+
+        Raises:
+            IndexChangedError: the feed was dropped meanwhile.
         """
-        unseen = await self._database.write(lambda connection: end_part(connection, listing, part))
+        wait = None if needed else BOOKKEEPING_SECONDS
+        unseen = await self._database.write(lambda connection: end_part(connection, listing, part), wait=wait)
         while unseen:
-            unseen = await self._database.write(lambda connection: remove_unseen(connection, listing))
+            unseen = await self._database.write(
+                lambda connection: remove_unseen(connection, listing), wait=BOOKKEEPING_SECONDS, long=True
+            )
 
     async def summary(self, dataset_id: str) -> FeedSummary | None:
         """Return what there is to know about the feed of a dataset; None if it has none."""
@@ -227,10 +234,10 @@ class FeedCatalog:
         return len(dropped)
 
     async def _remove(self, feed: int) -> None:
-        while await self._database.write(lambda connection: remove_some(connection, feed)):
+        while await self._database.write(lambda connection: remove_some(connection, feed), long=True):
             pass
         statement = delete(feeds).where(feeds.c.id == feed)
-        await self._database.write(lambda connection: connection.execute(statement))
+        await self._database.write(lambda connection: connection.execute(statement), long=True)
 
 
 def acknowledge_watermark(connection: Connection, dataset_id: str, watermark: int, now: int) -> None:

@@ -82,7 +82,7 @@ def begin_listing(connection: Connection, start: ListingStart) -> StartedListing
     """Register a listing and what it promises; create the feed if there is none.
 
     Raises:
-        CatalogUnavailableError: the dataset has another datasource now.
+        IndexChangedError: the dataset has another datasource now.
     """
     record = find_record(connection, start.dataset_id, lock=True) or _create(connection, start)
     parameters = {"datasource_id": start.datasource_id, "dataset_id": start.dataset_id}
@@ -145,7 +145,7 @@ def end_part(connection: Connection, listing: FeedListing, part: Range | None) -
         Whether rows may be left that none of its pages has found.
 
     Raises:
-        CatalogUnavailableError: the feed was dropped meanwhile.
+        IndexChangedError: the feed was dropped meanwhile.
     """
     record = lock_record(connection, listing.feed)
     if record is None:
@@ -173,7 +173,8 @@ def end_part(connection: Connection, listing: FeedListing, part: Range | None) -
         forget_claims(connection, record.id)
     if not completes or listing.number <= (record.unordered_since or 0):
         return False
-    return bool(unseen_rows(connection, record.id, listing.number, ordered=record.ordered))
+    # Without an order, to look for them takes as long as to read the whole index.
+    return not record.ordered or bool(unseen_rows(connection, record.id, listing.number, ordered=True))
 
 
 def remove_unseen(connection: Connection, listing: FeedListing) -> bool:

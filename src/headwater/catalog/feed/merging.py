@@ -32,7 +32,7 @@ from headwater.catalog.feed.rows import (
     versions_between,
     write_rows,
 )
-from headwater.domain.errors import CatalogUnavailableError
+from headwater.domain.errors import IndexChangedError
 from headwater.domain.feed import (
     FIRST,
     LAST,
@@ -126,7 +126,7 @@ def match_page(connection: Connection, page: PageRead) -> MergedPage | None:
         return _match_objects(connection, page)
     # A version is a hash that depends on the key, too. So equal sums of versions mean equal objects.
     versions = page.versions
-    summary = summarize_rows(connection, page.state.feed, page.range)
+    summary = summarize_rows(connection, page.state.feed, page.range, len(versions) + 1)
     if (summary.rows, summary.versions) != (len(versions), sum(versions)):
         return None
     if page.window is not None:
@@ -147,7 +147,7 @@ def claim_and_match(connection: Connection, page: PageRead) -> MergedPage | None
     already: both transactions lock the feed.
 
     Raises:
-        CatalogUnavailableError: the feed was dropped meanwhile.
+        IndexChangedError: the feed was dropped meanwhile.
     """
     record = lock_record(connection, page.state.feed)
     if record is None:
@@ -173,7 +173,7 @@ def merge_into_index(connection: Connection, page: PageRead, now: int) -> Merged
     """Merge a page and return its listing times; None if it must be read again: the index has changed meanwhile.
 
     Raises:
-        CatalogUnavailableError: the feed was dropped meanwhile.
+        IndexChangedError: the feed was dropped meanwhile.
         OversizedRangeError: the rows that are gone must be deleted by `remove_gone` first.
     """
     record = lock_record(connection, page.state.feed)
@@ -219,7 +219,7 @@ def remove_gone(
         `merge_into_index`.
 
     Raises:
-        CatalogUnavailableError: the feed was dropped meanwhile.
+        IndexChangedError: the feed was dropped meanwhile.
     """
     assert page.range is not None
     record = lock_record(connection, page.state.feed)
@@ -242,9 +242,9 @@ def _floor(connection: Connection, record: FeedRecord, page: PageRead, walked: l
     return lambda position, date: earliest
 
 
-def feed_dropped() -> CatalogUnavailableError:
+def feed_dropped() -> IndexChangedError:
     """Return the error for a feed that was dropped while a request used it."""
-    return CatalogUnavailableError(
+    return IndexChangedError(
         "the index of this dataset was reset, or its datasource changed, during this request; send it again"
     )
 

@@ -34,7 +34,8 @@ _VERSIONS = (
 _SUMMARY = (
     # Halves of versions, because the sum of whole ones does not fit into 64 bits.
     "SELECT count(*), sum(version >> 32), sum(version & 4294967295), min(listing_time), max(listing_time) "
-    "FROM feed_rows WHERE feed = ? AND position > ? AND position <= ?"
+    "FROM (SELECT version, listing_time FROM feed_rows WHERE feed = ? AND position > ? AND position <= ? "
+    "ORDER BY position LIMIT ?) AS page"
 )
 _RANGE = (
     f"SELECT {_COLUMNS} FROM feed_rows WHERE feed = ? AND position > ? AND position <= ? "  # noqa: S608
@@ -74,9 +75,9 @@ def versions_between(connection: Connection, feed: int, part: Range) -> list[tup
     return _fetch(connection, _VERSIONS, (feed, *part))
 
 
-def summarize_rows(connection: Connection, feed: int, part: Range) -> RangeSummary:
-    """Return a summary of the rows in a range."""
-    ((count, high, low, earliest, latest),) = _fetch(connection, _SUMMARY, (feed, *part))
+def summarize_rows(connection: Connection, feed: int, part: Range, limit: int) -> RangeSummary:
+    """Return a summary of the first `limit` rows in a range: of an emptied bucket, a page covers the whole index."""
+    ((count, high, low, earliest, latest),) = _fetch(connection, _SUMMARY, (feed, *part, limit))
     return RangeSummary(count, (int(high) << 32) + int(low), earliest, latest) if count else RangeSummary(0, 0, 0, 0)
 
 

@@ -68,7 +68,7 @@ class FeedSource:
 
         Raises:
             StoreError: as the other source.
-            CatalogUnavailableError: the feed was dropped meanwhile.
+            IndexChangedError: the feed was dropped meanwhile.
         """
         state, self._state = self._state or await self._feeds.state(self._rules.listing.feed), None
         if state is None:

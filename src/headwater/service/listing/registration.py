@@ -11,6 +11,7 @@ from headwater.catalog.feed.listings import ListingStart, StartedListing
 from headwater.catalog.feed.merging import IndexState
 from headwater.domain.cursor import Cursor, ListingSpec
 from headwater.domain.datasource import Datasource
+from headwater.domain.errors import CatalogUnavailableError, IndexChangedError
 from headwater.domain.feed import FeedMode, range_of_keys
 from headwater.domain.lightly_folder import RAW
 from headwater.service.context import ServiceContext
@@ -56,7 +57,7 @@ async def begin_listing(
         end: the last second of the window; None if the client did not choose one.
 
     Raises:
-        CatalogUnavailableError: the datasource changed during this request.
+        IndexChangedError: the datasource changed during this request.
         StoreError: as `Store.order`.
     """
     if cursor.spec.folder != RAW:
@@ -81,7 +82,7 @@ async def continue_listing(
     complete: it is then registered as one that has ended.
 
     Raises:
-        CatalogUnavailableError: the datasource changed during this request.
+        IndexChangedError: the datasource changed during this request.
         StoreError: as `Store.order`.
     """
     spec = cursor.spec
@@ -97,11 +98,34 @@ async def continue_listing(
 
 
 async def end_listing(ctx: ServiceContext, spec: ListingSpec, state: IndexState) -> None:
-    """Record that a listing has served its last page, or that of one of its shards."""
+    """Record that a listing has served its last page, or that of one of its shards.
+
+    Only the listing that owns the latest promise must be recorded: from its end on, the promise counts for its own
+    cursors, too. So must the end of any listing while the index is not complete. Otherwise nothing is listed
+    differently without the record: it says when the datasource was last read completely, and lets rows of deleted files
+    go. So the page is served, even if the catalog is locked.
+
+    Args:
+        ctx: the service.
+        spec: the listing.
+        state: the state of its index at the beginning of its last request, or before.
+
+    Raises:
+        IndexChangedError: the datasource changed during this request.
+        CatalogUnavailableError: the end must be recorded, and cannot be.
+    """
     assert spec.listing is not None
     reads_all = spec.selection_file is None
     part = range_of_keys(spec.start_after, spec.last_key, state.key_order) if reads_all else None
-    await ctx.catalog.feed.end(spec.listing, part)
+    needed = not state.complete or state.owner == spec.listing.number
+    try:
+        await ctx.catalog.feed.end(spec.listing, part, needed=needed)
+    except IndexChangedError:
+        raise
+    except CatalogUnavailableError as error:
+        if needed:
+            raise
+        log.warning("listing_end_not_recorded", dataset=spec.dataset, reason=error.message)
 
 
 def _registered(cursor: Cursor, started: StartedListing | None) -> RegisteredListing:

@@ -137,6 +137,8 @@ def read_page(body: bytes, request: ListRequest) -> StorePage:
             raise key_too_long()
         # Python compares strings by code point, which is the order of their UTF-8 bytes.
         if last is not None and key <= last:
+            if objects and key == last:
+                continue  # some servers list a key twice, such as RustFS below a folder marker
             raise _order_error(request, is_first=not objects)
         if not key.startswith(start):
             raise prefix_ignored(request.labels)

@@ -1,0 +1,230 @@
+"""What the catalog needs of a database: units of work, and how long a request waits for them.
+
+A unit of work is a plain function of a SQLAlchemy `Connection`. `read` runs it outside a transaction: one statement,
+or several that need not be consistent with each other. `write` runs it as one transaction, which is committed when
+the function returns and rolled back when it raises; the changes are on disk before `write` returns.
+
+Units of work run in our own threads, with SQLAlchemy's synchronous engine. A whole unit of work takes one switch of
+threads, and a cancelled task cannot leave a transaction half done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TypeVar
+
+from sqlalchemy import Connection, exc
+
+from headwater.domain.errors import CatalogUnavailableError
+
+T = TypeVar("T")
+
+MAX_IDS_PER_QUERY = 5_000
+"""How many ids a query may list: databases limit the parameters of a statement."""
+
+WAIT_SECONDS = 10.0
+"""How long a request waits for the database in all."""
+
+BOOKKEEPING_SECONDS = 1.0
+"""How long it waits for a write without which it is answered just as well."""
+
+LONG_SECONDS = 60.0
+"""How long work takes at most that reads or deletes very many rows."""
+
+_GONE = {"42P01", "42703", "3F000", "42501"}
+"""SQLSTATEs of PostgreSQL: no such table, column or schema, or no permission to use it any more."""
+
+
+class _Budget:
+    """How long the units of work of one request may still wait, in seconds."""
+
+    def __init__(self, left: float) -> None:
+        self.left = left
+
+
+_budget: ContextVar[_Budget | None] = ContextVar("catalog_budget", default=None)
+
+
+@contextmanager
+def limit_waits() -> Iterator[None]:
+    """Limit how long all units of work in this block wait together: to `WAIT_SECONDS`."""
+    token = _budget.set(_Budget(WAIT_SECONDS))
+    try:
+        yield
+    finally:
+        _budget.reset(token)
+
+
+class Unit:
+    """One unit of work, from the task that waits for it to the thread that runs it.
+
+    Attributes:
+        deadline: when it must have got what it waits for, as `time.monotonic`.
+        got: when it got that, or gave up; None before, or if it is not known.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.deadline = time.monotonic() + seconds
+        self.got: float | None = None
+
+    def left(self) -> float:
+        """Return how many seconds are left until the deadline.
+
+        Raises:
+            CatalogUnavailableError: none.
+        """
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise unavailable() from TimeoutError("its time limit was over before its turn")
+        return left
+
+
+class Database(ABC):
+    """The database that holds the tables of the catalog. Can be used by many tasks concurrently.
+
+    Raises:
+        CatalogUnavailableError: (from `read` and `write`) the database is down, full, or was locked for too long, or it
+            is not the one that was opened.
+    """
+
+    name: str
+    """The name to show to people: the file, or the server and database without user and password."""
+
+    @abstractmethod
+    async def version(self) -> str | None:
+        """Return the version of the tables; None if there are none. Changes and creates nothing.
+
+        Raises:
+            StartupError: there is a file, and it is empty.
+        """
+
+    @abstractmethod
+    async def prepare(self) -> None:
+        """Create the tables if there is no catalog, upgrade them to the newest version, and check them.
+
+        Raises:
+            StartupError: the database is not a catalog, or not a whole one.
+        """
+
+    @abstractmethod
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Run a unit of work that only reads. It may be run twice."""
+
+    @abstractmethod
+    async def write(
+        self, work: Callable[[Connection], T], *, durable: bool = True, wait: float | None = None, long: bool = False
+    ) -> T:
+        """Run a unit of work as one transaction. It may be run twice, if nothing of the first run was committed.
+
+        If it decides something from rows that it reads, it must lock those rows (PostgreSQL needs that).
+
+        Args:
+            work: the unit of work.
+            durable: whether the changes are on disk when this returns. If not, they survive the end of this process,
+                but perhaps not that of the machine. The next durable transaction makes them durable, too.
+            wait: how many seconds to wait for the database; None for `WAIT_SECONDS`.
+            long: whether the work itself may take `LONG_SECONDS`.
+        """
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Close all connections. No unit of work may be in flight."""
+
+
+async def run_unit(
+    executor: Executor,
+    work: Callable[[Unit], T],
+    wait: float | None,
+    at_deadline: Callable[[Unit], float],
+    *,
+    more: float = 0.0,
+) -> T:
+    """Run a unit of work in a thread, for no longer than its time limit and what the request has left.
+
+    Args:
+        executor: the threads.
+        work: what to run. It sets `Unit.got` when it has got what it waits for.
+        wait: the time limit in seconds; None for `WAIT_SECONDS`.
+        more: how many seconds to add to what the request has left, because the work takes long.
+        at_deadline: called when the limit is over; returns how many more seconds to wait for the result.
+
+    Raises:
+        CatalogUnavailableError: see `Database`.
+    """
+    limit = WAIT_SECONDS if wait is None else wait
+    budget = _budget.get()
+    if budget is not None:
+        limit = min(limit, max(budget.left, 0.0))
+    if limit > 0:
+        limit += more
+    unit, began = Unit(limit), time.monotonic()
+    loop = asyncio.get_running_loop()
+    future = loop.run_in_executor(executor, work, unit)
+    given_up = False
+    timer: asyncio.TimerHandle
+
+    def give_up() -> None:
+        nonlocal given_up
+        given_up = True
+        future.cancel()  # a unit that has not begun never does; one that has goes on in its thread
+
+    def over() -> None:
+        nonlocal timer
+        timer = loop.call_later(at_deadline(unit), give_up)
+
+    timer = loop.call_later(limit, over)
+    try:
+        with _unavailable_if_down():
+            return await future
+    except asyncio.CancelledError:
+        if not given_up:
+            raise
+        unit.got = unit.got or time.monotonic()
+        raise unavailable() from TimeoutError("it does not respond")
+    except CatalogUnavailableError:
+        unit.got = unit.got or time.monotonic()
+        raise
+    finally:
+        timer.cancel()
+        if budget is not None and unit.got is not None:
+            budget.left -= unit.got - began
+
+
+def unavailable() -> CatalogUnavailableError:
+    """Return the error for a database that cannot be used at present."""
+    return CatalogUnavailableError("this server's catalog cannot be used right now; try again shortly")
+
+
+def describe_error(error: BaseException) -> str:
+    """Return the message of a database error on one line, without SQL and parameters."""
+    if isinstance(error, CatalogUnavailableError) and error.__cause__ is not None:
+        error = error.__cause__
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return " ".join(str(getattr(error, "orig", None) or error).split())
+
+
+@contextmanager
+def _unavailable_if_down() -> Iterator[None]:
+    try:
+        yield
+    except (exc.DBAPIError, exc.TimeoutError) as error:
+        if _is_schema_gone(error):
+            raise CatalogUnavailableError(
+                "tables of this server's catalog are missing: its operator must restore a copy of it and restart the "
+                "server"
+            ) from error
+        if isinstance(error, exc.IntegrityError | exc.ProgrammingError | exc.DataError):
+            raise
+        raise unavailable() from error
+
+
+def _is_schema_gone(error: exc.StatementError | exc.TimeoutError) -> bool:
+    cause = getattr(error, "orig", None)
+    return getattr(cause, "sqlstate", None) in _GONE or str(cause).startswith(("no such table", "no such column"))
