@@ -149,7 +149,7 @@ class CatalogAgainstDictionaries(RuleBasedStateMachine):
             self.sources[dataset_id] = list(decided[0].datasources)
             before = self.datasets[dataset_id]
             if decided[0].input_moved:
-                before = replace(before, watermark=0, n_samples=0, size_in_bytes=0)
+                before = replace(before, watermark=0, n_samples=0, size_in_bytes=0, counted=False)
             self._changed(before)
 
     @rule(dataset_id=ids)
@@ -181,11 +181,12 @@ class CatalogAgainstDictionaries(RuleBasedStateMachine):
         objects = [found(key, size=size) for key, size in sorted(sizes.items())]
         self.run(Fed(self.catalog, dataset_id, source.id).list_all(objects))
         counts = {"n_samples": len(sizes), "size_in_bytes": sum(sizes.values())}
-        self.datasets[dataset_id] = replace(self.datasets[dataset_id], **counts)
+        self.datasets[dataset_id] = replace(self.datasets[dataset_id], counted=True, **counts)
 
     @rule(dataset_id=ids)
     def drop_feed(self, dataset_id):
         self.run(self.catalog.feed.drop(dataset_id))
+        self._feed_dropped(dataset_id)
 
     @rule(dataset_id=ids, feed=st.none() | st.sampled_from(FeedMode))
     def set_feed(self, dataset_id, feed):
@@ -193,6 +194,14 @@ class CatalogAgainstDictionaries(RuleBasedStateMachine):
         assert self.run(self.catalog.datasets.set_feed(dataset_id, feed, feed or FeedMode.EXACT)) is exists
         if exists:
             self.datasets[dataset_id] = replace(self.datasets[dataset_id], feed=feed)
+        if feed is FeedMode.DATES:
+            self._feed_dropped(dataset_id)
+
+    def _feed_dropped(self, dataset_id):
+        """The counts stay; a count of nothing cannot be told from none."""
+        if dataset_id in self.datasets:
+            dataset = self.datasets[dataset_id]
+            self.datasets[dataset_id] = replace(dataset, counted=dataset.n_samples > 0)
 
     def _changed(self, expected):
         stored = self.run(self.catalog.datasets.get(expected.id))

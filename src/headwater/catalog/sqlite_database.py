@@ -81,7 +81,7 @@ class SqliteDatabase(Database):
         if not self._path.exists():
             self._create()
         self._check_not_empty()
-        if not os.access(self._path, os.W_OK):
+        if not os.access(self._path, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
             raise StartupError(f"catalog {self.name} cannot be written by this user; correct its owner or its mode")
         upgrade_to_head(self._engine, self.name, create=False)
         with self._engine.connect() as connection:

@@ -67,8 +67,7 @@ class Dataset:
 
     `created_at` and `modified_at` are in milliseconds since 1970, `watermark` is in seconds. `n_samples` and
     `size_in_bytes` are what the index of its feed counts (contract.md#datasets), and `counted` is false until it has
-    counted. `feed` is None if the dataset follows
-    the setting of the server.
+    counted. `feed` is None if the dataset follows the setting of the server.
     """
 
     id: str
