@@ -6,6 +6,7 @@ Source: "List Blobs" in the Azure Storage REST reference.
 from __future__ import annotations
 
 from calendar import timegm
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
@@ -14,10 +15,15 @@ from headwater.domain.objects import Key, StoredObject
 from headwater.stores.listing_xml import Form, parse_list_page
 from headwater.stores.page_checks import MAX_OBJECT_BYTES, NotAListingError, impossible_size
 
+_FOLDER_NAMES = ("hdi_isfolder", "is_directory", "asv_isfolder")
+"""Metadata, in lower case, by which Hadoop, AzCopy and other programs mark a blob without content as a folder."""
+
 FORM = Form(
     "EnumerationResults",
     "Blob",
     frozenset({"Name", "Last-Modified", "Content-Length", "Etag", "ResourceType", "NextMarker"}),
+    "Metadata",
+    frozenset(_FOLDER_NAMES),
 )
 
 MAX_NAME_LENGTH = 1024
@@ -34,12 +40,14 @@ class Rows(NamedTuple):
     """A list page. All keys are relative to the root.
 
     Attributes:
-        objects: without directories.
+        objects: without directories and folder stubs.
         first: the key of the first row, a directory included; None if the page is empty or the name is not UTF-8.
         last: the key of the last row, likewise.
         unreadable: how many names are not UTF-8.
         next_marker: empty if the listing ends.
         hierarchical: whether `/` precedes all other characters in the order of names.
+        has_empty: whether an object has no content. It may be a folder stub if the page has no metadata.
+        has_stubs: whether folder stubs were left out: blobs without content that their metadata marks as folders.
     """
 
     objects: list[StoredObject]
@@ -48,6 +56,8 @@ class Rows(NamedTuple):
     unreadable: int
     next_marker: str
     hierarchical: bool
+    has_empty: bool
+    has_stubs: bool
 
     def without_first(self) -> Rows:
         """Return the page without its first row."""
@@ -93,7 +103,7 @@ def read_rows(body: bytes, root: str, prefix: str) -> Rows:
     objects: list[StoredObject] = []
     first = last = None
     unreadable = 0
-    hierarchical = False
+    hierarchical = has_empty = has_stubs = False
     for number, row in enumerate(page.rows):
         kind = row.get("ResourceType")
         hierarchical = hierarchical or kind is not None
@@ -124,8 +134,17 @@ def read_rows(body: bytes, root: str, prefix: str) -> Rows:
             raise NotAListingError("a blob without size or time") from None
         if size < 0 or size > MAX_OBJECT_BYTES:
             raise impossible_size()
+        if not size:
+            if _is_stub(row):
+                has_stubs = True
+                continue
+            has_empty = True
         objects.append(StoredObject(last, size, modified, row.get("Etag", "").strip('"') or None))
-    return Rows(objects, first, last, unreadable, page.page.get("NextMarker", ""), hierarchical)
+    return Rows(objects, first, last, unreadable, page.page.get("NextMarker", ""), hierarchical, has_empty, has_stubs)
+
+
+def _is_stub(row: Mapping[str, str]) -> bool:
+    return any(row.get(f"{FORM.metadata}/{name}", "").strip().lower() == "true" for name in _FOLDER_NAMES)
 
 
 def _hierarchical(key: Key) -> Key:

@@ -5,6 +5,10 @@ a container costs one request, and no page depends on the lifetime of a marker. 
 server's own marker, which travels in `StorePage.marker`. The order of names is the server's: an account with
 hierarchical namespace orders `/` before all other characters.
 
+Hadoop and other programs write folder stubs to accounts without hierarchical namespace: blobs without content, marked
+in their metadata. A page that contains a blob without content is requested again with metadata, and stubs are left out.
+Once an account is known to have stubs, metadata is requested at once.
+
 Source: the Azure Storage REST reference (List Blobs, Get Blob, Put Blob, Delete Blob). `startFrom` was added in service
 version 2026-02-06.
 """
@@ -54,6 +58,9 @@ OLDER_VERSION = "2021-12-02"
 MAX_LIST_BODY_BYTES = 8 * 2**20
 """Bytes of a list page: a thousand names of 1,024 characters, each an entity of XML, are 6 MB with their properties."""
 
+MAX_METADATA_LIST_BODY_BYTES = 3 * MAX_LIST_BODY_BYTES
+"""Bytes of a list page with metadata, of which a blob has at most 8 kB."""
+
 OPERATOR_ENDPOINT = "HEADWATER_AZURE_ENDPOINT"
 
 # Facts about an origin (`Transport.learn`).
@@ -61,6 +68,7 @@ _OLDER_VERSION_ONLY = f"Azure: no version {VERSION}"
 _NO_START_FROM = "Azure: ignores startFrom"
 _FLAT = "Azure: no hierarchical namespace"
 _HIERARCHICAL = "Azure: hierarchical namespace"
+_FOLDER_STUBS = "Azure: folder stubs"
 
 HIERARCHICAL_HEADER = "x-ms-is-hns-enabled"
 """A header of the response to Get Account Information, from version 2019-07-07 on."""
@@ -153,7 +161,7 @@ class AzureStore(Store):
     async def list_page(self, prefix: str, after: Key | None, limit: int, marker: str | None = None) -> StorePage:
         """Return one page, in the server's order; see `Store.list_page`.
 
-        Directories of accounts with hierarchical namespace are left out.
+        Directories of accounts with hierarchical namespace, and folder stubs of others, are left out.
 
         Raises:
             LocationInvalidError: also if the response is not a listing.
@@ -230,17 +238,28 @@ class AzureStore(Store):
         query = {"comp": "list", "restype": "container", "maxresults": str(limit)}
         given = {"prefix": self._root + prefix, "marker": marker, "startFrom": start_from}
         query |= {name: value for name, value in given.items() if value}
+        knows_stubs = self._knows(_FOLDER_STUBS)
+        rows = await self._list_rows(query, prefix, with_metadata=knows_stubs)
+        if rows.has_empty and not rows.hierarchical and not knows_stubs:
+            rows = await self._list_rows(query, prefix, with_metadata=True)
+            if rows.has_stubs:
+                self._learn(_FOLDER_STUBS)
+        if rows.next_marker and rows.next_marker == marker:
+            raise listing_never_ends(self._labels, "lists the same again")
+        return rows
+
+    async def _list_rows(self, query: Mapping[str, str], prefix: str, *, with_metadata: bool) -> Rows:
         response = await self._send(
-            UnsignedRequest("GET", self._container.path, query),
-            max_body_bytes=MAX_LIST_BODY_BYTES,
+            UnsignedRequest("GET", self._container.path, {**query, "include": "metadata"} if with_metadata else query),
+            max_body_bytes=MAX_METADATA_LIST_BODY_BYTES if with_metadata else MAX_LIST_BODY_BYTES,
             should_retry=_should_retry_list,
         )
-        if response.status == 400 and start_from:
+        if response.status == 400 and "startFrom" in query:
             raise _StartFromRefusedError(named=b"startFrom" in response.body)
         if response.status != 200:
             raise self._error(response, Operation.LIST)
         try:
-            rows = await parse_page(
+            return await parse_page(
                 response,
                 self._context(Operation.LIST),
                 lambda body: read_rows(body, self._root, prefix),
@@ -249,9 +268,6 @@ class AzureStore(Store):
             )
         except PrefixIgnoredError:
             raise prefix_ignored(self._labels) from None
-        if rows.next_marker and rows.next_marker == marker:
-            raise listing_never_ends(self._labels, "lists the same again")
-        return rows
 
     async def _list_from(self, prefix: str, after: Key, limit: int, token: str) -> StorePage | None:
         """Return the page after a key by `startFrom`; None if the server does not support it or ignored it here."""
