@@ -151,7 +151,7 @@ AZURE = DatasourceType(
         Member(
             attribute="account_name",
             wire_name="accountName",
-            help="the storage account.",
+            help="the storage account; in another cloud than Azure's public one, its host.",
             option="account-name",
             identity=True,
         ),

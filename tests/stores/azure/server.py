@@ -14,9 +14,9 @@ from xml.sax.saxutils import escape
 from headwater.domain.datasource import AzureConfig, parse_config
 from headwater.domain.objects import StoredObject, StorePage
 from headwater.net.transport import Transport
-from headwater.stores.azure.container import endpoint_container
+from headwater.stores.azure.container import OPERATOR_ENDPOINT, azure_container
 from headwater.stores.azure.signing import parse_credentials
-from headwater.stores.azure.store import OPERATOR_ENDPOINT, AzureStore, open_azure
+from headwater.stores.azure.store import AzureStore, open_azure
 from headwater.stores.error_mapping import ConfigLabels
 from headwater.testing.fault_proxy import FaultProxy, Request, Status
 from tests.servers import AZURE_ACCOUNT, AZURE_KEY
@@ -38,7 +38,7 @@ def open_store(
     """Open the store at the operator's endpoint; `more` goes to its constructor."""
     if not more:
         return open_azure(config(f"{container}/{root}", key), transport, url)
-    place = endpoint_container(url, OPERATOR_ENDPOINT, AZURE_ACCOUNT, container)
+    place = azure_container(AZURE_ACCOUNT, container, url)
     return AzureStore(transport, place, root, parse_credentials(AZURE_ACCOUNT, key, "accountKey"), NAMES, **more)
 
 

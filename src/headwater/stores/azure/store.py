@@ -18,13 +18,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from headwater.domain.azure_account import CLOUD_DOMAINS, PUBLIC_DOMAIN
 from headwater.domain.datasource import AzureConfig
 from headwater.domain.errors import CredentialsRefusedError, LocationInvalidError, StoreError
 from headwater.domain.key_order import Order
 from headwater.domain.objects import Key, StorePage
 from headwater.net.transport import Request, Response, Transport, byte_range, is_transient, read_range
 from headwater.net.urls import encode_path, encode_query
-from headwater.stores.azure.container import AzureContainer, azure_container, endpoint_container
+from headwater.stores.azure.container import OPERATOR_ENDPOINT, AzureContainer, azure_container
 from headwater.stores.azure.error_codes import AZURE, VERSION_HEADER, read_error, refuses_version
 from headwater.stores.azure.listing import FORM, PrefixIgnoredError, Rows, is_before, read_rows
 from headwater.stores.azure.signing import (
@@ -61,8 +62,6 @@ MAX_LIST_BODY_BYTES = 8 * 2**20
 MAX_METADATA_LIST_BODY_BYTES = 3 * MAX_LIST_BODY_BYTES
 """Bytes of a list page with metadata, of which a blob has at most 8 kB."""
 
-OPERATOR_ENDPOINT = "HEADWATER_AZURE_ENDPOINT"
-
 # Facts about an origin (`Transport.learn`).
 _OLDER_VERSION_ONLY = f"Azure: no version {VERSION}"
 _NO_START_FROM = "Azure: ignores startFrom"
@@ -88,23 +87,21 @@ def open_azure(config: AzureConfig, transport: Transport, operator_endpoint: str
     Args:
         config: the datasource.
         transport: sends the requests.
-        operator_endpoint: the Blob Storage of this server, from `HEADWATER_AZURE_ENDPOINT`; None is Azure.
+        operator_endpoint: as for `azure_container`.
 
     Raises:
         LocationInvalidError: account, container or endpoint is invalid.
         CredentialsRefusedError: `accountKey` is neither an account key nor a SAS token.
     """
     location = config.location
-    if operator_endpoint:
-        container = endpoint_container(operator_endpoint, OPERATOR_ENDPOINT, config.account_name, location.bucket)
-    else:
-        container = azure_container(config.account_name, location.bucket)
+    container = azure_container(config.account_name, location.bucket, operator_endpoint)
+    endpoint = OPERATOR_ENDPOINT if container.is_operator_endpoint else "accountName"
     return AzureStore(
         transport,
         container,
         location.prefix,
-        parse_credentials(config.account_name, config.account_key.get_secret_value(), "accountKey"),
-        ConfigLabels("Azure", "accountName", "accountKey", OPERATOR_ENDPOINT if operator_endpoint else "accountName"),
+        parse_credentials(container.account, config.account_key.get_secret_value(), "accountKey"),
+        ConfigLabels("Azure", "accountName", "accountKey", endpoint),
     )
 
 
@@ -349,9 +346,10 @@ class AzureStore(Store):
             if not container.has_account_host:
                 raise
             # A missing account has a host name that DNS does not know.
+            other = f", or give its host in another cloud, such as {container.account}.{CLOUD_DOMAINS[1]}"
             raise LocationInvalidError(
                 f"{error.message}. The host name is derived from {self._labels.access_key_id}: check that this "
-                f"storage account exists"
+                f"storage account exists{other if container.origin.host.endswith(PUBLIC_DOMAIN) else ''}"
             ) from None
 
     def _path(self, key: Key) -> str:
