@@ -209,9 +209,9 @@ def _verify(ref: str, json: bool) -> None:
         from rich.console import Console
 
         with Console(stderr=True).status("trying the access …"):
-            found = run(work)
+            found = run(work, contacts_store=True)
     else:
-        found = run(work)
+        found = run(work, contacts_store=True)
     from headwater.web.api.bodies import verification_body
 
     if json:

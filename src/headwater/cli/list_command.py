@@ -82,7 +82,7 @@ def list_command(
                 f"({format_time(dataset.dataset.watermark)}) and stays"
             )
 
-    run(work)
+    run(work, contacts_store=True)
 
 
 async def _note_promise_ahead(ctx: ServiceContext, dataset: DatasetContext, now: int) -> None:

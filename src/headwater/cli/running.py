@@ -17,10 +17,16 @@ DatasetRef = Annotated[str, typer.Argument(metavar="DATASET", help="The id or na
 Result = TypeVar("Result")
 
 
-def run(work: Callable[[ServiceContext], Awaitable[Result]]) -> Result:
-    """Return the result of `work`, called with the service that the settings in the environment describe."""
+def run(work: Callable[[ServiceContext], Awaitable[Result]], *, contacts_store: bool = False) -> Result:
+    """Return the result of `work`, called with the service that the settings in the environment describe.
+
+    Args:
+        work: the work.
+        contacts_store: whether it may contact a store.
+    """
     import asyncio
 
+    from headwater.net.proxies import warn_about_proxies
     from headwater.observability.logs import log_to_stderr
     from headwater.service.context import open_context
     from headwater.settings import Settings
@@ -32,6 +38,8 @@ def run(work: Callable[[ServiceContext], Awaitable[Result]]) -> Result:
             return await work(ctx)
 
     log_to_stderr()
+    if contacts_store:
+        warn_about_proxies()
     if settings.database_url is None and not settings.folder.exists():
         note(f"setting up a new data folder: {settings.folder}")
     return asyncio.run(inside())
