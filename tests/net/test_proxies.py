@@ -14,7 +14,7 @@ from headwater.testing.fault_proxy import FaultProxy, Status
 from tests.net.client import open_transport, send
 from tests.servers import free_port
 
-SECRET_URL = "http://user:test-proxy-password@proxy.test:3128"  # noqa: S105  no secret
+SECRET_URL = "http://user:test-proxy-password@proxy.test:3128"
 
 
 @pytest.fixture(autouse=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from headwater.domain.text import strip_pasted
+
 PUBLIC_DOMAIN = "blob.core.windows.net"
 """What follows the account in the hosts of Azure's public cloud."""
 
@@ -47,6 +49,7 @@ def parse_account(text: str) -> StorageAccount | None:
         text: a name, or the host or the URL of an account's Blob endpoint, such as
             `https://account.blob.core.chinacloudapi.cn/`.
     """
+    text = strip_pasted(text)
     found = _account(re.sub(r"^https://([^/]+)/?$", r"\1", text.lower()) if "." in text else text)
     if found is None:
         return None

@@ -15,6 +15,7 @@ from typing import NamedTuple, Protocol
 from headwater.domain.datasource import ObsConfig, S3Config
 from headwater.domain.errors import CredentialsRefusedError, StoreError
 from headwater.domain.objects import Key, StorePage
+from headwater.domain.text import strip_pasted
 from headwater.net.transport import Request, Response, Transport, byte_range, is_transient, read_range
 from headwater.net.urls import encode_path, encode_query
 from headwater.stores.base import Method, Store
@@ -64,7 +65,7 @@ def open_s3(config: S3Config, transport: Transport, operator_endpoint: str | Non
         transport,
         bucket,
         location.prefix,
-        StaticCredentials(Credentials(config.access_key_id, config.secret_access_key.get_secret_value())),
+        _configured_credentials(config),
         ConfigLabels("S3", "s3AccessKeyId", "s3SecretAccessKey", endpoint_label, region="s3Region"),
         kms_key=config.kms_key,
     )
@@ -81,9 +82,14 @@ def open_obs(config: ObsConfig, transport: Transport) -> S3Store:
         transport,
         endpoint_bucket(config.endpoint, "obsEndpoint", location.bucket, None, is_operator_endpoint=False),
         location.prefix,
-        StaticCredentials(Credentials(config.access_key_id, config.secret_access_key.get_secret_value())),
+        _configured_credentials(config),
         ConfigLabels("OBS", "obsAccessKeyId", "obsSecretAccessKey", "obsEndpoint"),
     )
+
+
+def _configured_credentials(config: S3Config | ObsConfig) -> StaticCredentials:
+    key_id = strip_pasted(config.access_key_id)
+    return StaticCredentials(Credentials(key_id, config.secret_access_key.get_secret_value()))
 
 
 def s3_bucket(bucket: str, region: str, operator_endpoint: str | None) -> tuple[S3Bucket, str]:
