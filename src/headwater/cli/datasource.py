@@ -218,6 +218,8 @@ def _verify(ref: str, json: bool) -> None:
         print_json(verification_body(found))
     else:
         _print_verification(verification_body(found))
+    for text in found.notes:
+        note(f"note: {text}")
     if found.errors:
         raise typer.Exit(EXIT_FAILURE)
 

@@ -12,7 +12,7 @@ from headwater.domain.errors import LocationInvalidError, OverwriteRefusedError,
 from headwater.domain.objects import StorePage
 from headwater.net.egress import Egress
 from headwater.net.transport import Transport
-from headwater.stores.azure import store as azure_module
+from headwater.stores.azure import listing as azure_module
 from headwater.stores.azure.listing import Rows, read_rows
 from headwater.stores.azure.store import AzureStore, open_azure
 from headwater.testing import FaultConformance, FaultSetup

@@ -201,3 +201,19 @@ def test_the_documented_permissions_are_sufficient_and_necessary(
         answer = tried(write.replace(one, ""))
         # Without d the test file stays, which no flag tells.
         assert stays(container) if one == "d" else answer != ALL, one
+
+
+@pytest.mark.parametrize("key", [AZURE_KEY, account_sas()])
+def test_a_mistyped_folder_is_noted_with_its_neighbours(
+    live: live_module.Live, container: ContainerClient, key: str
+) -> None:
+    """A mistyped folder was verified with four times yes, and nothing was ever listed. The flags stay as they are."""
+    container.upload_blob("other/b.jpg", b"content")
+    name = container.container_name
+    dataset = live.configured(config(name, key, fullPath=f"{name}/Data"))
+    answer = live.call("GET", live.datasource(dataset, "verify"))
+    assert answer.json == ALL
+    assert answer.headers["Headwater-Note"] == "there are no files under 'Data/'; nearby: 'data/'"
+    dataset = live.configured(config(name, key, fullPath=f"{name}/{name}/night/data"))
+    note = live.call("GET", live.datasource(dataset, "verify")).headers["Headwater-Note"]
+    assert str(note).endswith("/night/data/'; nearby: 'data/'")

@@ -38,6 +38,7 @@ from headwater.stores.s3.listing import (
     ListRequest,
     StartAfterIgnoredError,
     Version,
+    read_folders,
     read_page,
 )
 from headwater.stores.s3.sigv4 import Credentials, Presigner, UnsignedRequest
@@ -236,6 +237,28 @@ class S3Store(Store):
             error = self._error(exchange, Operation.DELETE)
             if error.provider_code != "NoSuchKey":
                 raise error
+
+    @property
+    def root(self) -> str:
+        """The path of the root in the bucket; see `Store.root`."""
+        return self._root
+
+    async def list_folders(self, path: str) -> list[str]:
+        """Return names of folders; see `Store.list_folders`."""
+        query = {**VERSION_2.query, "delimiter": "/", "encoding-type": "url", "max-keys": str(self.list_limit)}
+        exchange = await self._send(
+            _Call("GET", self._bucket.path or "/", query={**query, "prefix": path}),
+            max_body_bytes=MAX_LIST_BODY_BYTES,
+        )
+        if exchange.response.status != 200:
+            raise self._error(exchange, Operation.LIST)
+        return await parse_page(
+            exchange.response,
+            self._context(Operation.LIST),
+            lambda body: read_folders(body, path),
+            is_cut_short=is_cut_short(exchange.response.body, FORM),
+            is_big=is_big(exchange.response.body),
+        )
 
     async def _list(self, prefix: str, after: Key | None, limit: int, version: Version) -> StorePage:
         query = {
