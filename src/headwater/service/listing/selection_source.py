@@ -24,6 +24,7 @@ class _PageInProgress:
     deadline: float
     objects: list[StoredObject] = field(default_factory=list)
     unreadable: int = 0
+    unreadable_folder: str | None = None
 
     @property
     def room(self) -> int:
@@ -37,7 +38,7 @@ class _PageInProgress:
 
     def ending_at(self, resume: Resume | None) -> ObjectPage:
         """Return the finished page."""
-        return ObjectPage(self.objects, resume, self.unreadable)
+        return ObjectPage(self.objects, resume, self.unreadable, unreadable_folder=self.unreadable_folder)
 
 
 class SelectionSource:
@@ -143,6 +144,8 @@ class SelectionSource:
         while True:
             found = await source.page(resume, page.room, page.deadline)
             page.unreadable += found.unreadable
+            if page.unreadable_folder is None:
+                page.unreadable_folder = found.unreadable_folder
             examined = await self._add_selected(page, found.objects)
             if examined < len(found.objects):
                 return Resume(found.objects[examined - 1].key)
