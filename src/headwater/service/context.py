@@ -20,8 +20,8 @@ from headwater.net.egress import Egress
 from headwater.net.transport import Transport
 from headwater.service.background import BackgroundTasks
 from headwater.service.limits import RequestLimiter
-from headwater.service.listing.unreadable_names import UnreadableNames
 from headwater.service.selection_cache import SelectionCache
+from headwater.service.unreadable_names import UnreadableNames
 from headwater.settings import Settings
 from headwater.stores.managed import ManagedLocation
 from headwater.stores.registry import StoreRegistry
