@@ -46,7 +46,7 @@ def store(transport: Transport, azurite_url: str, name: str) -> AzureStore:
 
 
 @pytest.mark.parametrize(
-    "account", ["ab", "a" * 25, "Account", "my-account", "acct.blob.example.com", "a/b", "a@b", "acct\n", "évil"]
+    "account", ["ab", "a" * 25, "Account", "my-account", "acct.blob.example.com", "a/b", "a@b", "ac\nct", "évil"]
 )
 def test_an_invalid_account_name_is_refused(transport: Transport, account: str) -> None:
     for endpoint in (None, "http://127.0.0.1:9"):
@@ -90,6 +90,7 @@ async def test_the_operators_endpoint_has_the_account_in_its_path(transport: Tra
     [
         ("acct.blob.core.usgovcloudapi.net", None, "https://acct.blob.core.usgovcloudapi.net/data/"),
         ("https://ACCT.blob.core.chinacloudapi.cn/", None, "https://acct.blob.core.chinacloudapi.cn/data/"),
+        (" acct\n", None, "https://acct.blob.core.windows.net/data/"),
         ("acct.dfs.core.windows.net", None, "https://acct.blob.core.windows.net/data/"),
         ("acct.z12.blob.storage.azure.net", None, "https://acct.z12.blob.storage.azure.net/data/"),
         ("acct", "https://blob.core.usgovcloudapi.net", "https://acct.blob.core.usgovcloudapi.net/data/"),
