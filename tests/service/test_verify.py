@@ -54,4 +54,4 @@ class _OneFolderStore(MemoryStore):
 
 async def test_a_policy_for_one_folder_leaves_the_neighbours_unknown() -> None:
     """The folder above the root may not be listed. That is no error of the datasource."""
-    assert await _nearby(_OneFolderStore([])) == (False, "")
+    assert await _nearby(_OneFolderStore([])) == ""

@@ -145,18 +145,15 @@ async def _run_checks(ctx: ServiceContext, source: Datasource, writes: bool, res
         page = await _check_list(store, folder, result)
     except LocationInvalidError as error:
         # The folder of a LOCAL datasource must exist, unlike those of the other types.
-        _, advice = await _nearby(store) if isinstance(source.config, LocalConfig) else (False, "")
-        if advice:
+        if isinstance(source.config, LocalConfig) and (advice := await _nearby(store)):
             raise LocationInvalidError(f"{error.message}; {advice}", error.provider_code) from None
         raise
     # Before anything is written, which would make the folder exist.
     listed = _keys_to_read(page)
     is_empty = page is not None and page.resume_after is None and set(listed) <= {TEST_KEY}
     if is_empty and not isinstance(source.config, LightlyConfig):
-        exists, advice = await _nearby(store)
-        # The folder of the purpose LIGHTLY may be empty.
-        if not folder or (advice and not exists):
-            result.notes.append(f"there are no files under {_shown(store.root + folder)}{advice and '; '}{advice}")
+        advice = "" if folder else await _nearby(store)
+        result.notes.append(f"there are no files under {_shown(store.root + folder)}{advice and '; '}{advice}")
     if not writes:
         await _check_read(store, listed, result)
         return
@@ -187,8 +184,8 @@ def _keys_to_read(page: StorePage | None) -> list[Key]:
     return [found.key for found in objects if not found.key.endswith("/")][:MAX_KEYS_TO_READ]
 
 
-async def _nearby(store: Store) -> tuple[bool, str]:
-    """Return whether the root of a store exists as a folder, and which other folders its path may mean."""
+async def _nearby(store: Store) -> str:
+    """Return which other folders the path of a store may mean; empty if none is known."""
     parts = store.root.split("/")[:-1]
     try:
         async with asyncio.timeout(NEARBY_SECONDS):
@@ -198,18 +195,18 @@ async def _nearby(store: Store) -> tuple[bool, str]:
                     return _advice(above, parts[level:], names)
     except (StoreError, TimeoutError):
         pass  # the policy may allow only the root itself
-    return False, ""
+    return ""
 
 
-def _advice(above: str, wanted: list[str], found: list[str]) -> tuple[bool, str]:
+def _advice(above: str, wanted: list[str], found: list[str]) -> str:
     names = [name for name in found if name != wanted[0]]
     exists = len(wanted) == 1 and len(names) < len(found)
     if similar := similar_names(wanted, names):
-        return exists, f"nearby: {', '.join(_shown(f'{above}{name}/') for name in similar)}"
+        return f"nearby: {', '.join(_shown(f'{above}{name}/') for name in similar)}"
     if exists or not names:
-        return exists, ""
+        return ""
     some = ", ".join(_shown(f"{above}{name}/") for name in names[:MAX_NAMES])
-    return False, f"no folder has a similar name; there is {some}{' and others' if len(names) > MAX_NAMES else ''}"
+    return f"no folder has a similar name; there is {some}{' and others' if len(names) > MAX_NAMES else ''}"
 
 
 def _shown(path: str) -> str:
