@@ -146,8 +146,9 @@ class Settings:
     )
     azure_endpoint: str | None = _setting(
         None,
-        "The endpoint of Blob Storage instead of Azure, with the account as the first part of the path. No egress "
-        "rule applies to it.",
+        "The endpoint of Blob Storage instead of Azure's public cloud, for accounts of which only the name is given: "
+        "another cloud (https://blob.core.usgovcloudapi.net), or an endpoint with the account as the first part of the "
+        "path. No egress rule applies to it.",
         form=_URL,
         shown="https://<account>.blob.core.windows.net",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 import typer.main
 
 from headwater.cli.datasource import app
-from headwater.cli.datasource_options import config_from_options, member_options, secret_file_help
+from headwater.cli.datasource_options import config_from_file, config_from_options, member_options, secret_file_help
 from headwater.domain.datasource_members import DATASOURCE_TYPES
 from headwater.domain.errors import MalformedRequestError
 from tests.domain.configs import SECRETS, VALID
@@ -86,3 +87,18 @@ def test_project_comes_from_the_key_file_unless_it_is_given(tmp_path: Path) -> N
     assert config_from_options("GCS", options, str(key_file))["gcsProjectId"] == "the-project"
     given = config_from_options("GCS", {**options, "project_id": "other"}, str(key_file))
     assert given["gcsProjectId"] == "other"
+
+
+def test_files_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    """A config or a key file that an editor of Windows has saved was "not JSON"."""
+    file = tmp_path / "file.json"
+    file.write_text(json.dumps({"project_id": "the-project"}), encoding="utf-8-sig")
+    assert config_from_file(str(file)) == {"project_id": "the-project"}
+    assert config_from_options("GCS", {"path": "gs://bucket"}, str(file))["gcsProjectId"] == "the-project"
+
+
+def test_project_comes_from_a_key_file_in_base64(tmp_path: Path) -> None:
+    """The key file was accepted, and then its project was missing."""
+    file = tmp_path / "file"
+    file.write_bytes(base64.b64encode(json.dumps({"type": "service_account", "project_id": "the-project"}).encode()))
+    assert config_from_options("GCS", {"path": "gs://bucket"}, str(file))["gcsProjectId"] == "the-project"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.commands import run_command
-from tests.live import Live, environ_for, running
+from tests.live import Live, command, environ_for, running
 
 pytestmark = pytest.mark.slow  # each test starts several processes
 
@@ -36,3 +36,17 @@ def test_serve_explains_how_to_create_the_first_token(tmp_path: Path) -> None:
         assert f"HEADWATER_DATA_DIR={tmp_path / 'data'} " in line
     with running(tmp_path) as live:
         pass
+
+
+def test_the_server_and_verify_warn_about_a_proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy in the environment had no effect, and nothing said so."""
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTPS_PROXY", "http://user:test-proxy-password@proxy.test:3128")
+    with running(tmp_path, local_root=str(tmp_path)) as live:
+        assert '"proxy_ignored"' in live.log.read_text()
+        dataset = live.configured({"type": "LOCAL", "fullPath": ""})
+        warned = command(live.environ, "datasource", "verify", dataset).stderr
+        assert "proxy_ignored" in warned
+        assert "proxy_ignored" not in command(live.environ, "dataset", "list").stderr
+        assert "password" not in live.log.read_text() + warned

@@ -146,3 +146,21 @@ def test_mask_does_not_carry_a_secret_to_another_type() -> None:
 def test_endpoint_with_a_region_is_repeated_as_it_was_put() -> None:
     endpoint = "https://OBS.example.com:9000/base/?region=RegionOne"
     assert parse_config({**VALID["OBS"], "obsEndpoint": endpoint}).to_wire()["obsEndpoint"] == endpoint
+
+
+@pytest.mark.parametrize("type_name", SECRETS)
+@pytest.mark.parametrize("change", ["{}\n", "{}\r\n", "  {}\t", "\ufeff{}", "\u00a0{}\u200b"])
+def test_what_copying_adds_to_a_secret_is_not_part_of_it(type_name: str, change: str) -> None:
+    """A secret with a line break at its end was kept, and every request failed as SignatureDoesNotMatch."""
+    name = SECRETS[type_name]
+    secret = VALID[type_name][name]
+    assert parse_config({**VALID[type_name], name: change.format(secret)}).secret == secret
+    with pytest.raises(MalformedRequestError, match=f"{name}: must not be empty"):
+        parse_config({**VALID[type_name], name: change.format("")})
+
+
+@pytest.mark.parametrize("type_name", SECRETS)
+def test_a_mask_with_a_line_break_is_the_mask(type_name: str) -> None:
+    name = SECRETS[type_name]
+    stored = parse_config(VALID[type_name])
+    assert parse_config({**VALID[type_name], name: f"{SECRET_MASK}\n"}).with_secret_of(stored).secret == stored.secret

@@ -17,6 +17,8 @@ def test_same_location_in_every_spelling() -> None:
     assert fingerprint("S3", s3AccessKeyId="another", s3SecretAccessKey="another") == fingerprint("S3")
     assert fingerprint("OBS", obsEndpoint="https://OBS.example.com/") == fingerprint("OBS")
     assert fingerprint("OBS", obsEndpoint="https://obs.example.com:443") == fingerprint("OBS")
+    accounts = ("account", "account.blob.core.windows.net", "https://account.blob.core.windows.net/")
+    assert len({fingerprint("AZURE", accountName=name) for name in accounts}) == 1
 
 
 def test_access_point_counts_as_a_bucket() -> None:
@@ -52,6 +54,8 @@ def test_other_data_is_another_location() -> None:
         fingerprint("OBS", fullPath="b/p", obsEndpoint="http://obs.example.com"),
         fingerprint("AZURE", fullPath="b/p"),
         fingerprint("AZURE", fullPath="b/p", accountName="other"),
+        fingerprint("AZURE", fullPath="b/p", accountName="account.blob.core.usgovcloudapi.net"),
+        fingerprint("AZURE", fullPath="b/p", accountName="account.blob.core.chinacloudapi.cn"),
         fingerprint("GCS", fullPath="b/p"),
         fingerprint("LOCAL", fullPath="b/p"),
         fingerprint("LOCAL", fullPath=""),

@@ -72,6 +72,19 @@ def test_path_is_not_taken_for_an_address(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "account"),
+    [
+        ("https://acct.blob.core.windows.net/container/a", "acct"),
+        ("https://acct.blob.core.usgovcloudapi.net/container/a", "acct.blob.core.usgovcloudapi.net"),
+        ("abfss://container@acct.dfs.core.chinacloudapi.cn/a", "acct.blob.core.chinacloudapi.cn"),
+    ],
+)
+def test_the_address_of_a_blob_says_which_account_to_set(text: str, account: str) -> None:
+    """The address of a blob in Azure China led to a path, which was then looked for in the public cloud."""
+    assert str(advice_on(text)).endswith(f"most likely means 'container/a' of the account '{account}'")
+
+
+@pytest.mark.parametrize(
     "text", ["https://a" + ".s3.a" * 200_000, "arn:" + "a-" * 400_000, "https://" + "s3." * 300_000]
 )
 def test_long_text_is_checked_fast(text: str) -> None:

@@ -25,6 +25,7 @@ from cryptography.x509.oid import NameOID
 from headwater.domain.errors import LocationInvalidError, StoreError, StoreUnavailableError
 from headwater.net import connections
 from headwater.net.transport import Transport
+from headwater.net.urls import Origin
 from headwater.net.users import working_for
 from headwater.testing.fault_proxy import FaultProxy, Raw, Status
 from tests.net.client import open_transport, send
@@ -251,11 +252,9 @@ def test_every_httpcore_error_has_a_text() -> None:
     assert len(raised) > 10
     for each in raised:
         assert issubclass(each, connections.ERRORS)
-        assert isinstance(
-            connections.to_store_error(each("hidden"), "https://store.test"),
-            StoreUnavailableError | LocationInvalidError,
-        )
-        assert "hidden" not in connections.to_store_error(each("hidden"), "https://store.test").message
+        error = connections.to_store_error(each("hidden"), Origin("https", "store.test", 443))
+        assert isinstance(error, StoreUnavailableError | LocationInvalidError)
+        assert "hidden" not in error.message
 
 
 # --- TLS ---

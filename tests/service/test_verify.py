@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from headwater.domain.errors import LocationInvalidError
+from headwater.domain.errors import CredentialsRefusedError, LocationInvalidError
 from headwater.domain.objects import StorePage
-from headwater.service.verify import Check, Verification, _check_read
+from headwater.service.verify import Check, Verification, _check_read, _nearby
 from headwater.stores.base import Method, Store
+from tests.stores.memory import MemoryStore
 
 
 class _ArchiveStore(Store):
@@ -40,3 +41,17 @@ async def test_archived_object_is_skipped() -> None:
     await _check_read(_ArchiveStore(), ["archived 1"], result)
     assert Check.READ not in result.passed
     assert "archived" in result.errors[Check.READ]
+
+
+class _OneFolderStore(MemoryStore):
+    """A store whose credentials may list only its root, in a bucket with other folders."""
+
+    root = "stret/"
+
+    async def list_folders(self, path: str) -> list[str]:
+        raise CredentialsRefusedError("refused", "AccessDenied")
+
+
+async def test_a_policy_for_one_folder_leaves_the_neighbours_unknown() -> None:
+    """The folder above the root may not be listed. That is no error of the datasource."""
+    assert await _nearby(_OneFolderStore([])) == ""

@@ -13,7 +13,7 @@ import pytest
 
 from tests.domain.configs import VALID
 from tests.jwks import AUDIENCE, Issuer, signing_key
-from tests.live import Live, command, request, running
+from tests.live import Live, command, fetch, request, running
 
 UNKNOWN = "0123456789abcdef01234567"
 OPERATIONS = [
@@ -184,3 +184,12 @@ def test_chunked_body_that_is_too_large_is_413(live: Live) -> None:
             answer += received
     assert b" 413 " in answer.split(b"\r\n", 1)[0]
     assert json.loads(answer.rsplit(b"\r\n\r\n", 1)[1])["code"] == "BAD_REQUEST"
+
+
+def test_a_body_may_begin_with_a_byte_order_mark(live: Live) -> None:
+    """Bodies from PowerShell and from editors of Windows were a 400."""
+    dataset = live.dataset()
+    body = b"\xef\xbb\xbf" + json.dumps({"type": "LOCAL", "fullPath": ""}).encode()
+    url = f"{live.url}{live.datasource(dataset)}?token={live.token}"
+    assert fetch(url, "PUT", {"Content-Type": "application/json"}, body).status == 200
+    assert fetch(url, "PUT", {"Content-Type": "application/json"}, b"\xef\xbb\xbf").code == "MALFORMED_REQUEST"

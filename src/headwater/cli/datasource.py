@@ -228,15 +228,17 @@ def _verify(ref: str, json: bool) -> None:
         from rich.console import Console
 
         with Console(stderr=True).status("trying the access …"):
-            found = run_on_dataset(ref, verify_datasource)
+            found = run_on_dataset(ref, verify_datasource, contacts_store=True)
     else:
-        found = run_on_dataset(ref, verify_datasource)
+        found = run_on_dataset(ref, verify_datasource, contacts_store=True)
     from headwater.web.api.bodies import verification_body
 
     if json:
         print_json(verification_body(found))
     else:
         print_fields(_verification_fields(verification_body(found)))
+    for text in found.notes:
+        note(f"note: {with_names(text)}")
     if found.errors:
         raise typer.Exit(EXIT_FAILURE)
 

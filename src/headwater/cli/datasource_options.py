@@ -216,19 +216,16 @@ def _with_project(config: dict[str, str], datasource_type: DatasourceType) -> di
     """Return the config with the project that a key file of Google names, if none was given."""
     if datasource_type is not GCS or "gcsProjectId" in config:
         return config
-    import msgspec
+    from headwater.domain.key_file import find_key_file
 
-    try:
-        project = msgspec.json.decode(config["gcsCredentials"])["project_id"]
-    except (msgspec.DecodeError, TypeError, KeyError):
-        return config
+    project = (find_key_file(config["gcsCredentials"]) or {}).get("project_id")
     return {**config, "gcsProjectId": project} if isinstance(project, str) else config
 
 
 def _read(source: str, option: str) -> str:
     try:
         data = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
-        return data.decode()
+        return data.decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
         raise MalformedRequestError(f"{option}: cannot read {source}: {reason}") from None

@@ -87,7 +87,7 @@ def list_command(
         else:
             await _print_all(ctx, dataset, first, last, form)
 
-    run_on_dataset(ref, work)
+    run_on_dataset(ref, work, contacts_store=True)
 
 
 async def _print_new(ctx: ServiceContext, dataset: DatasetContext, form: _Form) -> None:

@@ -41,6 +41,8 @@ def run_on_dataset(
     ref: str,
     work: Callable[[ServiceContext, DatasetContext], Awaitable[Result]],
     names: Mapping[str, str] = OPTION_NAMES,
+    *,
+    contacts_store: bool = False,
 ) -> Result:
     """Return the result of `work`, called with the service and the dataset that a command names.
 
@@ -48,6 +50,7 @@ def run_on_dataset(
         ref: the id or name of the dataset.
         work: what the command does.
         names: as in `naming`.
+        contacts_store: as in `run`.
 
     Raises:
         HeadwaterError: as `find_dataset` and `work`. If a datasource is missing, the text names the command
@@ -61,7 +64,7 @@ def run_on_dataset(
 
     with naming(names):
         try:
-            return run(inside)
+            return run(inside, contacts_store=contacts_store)
         except DatasourceUnknownError as error:
             command = f"headwater datasource set {shlex.quote(visible(ref))} --type TYPE --path PATH …"
             raise DatasourceUnknownError(f"{error.message}: `{command}`") from None

@@ -24,12 +24,15 @@ Result = TypeVar("Result")
 _CATALOG = "headwater.db"
 
 
-def run(work: Callable[[ServiceContext], Awaitable[Result]], setup: Setup | None = None) -> Result:
+def run(
+    work: Callable[[ServiceContext], Awaitable[Result]], setup: Setup | None = None, *, contacts_store: bool = False
+) -> Result:
     """Return the result of `work`, called with the service that the settings describe.
 
     Args:
         work: what the command does.
         setup: what the command may create or upgrade; nothing by default.
+        contacts_store: whether the command may contact a store.
 
     Raises:
         CatalogMissingError: there is no catalog, and the command may not create one.
@@ -37,6 +40,7 @@ def run(work: Callable[[ServiceContext], Awaitable[Result]], setup: Setup | None
     import asyncio
 
     from headwater.cli.shared_settings import settings_for_command
+    from headwater.net.proxies import warn_about_proxies
     from headwater.observability.logs import log_to_stderr
     from headwater.service.context import Setup, open_context
     from headwater.settings import unknown_settings
@@ -51,6 +55,8 @@ def run(work: Callable[[ServiceContext], Awaitable[Result]], setup: Setup | None
         async with open_context(settings, setup) as ctx:
             return await work(ctx)
 
+    if contacts_store:
+        warn_about_proxies()
     if setup is not Setup.NOTHING and settings.database_url is None and not settings.folder.exists():
         note(f"setting up a new data folder: {settings.folder}")
     try:

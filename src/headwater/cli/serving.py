@@ -93,6 +93,7 @@ def _listen(settings: Settings) -> socket.socket:
 
 
 async def _serve(settings: Settings, listening: socket.socket) -> None:
+    from headwater.net.proxies import warn_about_proxies
     from headwater.observability.logs import log_to_stderr
     from headwater.service.context import open_context
     from headwater.service.feed import sweep_feeds
@@ -102,6 +103,7 @@ async def _serve(settings: Settings, listening: socket.socket) -> None:
 
     log_to_stderr("INFO")
     _log_variables()
+    warn_about_proxies()
     server = Server()
     with server.ended_by_signals():
         async with open_context(settings) as ctx:

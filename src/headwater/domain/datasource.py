@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, BeforeValidator, ConfigDict, SecretStr, ValidationError
 
 from headwater.domain import datasource_members as declared
+from headwater.domain.azure_account import parse_account
 from headwater.domain.choices import expected_one_of
 from headwater.domain.datasource_checks import (
     AzurePath,
@@ -188,7 +189,8 @@ class AzureConfig(DatasourceConfig, alias_generator=declared.AZURE.wire_name):
     account_key: Secret
 
     def _authority(self) -> str:
-        return self.account_name
+        account = parse_account(self.account_name)
+        return self.account_name if account is None else account.authority
 
 
 class ObsConfig(DatasourceConfig, alias_generator=declared.OBS.wire_name):

@@ -15,7 +15,7 @@ from headwater.domain.choices import suggest
 from headwater.domain.location import split_scheme
 from headwater.domain.pasted import advice_on
 from headwater.domain.s3_region import split_region
-from headwater.domain.text import is_storable
+from headwater.domain.text import is_storable, strip_pasted
 
 S3_REGIONS = tuple(
     "us-east-1 us-east-2 us-west-1 us-west-2 us-gov-west-1 us-gov-east-1 us-gov-east us-gov-west af-south-1 "
@@ -75,6 +75,13 @@ def _check_region_of_endpoint(text: str) -> str:
     return text
 
 
+def _strip_secret(secret: SecretStr) -> SecretStr:
+    stripped = strip_pasted(secret.get_secret_value())
+    if not stripped:
+        raise ValueError("must not be empty")
+    return SecretStr(stripped)
+
+
 def _matches(pattern: str, expected: str) -> AfterValidator:
     compiled = re.compile(pattern)
 
@@ -102,7 +109,8 @@ def _bucket_path(*schemes: str) -> AfterValidator:
 
 Text = Annotated[str, AfterValidator(_check_storable)]
 NonEmptyText = Annotated[Text, StringConstraints(min_length=1)]
-Secret = Annotated[SecretStr, Field(min_length=1)]
+Secret = Annotated[SecretStr, Field(min_length=1), AfterValidator(_strip_secret)]
+"""A secret, without what copying adds at its ends: `echo` writes a line break after it, for example."""
 Url = Annotated[
     Text, _matches(r"https?://.+", "a URL that begins with http:// or https://"), AfterValidator(_check_url)
 ]

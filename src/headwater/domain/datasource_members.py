@@ -159,7 +159,7 @@ AZURE = DatasourceType(
         Member(
             attribute="account_name",
             wire_name="accountName",
-            help="the storage account.",
+            help="the storage account; in another cloud than Azure's public one, its host.",
             option="account-name",
             metavar="NAME",
             identity=True,

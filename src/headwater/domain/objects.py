@@ -58,9 +58,12 @@ class StorePage(NamedTuple):
             ended. `Store.list_page` continues after it.
         unreadable: the number of names that were left out because they are not UTF-8.
         marker: the provider's continuation token, if it needs one besides the key. Only the store reads it.
+        unreadable_folder: the folder of the first name that was left out: empty, or text that ends in `/`; None if the
+            store does not know it.
     """
 
     objects: list[StoredObject]
     resume_after: Key | None
     unreadable: int = 0
     marker: str | None = None
+    unreadable_folder: str | None = None

@@ -6,6 +6,8 @@ import re
 from typing import NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from headwater.domain.azure_account import StorageAccount, parse_account
+
 _AWS = r"(?:[a-z0-9-]+\.)*console\.(?:aws\.amazon\.com|amazonaws\.cn|amazonaws-us-gov\.com)"
 _CONSOLES = {
     _AWS: "the AWS console",
@@ -54,10 +56,12 @@ class PastedAddress(NamedTuple):
     Attributes:
         what: a description of the address.
         path: the `bucket/path` that it shows; None if it shows none.
+        account: the storage account that it shows; None if it shows none.
     """
 
     what: str
     path: str | None
+    account: StorageAccount | None = None
 
 
 def pasted_address(text: str) -> PastedAddress | None:
@@ -72,7 +76,9 @@ def pasted_address(text: str) -> PastedAddress | None:
     if scheme.lower() in _AZURE_SCHEMES:
         # abfss://container@account.dfs.core.windows.net/path, az://container/path
         container, _, path = rest.partition("/")
-        return PastedAddress(f"an address with {scheme}://", f"{container.partition('@')[0]}/{path}")
+        container, _, host = container.partition("@")
+        account = parse_account(host) if "." in host else None
+        return PastedAddress(f"an address with {scheme}://", f"{container}/{path}", account)
     if mark and scheme.lower() not in ("http", "https"):
         return None
     try:
@@ -89,7 +95,8 @@ def pasted_address(text: str) -> PastedAddress | None:
         if (found := re.fullmatch(pattern, host)) is not None:
             path = unquote(parts.path.lstrip("/"))
             bucket = found.groupdict().get("bucket")
-            return PastedAddress(f"the address of {kind_of_object}", f"{bucket}/{path}" if bucket else path or None)
+            shown = f"{bucket}/{path}" if bucket else path or None
+            return PastedAddress(f"the address of {kind_of_object}", shown, parse_account(host))
     return None
 
 
@@ -109,7 +116,8 @@ def advice_on(text: str) -> str | None:
     found = pasted_address(text)
     if found is None:
         return None
-    return f"this is {found.what}" + (f", and most likely means {found.path!r}" if found.path else "")
+    account = f" of the account {found.account.authority!r}" if found.account else ""
+    return f"this is {found.what}" + (f", and most likely means {found.path!r}{account}" if found.path else "")
 
 
 def _shown_bucket(path: str, query: str) -> str | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+_PASTED = " \t\r\n\v\f\u00a0\u200b\u2028\u2029\ufeff"
+
 
 def is_unicode(text: str) -> bool:
     """Return whether `text` can be encoded as UTF-8. Lone surrogates, from JSON or undecodable arguments, cannot."""
@@ -21,3 +23,8 @@ def visible(text: str) -> str:
         character if character.isprintable() and character != "\\" else character.encode("unicode_escape").decode()
         for character in text
     )
+
+
+def strip_pasted(text: str) -> str:
+    """Return `text` without what copying adds at the ends: white space, line breaks, byte order marks."""
+    return text.strip(_PASTED)

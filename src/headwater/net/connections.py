@@ -16,7 +16,9 @@ import certifi
 import httpcore
 
 from headwater.domain.errors import LocationInvalidError, StoreError, StoreUnavailableError
+from headwater.net.proxies import proxy_advice
 from headwater.net.threads import DaemonExecutor
+from headwater.net.urls import Origin
 from headwater.net.users import current_user
 
 Resolver = Callable[[str, int], list[str]]
@@ -173,7 +175,9 @@ class CheckedBackend(httpcore.AsyncNetworkBackend):
         try:
             found = await self._look_ups.find(host, port, seconds)
         except TimeoutError:
-            raise StoreUnavailableError(f"Looking up the host {host!r} took too long. Check the name and DNS") from None
+            raise StoreUnavailableError(
+                f"Looking up the host {host!r} took too long. Check the name and DNS{proxy_advice(host)}"
+            ) from None
         except socket.gaierror as error:
             raise _look_up_error(host, error) from None
         except (UnicodeError, ValueError):
@@ -196,10 +200,9 @@ class CheckedBackend(httpcore.AsyncNetworkBackend):
 
 def _look_up_error(host: str, error: socket.gaierror) -> StoreError:
     if error.errno in _UNKNOWN_NAME:
-        return LocationInvalidError(
-            f"The host {host!r} is not known to DNS. Check how the endpoint, bucket or region is spelled"
-        )
-    return StoreUnavailableError(f"The host {host!r} could not be looked up: DNS gave no answer")
+        advice = proxy_advice(host) or ". Check how the endpoint, bucket or region is spelled"
+        return LocationInvalidError(f"The host {host!r} is not known to DNS{advice}")
+    return StoreUnavailableError(f"The host {host!r} could not be looked up: DNS gave no answer{proxy_advice(host)}")
 
 
 ERRORS = (
@@ -212,8 +215,9 @@ ERRORS = (
 """What a request through a pool can raise besides StoreError; `to_store_error` has a text for each."""
 
 
-def to_store_error(error: Exception, origin: str) -> StoreError:
+def to_store_error(error: Exception, origin: Origin) -> StoreError:
     """Return an error that says what happened and what to check; a LocationInvalidError if a retry cannot help."""
+    proxy = proxy_advice(origin.host)
     for cause in _causes(error):
         match cause:
             case ssl.SSLCertVerificationError():
@@ -228,21 +232,23 @@ def to_store_error(error: Exception, origin: str) -> StoreError:
                 return StoreUnavailableError(f"TLS with {origin} failed: {reason}")
             case ConnectionRefusedError():
                 return StoreUnavailableError(
-                    f"{origin} refused the connection. Check host and port, and that the server there is running"
+                    f"{origin} refused the connection. Check host and port, and that the server there is running{proxy}"
                 )
             case OSError(errno=errno.EHOSTUNREACH | errno.ENETUNREACH):
-                return StoreUnavailableError(f"There is no route to {origin} from this server. Check network and host")
+                return StoreUnavailableError(
+                    f"There is no route to {origin} from this server. Check network and host{proxy}"
+                )
     match error:
         case httpcore.ConnectTimeout():
             return StoreUnavailableError(
-                f"{origin} did not accept a connection in time. Check host, port and firewalls"
+                f"{origin} did not accept a connection in time. Check host, port and firewalls{proxy}"
             )
         case httpcore.PoolTimeout():
             return StoreUnavailableError("This server has too many connections to stores. Try again")
         case httpcore.TimeoutException():
             return StoreUnavailableError(f"{origin} stopped answering")
         case httpcore.ConnectError():
-            return StoreUnavailableError(f"No connection to {origin} could be made. Check host and port")
+            return StoreUnavailableError(f"No connection to {origin} could be made. Check host and port{proxy}")
         case httpcore.RemoteProtocolError():
             return StoreUnavailableError(f"{origin} broke its answer off, or answered something that is not HTTP")
         case httpcore.LocalProtocolError() | httpcore.UnsupportedProtocol():

@@ -259,7 +259,7 @@ class Transport:
         except connections.NoLookUpError as error:
             raise _NotRetryableError(error.message) from None
         except connections.ERRORS as error:
-            raise connections.to_store_error(error, str(origin)) from None
+            raise connections.to_store_error(error, origin) from None
         return Response(
             response.status,
             {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers},

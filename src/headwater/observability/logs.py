@@ -21,14 +21,19 @@ _SECRET_PARAMETERS = re.compile(
     r"(?i)\b(token|publictoken|signature|x-amz-signature|x-amz-security-token|x-amz-credential|sig|x-goog-signature|"
     r"x-goog-credential|cursor)=[^&\s\"'<>]+"
 )
-_BEARER = re.compile(r"(?i)\b(bearer)\s+[^\s\"',]+")
+_CREDENTIAL = r"[A-Za-z0-9._~+/:-]"
+# After a scheme in a header, any credential; elsewhere what looks like one, so that "a bearer token" stays readable.
+_HEADER = re.compile(rf"(?i)(authorization[\"']?\s*[:=]\s*[\"']?(?:bearer|basic|sharedkey)\s+){_CREDENTIAL}+=*")
+_LIKE_A_CREDENTIAL = r"(?=[a-z._~+/:-]*[A-Z0-9]|[a-z._~+/:-]{20})"
+_BEARER = re.compile(rf"\b([Bb]earer|BEARER)(\s+|%20|\+){_LIKE_A_CREDENTIAL}{_CREDENTIAL}{{8,}}=*")
 _API_TOKEN = re.compile(r"\bhw_[A-Za-z0-9_-]{8,}")
 
 
 def redact(text: str) -> str:
     """Replace tokens and signatures in a text, such as a traceback of a library."""
     text = _SECRET_PARAMETERS.sub(r"\1=[redacted]", text)
-    return _API_TOKEN.sub("[redacted]", _BEARER.sub(r"\1 [redacted]", text))
+    text = _HEADER.sub(r"\1[redacted]", text)
+    return _API_TOKEN.sub("[redacted]", _BEARER.sub(r"\1\2[redacted]", text))
 
 
 def _redact_event(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

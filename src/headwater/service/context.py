@@ -22,6 +22,7 @@ from headwater.net.transport import Transport
 from headwater.service.background import BackgroundTasks
 from headwater.service.limits import RequestLimiter
 from headwater.service.selection_cache import SelectionCache
+from headwater.service.unreadable_names import UnreadableNames
 from headwater.settings import Settings
 from headwater.stores.managed import ManagedLocation
 from headwater.stores.registry import StoreRegistry
@@ -55,6 +56,7 @@ class ServiceContext:
         redirected_urls: signs and checks redirected URLs.
         limiter: limits the requests in flight of each user.
         selections: selections that were parsed recently.
+        unreadable_names: what was logged about names that are not UTF-8.
         now: returns the current time in Unix seconds.
     """
 
@@ -67,6 +69,7 @@ class ServiceContext:
     redirected_urls: RedirectedUrlSigner
     limiter: RequestLimiter = field(default_factory=RequestLimiter)
     selections: SelectionCache = field(default_factory=SelectionCache)
+    unreadable_names: UnreadableNames = field(default_factory=UnreadableNames)
     now: Callable[[], float] = time.time
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from headwater.auth.permissions import DatasetContext
-from headwater.domain.datasource import Datasource, Purpose
+from headwater.domain.datasource import Datasource, LightlyConfig, LocalConfig, Purpose
 from headwater.domain.errors import (
     CredentialsRefusedError,
     DatasourceUnknownError,
@@ -18,8 +18,10 @@ from headwater.domain.errors import (
     StoreError,
     StoreUnavailableError,
 )
-from headwater.domain.objects import Key
+from headwater.domain.nearby import MAX_NAMES, similar_names
+from headwater.domain.objects import Key, StorePage
 from headwater.domain.samples import LIGHTLY_FOLDER
+from headwater.domain.text import visible
 from headwater.service.configure import NO_DATASOURCE, get_datasources
 from headwater.service.context import ServiceContext
 from headwater.stores.base import Store
@@ -36,8 +38,17 @@ VERIFY_SECONDS = 11.0
 CLEAN_UP_SECONDS = 3.0
 """Additional time limit for deleting the test file. A verification takes at most 15 seconds in all."""
 
+NEARBY_SECONDS = 3.0
+"""Time limit for finding folders that a mistyped path may mean. It is part of `VERIFY_SECONDS`."""
+
+MAX_FOLDERS_UP = 3
+"""How many folders above the root are looked into, until one is found that has folders."""
+
 MAX_KEYS_TO_READ = 3
 """How many listed files are tried until one can be read."""
+
+MAX_SHOWN = 100
+"""Characters of a path in a note."""
 
 _ACCESS_DENIED_CODES = frozenset({"AccessDenied", "forbidden", "AuthorizationPermissionMismatch"})
 """Codes of providers for valid credentials without a permission. They may also mean that the object is absent."""
@@ -64,10 +75,12 @@ class Verification:
     Attributes:
         passed: the operations that work.
         errors: why an operation does not work and what to change. An operation that was not tried has no error.
+        notes: what is no error and may be a mistake: there are no files.
     """
 
     passed: set[Check] = field(default_factory=set)
     errors: dict[Check, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
 
 async def verify_datasource(ctx: ServiceContext, dataset: DatasetContext) -> Verification:
@@ -99,7 +112,8 @@ def _combine(results: Mapping[Purpose, Verification]) -> Verification:
     for purpose, result in results.items():
         for check, error in result.errors.items():
             texts.setdefault(check, []).append(f"{purpose}: {error}")
-    return Verification(passed, {check: "; ".join(errors) for check, errors in texts.items()})
+    notes = [f"{purpose}: {note}" for purpose, result in results.items() for note in result.notes]
+    return Verification(passed, {check: "; ".join(errors) for check, errors in texts.items()}, notes)
 
 
 async def _verify(ctx: ServiceContext, source: Datasource) -> Verification:
@@ -127,7 +141,20 @@ async def _run_checks(ctx: ServiceContext, source: Datasource, writes: bool, res
     store = ctx.stores.open(source)
     test_file = _TestFile(store)
     # With the purpose LIGHTLY only this folder is ever listed, and the policy may allow no more than that.
-    listed = await _check_list(store, LIGHTLY_FOLDER if source.config.purpose is Purpose.LIGHTLY else "", result)
+    folder = LIGHTLY_FOLDER if source.config.purpose is Purpose.LIGHTLY else ""
+    try:
+        page = await _check_list(store, folder, result)
+    except LocationInvalidError as error:
+        # The folder of a LOCAL datasource must exist, unlike those of the other types.
+        if isinstance(source.config, LocalConfig) and (advice := await _nearby(store)):
+            raise LocationInvalidError(f"{error.message}; {advice}", error.provider_code) from None
+        raise
+    # Before anything is written, which would make the folder exist.
+    listed = _keys_to_read(page)
+    is_empty = page is not None and page.resume_after is None and set(listed) <= {TEST_KEY}
+    if is_empty and not isinstance(source.config, LightlyConfig):
+        advice = "" if folder else await _nearby(store)
+        result.notes.append(f"there are no files under {_shown(store.root + folder)}{advice and '; '}{advice}")
     if not writes:
         await _check_read(store, listed, result)
         return
@@ -184,8 +211,8 @@ class _TestFile:
         return all(found.key != TEST_KEY for found in page.objects)
 
 
-async def _check_list(store: Store, prefix: str, result: Verification) -> list[Key]:
-    """List one page and return some keys to read.
+async def _check_list(store: Store, prefix: str, result: Verification) -> StorePage | None:
+    """List one page and return it; None if that is refused.
 
     Raises:
         StoreError: no check can pass: the location does not exist or cannot be reached.
@@ -194,9 +221,44 @@ async def _check_list(store: Store, prefix: str, result: Verification) -> list[K
         page = await store.list_page(prefix, None, store.list_limit)
     except CredentialsRefusedError as error:
         result.errors[Check.LIST] = error.message
-        return []
+        return None
     result.passed.add(Check.LIST)
-    return [found.key for found in page.objects if not found.key.endswith("/")][:MAX_KEYS_TO_READ]
+    return page
+
+
+def _keys_to_read(page: StorePage | None) -> list[Key]:
+    objects = [] if page is None else page.objects
+    return [found.key for found in objects if not found.key.endswith("/")][:MAX_KEYS_TO_READ]
+
+
+async def _nearby(store: Store) -> str:
+    """Return which other folders the path of a store may mean; empty if none is known."""
+    parts = store.root.split("/")[:-1]
+    try:
+        async with asyncio.timeout(NEARBY_SECONDS):
+            for level in range(len(parts) - 1, max(-1, len(parts) - 1 - MAX_FOLDERS_UP), -1):
+                above = "".join(f"{part}/" for part in parts[:level])
+                if names := await store.list_folders(above):
+                    return _advice(above, parts[level:], names)
+    except (StoreError, TimeoutError):
+        pass  # the policy may allow only the root itself
+    return ""
+
+
+def _advice(above: str, wanted: list[str], found: list[str]) -> str:
+    names = [name for name in found if name != wanted[0]]
+    exists = len(wanted) == 1 and len(names) < len(found)
+    if similar := similar_names(wanted, names):
+        return f"nearby: {', '.join(_shown(f'{above}{name}/') for name in similar)}"
+    if exists or not names:
+        return ""
+    some = ", ".join(_shown(f"{above}{name}/") for name in names[:MAX_NAMES])
+    return f"no folder has a similar name; there is {some}{' and others' if len(names) > MAX_NAMES else ''}"
+
+
+def _shown(path: str) -> str:
+    text = visible(path)
+    return f"'{text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + '…'}'" if text else "the root"
 
 
 async def _check_write(test_file: _TestFile, result: Verification) -> None:

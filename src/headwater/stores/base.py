@@ -31,6 +31,24 @@ class Store(ABC):
         """Whether a listing can start after any key without reading the keys before it."""
         return True
 
+    @property
+    def root(self) -> str:
+        """What all keys begin with in the bucket: empty, or text that ends in `/`."""
+        return ""
+
+    async def list_folders(self, path: str) -> list[str]:
+        """Return the names of folders in a folder of the bucket, which may be outside the root; at most `list_limit`.
+
+        One request to the provider. A store whose root has no name in a bucket returns none.
+
+        Args:
+            path: the folder, in the bucket: empty, or text that ends in `/`.
+
+        Raises:
+            StoreError: as for `list_page`.
+        """
+        return []
+
     async def order(self) -> Order | None:
         """Return the order in which this store lists, which decides the split points of listings; None if unknown.
 

@@ -38,11 +38,16 @@ class Form(NamedTuple):
         root: the root element.
         row: the element of an object.
         members: the elements to keep, of objects and of the page.
+        metadata: the element that contains the metadata that users gave an object; empty if there is none. Elements in
+            it may have any name, also that of a member.
+        metadata_names: which of the metadata to keep, in lower case, as `metadata/name`.
     """
 
     root: str
     row: str
     members: frozenset[str]
+    metadata: str = ""
+    metadata_names: frozenset[str] = frozenset()
 
 
 class ListPage(NamedTuple):
@@ -76,19 +81,24 @@ def parse_list_page(body: bytes, form: Form) -> ListPage:
     # A tag has at least three bytes, so that pages of usual size need no count.
     if len(body) > 3 * _MAX_TAGS and body.count(b"<") > _MAX_TAGS:
         raise NotAListingError(f"more than {_MAX_TAGS} tags in one page")
-    _, row_name, members = form
+    _, row_name, members, metadata, metadata_names = form
     rows: list[dict[str, str]] = []
     page: dict[str, str] = {}
     current = page
     text = ""
     depth = 0
+    metadata_depth = 0
 
     def start(name: str, attributes: dict[str, str]) -> None:
-        nonlocal current, text, depth
+        nonlocal current, text, depth, metadata_depth
         text = ""
         depth += 1
         if depth > _MAX_DEPTH:
             raise NotAListingError(f"elements nested more than {_MAX_DEPTH} deep")
+        if metadata_depth:
+            return
+        if name == metadata:
+            metadata_depth = depth
         if attributes:
             if len(attributes) > _MAX_ATTRIBUTES:
                 raise NotAListingError(f"more than {_MAX_ATTRIBUTES} attributes of one element")
@@ -110,9 +120,14 @@ def parse_list_page(body: bytes, form: Form) -> ListPage:
         text = data
 
     def end(name: str) -> None:
-        nonlocal current, depth
+        nonlocal current, depth, metadata_depth
         depth -= 1
-        if name in members:
+        if metadata_depth:
+            if depth < metadata_depth:
+                metadata_depth = 0
+            elif name.lower() in metadata_names:
+                current[f"{metadata}/{name.lower()}"] = text
+        elif name in members:
             current[name] = text
         elif name == row_name:
             current = page

@@ -20,10 +20,9 @@ from headwater.domain.location import split_bucket
 from headwater.net.refreshing import RefreshingCache
 from headwater.net.transport import Transport
 from headwater.settings import Settings
-from headwater.stores.azure.container import Members, azure_container, endpoint_container
+from headwater.stores.azure.container import Members, azure_container
 from headwater.stores.azure.server_account import azure_account
 from headwater.stores.azure.signing import SharedKey, parse_credentials
-from headwater.stores.azure.store import OPERATOR_ENDPOINT as AZURE_ENDPOINT
 from headwater.stores.azure.store import AzureStore
 from headwater.stores.base import Store
 from headwater.stores.error_mapping import ConfigLabels
@@ -154,12 +153,11 @@ class ManagedStores:
 
     def _in_azure(self, container: str, prefix: str) -> Store:
         account, endpoint = azure_account(), self._settings.azure_endpoint
-        members = Members("AZURE_STORAGE_ACCOUNT", SETTING)
-        if endpoint:
-            address = endpoint_container(endpoint, AZURE_ENDPOINT, account.name, container, members)
-        else:
-            address = replace(azure_container(account.name, container, members), is_operator_endpoint=True)
-        credentials = parse_credentials(account.name, account.key, "AZURE_STORAGE_KEY")
+        address = replace(
+            azure_container(account.name, container, endpoint, Members("AZURE_STORAGE_ACCOUNT", SETTING)),
+            is_operator_endpoint=True,
+        )
+        credentials = parse_credentials(address.account, account.key, "AZURE_STORAGE_KEY")
         if not isinstance(credentials, SharedKey):
             raise CredentialsRefusedError(
                 f"{SETTING}: AZURE_STORAGE_KEY must be the account's key. URLs with a SAS token would open the areas "

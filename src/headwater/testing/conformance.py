@@ -131,6 +131,16 @@ class StoreConformance:
         assert (prepared.get("data/new"), prepared.get("data/a")) == (b"5", None)
         assert (prepared.get("data2/a"), prepared.get("a")) == (b"3", b"4")
 
+    async def test_folders_beside_the_root_are_listed(self, prepared: Prepared) -> None:
+        """Verify suggests them if nothing is under the root."""
+        prepared.put({"a b+ü/x": b"1", "c/d/x": b"2", "c/e": b"3", "f": b"4"})
+        store = prepared.open("absent/")
+        if not store.root:
+            pytest.skip("the root of this store has no name")
+        above = store.root.removesuffix("absent/")
+        assert sorted(await store.list_folders(above)) == ["a b+ü", "c"]
+        assert await store.list_folders(f"{above}c/") == ["d"]
+
     async def test_unchanged_objects_are_listed_once_while_others_change(self, prepared: Prepared) -> None:
         stay = [f"{number:02}-stays" for number in range(20)]
         prepared.put(dict.fromkeys([*stay, *(f"{number:02}-goes" for number in range(20))], b"x"))

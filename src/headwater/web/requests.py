@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from typing import Annotated, Any
 
 import msgspec
@@ -112,7 +113,8 @@ async def read_json(request: Request) -> Any:
     if not body.strip():
         raise MalformedRequestError("body: expected a JSON document, got nothing")
     try:
-        return msgspec.json.decode(body)
+        # Editors of Windows and PowerShell begin files with a byte order mark.
+        return msgspec.json.decode(body.removeprefix(codecs.BOM_UTF8))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         reason = str(error) if isinstance(error, msgspec.DecodeError) else "not UTF-8, or nested too deeply"
         raise MalformedRequestError(f"body: expected a JSON document: {reason}") from None

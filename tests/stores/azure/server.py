@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import datetime
 import http.client
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
@@ -14,9 +14,9 @@ from xml.sax.saxutils import escape
 from headwater.domain.datasource import AzureConfig, parse_config
 from headwater.domain.objects import StoredObject, StorePage
 from headwater.net.transport import Transport
-from headwater.stores.azure.container import endpoint_container
+from headwater.stores.azure.container import OPERATOR_ENDPOINT, azure_container
 from headwater.stores.azure.signing import parse_credentials
-from headwater.stores.azure.store import OPERATOR_ENDPOINT, AzureStore, open_azure
+from headwater.stores.azure.store import AzureStore, open_azure
 from headwater.stores.error_mapping import ConfigLabels
 from headwater.testing.fault_proxy import FaultProxy, Request, Status
 from tests.servers import AZURE_ACCOUNT, AZURE_KEY
@@ -38,7 +38,7 @@ def open_store(
     """Open the store at the operator's endpoint; `more` goes to its constructor."""
     if not more:
         return open_azure(config(f"{container}/{root}", key), transport, url)
-    place = endpoint_container(url, OPERATOR_ENDPOINT, AZURE_ACCOUNT, container)
+    place = azure_container(AZURE_ACCOUNT, container, url)
     return AzureStore(transport, place, root, parse_credentials(AZURE_ACCOUNT, key, "accountKey"), NAMES, **more)
 
 
@@ -125,12 +125,14 @@ class Listing:
         order: sorts them.
         knows_start_from: whether it has `startFrom`; it passes over it otherwise.
         short: cuts every page shorter by so many, which Azure may do for reasons of its own.
+        stubs: those of the names that are folder stubs.
     """
 
     names: set[str]
     order: Callable[[str], Any] = by_utf_8
     knows_start_from: bool = True
     short: int = 0
+    stubs: frozenset[str] = frozenset()
 
     def __call__(self, request: Request) -> Status:
         query = asked(request)
@@ -149,7 +151,8 @@ class Listing:
             page, rest = names[:1], names[1:]
             marker = f"{tries}!{base64.b64encode(rest[0].encode()).decode()}" if rest else ""
         kinds = {name: "directory" for name in self.names if self.order is by_path and self._is_directory(name)}
-        return Status(200, list_xml([escape(name) for name in page], marker, kinds=kinds if kinds else None))
+        stubs = {escape(name): STUB if query.get("include") == "metadata" else "" for name in self.stubs}
+        return Status(200, list_xml([escape(name) for name in page], marker, kinds=kinds or None, empty=stubs))
 
     def _is_directory(self, name: str) -> bool:
         return any(other.startswith(f"{name}/") for other in self.names)
@@ -158,15 +161,35 @@ class Listing:
 def asked(request: Request) -> dict[str, str]:
     """What a list request asked for, beside its SAS token."""
     query = dict(parse_qsl(urlsplit(request.target).query, keep_blank_values=True))
-    return {name: value for name, value in query.items() if name in ("prefix", "startFrom", "marker", "maxresults")}
+    names = ("prefix", "startFrom", "marker", "maxresults", "include")
+    return {name: value for name, value in query.items() if name in names}
+
+
+STUB = "<Metadata><hdi_isfolder>true</hdi_isfolder></Metadata>"
+"""The metadata of a folder stub."""
 
 
 def list_xml(
-    keys: list[str], next_marker: str = "", *, kinds: dict[str, str] | None = None, encoded: bool = False
+    keys: list[str],
+    next_marker: str = "",
+    *,
+    kinds: dict[str, str] | None = None,
+    encoded: bool = False,
+    empty: Mapping[str, str] | None = None,
 ) -> bytes:
-    """A page of List Blobs as Azure writes it; `kinds` gives the ResourceType of names."""
+    """A page of List Blobs as Azure writes it.
+
+    Args:
+        keys: the names.
+        next_marker: the marker of the next page.
+        kinds: the ResourceType of names.
+        encoded: whether the names are percent-encoded.
+        empty: the names without content, and the XML of their metadata.
+    """
 
     attribute = ' Encoded="true"' if encoded else ""
+
+    metadata = empty or {}
 
     def row(key: str) -> str:
         kind = f"<ResourceType>{kinds.get(key, 'file')}</ResourceType>" if kinds is not None else ""
@@ -174,7 +197,8 @@ def list_xml(
             f"<Blob><Name{attribute}>{key}</Name><Properties>"
             f"<Creation-Time>Tue, 02 Jan 2024 03:04:05 GMT</Creation-Time>"
             f"<Last-Modified>Tue, 02 Jan 2024 03:04:05 GMT</Last-Modified><Etag>0x8D4BCC2E4835CD0</Etag>{kind}"
-            f"<Content-Length>7</Content-Length><BlobType>BlockBlob</BlobType></Properties></Blob>"
+            f"<Content-Length>{0 if key in metadata else 7}</Content-Length><BlobType>BlockBlob</BlobType></Properties>"
+            f"{metadata.get(key, '')}</Blob>"
         )
 
     return (

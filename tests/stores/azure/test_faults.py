@@ -12,6 +12,7 @@ from headwater.domain.errors import LocationInvalidError, OverwriteRefusedError,
 from headwater.domain.objects import StorePage
 from headwater.net.egress import Egress
 from headwater.net.transport import Transport
+from headwater.stores.azure import listing
 from headwater.stores.azure import store as azure_module
 from headwater.stores.azure.listing import Rows, read_rows
 from headwater.stores.azure.store import AzureStore, open_azure
@@ -35,7 +36,7 @@ class AzureFaults(FaultSetup):
     busy_message = r"ServerBusy \(The server is busy\)"
     internal_error = Status(500, error_xml("OperationTimedOut"))
     page_offsets = (500, 1000)
-    max_list_body_bytes = azure_module.MAX_LIST_BODY_BYTES
+    max_list_body_bytes = listing.MAX_LIST_BODY_BYTES
     checks_key_order = False
 
     def __init__(self, server: FaultProxy, transport: Transport, container: str) -> None:

@@ -19,7 +19,7 @@ from headwater.net.egress import Egress
 from headwater.net.transport import Transport
 from headwater.stores.azure.store import AzureStore, open_azure
 from headwater.testing.fault_proxy import FaultProxy
-from tests.servers import AZURE_KEY
+from tests.servers import AZURE_ACCOUNT, AZURE_KEY
 from tests.stores.azure.server import account_sas, asked, config, container_sas, later, list_all, names, open_store, put
 from tests.stores.s3.server import fetch
 
@@ -46,12 +46,12 @@ def store(transport: Transport, azurite_url: str, name: str) -> AzureStore:
 
 
 @pytest.mark.parametrize(
-    "account", ["ab", "a" * 25, "Account", "my-account", "acct.blob.core.windows.net", "a/b", "a@b", "acct\n", "évil"]
+    "account", ["ab", "a" * 25, "Account", "my-account", "acct.blob.example.com", "a/b", "a@b", "ac\nct", "évil"]
 )
 def test_an_invalid_account_name_is_refused(transport: Transport, account: str) -> None:
     for endpoint in (None, "http://127.0.0.1:9"):
         with pytest.raises(
-            LocationInvalidError, match=r"^accountName: expected the name of a storage account: 3 to 24"
+            LocationInvalidError, match=r"^accountName: expected the name of a storage account, which has 3 to 24"
         ):
             open_azure(config("data", account=account), transport, endpoint)
 
@@ -85,6 +85,47 @@ async def test_the_operators_endpoint_has_the_account_in_its_path(transport: Tra
         open_azure(config("data"), transport, "blobs.test")
 
 
+@pytest.mark.parametrize(
+    ("account", "endpoint", "expected"),
+    [
+        ("acct.blob.core.usgovcloudapi.net", None, "https://acct.blob.core.usgovcloudapi.net/data/"),
+        ("https://ACCT.blob.core.chinacloudapi.cn/", None, "https://acct.blob.core.chinacloudapi.cn/data/"),
+        (" acct\n", None, "https://acct.blob.core.windows.net/data/"),
+        ("acct.dfs.core.windows.net", None, "https://acct.blob.core.windows.net/data/"),
+        ("acct.z12.blob.storage.azure.net", None, "https://acct.z12.blob.storage.azure.net/data/"),
+        ("acct", "https://blob.core.usgovcloudapi.net", "https://acct.blob.core.usgovcloudapi.net/data/"),
+        ("acct", "https://acct.blob.core.chinacloudapi.cn/", "https://acct.blob.core.chinacloudapi.cn/data/"),
+        ("acct", "https://acct.blob.local.azurestack.external", "https://acct.blob.local.azurestack.external/data/"),
+        ("acct", "http://127.0.0.1:10000/acct", "http://127.0.0.1:10000/acct/data/"),
+        ("acct.blob.core.chinacloudapi.cn", "http://127.0.0.1:1", "https://acct.blob.core.chinacloudapi.cn/data/"),
+    ],
+)
+async def test_accounts_in_other_clouds_have_their_own_hosts(
+    transport: Transport, account: str, endpoint: str | None, expected: str
+) -> None:
+    """All requests went to blob.core.windows.net, and an endpoint that named the account got it a second time."""
+    store = open_azure(config("data", account=account), transport, endpoint)
+    (url,) = await store.sign(["a"], 60)
+    assert url.startswith(f"{expected}a?se=")
+
+
+def test_the_endpoint_of_another_account_is_refused(transport: Transport) -> None:
+    """A request for one account must not be sent to another."""
+    with pytest.raises(LocationInvalidError, match=r"ENDPOINT: .* sets https://blob\.core\.usgovcloudapi\.net for all"):
+        open_azure(config("data", account="acct"), transport, "https://other.blob.core.usgovcloudapi.net")
+
+
+async def test_requests_to_an_endpoint_with_the_account_are_signed_correctly(
+    transport: Transport, azurite_url: str, name: str, container: ContainerClient
+) -> None:
+    """Azurite's own BlobEndpoint ends in the account, which was put into the path twice: every request failed."""
+    fill(container, ["a b"])
+    store = open_azure(config(name), transport, f"{azurite_url}/{AZURE_ACCOUNT}")
+    assert await names(store) == ["a b"]
+    (url,) = await store.sign(["a b"], 60)
+    assert fetch(url) == (200, b"content")
+
+
 def test_an_invalid_key_is_refused_on_open(transport: Transport) -> None:
     with pytest.raises(CredentialsRefusedError, match=r"^accountKey: expected an account key"):
         open_azure(config("data", key="not-a-key"), transport)
@@ -102,7 +143,9 @@ async def test_a_missing_account_is_an_error() -> None:
     await transport.aclose()
     assert "'nosuchaccount.blob.core.windows.net' is not known to DNS" in error.value.message
     assert error.value.message.endswith(
-        "The host name is derived from accountName: check that this storage account exists"
+        "The host name is derived from accountName: check that this storage account exists, "
+        "or give its host in another cloud, such as "
+        "nosuchaccount.blob.core.usgovcloudapi.net"
     )
 
 

@@ -88,6 +88,17 @@ def test_many_pages_are_listed(live: live_module.Live, container: ContainerClien
     assert live.names(dataset) == ["a.jpg", "b c.png", *(f"many/{key}" for key in keys)]
 
 
+def test_an_exact_feed_contains_no_folder_stubs(live: live_module.Live, container: ContainerClient) -> None:
+    """Stubs were listed as files; a response that has nothing but stubs must lead on to the files after them."""
+    for number in range(30):
+        container.upload_blob(f"data/c{number:02}.mp4", b"", metadata={"hdi_isfolder": "true"})
+    dataset = live.configured(config(container.container_name))
+    for _ in range(2):
+        assert live.names(dataset) == ["a.jpg", "b c.png"]
+    container.upload_blob("data/c29.mp4/e.jpg", b"content")
+    assert live.names(dataset) == ["a.jpg", "b c.png", "c29.mp4/e.jpg"]
+
+
 def test_everything_works_with_a_sas_token(live: live_module.Live, container: ContainerClient) -> None:
     for key in (account_sas("rwdlc"), "?" + container_sas(container.container_name, "rwdlc")):
         dataset = live.configured(config(container.container_name, key))
@@ -190,3 +201,19 @@ def test_the_documented_permissions_are_sufficient_and_necessary(
         answer = tried(write.replace(one, ""))
         # Without d the test file stays, which no flag tells.
         assert stays(container) if one == "d" else answer != ALL, one
+
+
+@pytest.mark.parametrize("key", [AZURE_KEY, account_sas()])
+def test_a_mistyped_folder_is_noted_with_its_neighbours(
+    live: live_module.Live, container: ContainerClient, key: str
+) -> None:
+    """A mistyped folder was verified with four times yes, and nothing was ever listed. The flags stay as they are."""
+    container.upload_blob("other/b.jpg", b"content")
+    name = container.container_name
+    dataset = live.configured(config(name, key, fullPath=f"{name}/Data"))
+    answer = live.call("GET", live.datasource(dataset, "verify"))
+    assert answer.json == ALL
+    assert answer.headers["Headwater-Note"] == "there are no files under 'Data/'; nearby: 'data/'"
+    dataset = live.configured(config(name, key, fullPath=f"{name}/{name}/night/data"))
+    note = live.call("GET", live.datasource(dataset, "verify")).headers["Headwater-Note"]
+    assert str(note).endswith("/night/data/'; nearby: 'data/'")

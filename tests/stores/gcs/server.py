@@ -279,6 +279,10 @@ class GcsServer:
             ),
             key=str.encode,
         )
+        if "delimiter" in asked:
+            rest = [(key, key[len(prefix) :].partition(asked["delimiter"])) for key in keys]
+            folders = sorted({f"{prefix}{head}{mark}" for _, (head, mark, _) in rest if mark})
+            return _json(200, {"kind": "storage#objects", "prefixes": folders[:most]})
         shape = self.pages.popleft() if self.pages else most
         page = keys[: min(shape, most)]
         answer: dict[str, Any] = {"kind": "storage#objects"}

@@ -153,7 +153,7 @@ async def test_the_key_itself_is_left_out_once(ask: Callable[..., Any]) -> None:
 
 
 async def test_a_page_longer_than_requested_has_no_marker(ask: Callable[..., Any]) -> None:
-    objects, resume_after, _, marker = await ask(page(KEYS))
+    objects, resume_after, _, marker, _ = await ask(page(KEYS))
     assert [found.key for found in objects] == list(KEYS[:10])
     assert (resume_after, marker) == (KEYS[9], None)
 

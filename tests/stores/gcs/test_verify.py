@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import time
@@ -198,3 +199,21 @@ def test_the_documented_permissions_are_sufficient_and_necessary(live: Live, gcs
     for one in read | write:
         gcs.permissions = (read | write) - {one}
         assert live.verify(config(gcs))[0] != flags(), one
+
+
+def test_a_mistyped_folder_is_noted_with_its_neighbours(live: Live, gcs: GcsServer) -> None:
+    """A mistyped folder was verified with four times yes, and nothing was ever listed. The flags stay as they are."""
+    gcs.put("bucket", "other/b.png", b"pixels")
+    dataset = live.configured(config(gcs, "gs://bucket/dta"))
+    answer = live.call("GET", live.datasource(dataset, "verify"))
+    assert answer.json == flags()
+    assert answer.headers["Headwater-Note"] == "there are no files under 'dta/'; nearby: 'data/'"
+    assert set(gcs.buckets["bucket"]) == {"data/a b+c%41.png", "other/b.png"}
+
+
+def test_a_key_file_in_base64_with_escaped_line_breaks_works(live: Live, gcs: GcsServer) -> None:
+    """The forms in which secret stores keep key files were refused, although nothing is missing in them."""
+    escaped = gcs.key_file()
+    escaped["private_key"] = escaped["private_key"].replace("\n", "\\n")
+    for text in (base64.b64encode(json.dumps(escaped).encode()).decode(), json.dumps("\ufeff" + json.dumps(escaped))):
+        assert live.verify({**config(gcs), "gcsCredentials": f"{text}\n"}) == (flags(), {})

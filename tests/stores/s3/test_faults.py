@@ -181,11 +181,11 @@ async def test_names_that_are_not_utf_8_are_counted_and_skipped(transport: Trans
     head = b"<EncodingType>url</EncodingType><Name>"
     keys = ["a", "b%FF", "c", "d%ED%A0%80", "e%FF"]
     body = list_xml(keys).replace(b"<Name>", head)
-    objects, resume_after, unreadable, _ = await ask(transport, answering(200, body))
+    objects, resume_after, unreadable, *_ = await ask(transport, answering(200, body))
     assert ([found.key for found in objects], resume_after, unreadable) == (["a", "c"], None, 3)
     # The last two come again with the next page, which starts after "c".
     body = list_xml(keys, truncated=True).replace(b"<Name>", head)
-    objects, resume_after, unreadable, _ = await ask(transport, answering(200, body))
+    objects, resume_after, unreadable, *_ = await ask(transport, answering(200, body))
     assert ([found.key for found in objects], resume_after, unreadable) == (["a", "c"], "c", 1)
     body = list_xml(["a%FF"], truncated=True).replace(b"<Name>", head)
     error = await refused(transport, answering(200, body))

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from headwater.domain.datasource import ObsConfig, parse_config
 from headwater.domain.errors import CredentialsRefusedError
 from headwater.net.transport import Transport
 from headwater.stores.s3 import sigv4
 from headwater.stores.s3.bucket import endpoint_bucket
 from headwater.stores.s3.sigv4 import Credentials, Presigner
+from headwater.stores.s3.store import open_obs
 from tests.servers import KEY_ID, SECRET, s3_client
 from tests.stores.s3.server import GOOD, fetch, list_all, open_store
 
@@ -153,3 +155,19 @@ async def test_url_does_not_outlive_its_credentials(transport: Transport) -> Non
 async def test_key_id_that_would_break_a_header_is_refused(transport: Transport, key_id: str) -> None:
     with pytest.raises(CredentialsRefusedError, match="obsAccessKeyId"):
         await open_store(transport, "http://store.test", credentials=Credentials(key_id, SECRET)).read("a", 1)
+
+
+async def test_pasted_credentials_with_a_line_break_are_signed_with(rclone: str, transport: Transport) -> None:
+    """A line break after the key id or the secret was signed with, and the store refused every request."""
+    config = parse_config(
+        {
+            "type": "OBS",
+            "fullPath": "bucket",
+            "obsEndpoint": rclone,
+            "obsAccessKeyId": f" {KEY_ID}\n",
+            "obsSecretAccessKey": f"{SECRET}\r\n",
+        }
+    )
+    assert isinstance(config, ObsConfig)
+    assert config.to_wire()["obsAccessKeyId"] == f" {KEY_ID}\n"
+    await open_obs(config, transport).list_page("", None, 1)

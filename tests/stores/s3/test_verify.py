@@ -341,3 +341,23 @@ def test_dataset_is_listed_through_a_role(live: Live, guarded: GuardedAws, own_u
     assert led.status == 307, "a session ends too soon for a URL of its own in a listing"
     assert "X-Amz-Security-Token=" in led.headers["Location"]
     assert "X-Amz-Expires=86400" not in led.headers["Location"]
+
+
+def note(live: Live, config: Mapping[str, Any]) -> str | None:
+    """Verify a dataset with this datasource, and return the note."""
+    answer = live.call("GET", live.datasource(live.configured(config), "verify"))
+    assert answer.status == 200, answer.body
+    return answer.headers["Headwater-Note"]
+
+
+def test_a_mistyped_folder_is_noted_with_its_neighbours(live: Live, guarded: GuardedAws, bucket: str) -> None:
+    """A mistyped folder was verified with four times yes, and nothing was ever listed. The flags stay as they are."""
+    guarded.s3.put_object(Bucket=bucket, Key="dätä 2/sub/b.jpg", Body=b"content")
+    mistyped = config(bucket, guarded.user(ALL), fullPath=f"s3://{bucket}/date")
+    assert verify(live, mistyped) == (set(FLAGS), {})
+    assert note(live, mistyped) == "there are no files under 'date/'; nearby: 'data/'"
+    assert guarded.keys(bucket) == ["data/a.jpg", "dätä 2/sub/b.jpg"]
+    # The bucket typed twice, and a name that is not ASCII.
+    twice = config(bucket, guarded.user(ALL), fullPath=f"s3://{bucket}/{bucket}/dätä 3", purpose="INPUT")
+    assert str(note(live, twice)).endswith(r"/d\xe4t\xe4 3/'; nearby: 'd\xe4t\xe4 2/'")
+    assert note(live, config(bucket, guarded.user(ALL))) is None

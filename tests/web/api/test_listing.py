@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -173,9 +175,30 @@ def test_names_that_are_not_utf8_are_skipped_and_logged_once(live: Live, bucket:
         Path(os.fsdecode(bytes(bucket) + b"/%02d\xff.png" % index)).write_bytes(b"x")
     dataset = _connect(live, bucket)
     assert live.names(dataset) == [f"{index:02}.png" for index in range(20)]
-    logged = [line for line in live.log.read_text().splitlines() if dataset in line and "names_not_utf8" in line]
-    assert len(logged) == 1
-    assert "20" in logged[0]
+    logged = _not_utf8(live, dataset)
+    assert [(line["names"], line["folder"]) for line in logged] == [(20, "")]
+
+
+def _not_utf8(live: Live, dataset: str) -> list[dict[str, Any]]:
+    lines = map(json.loads, live.log.read_text().splitlines())
+    return [line for line in lines if line["event"] == "names_not_utf8" and line["dataset"] == dataset]
+
+
+def test_names_that_are_not_utf8_are_logged_with_their_folder_once_for_each_change(live: Live, bucket: Path) -> None:
+    """Each poll logged a warning that named no folder: nobody could find the names, and the log was full of it."""
+    folder = bucket / "a" / "b\nc"
+    for index in range(8):
+        _file(bucket, f"a/b\nc/{index}.png")
+    dataset = _connect(live, bucket)
+    live.names(dataset)
+    for name in (b"1\xff.png", b"2\xff.png"):
+        Path(os.fsdecode(bytes(folder) + b"/" + name)).write_bytes(b"x")
+        for _ in range(2):
+            live.names(dataset)
+    assert [(line["names"], line["folder"]) for line in _not_utf8(live, dataset)] == [
+        (1, "a/b\\nc/"),
+        (2, "a/b\\nc/"),
+    ]
 
 
 def test_doubled_slash_and_capitalized_boolean_are_accepted(live: Live, bucket: Path) -> None:

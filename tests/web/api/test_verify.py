@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.live import Live, environ_for, fetch, running, start
+from tests.live import Live, command, environ_for, fetch, running, start
 from tests.need import need
 from tests.servers import KEY_ID, SECRET, free_port, rclone_s3
 
@@ -240,3 +240,34 @@ def test_endpoint_of_the_operator_needs_no_egress_rule(tmp_path: Path, rclone: t
         found, errors = live.verify(_obs(url))
         assert not any(found.values()), "the same address is refused as a user's endpoint"
         assert "HEADWATER_ALLOWED_ENDPOINTS" in errors["canList"]
+
+
+def test_an_absent_folder_is_reported_with_its_neighbours(live: Live, bucket: Path) -> None:
+    (bucket / "street").mkdir()
+    (bucket / "file").write_bytes(b"x")
+    _, errors = live.verify(_local(bucket, fullPath=f"{bucket.name}/stret"))
+    expected = f"'{bucket.name}/stret' is not a folder below the mount root; nearby: '{bucket.name}/street/'"
+    assert set(errors.values()) == {expected} | {text for text in errors.values() if text.endswith(expected)}
+    assert errors["canList"] == expected
+
+
+@pytest.mark.parametrize("purpose", ["INPUT", "INPUT_OUTPUT"])
+def test_an_empty_folder_is_noted_and_no_error(live: Live, bucket: Path, purpose: str) -> None:
+    """Nothing said that a datasource has no files. A new one may be empty, so that it is no error."""
+    dataset = live.configured(_local(bucket, purpose=purpose))
+    answer = live.call("GET", live.datasource(dataset, "verify"))
+    assert answer.json["canList"]
+    assert "errors" not in answer.json
+    assert str(answer.headers["Headwater-Note"]).startswith(f"there are no files under '{bucket.name}/'")
+    assert "note: there are no files under" in command(live.environ, "datasource", "verify", dataset).stderr
+    (bucket / "a.png").write_bytes(b"x")
+    assert live.call("GET", live.datasource(dataset, "verify")).headers["Headwater-Note"] is None
+
+
+def test_the_servers_own_folders_are_no_neighbours(tmp_path: Path) -> None:
+    """What datasources cannot read must not be named to their users."""
+    (tmp_path / "dat-2").mkdir()
+    with running(tmp_path, local_root=str(tmp_path)) as live:
+        assert live.environ["HEADWATER_DATA_DIR"] == str(tmp_path / "data")
+        _, errors = live.verify({"type": "LOCAL", "fullPath": "dat"})
+        assert errors["canList"].endswith("nearby: 'dat-2/'")

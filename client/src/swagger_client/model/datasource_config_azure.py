@@ -9,7 +9,8 @@ class DatasourceConfigAzure(DatasourceConfigBase, kw_only=True):
 
     Attributes:
         full_path: container and path, without a scheme.
-        account_name: the name of the storage account.
+        account_name: the name of the storage account; in another cloud than Azure's public one its host, such as
+            `account.blob.core.usgovcloudapi.net`.
         account_key: a key of the storage account, or a SAS token; masked in responses.
     """
 

@@ -131,6 +131,8 @@ async def list_samples(ctx: ServiceContext, dataset: DatasetContext, request: Li
                 urls = ctx.redirected_urls.sign(datasource, keys)
             else:
                 urls = await store.sign(keys, ctx.settings.read_url_ttl)
+        if page.unreadable_folder is not None:
+            ctx.unreadable_names.found(spec, page.unreadable_folder)
         progress = _advance(progress, page)
         if progress.done:
             await _finish(ctx, spec, progress, state)
@@ -179,13 +181,15 @@ async def read_page(source: ObjectSource, resume: Resume, page_size: int) -> Obj
     deadline = time.monotonic() + PAGE_SECONDS
     listed: list[StoredObject] = []
     unreadable, late = 0, LateArrivals()
+    folder: str | None = None
     while True:
         found = await source.page(resume, page_size - len(listed), deadline)
         listed += found.objects
         unreadable += found.unreadable
+        folder = found.unreadable_folder if folder is None else folder
         late += found.late
         if found.resume is None or len(listed) * 2 >= page_size or time.monotonic() >= deadline:
-            return ObjectPage(listed, found.resume, unreadable, late)
+            return ObjectPage(listed, found.resume, unreadable, late, folder)
         resume = found.resume
 
 
@@ -295,8 +299,7 @@ def _advance(progress: Progress, page: ObjectPage) -> Progress:
 
 async def _finish(ctx: ServiceContext, spec: ListingSpec, progress: Progress, state: IndexState | None) -> None:
     """Record that a listing, or one of its shards, has served its last page."""
-    if progress.unreadable:
-        log.warning("names_not_utf8", dataset=spec.dataset, names=progress.unreadable)
+    ctx.unreadable_names.finish(spec, progress.unreadable)
     if progress.late.count:
         log.info("late_arrivals", dataset=spec.dataset, count=progress.late.count, delay=progress.late.delay)
     if spec.listing is not None and state is not None:

@@ -33,6 +33,7 @@ class _PageInProgress:
     objects: list[StoredObject] = field(default_factory=list)
     unreadable: int = 0
     requests: int = 0
+    unreadable_folder: str | None = None
 
     @property
     def room(self) -> int:
@@ -46,7 +47,7 @@ class _PageInProgress:
 
     def ending_at(self, resume: Resume | None) -> ObjectPage:
         """Return the finished page."""
-        return ObjectPage(self.objects, resume, self.unreadable)
+        return ObjectPage(self.objects, resume, self.unreadable, unreadable_folder=self.unreadable_folder)
 
 
 class SelectionSource:
@@ -154,6 +155,8 @@ class SelectionSource:
             found = await source.page(resume, page.room, page.deadline)
             page.requests += 1
             page.unreadable += found.unreadable
+            if page.unreadable_folder is None:
+                page.unreadable_folder = found.unreadable_folder
             examined = await self._add_selected(page, found.objects)
             if examined < len(found.objects):
                 return Resume(found.objects[examined - 1].key) if examined else resume

@@ -17,12 +17,14 @@ class ObjectPage(NamedTuple):
         resume: where the listing continues; None once it has ended. Everything before it was looked at.
         unreadable: the number of names that were left out because they are not UTF-8.
         late: the late arrivals of the page, in an exact feed.
+        unreadable_folder: as in `StorePage`.
     """
 
     objects: list[StoredObject]
     resume: Resume | None
     unreadable: int = 0
     late: LateArrivals = LateArrivals()
+    unreadable_folder: str | None = None
 
 
 class ObjectSource(Protocol):

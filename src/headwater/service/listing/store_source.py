@@ -29,8 +29,9 @@ class StoreSource:
         page = await self._store.list_page(self._range.prefix, after, min(self._store.list_limit, limit), marker)
         if self._range.last_key is not None:
             page = _up_to_end(page, self._range)
+        listed = ObjectPage(page.objects, None, page.unreadable, unreadable_folder=page.unreadable_folder)
         if page.resume_after is None:
-            return ObjectPage(page.objects, None, page.unreadable)
+            return listed
         # Only when the listing enters the folder: a store that orders by UTF-16 has keys of the folder after
         # AFTER_LIGHTLY_FOLDER, from which the listing would go back again and again.
         enters_folder = (
@@ -40,8 +41,8 @@ class StoreSource:
         )
         # Read after the page, from which a store can learn that its server cannot begin after a key.
         if enters_folder and self._store.can_start_after:
-            return ObjectPage(page.objects, Resume(AFTER_LIGHTLY_FOLDER), page.unreadable)
-        return ObjectPage(page.objects, Resume(page.resume_after, page.marker), page.unreadable)
+            return listed._replace(resume=Resume(AFTER_LIGHTLY_FOLDER))
+        return listed._replace(resume=Resume(page.resume_after, page.marker))
 
 
 def _up_to_end(page: StorePage, key_range: KeyRange) -> StorePage:

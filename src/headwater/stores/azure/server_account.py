@@ -6,13 +6,14 @@ import os
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from headwater.domain.azure_account import parse_account
 from headwater.domain.errors import CredentialsRefusedError, StartupError
 from headwater.environment import read_variable
 from headwater.stores.server_credentials import SETTING
 
 
 class AzureAccount(NamedTuple):
-    """A storage account and its key."""
+    """A storage account, by name or host, and its key."""
 
     name: str
     key: str
@@ -38,7 +39,7 @@ def azure_account(environ: Mapping[str, str] = os.environ) -> AzureAccount:
     except StartupError as error:
         raise CredentialsRefusedError(f"{SETTING}: {error.message}") from None
     parts = dict(part.split("=", 1) for part in (whole or "").split(";") if "=" in part)
-    name = environ.get("AZURE_STORAGE_ACCOUNT") or parts.get("AccountName", "")
+    name = environ.get("AZURE_STORAGE_ACCOUNT") or _account(parts)
     key = own_key or parts.get("AccountKey", "")
     if not name or not key:
         raise CredentialsRefusedError(
@@ -46,3 +47,10 @@ def azure_account(environ: Mapping[str, str] = os.environ) -> AzureAccount:
             f"environment. A SAS token will not do: URLs would open the areas of all datasets"
         )
     return AzureAccount(name, key)
+
+
+def _account(connection: Mapping[str, str]) -> str:
+    """Return the account of a connection string, by its host if the string names another cloud."""
+    name, suffix = connection.get("AccountName", ""), connection.get("EndpointSuffix", "")
+    at_host = parse_account(f"{name}.blob.{suffix}")
+    return name if at_host is None else at_host.authority

@@ -5,6 +5,10 @@ a container costs one request, and no page depends on the lifetime of a marker. 
 server's own marker, which travels in `StorePage.marker`. The order of names is the server's: an account with
 hierarchical namespace orders `/` before all other characters.
 
+Hadoop and other programs write folder stubs to accounts without hierarchical namespace: blobs without content, marked
+in their metadata. A page that contains a blob without content is requested again with metadata, and stubs are left out.
+Once an account is known to have stubs, metadata is requested at once.
+
 Source: the Azure Storage REST reference (List Blobs, Get Blob, Put Blob, Delete Blob). `startFrom` was added in service
 version 2026-02-06.
 """
@@ -13,16 +17,32 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
+from headwater.domain.azure_account import CLOUD_DOMAINS, PUBLIC_DOMAIN
 from headwater.domain.datasource import AzureConfig
 from headwater.domain.errors import CredentialsRefusedError, LocationInvalidError, StoreError
 from headwater.domain.key_order import Order
 from headwater.domain.objects import Key, StorePage
 from headwater.net.transport import Request, Response, Transport, byte_range, is_transient, read_range
 from headwater.net.urls import encode_path, encode_query
-from headwater.stores.azure.container import AzureContainer, azure_container, endpoint_container
+from headwater.stores.azure.container import OPERATOR_ENDPOINT, AzureContainer, azure_container
 from headwater.stores.azure.error_codes import AZURE, VERSION_HEADER, read_error, refuses_version
-from headwater.stores.azure.listing import FORM, PrefixIgnoredError, Rows, is_before, read_rows
+from headwater.stores.azure.listing import (
+    BY_MARKER,
+    FORM,
+    MAX_LIST_BODY_BYTES,
+    MAX_METADATA_LIST_BODY_BYTES,
+    SKIPPING,
+    PrefixIgnoredError,
+    Rows,
+    StartFromRefusedError,
+    is_before,
+    read_folders,
+    read_rows,
+    should_retry_list,
+    to_store_page,
+)
 from headwater.stores.azure.signing import (
     CREATE_AND_WRITE,
     READ,
@@ -51,27 +71,17 @@ VERSION = "2026-02-06"
 OLDER_VERSION = "2021-12-02"
 """The service version of requests if the server does not support `VERSION`."""
 
-MAX_LIST_BODY_BYTES = 8 * 2**20
-"""Bytes of a list page: a thousand names of 1,024 characters, each an entity of XML, are 6 MB with their properties."""
-
-OPERATOR_ENDPOINT = "HEADWATER_AZURE_ENDPOINT"
-
 # Facts about an origin (`Transport.learn`).
 _OLDER_VERSION_ONLY = f"Azure: no version {VERSION}"
 _NO_START_FROM = "Azure: ignores startFrom"
 _FLAT = "Azure: no hierarchical namespace"
 _HIERARCHICAL = "Azure: hierarchical namespace"
+_FOLDER_STUBS = "Azure: folder stubs"
 
 HIERARCHICAL_HEADER = "x-ms-is-hns-enabled"
 """A header of the response to Get Account Information, from version 2019-07-07 on."""
 
-# The first letter of a StorePage's marker; the server's own marker follows.
-_AT_KEY = "k"
-"""The page ended at its `resume_after`, so that the listing can also resume by key."""
-_BY_MARKER = "m"
-"""The page ended at an unreadable name, or was empty: the listing resumes only by marker."""
-_SKIPPING = "p"
-"""As `_BY_MARKER`; names up to `after` are still to be skipped."""
+T = TypeVar("T")
 
 
 def open_azure(config: AzureConfig, transport: Transport, operator_endpoint: str | None = None) -> AzureStore:
@@ -80,23 +90,21 @@ def open_azure(config: AzureConfig, transport: Transport, operator_endpoint: str
     Args:
         config: the datasource.
         transport: sends the requests.
-        operator_endpoint: the Blob Storage of this server, from `HEADWATER_AZURE_ENDPOINT`; None is Azure.
+        operator_endpoint: as for `azure_container`.
 
     Raises:
         LocationInvalidError: account, container or endpoint is invalid.
         CredentialsRefusedError: `accountKey` is neither an account key nor a SAS token.
     """
     location = config.location
-    if operator_endpoint:
-        container = endpoint_container(operator_endpoint, OPERATOR_ENDPOINT, config.account_name, location.bucket)
-    else:
-        container = azure_container(config.account_name, location.bucket)
+    container = azure_container(config.account_name, location.bucket, operator_endpoint)
+    endpoint = OPERATOR_ENDPOINT if container.is_operator_endpoint else "accountName"
     return AzureStore(
         transport,
         container,
         location.prefix,
-        parse_credentials(config.account_name, config.account_key.get_secret_value(), "accountKey"),
-        ConfigLabels("Azure", "accountName", "accountKey", OPERATOR_ENDPOINT if operator_endpoint else "accountName"),
+        parse_credentials(container.account, config.account_key.get_secret_value(), "accountKey"),
+        ConfigLabels("Azure", "accountName", "accountKey", endpoint),
     )
 
 
@@ -153,7 +161,7 @@ class AzureStore(Store):
     async def list_page(self, prefix: str, after: Key | None, limit: int, marker: str | None = None) -> StorePage:
         """Return one page, in the server's order; see `Store.list_page`.
 
-        Directories of accounts with hierarchical namespace are left out.
+        Directories of accounts with hierarchical namespace, and folder stubs of others, are left out.
 
         Raises:
             LocationInvalidError: also if the response is not a listing.
@@ -161,18 +169,18 @@ class AzureStore(Store):
         """
         limit = min(limit, self.list_limit)
         how, token = (marker[0], marker[1:]) if marker else ("", "")
-        if how in (_BY_MARKER, _SKIPPING):
+        if how in (BY_MARKER, SKIPPING):
             rows = await self._list(prefix, limit, marker=token)
-            return self._page(rows, limit, after, skipping=how == _SKIPPING)
+            return to_store_page(rows, limit, after, skipping=how == SKIPPING)
         # The first page, or a page after a key that precedes all keys with this prefix.
         if after is None or (not token and after < prefix and not prefix.startswith(after)) or not (after or token):
-            return self._page(await self._list(prefix, limit), limit, after)
+            return to_store_page(await self._list(prefix, limit), limit, after)
         if not self._knows(_NO_START_FROM):
             page = await self._list_from(prefix, after, limit, token)
             if page is not None:
                 return page
         rows = await self._list(prefix, limit, marker=token)
-        return self._page(rows, limit, after, skipping=not token)
+        return to_store_page(rows, limit, after, skipping=not token)
 
     async def sign(self, keys: Sequence[Key], ttl: int, method: Method = "GET") -> list[str]:
         """Return URLs, each with a SAS for its blob or with the datasource's SAS token; see `Store.sign`.
@@ -221,73 +229,81 @@ class AzureStore(Store):
             if error.provider_code != "BlobNotFound":
                 raise error
 
+    @property
+    def root(self) -> str:
+        """The path of the root in the container; see `Store.root`."""
+        return self._root
+
+    async def list_folders(self, path: str) -> list[str]:
+        """Return names of folders; see `Store.list_folders`."""
+        query = {"delimiter": "/", "maxresults": str(self.list_limit), **({"prefix": path} if path else {})}
+        return await self._get_list(query, lambda body: read_folders(body, path))
+
     async def _list(self, prefix: str, limit: int, *, marker: str = "", start_from: str = "") -> Rows:
         """Return one list page.
 
         Raises:
-            _StartFromRefusedError: the response is a 400, and `start_from` may be the reason.
+            StartFromRefusedError: the response is a 400, and `start_from` may be the reason.
         """
-        query = {"comp": "list", "restype": "container", "maxresults": str(limit)}
         given = {"prefix": self._root + prefix, "marker": marker, "startFrom": start_from}
-        query |= {name: value for name, value in given.items() if value}
-        response = await self._send(
-            UnsignedRequest("GET", self._container.path, query),
-            max_body_bytes=MAX_LIST_BODY_BYTES,
-            should_retry=_should_retry_list,
-        )
-        if response.status == 400 and start_from:
-            raise _StartFromRefusedError(named=b"startFrom" in response.body)
-        if response.status != 200:
-            raise self._error(response, Operation.LIST)
-        try:
-            rows = await parse_page(
-                response,
-                self._context(Operation.LIST),
-                lambda body: read_rows(body, self._root, prefix),
-                is_cut_short=is_cut_short(response.body, FORM),
-                is_big=is_big(response.body),
-            )
-        except PrefixIgnoredError:
-            raise prefix_ignored(self._labels) from None
+        query = {"maxresults": str(limit), **{name: value for name, value in given.items() if value}}
+        knows_stubs = self._knows(_FOLDER_STUBS)
+        rows = await self._list_rows(query, prefix, with_metadata=knows_stubs)
+        if rows.has_empty and not rows.hierarchical and not knows_stubs:
+            rows = await self._list_rows(query, prefix, with_metadata=True)
+            if rows.has_stubs:
+                self._learn(_FOLDER_STUBS)
         if rows.next_marker and rows.next_marker == marker:
             raise listing_never_ends(self._labels, "lists the same again")
         return rows
+
+    async def _list_rows(self, query: Mapping[str, str], prefix: str, *, with_metadata: bool) -> Rows:
+        try:
+            return await self._get_list(
+                {**query, "include": "metadata"} if with_metadata else query,
+                lambda body: read_rows(body, self._root, prefix),
+                MAX_METADATA_LIST_BODY_BYTES if with_metadata else MAX_LIST_BODY_BYTES,
+            )
+        except PrefixIgnoredError:
+            raise prefix_ignored(self._labels) from None
+
+    async def _get_list(
+        self, query: Mapping[str, str], parse: Callable[[bytes], T], max_body_bytes: int = MAX_LIST_BODY_BYTES
+    ) -> T:
+        response = await self._send(
+            UnsignedRequest("GET", self._container.path, {"comp": "list", "restype": "container", **query}),
+            max_body_bytes=max_body_bytes,
+            should_retry=should_retry_list,
+        )
+        if response.status == 400 and "startFrom" in query:
+            raise StartFromRefusedError(named=b"startFrom" in response.body)
+        if response.status != 200:
+            raise self._error(response, Operation.LIST)
+        return await parse_page(
+            response,
+            self._context(Operation.LIST),
+            parse,
+            is_cut_short=is_cut_short(response.body, FORM),
+            is_big=is_big(response.body),
+        )
 
     async def _list_from(self, prefix: str, after: Key, limit: int, token: str) -> StorePage | None:
         """Return the page after a key by `startFrom`; None if the server does not support it or ignored it here."""
         try:
             # With a marker, the previous page ended at the key, which is listed again. A split point need not exist.
             rows = await self._list(prefix, limit + 1 if token else limit, start_from=self._root + after)
-        except _StartFromRefusedError as refused:
+        except StartFromRefusedError as refused:
             if refused.named:
                 self._learn(_NO_START_FROM)
             return None
         if rows.first == after:
-            return self._page(rows.without_first(), limit, after)
+            return to_store_page(rows.without_first(), limit, after)
         if rows.first is not None and is_before(rows.first, after):
             # The server does not support it, and started at the beginning.
             self._learn(_NO_START_FROM)
-            return None if token else self._page(rows, limit, after, skipping=True)
+            return None if token else to_store_page(rows, limit, after, skipping=True)
         # The key was removed meanwhile. Only the marker tells which rows follow it in the server's order.
-        return None if token else self._page(rows, limit, after, skipping=rows.first is None)
-
-    def _page(self, rows: Rows, limit: int, after: Key | None, *, skipping: bool = False) -> StorePage:
-        """Return a page of rows. With `skipping`, keys up to `after` are left out, also from later pages."""
-        objects, unreadable = rows.objects, rows.unreadable
-        if skipping and after is not None:
-            objects, ends_after = rows.objects_after(after)
-            skipping = not ends_after
-        if len(objects) > limit:
-            # More than requested: the marker would skip the objects that are cut off, so resume by key.
-            return StorePage(objects[:limit], objects[limit - 1].key, unreadable)
-        token = rows.next_marker
-        if not token:
-            return StorePage(objects, None, unreadable)
-        if skipping:
-            return StorePage(objects, after, unreadable, _SKIPPING + token)
-        if rows.last is None or rows.last == after:
-            return StorePage(objects, objects[-1].key if objects else after or "", unreadable, _BY_MARKER + token)
-        return StorePage(objects, rows.last, unreadable, _AT_KEY + token)
+        return None if token else to_store_page(rows, limit, after, skipping=rows.first is None)
 
     async def _send(
         self,
@@ -333,9 +349,10 @@ class AzureStore(Store):
             if not container.has_account_host:
                 raise
             # A missing account has a host name that DNS does not know.
+            other = f", or give its host in another cloud, such as {container.account}.{CLOUD_DOMAINS[1]}"
             raise LocationInvalidError(
                 f"{error.message}. The host name is derived from {self._labels.access_key_id}: check that this "
-                f"storage account exists"
+                f"storage account exists{other if container.origin.host.endswith(PUBLIC_DOMAIN) else ''}"
             ) from None
 
     def _path(self, key: Key) -> str:
@@ -368,13 +385,3 @@ class AzureStore(Store):
                 # It may create blobs and was refused, so the blob exists. Only Azure itself has a code for that.
                 error = error._replace(rule_code="UnauthorizedBlobOverwrite")
         return to_store_error(error, self._context(operation), credentials.secrets)
-
-
-class _StartFromRefusedError(Exception):
-    def __init__(self, *, named: bool) -> None:
-        super().__init__()
-        self.named = named
-
-
-def _should_retry_list(response: Response) -> bool:
-    return is_transient(response) or (response.status == 200 and is_cut_short(response.body, FORM))

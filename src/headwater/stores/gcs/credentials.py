@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from google.auth import crypt, jwt
 
 from headwater.domain.errors import CredentialsRefusedError, LocationInvalidError, StoreError
+from headwater.domain.key_file import find_key_file, unescaped_pem, what_is_wrong
 from headwater.net.egress import SETTING, Egress
 from headwater.net.refreshing import Expiring, RefreshingCache
 from headwater.net.transport import Request, Response, Transport
@@ -96,7 +97,7 @@ class KeyFile:
         found = await in_thread(self._pem.load) if loaded is None else loaded
         if isinstance(found, str):
             raise CredentialsRefusedError(
-                f"{member}: private_key of the key file {found}. Make a new key, copy all of it"
+                f"{member}: private_key of the key file {found}. Send the downloaded file unchanged, or make a new key"
             )
         return found
 
@@ -245,13 +246,13 @@ _key_files_lock = threading.Lock()
 def _parse(text: str, digest: str, member: str) -> KeyFile:
     if len(text) > MAX_KEY_FILE_BYTES:
         raise CredentialsRefusedError(f"{member}: expected the key file of a service account, of a few kB")
-    try:
-        found = msgspec.json.decode(text)
-    except (*UNREADABLE, UnicodeEncodeError):
-        found = None
-    if not isinstance(found, dict):
+    found = find_key_file(text)
+    if found is None:
+        wrong = what_is_wrong(text)
+        got = f", and {wrong}" if wrong else ""
         raise CredentialsRefusedError(
-            f"{member}: expected the key file of a service account, as JSON. Send all that the downloaded file holds"
+            f"{member}: expected the key file of a service account, as JSON{got}. "
+            f"Send all that the downloaded file holds"
         )
     kind = found.get("type")
     if kind != "service_account":
@@ -275,10 +276,9 @@ def _parse(text: str, digest: str, member: str) -> KeyFile:
     for name, matches in (("client_email", _email), ("private_key_id", _plain_word)):
         if not matches(values[name]):
             raise CredentialsRefusedError(f"{member}: {name} of the key file is none. Check how the file was copied")
-    origin, path = parse_endpoint(values["token_uri"], f"token_uri in {member}")
-    return KeyFile(
-        values["client_email"], values["private_key_id"], digest, origin, path or "/", _Pem(values["private_key"])
-    )
+    origin, path = parse_endpoint(values["token_uri"].strip(), f"token_uri in {member}")
+    pem = _Pem(unescaped_pem(values["private_key"]))
+    return KeyFile(values["client_email"], values["private_key_id"], digest, origin, path or "/", pem)
 
 
 def _check_token_host(origin: Origin, member: str, egress: Egress) -> None:

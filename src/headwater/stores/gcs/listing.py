@@ -5,6 +5,8 @@ Source: "Objects: list" of Cloud Storage.
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import msgspec
 
 from headwater.stores.page_checks import NotAListingError
@@ -38,8 +40,20 @@ class _Written(msgspec.Struct):
 
 
 _written = msgspec.json.Decoder(_Written)
+
+
+class FoldersPage(msgspec.Struct):
+    """A list page with a delimiter. `prefixes` are the folders, each with its `/`."""
+
+    kind: str
+    prefixes: list[str] = []
+
+
 _pages = msgspec.json.Decoder(ListPage)
+_folders = msgspec.json.Decoder(FoldersPage)
 _anything = msgspec.json.Decoder(msgspec.Raw)
+
+Page = TypeVar("Page", ListPage, FoldersPage)
 
 
 def parse_list_page(body: bytes) -> ListPage:
@@ -48,8 +62,21 @@ def parse_list_page(body: bytes) -> ListPage:
     Raises:
         NotAListingError: the body is not a list page.
     """
+    return _parse(body, _pages)
+
+
+def parse_folders(body: bytes) -> list[str]:
+    """Return the folders in the response to objects.list with a delimiter.
+
+    Raises:
+        NotAListingError: the body is not a list page.
+    """
+    return _parse(body, _folders).prefixes
+
+
+def _parse(body: bytes, decoder: msgspec.json.Decoder[Page]) -> Page:
     try:
-        page = _pages.decode(body)
+        page = decoder.decode(body)
     except UNREADABLE as error:
         what = "JSON of another form" if isinstance(error, msgspec.ValidationError) else "no JSON that can be read"
         raise NotAListingError(what) from None

@@ -30,7 +30,7 @@ from headwater.stores.gcs import signing as gcs_signing
 from headwater.stores.gcs.bucket import OPERATOR_ENDPOINT, GcsBucket, gcs_bucket
 from headwater.stores.gcs.credentials import AccessTokens, KeyFile, read_key_file
 from headwater.stores.gcs.error_codes import GCS, is_transient_error
-from headwater.stores.gcs.listing import is_cut_short, parse_list_page, read_generation
+from headwater.stores.gcs.listing import is_cut_short, parse_folders, parse_list_page, read_generation
 from headwater.stores.gcs.signing import UrlSigner
 from headwater.stores.page_checks import (
     BIG_PAGE_BYTES,
@@ -149,6 +149,25 @@ class GcsStore(Store):
             response,
             self._context(Operation.LIST),
             lambda body: self._read_page(body, prefix, after, limit, marker),
+            is_cut_short=is_cut_short(response.body),
+            is_big=len(response.body) >= BIG_PAGE_BYTES,
+        )
+
+    @property
+    def root(self) -> str:
+        """The path of the root in the bucket; see `Store.root`."""
+        return self._root
+
+    async def list_folders(self, path: str) -> list[str]:
+        """Return names of folders; see `Store.list_folders`."""
+        query = {"prefix": path, "delimiter": "/", "maxResults": str(self.list_limit), "fields": "kind,prefixes"}
+        response = await self._send(
+            Operation.LIST, _Call("GET", self._objects_path, query), max_body_bytes=MAX_LIST_BODY_BYTES
+        )
+        return await parse_page(
+            response,
+            self._context(Operation.LIST),
+            lambda body: [name[len(path) :].strip("/") for name in parse_folders(body) if name.startswith(path)],
             is_cut_short=is_cut_short(response.body),
             is_big=len(response.body) >= BIG_PAGE_BYTES,
         )

@@ -165,6 +165,7 @@ class TreeWalk:
     def _page(self, limit: int) -> StorePage:
         objects: list[StoredObject] = []
         unreadable = 0
+        folder: str | None = None
         while self._levels:
             level = self._levels[-1]
             # Not before the page has reached an entry, or the next one would begin at the same place again.
@@ -188,11 +189,12 @@ class TreeWalk:
                 level.index += 1
                 if not is_utf8(name):
                     unreadable += 1
+                    folder = level.base if folder is None else folder
                     continue
                 key = self._reached = level.base + name
                 if name[-1] == "/":
                     if time.monotonic() >= self._deadline:
-                        return StorePage(objects, key, unreadable)
+                        return StorePage(objects, key, unreadable, unreadable_folder=folder)
                     if entered := self._enter(level, name[:-1]):
                         self._descend(entered)
                         break
@@ -203,10 +205,10 @@ class TreeWalk:
                     generation = self._generation(level, found)
                     objects.append(StoredObject(key, found.st_size, modified_of(found), etag_of(found), generation))
                 if len(objects) >= limit or time.monotonic() >= self._deadline:
-                    return StorePage(objects, key, unreadable)
+                    return StorePage(objects, key, unreadable, unreadable_folder=folder)
             else:
                 self._leave(level)
-        return StorePage(objects, None, unreadable)
+        return StorePage(objects, None, unreadable, unreadable_folder=folder)
 
     def _entries(self, level: _Level) -> list[Name]:
         if level.names is None:

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from urllib.parse import quote
 
 import structlog
@@ -19,21 +20,29 @@ from headwater.stores.local.listing import TreeWalk
 from headwater.stores.local.paths import check_new_path
 from headwater.stores.local.root import (
     ABSENT,
+    LIST_PERMISSION,
+    READ_NAMES,
     READ_PERMISSION,
     TRAVERSE,
     WRITE_PERMISSION,
     LocalRoot,
+    Name,
     OutsideRootError,
     Parts,
+    entry_name,
     explain,
     explain_folder,
     is_name,
+    is_utf8,
     parts_of,
     shown,
 )
 from headwater.stores.local.runtime import LocalFileRoot
 
 log = structlog.get_logger(__name__)
+
+MAX_FOLDER_NAMES = 1000
+"""How many entries of a folder `list_folders` looks at."""
 
 _MAX_WRITE_ATTEMPTS = 3
 """A write is retried if its folder disappears, because a concurrent delete found it empty for a moment."""
@@ -86,6 +95,15 @@ class LocalStore(Store):
         self._check_folder()
         return await self._listings.call(self._list, prefix, after, max(1, min(limit, self.list_limit)))
 
+    @property
+    def root(self) -> str:
+        """The path of the folder under the mount root; see `Store.root`."""
+        return "".join(f"{part}/" for part in self._folder)
+
+    async def list_folders(self, path: str) -> list[str]:
+        """Return names of folders; see `Store.list_folders`. The mount root takes the place of a bucket."""
+        return await self._listings.call(self._list_folders, tuple(part for part in path.split("/") if part))
+
     async def sign(self, keys: Sequence[Key], ttl: int, method: Method = "GET") -> list[str]:
         """Return URLs; see `Store.sign`.
 
@@ -97,7 +115,7 @@ class LocalStore(Store):
                 check_new_path(self._folder + tuple(key.split("/")))
         if self._web_server is not None and method != "PUT":
             return [self._web_server + quote(key, "/", errors="surrogatepass") for key in keys]
-        start = "".join(f"{part}/" for part in self._folder)
+        start = self.root
         return self._signer.sign([start + key for key in keys], int(time.time()) + ttl, write=method == "PUT")
 
     async def read(self, key: Key, limit: int, start: int = 0) -> bytes:
@@ -127,6 +145,28 @@ class LocalStore(Store):
         if walk.left_out:
             log.warning("paths_too_long", folder=shown(self._folder), paths=walk.left_out)
         return page
+
+    def _list_folders(self, parts: Parts) -> list[str]:
+        try:
+            folder, real = self._root.open_folder(parts, READ_NAMES)
+        except OSError as error:
+            raise explain_folder(error, parts) from None
+        try:
+            with os.scandir(folder) as entries:
+                names = [entry_name(entry) for entry in islice(entries, MAX_FOLDER_NAMES)]
+            return [name for name in sorted(names) if is_utf8(name) and self._has_folder(folder, real, name)]
+        except OSError as error:
+            raise explain(error, f"list {shown(parts)}", LIST_PERMISSION) from None
+        finally:
+            os.close(folder)
+
+    def _has_folder(self, folder: int, real: Parts, name: Name) -> bool:
+        """Return whether `name` in an open folder is a folder that datasources may read."""
+        try:
+            os.close(self._root.enter(folder, real, name, TRAVERSE)[0])
+        except OSError:
+            return False
+        return True
 
     def _read(self, key: Key, limit: int, start: int) -> bytes:
         self._check_folder()

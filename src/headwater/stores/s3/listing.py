@@ -33,6 +33,8 @@ FORM = Form(
     ),
 )
 
+_FOLDERS = Form("ListBucketResult", "CommonPrefixes", frozenset({"Prefix", "EncodingType"}))
+
 
 MAX_TOKEN_LENGTH = 4096
 """Characters of a continuation token: one that holds a key of 1,024 bytes in base64 has 1,400."""
@@ -155,6 +157,19 @@ def read_page(body: bytes, request: ListRequest) -> StorePage:
     # The next page begins after the last readable key. Unreadable names behind that key are counted there.
     del objects[request.limit :]
     return StorePage(objects, objects[-1].key, unreadable_before_last)
+
+
+def read_folders(body: bytes, path: str) -> list[str]:
+    """Return the names of the folders in the folder `path` of a bucket. Names that are not UTF-8 are left out.
+
+    Raises:
+        NotAListingError: the body is not a list page.
+    """
+    page = parse_list_page(body, _FOLDERS)
+    found = [row.get("Prefix", "") for row in page.rows]
+    if page.page.get("EncodingType") == "url":
+        found = [unquote_to_bytes(name.replace("+", " ")).decode(errors="ignore") for name in found]
+    return [name[len(path) :].strip("/") for name in found if name.startswith(path)]
 
 
 def _is_truncated(page: ListPage, limit: int) -> bool:

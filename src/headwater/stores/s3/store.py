@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from headwater.domain.datasource import ObsConfig, S3Config
 from headwater.domain.errors import CredentialsRefusedError, StoreError
 from headwater.domain.objects import Key, StorePage
+from headwater.domain.text import strip_pasted
 from headwater.net.transport import Response, Transport, byte_range, is_transient, read_range
 from headwater.net.urls import encode_path
 from headwater.stores.base import Method, Store
@@ -37,6 +38,7 @@ from headwater.stores.s3.listing import (
     ListRequest,
     StartAfterIgnoredError,
     Version,
+    read_folders,
     read_page,
 )
 from headwater.stores.s3.sender import Call, CredentialSource, Exchange, Sender, check_header_value
@@ -65,7 +67,7 @@ def open_s3(config: S3Config, transport: Transport, operator_endpoint: str | Non
         transport,
         bucket,
         location.prefix,
-        StaticCredentials(Credentials(config.access_key_id, config.secret_access_key.get_secret_value())),
+        _configured_credentials(config),
         ConfigLabels("S3", "s3AccessKeyId", "s3SecretAccessKey", endpoint_label, region_label(endpoint_label)),
         kms_key=config.kms_key,
     )
@@ -82,9 +84,14 @@ def open_obs(config: ObsConfig, transport: Transport) -> S3Store:
         transport,
         endpoint_bucket(config.endpoint, "obsEndpoint", location.bucket, None, is_operator_endpoint=False),
         location.prefix,
-        StaticCredentials(Credentials(config.access_key_id, config.secret_access_key.get_secret_value())),
+        _configured_credentials(config),
         ConfigLabels("OBS", "obsAccessKeyId", "obsSecretAccessKey", "obsEndpoint"),
     )
+
+
+def _configured_credentials(config: S3Config | ObsConfig) -> StaticCredentials:
+    key_id = strip_pasted(config.access_key_id)
+    return StaticCredentials(Credentials(key_id, config.secret_access_key.get_secret_value()))
 
 
 def s3_bucket(bucket: str, region: str, operator_endpoint: str | None) -> tuple[S3Bucket, str]:
@@ -245,6 +252,28 @@ class S3Store(Store):
             error = self._error(exchange, Operation.DELETE)
             if error.provider_code != "NoSuchKey":
                 raise error
+
+    @property
+    def root(self) -> str:
+        """The path of the root in the bucket; see `Store.root`."""
+        return self._root
+
+    async def list_folders(self, path: str) -> list[str]:
+        """Return names of folders; see `Store.list_folders`."""
+        query = {**VERSION_2.query, "delimiter": "/", "encoding-type": "url", "max-keys": str(self.list_limit)}
+        exchange = await self._sender.send(
+            Call("GET", self._bucket.path or "/", query={**query, "prefix": path}),
+            max_body_bytes=MAX_LIST_BODY_BYTES,
+        )
+        if exchange.response.status != 200:
+            raise self._error(exchange, Operation.LIST)
+        return await parse_page(
+            exchange.response,
+            self._context(Operation.LIST),
+            lambda body: read_folders(body, path),
+            is_cut_short=is_cut_short(exchange.response.body, FORM),
+            is_big=is_big(exchange.response.body),
+        )
 
     async def _list(
         self, prefix: str, after: Key | None, limit: int, version: Version, marker: str | None = None

@@ -13,9 +13,11 @@ from typing import Any
 import botocore.session
 from botocore import exceptions as aws
 from botocore.config import Config
+from botocore.httpsession import URLLib3Session
 from botocore.parsers import ResponseParserError
 
 from headwater.domain.errors import CredentialsRefusedError, LocationInvalidError, StoreError, StoreUnavailableError
+from headwater.net.proxies import proxy_advice
 from headwater.net.transport import is_transient_status
 from headwater.stores.error_mapping import AdviceFields, ProviderError, apply_rule
 from headwater.stores.s3.error_codes import STS_RULES
@@ -35,12 +37,16 @@ SETTING = "HEADWATER_STS_ENDPOINT"
 # botocore logs requests, responses and the output of programs that it runs: secrets. Our errors have what matters.
 logging.getLogger("botocore").setLevel(logging.CRITICAL)
 
+_NO_PROXIES: dict[str, str] = {}
+"""Without this, botocore would use the proxies that the environment names (`net.proxies`)."""
+
 # Besides the time limit of the call, these end a request that hangs in its thread.
 _CONFIG = Config(
     connect_timeout=3,
     read_timeout=5,
     retries={"mode": "standard", "total_max_attempts": 2},
     user_agent_extra="headwater",
+    proxies=_NO_PROXIES,
 )
 
 _ADVICE_FIELDS = AdviceFields(
@@ -166,6 +172,7 @@ class Sts:
                     raise aws.NoCredentialsError
                 session = botocore.session.Session()
                 session.set_config_variable("sts_regional_endpoints", "regional")
+                _use_no_proxies(session)
                 if session.get_credentials() is None:
                     self._no_credentials_until = time.monotonic() + NO_CREDENTIALS_SECONDS
                     raise aws.NoCredentialsError
@@ -190,6 +197,14 @@ class Sts:
 
 SERVER = Sts()
 """The clients of this process: all of them use the same credentials."""
+
+
+def _use_no_proxies(session: Any) -> None:
+    """Let the chain that finds credentials connect directly: its clients, and its request for the machine's role."""
+    session.set_default_client_config(Config(proxies=_NO_PROXIES))
+    provider = session.get_component("credential_provider").get_provider("iam-role")
+    timeout = session.get_config_variable("metadata_service_timeout")
+    provider._role_fetcher._session = URLLib3Session(timeout=timeout, proxies=_NO_PROXIES)
 
 
 def read_error(response: Any) -> ProviderError:
@@ -230,7 +245,7 @@ def _connection_error(error: aws.BotoCoreError, sts: str) -> StoreError:
             return StoreUnavailableError(f"{sts} did not answer in time ({name}). Try again in a moment")
         case aws.ConnectionError() | aws.HTTPClientError():
             return StoreUnavailableError(
-                f"{sts} could not be reached ({name}). The operator of this server checks its network"
+                f"{sts} could not be reached ({name}). The operator of this server checks its network{proxy_advice()}"
             )
         case aws.ParamValidationError():
             return CredentialsRefusedError("Check s3ARN and s3ExternalId: they do not have the form that AWS requires")

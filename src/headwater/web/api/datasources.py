@@ -36,6 +36,9 @@ router = APIRouter(prefix="/v1/datasets/{dataset_id}/datasource")
 FEED_HEADER = "Headwater-Feed"
 """The header that tells a client how raw samples are listed: `exact` or `dates` (contract.md#exact-feed)."""
 
+NOTE_HEADER = "Headwater-Note"
+"""The header with what is no error and may be a mistake. Characters that are not ASCII are escaped."""
+
 
 @router.get("")
 async def get_datasource(request: Request, dataset: AuthorizedDataset) -> Response:
@@ -61,7 +64,9 @@ async def put_datasource(request: Request, ctx: Context, dataset: WritableDatase
 @router.get("/verify")
 async def verify_datasource(ctx: Context, dataset: WritableDataset) -> Response:
     """Verify the access to the datasources."""
-    return json_response(verification_body(await verify.verify_datasource(ctx, dataset)))
+    verification = await verify.verify_datasource(ctx, dataset)
+    note = "; ".join(verification.notes).encode("ascii", "backslashreplace").decode()
+    return json_response(verification_body(verification), headers={NOTE_HEADER: note} if note else {})
 
 
 @router.get("/processedUntilTimestamp")
