@@ -87,7 +87,9 @@ async def test_change_passes_the_stored_datasources_and_stores_the_returned_ones
         return decide
 
     await asyncio.sleep(0.002)
-    assert await catalog.datasources.change(dataset.id, decide_to(first, second)) == ((first, second), False)
+    assert await catalog.datasources.change(dataset.id, decide_to(first, second)) == Reconfigured(
+        (first, second), False
+    )
     changed = await catalog.datasets.get(dataset.id)
     assert changed == replace(dataset, modified_at=changed.modified_at)
     assert changed.modified_at > dataset.modified_at

@@ -8,6 +8,7 @@ from fastapi.routing import APIRoute
 
 from headwater import contract
 from headwater.web.app import ROUTERS
+from headwater.web.requests import QUERY_PARAMETERS
 
 
 def _without_names(path: str) -> str:
@@ -30,3 +31,17 @@ def test_the_routes_are_the_operations_of_the_contract() -> None:
         if method != "parameters"
     }
     assert routes == operations
+
+
+def test_the_query_parameters_are_those_of_the_contract() -> None:
+    """A parameter that is not in this list is refused, so none that a published client sends may be missing."""
+    document = contract.document()
+    found = {"token", "publicToken"}
+    for item in document["paths"].values():
+        for operation in (item, *(each for each in item.values() if isinstance(each, dict))):
+            for parameter in operation.get("parameters", ()):
+                name = parameter.get("$ref", "").rpartition("/")[2]
+                declared = document["components"]["parameters"][name] if name else parameter
+                if declared["in"] == "query":
+                    found.add(declared["name"])
+    assert found == QUERY_PARAMETERS

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headwater.domain.datasource import SECRET_MASK, parse_config
+from headwater.domain.datasource import SECRET_MASK, parse_config, parse_new_config
 from headwater.domain.datasource_checks import S3_REGIONS
 from headwater.domain.datasource_members import TYPE_NAMES
 from headwater.domain.errors import MalformedRequestError
@@ -97,6 +97,20 @@ def test_malformed_member_is_named_with_what_was_expected(
         parse_config({**VALID[type_name], member: value})
     assert f"{member}: " in caught.value.message
     assert expected in caught.value.message
+
+
+@pytest.mark.parametrize("end", ["?a=b", "?", "/#x", "/a/../b", "/..", "/./", "/%2e%2E/a", "/a\\b", "\\..\\a"])
+def test_web_server_that_is_no_folder_is_refused_by_new_configs(end: str) -> None:
+    """Read URLs named other files, or none: the name became a part of the query, or clients removed `..` parts."""
+    raw = {**VALID["LOCAL"], "webServerLocation": f"https://files.example.com{end}"}
+    with pytest.raises(MalformedRequestError, match="webServerLocation: expected a URL with"):
+        parse_new_config(raw)
+    assert parse_config(raw).to_wire()["webServerLocation"] == raw["webServerLocation"], "what is stored can be read"
+
+
+@pytest.mark.parametrize("url", ["http://localhost:3456", "https://a.example/..b/c./", "http://[::1]:80/a%20b/"])
+def test_web_server_with_a_folder_is_accepted(url: str) -> None:
+    assert parse_new_config({**VALID["LOCAL"], "webServerLocation": url}).to_wire()["webServerLocation"] == url
 
 
 @pytest.mark.parametrize("raw", [None, 1, "x", [], {}, {"type": None}, {"type": "S4"}, {"type": ["S3"]}, {"type": ""}])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from structlog.testing import capture_logs
 
 from headwater.domain.errors import LocationInvalidError, StartupError
 from headwater.net.egress import Egress
@@ -29,7 +30,7 @@ EVERYTHING = "0.0.0.0/0, ::/0"
 @pytest.mark.parametrize("address", NEVER)
 def test_address_is_never_contacted_whatever_the_setting(address: str) -> None:
     for allowed in ("", EVERYTHING, "store.test", address.partition("%")[0]):
-        with pytest.raises(LocationInvalidError, match=r"never contacted.*HEADWATER_ALLOWED_ENDPOINTS"):
+        with pytest.raises(LocationInvalidError, match=r"may not be contacted.*HEADWATER_ALLOWED_ENDPOINTS"):
             Egress.parse(allowed).check("store.test", [address])
 
 
@@ -72,11 +73,26 @@ def test_international_names_match_their_dns_form() -> None:
     assert Egress.parse("bücher.example").check("xn--bcher-kva.example", ["10.0.0.1"]) == ["10.0.0.1"]
 
 
-def test_error_names_the_kind_of_address_but_not_the_address() -> None:
-    with pytest.raises(LocationInvalidError) as refusal:
-        Egress.parse("").check("db.internal", ["10.11.12.13"])
-    assert "private address" in refusal.value.message
-    assert "10.11" not in refusal.value.message
+def test_error_about_a_name_does_not_tell_whether_it_exists() -> None:
+    """Users could explore the operator's network: the text said that a name was unknown, or what address it has."""
+    with capture_logs() as logs:
+        texts = set()
+        for addresses in ([], ["10.11.12.13"], ["127.0.0.1"], ["169.254.169.254"], ["fe80::1%eth0"]):
+            with pytest.raises(LocationInvalidError) as refusal:
+                Egress.parse("").check("db.internal", addresses)
+            texts.add(refusal.value.message)
+    assert len(texts) == 1
+    assert "HEADWATER_ALLOWED_ENDPOINTS" in texts.pop()
+    assert [line["reason"] for line in logs] == [
+        "it is unknown",
+        *(f"it has {kind} address" for kind in ("a private", "a loopback", "a metadata", "a link-local")),
+    ], "the operator's log has the reason"
+
+
+def test_error_about_a_literal_address_names_its_kind() -> None:
+    with pytest.raises(LocationInvalidError, match=r"'10\.11\.12\.13' is a private address") as refusal:
+        Egress.parse("").check("10.11.12.13", ["10.11.12.13"])
+    assert "HEADWATER_ALLOWED_ENDPOINTS" in refusal.value.message
 
 
 @pytest.mark.parametrize(

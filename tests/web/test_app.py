@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from headwater import contract
 from tests.live import Live, request
 
 
@@ -53,3 +54,19 @@ def test_token_in_the_path_appears_in_no_error_and_no_log(live: Live) -> None:
         assert answer.status == 404
         assert live.token.encode() not in answer.body
     assert live.token not in live.log.read_text()
+
+
+def test_path_of_one_operation_has_only_its_own_methods(live: Live) -> None:
+    """`enriched` was also taken for the id of a dataset: `Allow` named PUT and DELETE, and these were a 400."""
+    literal = {path for path in contract.document()["paths"] if "{" not in path and path.startswith("/v1/")}
+    assert "/v1/datasets/enriched" in literal
+    for path, item in contract.document()["paths"].items():
+        if path not in literal:
+            continue
+        offered = {method.upper() for method in item} & {"GET", "PUT", "POST", "DELETE"}
+        for method in {"GET", "PUT", "POST", "DELETE", "PATCH"} - offered:
+            answer = live.call(method, path)
+            assert (answer.status, answer.code) == (405, "BAD_REQUEST"), (method, path)
+            assert set(answer.headers["Allow"].split(", ")) == offered, (method, path)
+    assert live.call("DELETE", "/v1/datasets/enriched2").status == 400, "any other name is a malformed id"
+    assert live.call("PUT", "/v1/datasets/enriched/registerDatasetUpload", {}).status == 400

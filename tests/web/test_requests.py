@@ -193,3 +193,32 @@ def test_a_body_may_begin_with_a_byte_order_mark(live: Live) -> None:
     url = f"{live.url}{live.datasource(dataset)}?token={live.token}"
     assert fetch(url, "PUT", {"Content-Type": "application/json"}, body).status == 200
     assert fetch(url, "PUT", {"Content-Type": "application/json"}, b"\xef\xbb\xbf").code == "MALFORMED_REQUEST"
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"), [("form", "from"), ("From", "from"), ("page_size", "pageSize"), ("until", "")]
+)
+def test_unknown_query_parameter_is_refused(live: Live, name: str, meant: str) -> None:
+    """`?form=5` was ignored, and everything was listed from the beginning."""
+    dataset = live.dataset()
+    for path in (live.datasource(dataset), live.datasource(dataset, "list"), "/v1/datasets"):
+        answer = live.call("GET", path, query={name: "5"})
+        assert (answer.status, answer.code) == (400, "MALFORMED_REQUEST")
+        assert (f"{name}: unknown query parameter; did you mean {meant}?" if meant else "no operation") in answer.text
+    assert live.call("GET", live.datasource(dataset), query={name: "5"}, token="").status == 401
+    assert live.call("GET", live.datasource(UNKNOWN), query={name: "5"}).status == 404
+
+
+def test_known_query_parameters_of_other_operations_are_ignored(live: Live) -> None:
+    """Published clients may send them, and what proxies and load balancers add to health checks does no harm."""
+    assert live.call("GET", "/v1/datasets", query=dict.fromkeys(("cursor", "dncShards", "force"), "x")).status == 200
+    assert request(live.url, path="/healthz?probe=1").status == 200
+    assert request(live.url, path="/v1/versions/pip/minimum?x=1").status == 200
+
+
+def test_token_instead_of_a_parameter_is_not_repeated(live: Live) -> None:
+    """`?hw_…` without `token=` next to a valid bearer."""
+    headers = {"Authorization": f"Bearer {live.token}"}
+    answer = request(live.url, path=f"/v1/datasets?{live.token}=", headers=headers)
+    assert answer.status == 400
+    assert live.token not in answer.text

@@ -35,7 +35,7 @@ _SUMMARIES: Select[Any] = (
     .where(datasources.c.dataset_id.in_(bindparam("dataset_ids", expanding=True)))
     .order_by(datasources.c.dataset_id, datasources.c.purpose)
 )
-_LOCK_DATASET = select(datasets.c.id).where(datasets.c.id == bindparam("dataset_id")).with_for_update()
+_LOCK_DATASET = select(datasets.c.watermark).where(datasets.c.id == bindparam("dataset_id")).with_for_update()
 
 
 class DatasourceCatalog:
@@ -94,11 +94,12 @@ class DatasourceCatalog:
                 is changed and the error is passed on.
 
         Returns:
-            What `decide` returned; None if there is no such dataset.
+            What `decide` returned, with the watermark that was reset; None if there is no such dataset.
         """
 
         def work(connection: Connection) -> Reconfigured | None:
-            if connection.execute(_LOCK_DATASET, {"dataset_id": dataset_id}).first() is None:
+            found = connection.execute(_LOCK_DATASET, {"dataset_id": dataset_id}).first()
+            if found is None:
                 return None
             decided = decide(self._load(connection, dataset_id, mask_lost_secrets=True))
             connection.execute(delete(datasources).where(datasources.c.dataset_id == dataset_id))
@@ -109,6 +110,7 @@ class DatasourceCatalog:
             if decided.input_moved:
                 drop_feed(connection, dataset_id)
                 changed |= {"watermark": 0, "n_samples": 0, "size_in_bytes": 0}
+                decided = decided._replace(lost_watermark=found.watermark)
             connection.execute(update(datasets).where(datasets.c.id == dataset_id).values(**changed))
             return decided
 

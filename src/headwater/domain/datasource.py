@@ -32,6 +32,7 @@ from headwater.domain.datasource_checks import (
     Secret,
     Text,
     Url,
+    check_url_of_folder,
 )
 from headwater.domain.datasource_members import DatasourceType, find_datasource_type
 from headwater.domain.errors import MalformedRequestError
@@ -315,6 +316,21 @@ def faults_of(type_name: str, members: Mapping[str, Any]) -> list[tuple[str, str
     except ValidationError as error:
         return _faults(error, config_class.TYPE)
     return []
+
+
+def parse_new_config(raw: object) -> DatasourceConfig:
+    """Return the config in a PUT request, which must also meet the rules that were added after others were stored.
+
+    Raises:
+        MalformedRequestError: see `parse_config`; or a member leads to URLs that name other files than they should.
+    """
+    config = parse_config(raw)
+    if isinstance(config, LocalConfig) and config.web_server_location is not None:
+        try:
+            check_url_of_folder(config.web_server_location)
+        except ValueError as error:
+            raise MalformedRequestError(f"webServerLocation: {error}") from None
+    return config
 
 
 def _validate(config_class: type[DatasourceConfig], members: dict[str, Any]) -> DatasourceConfig:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from typing import Annotated
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints
 
@@ -80,6 +80,20 @@ def _strip_secret(secret: SecretStr) -> SecretStr:
     if not stripped:
         raise ValueError("must not be empty")
     return SecretStr(stripped)
+
+
+def check_url_of_folder(url: str) -> None:
+    """Check a URL to which names of files are appended.
+
+    Raises:
+        ValueError: the names would become a part of something else than its path, or clients would change the path.
+    """
+    if "?" in url or "#" in url:
+        raise ValueError("expected a URL without '?' and '#': the names of files are appended to it")
+    if "\\" in url:
+        raise ValueError("expected a URL with '/' instead of '\\', which browsers change")
+    if any(unquote(part) in (".", "..") for part in urlsplit(url).path.split("/")):
+        raise ValueError("expected a URL without '.' and '..' parts, which clients remove")
 
 
 def _matches(pattern: str, expected: str) -> AfterValidator:

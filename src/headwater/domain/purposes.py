@@ -19,10 +19,12 @@ class Reconfigured(NamedTuple):
     Attributes:
         datasources: all datasources of the dataset afterwards. The configured one is first.
         input_moved: whether raw samples now come from other data.
+        lost_watermark: the watermark before, if it was reset to 0 because of that; else 0.
     """
 
     datasources: tuple[Datasource, ...]
     input_moved: bool
+    lost_watermark: int = 0
 
 
 def find_datasource(datasources: Sequence[Datasource], purpose: Purpose | None = None) -> Datasource | None:

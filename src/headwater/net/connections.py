@@ -179,6 +179,8 @@ class CheckedBackend(httpcore.AsyncNetworkBackend):
                 f"Looking up the host {host!r} took too long. Check the name and DNS{proxy_advice(host)}"
             ) from None
         except socket.gaierror as error:
+            if error.errno in _UNKNOWN_NAME:
+                self._check(host, ())  # refuses it like a name with a forbidden address, unless it is the operator's
             raise _look_up_error(host, error) from None
         except (UnicodeError, ValueError):
             raise LocationInvalidError(f"{host!r} is not a host name. Check how the endpoint is spelled") from None

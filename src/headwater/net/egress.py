@@ -18,9 +18,13 @@ from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import NamedTuple
 
+import structlog
+
 from headwater.domain.errors import LocationInvalidError, StartupError
 
 SETTING = "HEADWATER_ALLOWED_ENDPOINTS"
+
+log = structlog.get_logger(__name__)
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -112,11 +116,12 @@ class Egress:
 
         Args:
             host: the name or literal address in the endpoint.
-            addresses: the numeric addresses that it resolves to.
+            addresses: the numeric addresses that it resolves to; none if the name is unknown.
 
         Raises:
-            LocationInvalidError: no address may be contacted; the text names the host, the kind of address and the
-                setting.
+            LocationInvalidError: no address may be contacted. The text names the kind of a literal address. For a name,
+                it is the same whether the name is unknown or forbidden, so that users cannot explore the operator's
+                network; the log has the reason.
         """
         usable: list[str] = []
         refused: _Block | None = None
@@ -128,13 +133,15 @@ class Egress:
                 refused = refused or block
         if usable:
             return usable
-        if refused is None:
-            raise LocationInvalidError(f"The endpoint host {host!r} has no address. Check how it is spelled")
-        if refused.never:
-            advice = f"Such addresses are never contacted for a datasource, whatever {SETTING} says"
-        else:
-            advice = f"The operator of this server can allow it with {SETTING}"
-        raise LocationInvalidError(f"The endpoint host {host!r} has {refused.kind} address. {advice}")
+        if refused is not None and _is_address(host):
+            raise LocationInvalidError(f"The endpoint host {host!r} is {refused.kind} address. {_advice(refused)}")
+        reason = f"it has {refused.kind} address" if refused else "it is unknown"
+        log.info("endpoint_refused", host=host, reason=reason)
+        raise LocationInvalidError(
+            f"The host {host!r} is not known to DNS, or its address may not be contacted. Check how the endpoint, "
+            f"bucket or region is spelled. If it is in a private network, the operator of this server can allow it "
+            f"with {SETTING}"
+        )
 
     def names(self, host: str) -> bool:
         """Return whether the setting has this host, or a network that contains this literal address.
@@ -163,6 +170,20 @@ class Egress:
             any(effective in network or address in network for network in self._networks)
             or _normalize_host(host) in self._hosts
         )
+
+
+def _advice(refused: _Block) -> str:
+    if refused.never:
+        return f"Such addresses are never contacted for a datasource, whatever {SETTING} says"
+    return f"The operator of this server can allow it with {SETTING}"
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _normalize_host(host: str) -> str:

@@ -29,6 +29,13 @@ _BEARER = re.compile(rf"\b([Bb]earer|BEARER)(\s+|%20|\+){_LIKE_A_CREDENTIAL}{_CR
 _API_TOKEN = re.compile(r"\bhw_[A-Za-z0-9_-]{8,}")
 
 
+MAX_CHARACTERS = 1000
+"""The longest value of a field. Clients decide what some fields contain, and a path can have 60,000 characters."""
+
+MAX_TRACEBACK_CHARACTERS = 20_000
+"""The longest traceback."""
+
+
 def redact(text: str) -> str:
     """Replace tokens and signatures in a text, such as a traceback of a library."""
     text = _SECRET_PARAMETERS.sub(r"\1=[redacted]", text)
@@ -41,9 +48,16 @@ def _redact_event(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 
 
 def _printable(name: str, value: str) -> str:
-    """Return a value without secrets and without terminal control characters. A traceback keeps its lines."""
-    lines = redact(value).split("\n") if name == "exception" else [redact(value)]
-    return "\n".join(map(visible, lines))
+    """Return a value without secrets and terminal control characters, and not too long. A traceback keeps its lines."""
+    if name == "exception":
+        return "\n".join(visible(line) for line in _shortened(redact(value), MAX_TRACEBACK_CHARACTERS).split("\n"))
+    return visible(_shortened(redact(value), MAX_CHARACTERS))
+
+
+def _shortened(text: str, most: int) -> str:
+    """Return a text, or its beginning and end and how much is missing in between."""
+    left_out = len(text) - most
+    return text if left_out <= 0 else f"{text[: most // 2]}[{left_out} characters]{text[-(most // 2) :]}"
 
 
 def log_to_stderr(level: str = "WARNING") -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from headwater.auth.permissions import DatasetContext
-from headwater.domain.datasource import Datasource, Purpose, parse_config
+from headwater.domain.datasource import Datasource, Purpose, parse_new_config
 from headwater.domain.errors import DatasourceUnknownError
 from headwater.domain.purposes import (
     Reconfigured,
@@ -89,7 +89,7 @@ async def put_datasource(ctx: ServiceContext, dataset: DatasetContext, raw: obje
             that is needed.
         DatasetUnknownError: the dataset was deleted in the meantime.
     """
-    config = parse_config(raw)
+    config = parse_new_config(raw)
     after = await ctx.catalog.datasources.change(dataset.id, lambda stored: reconfigure(dataset.id, stored, config))
     if after is None:
         raise dataset_unknown(dataset.id)

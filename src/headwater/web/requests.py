@@ -23,6 +23,14 @@ async def _context(request: Request) -> ServiceContext:
     return ctx
 
 
+QUERY_PARAMETERS = frozenset(
+    "token publicToken path purpose from to cursor useRedirectedReadUrl relevantFilenamesFileName "
+    "relevantFilenamesRunId relevantFilenamesArtifactId dncShards taskName fileName shared getAssetsOfTeam "
+    "getAssetsOfTeamInclusiveSelf excludePlayground pageSize pageOffset limit exact datasetIds force "
+    "currentVersion".split()
+)
+"""The query parameters of all operations. A request may have any of them: those that it does not use are ignored."""
+
 Context = Annotated[ServiceContext, Depends(_context)]
 """The service that the application runs on."""
 
@@ -35,13 +43,23 @@ async def _authenticate(request: Request, ctx: Context) -> Principal:
     return principal
 
 
-CurrentPrincipal = Annotated[Principal, Depends(_authenticate)]
+_Principal = Annotated[Principal, Depends(_authenticate)]
+
+
+async def _check_query_of(request: Request, principal: _Principal) -> Principal:
+    _check_query(request)
+    return principal
+
+
+CurrentPrincipal = Annotated[Principal, Depends(_check_query_of)]
 """The authenticated user. Credentials are checked before the rest of the request."""
 
 
 def _open_for(permission: Permission) -> Any:
-    async def open_for_permission(request: Request, ctx: Context, principal: CurrentPrincipal) -> DatasetContext:
-        return await open_dataset(ctx.catalog.datasets, principal, request.path_params["dataset_id"], permission)
+    async def open_for_permission(request: Request, ctx: Context, principal: _Principal) -> DatasetContext:
+        dataset = await open_dataset(ctx.catalog.datasets, principal, request.path_params["dataset_id"], permission)
+        _check_query(request)
+        return dataset
 
     return Depends(open_for_permission)
 
@@ -51,6 +69,24 @@ AuthorizedDataset = Annotated[DatasetContext, _open_for(Permission.READ)]
 
 WritableDataset = Annotated[DatasetContext, _open_for(Permission.WRITE)]
 """The dataset in the path, opened for writing."""
+
+
+def _check_query(request: Request) -> None:
+    """Refuse query parameters that no operation has: a mistyped name must not select something else without a word.
+
+    Raises:
+        MalformedRequestError: there is one. The text names it only if it resembles a known one: it may be a secret.
+    """
+    for name in request.query_params:
+        if name in QUERY_PARAMETERS:
+            continue
+        from difflib import get_close_matches
+
+        known = {each.lower(): each for each in QUERY_PARAMETERS}
+        meant = get_close_matches(name.lower()[:100], known, n=1)
+        if meant:
+            raise MalformedRequestError(f"{name}: unknown query parameter; did you mean {known[meant[0]]}?")
+        raise MalformedRequestError("there is a query parameter that no operation has; /docs shows what there is")
 
 
 def query_value(request: Request, name: str) -> str | None:
@@ -79,10 +115,11 @@ def required_query_value(request: Request, name: str) -> str:
 
 def query_bool(request: Request, name: str) -> bool:
     """Return a boolean query parameter, which is `true` or `false` in any letter case; False if it is absent."""
-    match (query_value(request, name) or "false").lower():
+    value = query_value(request, name)
+    match None if value is None else value.lower():
         case "true":
             return True
-        case "false":
+        case "false" | None:
             return False
         case _:
             raise MalformedRequestError(f"{name}: expected true or false")

@@ -1,32 +1,27 @@
-"""Uvicorn with our own shutdown, startup message and response to malformed HTTP."""
+"""Uvicorn with our own shutdown, startup message and HTTP protocol."""
 
 from __future__ import annotations
 
 import asyncio
-import secrets
+import resource
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
-import structlog
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from headwater.domain.errors import MalformedRequestError
-from headwater.web.errors import error_body
+from headwater.web.connections import MAX_CONNECTIONS, Connections
+from headwater.web.http_protocol import HttpProtocol
 
 SHUTDOWN_GRACE_SECONDS = 30
 """Time that requests in flight have to finish after SIGTERM."""
 
-MAX_HEAD_BYTES = 64 << 10
-"""The largest request line with headers that is read. A cursor over the longest names has about 6,000 bytes."""
-
-_UNBOUNDED = 1 << 62
-_HEAD_TOO_LARGE = f"the request's line and headers are longer than {MAX_HEAD_BYTES} bytes"
-
-log = structlog.get_logger(__name__)
+MAX_OPEN_FILES = 65_536
+"""How many files the process may open, if the system lets it. The usual default, 1,024, is soon reached."""
 
 
 class Server(uvicorn.Server):
@@ -37,10 +32,12 @@ class Server(uvicorn.Server):
     """
 
     def __init__(self) -> None:
+        self._connections = Connections(min(MAX_CONNECTIONS, _raise_open_files() // 2))
         super().__init__(
             uvicorn.Config(
                 _no_application,
-                http=_HttpProtocol,
+                http=partial(HttpProtocol, self._connections),  # type: ignore[arg-type]  # anything that makes one
+                ws="none",
                 log_config=None,
                 access_log=False,
                 lifespan="off",
@@ -62,6 +59,15 @@ class Server(uvicorn.Server):
         if not self.should_exit:
             print(self._startup_message, flush=True)  # noqa: T201  the output of `headwater serve`
 
+    async def on_tick(self, counter: int) -> bool:
+        """Do what uvicorn does ten times a second. Once a second, close connections whose clients are too slow."""
+        if counter % 10 == 0:
+            now = time.monotonic()
+            for connection in list(self.server_state.connections):
+                connection.check(now)  # type: ignore[union-attr]  # all are of our class
+            self._connections.limits.flush_all()
+        return await super().on_tick(counter)
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Do nothing: `ended_by_signals` handles signals, for longer than uvicorn would."""
@@ -81,38 +87,14 @@ class Server(uvicorn.Server):
                 loop.remove_signal_handler(number)
 
 
-class _HttpProtocol(HttpToolsProtocol):
-    _head_bytes = 0
-
-    def data_received(self, data: bytes) -> None:
-        """Refuse a request whose line and headers exceed `MAX_HEAD_BYTES`; the parser has no limit."""
-        self._head_bytes += len(data)
-        super().data_received(data)
-        if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
-            self.send_400_response(_HEAD_TOO_LARGE)
-
-    def on_headers_complete(self) -> None:
-        """Stop counting: what follows is the body, which the application reads and limits."""
-        super().on_headers_complete()
-        self._head_bytes = -_UNBOUNDED
-
-    def on_message_complete(self) -> None:
-        """Start counting again for the next request of the connection."""
-        super().on_message_complete()
-        self._head_bytes = 0
-
-    def send_400_response(self, msg: str) -> None:
-        """Answer malformed HTTP with the error body of the contract."""
-        request_id = secrets.token_hex(12)
-        log.warning("malformed_http", request_id=request_id, reason=msg)
-        reason = _HEAD_TOO_LARGE if msg == _HEAD_TOO_LARGE else "the request is not well-formed HTTP"
-        body = error_body(MalformedRequestError(reason), request_id)
-        head = (
-            "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncache-control: no-store\r\n"
-            f"x-request-id: {request_id}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
-        )
-        self.transport.write(head.encode() + body)
-        self.transport.close()
+def _raise_open_files() -> int:
+    """Let the process open up to `MAX_OPEN_FILES` files if the system allows it. Return how many it may open."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else min(MAX_OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        return wanted
+    return MAX_OPEN_FILES if soft == resource.RLIM_INFINITY else soft
 
 
 async def _no_application(scope: Scope, receive: Receive, send: Send) -> None:

@@ -110,7 +110,7 @@ def test_own_datasets_are_listed_in_pages(live: Live) -> None:
     assert listed(getAssetsOfTeamInclusiveSelf="true") == made
     assert listed(shared="True") == []
     assert listed(getAssetsOfTeam="TRUE") == []
-    for query in ({"pageSize": "0"}, {"pageSize": "x"}, {"pageOffset": "-1"}, {"shared": "maybe"}):
+    for query in ({"pageSize": "0"}, {"pageSize": "x"}, {"pageOffset": "-1"}, {"shared": "maybe"}, {"shared": ""}):
         answer = live.call("GET", "/v1/datasets", token=token, query=query)
         assert (answer.status, answer.code) == (400, "MALFORMED_REQUEST")
 

@@ -5,6 +5,7 @@ Source: contract.md#watermark.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -68,3 +69,20 @@ def test_same_location_keeps_watermark_and_cursor(live: Live, kind: str, change:
 def test_new_location_resets_watermark_and_cursor(live: Live, kind: str, change: dict[str, Any]) -> None:
     dataset, cursor = _dataset_with_cursor(live, kind)
     assert _put_and_continue(live, dataset, {**VALID[kind], **change}, cursor) == (0, 400)
+
+
+def test_reset_of_the_watermark_is_said_in_a_header_and_in_the_log(live: Live) -> None:
+    """A PUT of a datasource that moved reset the watermark without a word: the body is empty for published clients."""
+    dataset, _ = _dataset_with_cursor(live, "LOCAL")
+    reset = "Headwater-Watermark-Reset"
+    for change, before in (({"thumbSuffix": "a"}, None), ({"fullPath": "b"}, "9"), ({"fullPath": "c"}, None)):
+        answer = live.call("PUT", live.datasource(dataset), {**VALID["LOCAL"], **change})
+        assert (answer.status, answer.body, answer.headers[reset]) == (200, b"", before)
+    lines = [json.loads(line) for line in live.log.read_text().splitlines() if '"watermark_reset"' in line]
+    (line,) = [line for line in lines if line["dataset"] == dataset]
+    assert (line["level"], line["before"]) == ("warning", 9)
+    assert live.call("PUT", live.datasource(dataset, "processedUntilTimestamp"), {"processedUntilTimestamp": 7}).status
+    lightly = live.call("PUT", live.datasource(dataset), {**VALID["LOCAL"], "fullPath": "d", "purpose": "LIGHTLY"})
+    assert lightly.headers[reset] is None, "only the input resets it"
+    moved = live.call("PUT", live.datasource(dataset), {**VALID["LOCAL"], "fullPath": "d", "purpose": "INPUT"})
+    assert moved.headers[reset] == "7"

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import socket
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import uvicorn
 from fastapi import FastAPI
 
 from headwater.domain.read_url import ReadUrlSigner
 from headwater.web.files import routes as files
 from headwater.web.middleware import RequestMiddleware
 from tests.stores.local.opening import file_root
+from tests.web.serving import serving_app
 
 KEY = b"k" * 32
 CONTENT = bytes(range(256)) * 4
@@ -68,19 +66,8 @@ class Server:
 @contextmanager
 def serving(root: Path, root_path: str = "") -> Iterator[Server]:
     """Serve the files under `root` for the duration of the block."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        listening.listen()
-        port = listening.getsockname()[1]
-        signer = ReadUrlSigner([KEY], f"http://127.0.0.1:{port}", str(root))
-        app = FastAPI(openapi_url=None, redirect_slashes=False)
-        app.router.routes.append(files.route(file_root(root, signer)))
-        app.add_middleware(RequestMiddleware)
-        server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off", root_path=root_path))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        try:
-            yield Server(root, port, signer)
-        finally:
-            server.should_exit = True
-            thread.join()
+    app = FastAPI(openapi_url=None, redirect_slashes=False)
+    app.router.routes.append(files.route(file_root(root, ReadUrlSigner([KEY], "http://any", str(root)))))
+    app.add_middleware(RequestMiddleware)
+    with serving_app(app, root_path=root_path) as port:
+        yield Server(root, port, ReadUrlSigner([KEY], f"http://127.0.0.1:{port}", str(root)))

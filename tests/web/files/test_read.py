@@ -13,15 +13,17 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from starlette.types import Message
 
 from headwater.domain.samples import MEDIA_SUFFIXES
 from headwater.stores.local import disk_threads
 from headwater.stores.local.files import BLOCK_BYTES, LocalFiles
 from headwater.stores.local.root import LocalRoot, OpenFile
+from headwater.web.files import routes
 from headwater.web.files.conditional import ResponsePlan
-from headwater.web.files.read import MAX_AGE_SECONDS
+from headwater.web.files.read import MAX_AGE_SECONDS, FileResponse
 from tests.stores.local.opening import file_root, open_store
-from tests.web.files.server import CONTENT, Server
+from tests.web.files.server import CONTENT, Server, serving
 
 ODD_NAMES = [
     *("a b.png", "a+b.png", "a%41.png", "a%2Fb.png", "%2e%2e.png", "a#b.png", "a?b&c=d;e.png", "a'b\".png", "<>&.png"),
@@ -166,9 +168,11 @@ def test_long_file_is_sent_whole(server: Server, film: Path) -> None:
     assert server.get("film.mp4")[2] == film.read_bytes()
 
 
-def start_download(server: Server) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
+def start_download(
+    server: Server, path: str = "film.mp4"
+) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
-    connection.request("GET", server.target("film.mp4"))
+    connection.request("GET", server.target(path))
     response = connection.getresponse()
     assert len(response.read(1000)) == 1000
     return connection, response
@@ -280,3 +284,58 @@ async def test_file_opened_for_a_cancelled_request_is_closed(tmp_path: Path, mon
     assert descriptors_on(path) == 1
     resume.set()
     await asyncio.to_thread(wait_until_closed, path)
+
+
+async def test_unread_download_keeps_one_block_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three hundred downloads that nobody read cost 350 MiB: the next block was read before the last had been taken."""
+    (tmp_path / "a.mp4").write_bytes(bytes(BLOCK_BYTES * 4))
+    reads: list[int] = []
+    read_at = OpenFile.read_at
+
+    def read_and_note(file: OpenFile, offset: int, size: int) -> bytes:
+        reads.append(offset)
+        return read_at(file, offset, size)
+
+    monkeypatch.setattr(OpenFile, "read_at", read_and_note)
+    files = LocalFiles(file_root(tmp_path))
+    opened = await files.open("a.mp4", lambda file: ResponsePlan(200, to_send=file.size))
+    sent: list[int] = []
+
+    async def send(message: Message) -> None:
+        sent.append(len(message.get("body", b"")))
+        if len(sent) == 3:  # head, first block, and then the server waits until the client has taken it
+            await asyncio.Event().wait()
+
+    async def receive() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    task = asyncio.create_task(FileResponse(opened)({}, receive, send))
+    await asyncio.sleep(0.1)
+    assert (sent, len(reads)) == ([0, BLOCK_BYTES, 0], 1)
+    assert opened.take_first() == b"", "the block belongs to the connection"
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def test_unread_downloads_of_one_datasource_leave_room_for_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Clients that do not read their downloads could take all files that the server may open."""
+    monkeypatch.setattr(routes, "MAX_DOWNLOADS", 3)
+    monkeypatch.setattr(routes, "MAX_DOWNLOADS_OF_ONE_DATASOURCE", 2)
+    for name in ("a/b/film.mp4", "a/c/film.mp4", "d/e/film.mp4"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(bytes(20_000_000))
+    with serving(tmp_path) as server:
+        unread = [start_download(server, "a/b/film.mp4") for _ in range(2)]
+        status, headers, body = server.get("a/b/film.mp4")
+        assert (status, headers["retry-after"], b"of this datasource" in body) == (429, "1", True)
+        unread.append(start_download(server, "a/c/film.mp4"))
+        assert server.get("d/e/film.mp4")[0] == 429
+        for connection, _ in unread:
+            connection.close()
+        until = time.monotonic() + 5
+        while server.get("a/b/film.mp4")[0] != 200:
+            assert time.monotonic() < until
+            time.sleep(0.05)

@@ -26,8 +26,8 @@ from headwater.stores.local.root import (
 )
 from headwater.stores.local.runtime import LocalFileRoot
 
-BLOCK_BYTES = 256 * 1024
-"""Bytes read in one use of the disk."""
+BLOCK_BYTES = 128 * 1024
+"""Bytes read in one use of the disk. A download that its client does not read keeps one block in memory."""
 
 
 class FileState(NamedTuple):
@@ -161,19 +161,24 @@ class FilePart(Generic[PartT]):
         threads: do the reading.
     """
 
-    __slots__ = ("_file", "_path", "_threads", "first", "left", "part")
+    __slots__ = ("_file", "_first", "_path", "_threads", "left", "part")
 
     def __init__(self, part: PartT, first: bytes, file: OpenFile, path: Parts, threads: FolderExecutor) -> None:
         self.part = part
-        self.first = first
+        self._first = first
         self.left = part.to_send - len(first)
         """Bytes of the part that are still to be read."""
         self._file: OpenFile | None = file
         self._path = path
         self._threads = threads
 
+    def take_first(self) -> bytes:
+        """Return the first block, which this object then no longer keeps in memory."""
+        block, self._first = self._first, b""
+        return block
+
     async def next(self) -> bytes:
-        """Return the next block; empty if nothing is left or the file has become shorter.
+        """Return the next block after the first; empty if nothing is left or the file has become shorter.
 
         Raises:
             StoreUnavailableError: the disk has a fault, or does not answer.

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request, Response
+from starlette.convertors import StringConvertor, register_url_convertor
 
 from headwater.domain.choices import expected_one_of
 from headwater.domain.dataset import DatasetCreator, DatasetType, ImageType, NewDataset, UploadMethod
@@ -30,6 +31,15 @@ from headwater.web.requests import (
 from headwater.web.responses import json_response
 
 router = APIRouter(prefix="/v1")
+
+
+class _DatasetIdConvertor(StringConvertor):
+    """One segment of a path, except where it is the path of another operation, which may have other methods."""
+
+    regex = "(?!enriched$)[^/]+"
+
+
+register_url_convertor("dataset_id", _DatasetIdConvertor())
 
 NEWEST_CLIENT_VERSION = "1.5.26"
 """The newest published `lightly` client that this server is tested with."""
@@ -96,13 +106,13 @@ async def find_datasets_by_name(request: Request, ctx: Context, principal: Curre
     )
 
 
-@router.get("/datasets/{dataset_id}")
+@router.get("/datasets/{dataset_id:dataset_id}")
 async def get_dataset(ctx: Context, dataset: AuthorizedDataset) -> Response:
     """Return a dataset."""
     return json_response(dataset_body(await datasets.summarize_dataset(ctx, dataset)))
 
 
-@router.put("/datasets/{dataset_id}")
+@router.put("/datasets/{dataset_id:dataset_id}")
 async def rename_dataset(request: Request, ctx: Context, dataset: WritableDataset) -> Response:
     """Rename a dataset."""
     body = await read_json_object(request)
@@ -111,7 +121,7 @@ async def rename_dataset(request: Request, ctx: Context, dataset: WritableDatase
     return Response()
 
 
-@router.delete("/datasets/{dataset_id}")
+@router.delete("/datasets/{dataset_id:dataset_id}")
 async def delete_dataset(request: Request, ctx: Context, dataset: WritableDataset) -> Response:
     """Delete a dataset with its datasources, secrets and watermark. `force` is accepted and has no effect."""
     query_bool(request, "force")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import structlog
 from fastapi import APIRouter, Request, Response
 
 from headwater.auth.permissions import DatasetContext
@@ -39,6 +40,11 @@ FEED_HEADER = "Headwater-Feed"
 NOTE_HEADER = "Headwater-Note"
 """The header with what is no error and may be a mistake. Characters that are not ASCII are escaped."""
 
+WATERMARK_RESET_HEADER = "Headwater-Watermark-Reset"
+"""The header that tells a client that its PUT has reset the watermark, and from which value (contract.md#watermark)."""
+
+log = structlog.get_logger(__name__)
+
 
 @router.get("")
 async def get_datasource(request: Request, dataset: AuthorizedDataset) -> Response:
@@ -56,9 +62,12 @@ async def list_datasources(dataset: AuthorizedDataset) -> Response:
 
 @router.put("")
 async def put_datasource(request: Request, ctx: Context, dataset: WritableDataset) -> Response:
-    """Configure a datasource."""
-    await configure.put_datasource(ctx, dataset, await read_json(request))
-    return Response()
+    """Configure a datasource. If it moves, which resets the watermark, a header says so."""
+    after = await configure.put_datasource(ctx, dataset, await read_json(request))
+    if not after.lost_watermark:
+        return Response()
+    log.warning("watermark_reset", dataset=dataset.id, before=after.lost_watermark)
+    return Response(headers={WATERMARK_RESET_HEADER: str(after.lost_watermark)})
 
 
 @router.get("/verify")

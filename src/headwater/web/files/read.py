@@ -43,7 +43,7 @@ class FileResponse:
 
     async def _send(self, receive: Receive, send: Send) -> None:
         opened = self._opened
-        plan, block = opened.part, opened.first
+        plan, block = opened.part, opened.take_first()
         headers = [(name.lower().encode(), value.encode()) for name, value in plan.headers.items()]
         await send({"type": "http.response.start", "status": plan.status, "headers": headers})
         if opened.left == 0:
@@ -57,6 +57,9 @@ class FileResponse:
                 await send({"type": "http.response.body", "body": block, "more_body": opened.left > 0})
                 if opened.left == 0:
                     return
+                # An empty part is sent when the client has taken most of what was sent before. Without it, the next
+                # block would be in memory, too, while a client does not read.
+                await send({"type": "http.response.body", "body": b"", "more_body": True})
                 block = await opened.next()
         except StoreError as error:
             log.warning("file_read_failed", reason=error.message)

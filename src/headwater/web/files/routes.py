@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, quote, unquote_to_bytes
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from headwater.domain.errors import HeadwaterError, MethodNotAllowedError, NotFoundError
 from headwater.domain.read_url import ReadUrlSigner
@@ -21,7 +21,14 @@ from headwater.web.errors import error_response
 from headwater.web.files.conditional import RangeNotSatisfiableError
 from headwater.web.files.headers import COMMON_HEADERS, METHODS, PREFLIGHT_HEADERS
 from headwater.web.files.read import open_file
+from headwater.web.files.shares import Shares, share_of
 from headwater.web.files.write import Uploads
+
+MAX_DOWNLOADS = 1024
+"""Files that are sent at the same time. Each holds a file descriptor and up to `BLOCK_BYTES` of memory."""
+
+MAX_DOWNLOADS_OF_ONE_DATASOURCE = 256
+"""Those of them that may belong to one datasource, so that clients of it that do not read leave room for others."""
 
 
 def route(root: LocalFileRoot) -> BaseRoute:
@@ -38,6 +45,7 @@ class _FilesRoute(BaseRoute):
     def __init__(self, files: LocalFiles, signer: ReadUrlSigner) -> None:
         self._files = files
         self._uploads = Uploads(files)
+        self._downloads = Shares("files are being sent", MAX_DOWNLOADS, MAX_DOWNLOADS_OF_ONE_DATASOURCE)
         self._signer = signer
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
@@ -48,22 +56,21 @@ class _FilesRoute(BaseRoute):
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         request = Request(scope, receive)
-        response: ASGIApp
         try:
-            response = await self._respond(request)
+            await self._respond(request, scope, receive, send)
         except HeadwaterError as error:
-            response = _error_response(request, error)
-        await response(scope, receive, send)
+            await _error_response(request, error)(scope, receive, send)
 
-    async def _respond(self, request: Request) -> ASGIApp:
-        """Check the URL, and only then access the disk.
+    async def _respond(self, request: Request, scope: Scope, receive: Receive, send: Send) -> None:
+        """Check the URL, and only then access the disk. Nothing has been sent if this raises an error.
 
         Raises:
             ForbiddenError: the URL was not signed by this server, or it has expired.
             HeadwaterError: see `open_file` and `Uploads.receive`.
         """
         if request.method == "OPTIONS":
-            return Response(None, 204, PREFLIGHT_HEADERS)
+            await Response(None, 204, PREFLIGHT_HEADERS)(scope, receive, send)
+            return
         if request.method not in METHODS:
             raise MethodNotAllowedError(f"{request.method} is not offered on files, only {', '.join(METHODS)}", METHODS)
         now = time.time()
@@ -73,8 +80,11 @@ class _FilesRoute(BaseRoute):
         seconds_left = self._signer.verify(path, query.get("expires", ""), query.get("signature", ""), now, write=write)
         if write:
             await self._uploads.receive(request, path)
-            return Response(None, 200, COMMON_HEADERS)
-        return await open_file(self._files, request, path, seconds_left, now)
+            await Response(None, 200, COMMON_HEADERS)(scope, receive, send)
+            return
+        with self._downloads.hold(share_of(path)):
+            response = await open_file(self._files, request, path, seconds_left, now)
+            await response(scope, receive, send)
 
     def _path_of(self, scope: Scope) -> str:
         """Return the path after the prefix, from the raw bytes: the path that a framework decodes is not exact.

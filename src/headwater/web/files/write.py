@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-
 from starlette.requests import Request
 
-from headwater.domain.errors import MalformedRequestError, PayloadTooLargeError, TooManyRequestsError
+from headwater.domain.errors import MalformedRequestError, PayloadTooLargeError
 from headwater.stores.local.files import LocalFiles
+from headwater.web.files.shares import Shares, share_of
 
 MAX_UPLOAD_BYTES = 5 * 2**30
 """The largest file that one PUT may send; the same limit as S3's."""
 
-MAX_CONCURRENT_UPLOADS = 64
+MAX_UPLOADS = 256
 """Uploads in flight at the same time. Each holds file descriptors for as long as its client keeps sending."""
 
-STALLED_UPLOAD_SECONDS = 30.0
-"""Time without a byte after which an upload is abandoned."""
+MAX_UPLOADS_OF_ONE_DATASOURCE = 32
+"""Those of them that may belong to one datasource, so that slow uploads to it leave room for others."""
+
+_NOT_SUPPORTED = {
+    "content-range": "a PUT replaces the whole file; send all of it, without this header",
+    "if-match": "a PUT to a write URL replaces the file in any case; send it without this header",
+    "if-none-match": "a PUT to a write URL replaces the file in any case; send it without this header",
+    "if-unmodified-since": "a PUT to a write URL replaces the file in any case; send it without this header",
+}
+"""Headers that would make a PUT something else, and which may not be ignored (RFC 9110, sections 13.1 and 14.5)."""
 
 
 class Uploads:
@@ -29,57 +35,58 @@ class Uploads:
 
     def __init__(self, files: LocalFiles) -> None:
         self._files = files
-        self._in_flight = 0
+        self._shares = Shares("files are being uploaded", MAX_UPLOADS, MAX_UPLOADS_OF_ONE_DATASOURCE)
 
     async def receive(self, request: Request, path: str) -> None:
         """Write the body of a request to `path`. An upload that fails changes nothing.
 
         Raises:
+            MalformedRequestError: the request asks for something else than to replace the file, or its body is not as
+                long as it says.
             PayloadTooLargeError: the body is larger than `MAX_UPLOAD_BYTES`.
-            TooManyRequestsError: `MAX_CONCURRENT_UPLOADS` others are in flight.
-            MalformedRequestError: the client stopped sending.
+            TooManyRequestsError: too many others are in flight.
             StoreError: the file cannot be written.
         """
-        if int(request.headers.get("content-length", "0")) > MAX_UPLOAD_BYTES:
+        for name, advice in _NOT_SUPPORTED.items():
+            if name in request.headers:
+                raise MalformedRequestError(f"{name.title()}: {advice}")
+        announced = _announced_bytes(request)
+        if announced is not None and announced > MAX_UPLOAD_BYTES:
             raise _too_large()
-        if self._in_flight >= MAX_CONCURRENT_UPLOADS:
-            raise TooManyRequestsError(
-                f"{MAX_CONCURRENT_UPLOADS} files are being uploaded already; try again in a second"
-            )
-        self._in_flight += 1
-        try:
-            await self._write(request, path)
-        finally:
-            self._in_flight -= 1
+        with self._shares.hold(share_of(path)):
+            await self._write(request, path, announced)
 
-    async def _write(self, request: Request, path: str) -> None:
+    async def _write(self, request: Request, path: str, announced: int | None) -> None:
         writer = await self._files.create(path)
         try:
             size = 0
-            async for block in _blocks(request):
+            async for block in request.stream():
                 size += len(block)
                 if size > MAX_UPLOAD_BYTES:
                     raise _too_large()
                 await writer.write(block)
+            if announced is not None and size != announced:
+                raise MalformedRequestError(
+                    f"body: {size} bytes were received, and Content-Length says {announced}; send it again"
+                )
             await writer.commit()
         finally:
             writer.close()
 
 
-async def _blocks(request: Request) -> AsyncIterator[bytes]:
-    """Yield the body block by block; raise MalformedRequestError if the client stops sending."""
-    blocks = request.stream()
-    while True:
-        try:
-            async with asyncio.timeout(STALLED_UPLOAD_SECONDS):
-                block = await anext(blocks)
-        except StopAsyncIteration:
-            return
-        except TimeoutError:
-            raise MalformedRequestError(
-                f"body: no data was received for {STALLED_UPLOAD_SECONDS:.0f} seconds; send it again"
-            ) from None
-        yield block
+def _announced_bytes(request: Request) -> int | None:
+    """Return the length of the body; None if it comes in chunks, the last of which is empty.
+
+    Raises:
+        MalformedRequestError: the request does not say where its body ends, so that it has none, or the body is
+            encoded.
+    """
+    length = request.headers.get("content-length")
+    if length is not None:
+        return int(length)
+    if request.headers.get("transfer-encoding", "").strip().lower() != "chunked":
+        raise MalformedRequestError("Content-Length: required, 0 for an empty file; or Transfer-Encoding: chunked")
+    return None
 
 
 def _too_large() -> PayloadTooLargeError:
