@@ -5,7 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
+from headwater.cli import serving
+from headwater.settings import Settings
+from headwater.stores.local import inodes
 from tests.cli.commands import run_command
 from tests.live import Live, command, environ_for, running
 
@@ -50,3 +54,16 @@ def test_the_server_and_verify_warn_about_a_proxy(tmp_path: Path, monkeypatch: p
         assert "proxy_ignored" in warned
         assert "proxy_ignored" not in command(live.environ, "dataset", "list").stderr
         assert "password" not in live.log.read_text() + warned
+
+
+@pytest.mark.parametrize(("file_system", "warned"), [(b"nfs4", True), (b"fuse.sshfs", True), (b"ext4", False)])
+def test_a_catalog_on_a_network_disk_is_warned_about(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file_system: bytes, warned: bool
+) -> None:
+    """SQLite on NFS loses data, and users find out when it has."""
+    monkeypatch.setattr(inodes, "file_system_of", lambda _: file_system)
+    settings = Settings.load({"HEADWATER_DATA_DIR": str(tmp_path)})
+    with capture_logs() as logs:
+        serving._warn_about_network_disk(settings)
+    expected = {"event": "catalog_on_network_disk", "log_level": "warning", "folder": str(tmp_path)}
+    assert logs == ([{**expected, "file_system": file_system.decode()}] if warned else [])

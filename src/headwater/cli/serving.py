@@ -108,6 +108,7 @@ async def _serve(settings: Settings, listening: socket.socket) -> None:
     with server.ended_by_signals():
         async with open_context(settings) as ctx:
             _share_settings(settings)
+            _warn_about_network_disk(settings)
             ctx.background.start("sweep feeds", sweep_feeds(ctx))
             ctx.background.start("sweep leftovers", sweep_leftovers(ctx))
             await server.run_on(listening, create_app(ctx), await _greeting(ctx))
@@ -135,6 +136,26 @@ def _share_settings(settings: Settings) -> None:
     except OSError as error:
         log = structlog.get_logger(__name__)
         log.warning("settings_not_shared", reason=f"{error.filename}: {error.strerror}")
+
+
+def _warn_about_network_disk(settings: Settings) -> None:
+    """Log if the catalog is on a network file system: SQLite's locks and its write-ahead log need a local disk."""
+    import structlog
+
+    from headwater.stores.local.inodes import NETWORK, file_system_of
+
+    if settings.sqlite_file is None:
+        return
+    folder = os.open(settings.sqlite_file.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        found = file_system_of(folder)
+    except OSError:
+        return  # it is only a warning
+    finally:
+        os.close(folder)
+    if found in NETWORK:
+        log = structlog.get_logger(__name__)
+        log.warning("catalog_on_network_disk", folder=str(settings.sqlite_file.parent), file_system=found.decode())
 
 
 async def _greeting(ctx: ServiceContext) -> str:

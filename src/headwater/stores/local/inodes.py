@@ -21,6 +21,14 @@ no inodes; tmpfs, which is empty after a restart and numbers the files that are 
 If a type is added, feeds hand out all files on such file systems once more.
 """
 
+NETWORK = frozenset(
+    (
+        *(b"nfs", b"nfs4", b"cifs", b"smb3", b"ceph", b"glusterfs", b"lustre", b"gpfs", b"beegfs", b"afs", b"9p"),
+        *(b"fuse.sshfs", b"fuse.glusterfs", b"fuse.ceph", b"fuse.s3fs", b"fuse.rclone", b"fuse.gcsfuse"),
+    )
+)
+"""Types of file systems on other machines."""
+
 _PROCESS = Path("/proc/self")
 
 _ATTEMPTS = 3
