@@ -71,3 +71,8 @@ def test_a_real_server(live: Live, live_api: DatasourcesApi) -> None:
     dataset = live.dataset()
     assert set_datasource(live_api, dataset, CONFIG) is None
     assert live_api.get_datasource_by_dataset_id(dataset).full_path == "other"
+    watermark = {"processed_until_timestamp": 1_577_836_800}
+    live_api.update_datasource_processed_until_timestamp_by_dataset_id(dataset, watermark)
+    assert set_datasource(live_api, dataset, CONFIG) is None, "it points to the same folder"
+    with pytest.warns(WatermarkResetWarning, match="from 1577836800"):
+        assert set_datasource(live_api, dataset, {"type": "LOCAL", "full_path": "moved"}) == 1_577_836_800
