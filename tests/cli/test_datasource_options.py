@@ -92,8 +92,9 @@ def test_project_comes_from_the_key_file_unless_it_is_given(tmp_path: Path) -> N
 def test_files_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
     """A config or a key file that an editor of Windows has saved was "not JSON"."""
     file = tmp_path / "file.json"
+    file.write_text(json.dumps({"type": "LOCAL", "fullPath": ""}), encoding="utf-8-sig")
+    assert config_from_file(str(file)) == {"type": "LOCAL", "fullPath": ""}
     file.write_text(json.dumps({"project_id": "the-project"}), encoding="utf-8-sig")
-    assert config_from_file(str(file)) == {"project_id": "the-project"}
     assert config_from_options("GCS", {"path": "gs://bucket"}, str(file))["gcsProjectId"] == "the-project"
 
 

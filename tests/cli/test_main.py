@@ -105,7 +105,7 @@ def test_user_without_name_and_home_gets_a_text_instead_of_a_traceback(tmp_path:
         command = [*prefix, *variables, f"PYTHONPATH={os.pathsep.join(sys.path)}", sys.executable, "-m", "headwater"]
         return subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=60, check=False)
 
-    for done in (run("token", "list"), run("serve"), run("token", "list", DATA_DIR="~/x")):
+    for done in (run("token", "list"), run("serve", PORT="0"), run("token", "list", DATA_DIR="~/x")):
         assert done.returncode == 6, done.stderr
         assert done.stderr.startswith("headwater: HEADWATER_DATA_DIR: ")
         assert len(done.stderr.splitlines()) == 1

@@ -41,6 +41,7 @@ class Terminal:
     def __init__(self, environ: dict[str, str], *arguments: str) -> None:
         self._pid, self._descriptor = pty.fork()
         if self._pid == 0:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell lets its background jobs ignore it
             os.execve(sys.executable, [sys.executable, "-m", "headwater", *arguments], {**environ, "TERM": "dumb"})
         self.shown = ""
 
@@ -123,7 +124,8 @@ def test_ctrl_c_in_a_running_command_prints_one_line(environ: dict[str, str]) ->
     dataset = make_dataset(environ, "--feed", "dates")
     run_command(environ, "datasource", "set", dataset, *LOCAL)
     program = (
-        "import asyncio, sys\n"
+        "import asyncio, signal, sys\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from headwater.cli import list_command, main\n"
         "async def stuck():\n    print('stuck', flush=True)\n    await asyncio.sleep(60)\n"
         "list_command._last_complete_second = stuck\n"

@@ -21,6 +21,7 @@ from typing import NamedTuple
 import structlog
 
 from headwater.domain.errors import LocationInvalidError, StartupError
+from headwater.net.proxies import proxy_advice
 
 SETTING = "HEADWATER_ALLOWED_ENDPOINTS"
 
@@ -137,10 +138,12 @@ class Egress:
             raise LocationInvalidError(f"The endpoint host {host!r} is {refused.kind} address. {_advice(refused)}")
         reason = f"it has {refused.kind} address" if refused else "it is unknown"
         log.info("endpoint_refused", host=host, reason=reason)
+        advice = proxy_advice(host) or (
+            f". Check how the endpoint, bucket or region is spelled. If it is in a private network, the operator of "
+            f"this server can allow it with {SETTING}"
+        )
         raise LocationInvalidError(
-            f"The host {host!r} is not known to DNS, or its address may not be contacted. Check how the endpoint, "
-            f"bucket or region is spelled. If it is in a private network, the operator of this server can allow it "
-            f"with {SETTING}"
+            f"The host {host!r} is not known to DNS, or its address may not be contacted{advice}"
         )
 
     def names(self, host: str) -> bool:

@@ -155,7 +155,7 @@ class FaultConformance:
         assert type(error) is LocationInvalidError
         assert "ignores the prefix" in error.message
 
-    @pytest.mark.parametrize("keys", [["b", "a"], ["a", "a"], ["a", "c", "b", "d"], ["\uffee", "🦊", "é"]])
+    @pytest.mark.parametrize("keys", [["b", "a"], ["a", "b", "a"], ["a", "c", "b", "d"], ["\uffee", "🦊", "é"]])
     async def test_keys_out_of_order_are_an_error(self, faulty: FaultSetup, keys: list[str]) -> None:
         if not faulty.checks_key_order:
             pytest.skip("the provider has more than one order")

@@ -272,7 +272,7 @@ def test_data_folder_is_hidden_from_datasources(tmp_path: Path) -> None:
                 verified = live.call("GET", live.datasource(dataset, "verify")).json
                 assert not any(verified[flag] for flag in ("canRead", "canWrite", "canList", "canOverwrite"))
         assert {path.name for path in (tmp_path / "data").iterdir()} <= {
-            "secret.key", "headwater.db", "headwater.db-wal", "headwater.db-shm"
+            "secret.key", "server.json", "headwater.db", "headwater.db-wal", "headwater.db-shm"
         }  # fmt: skip
         signer = ReadUrlSigner(
             Keyring.load_or_create(tmp_path / "data" / "secret.key").derive("read urls"), live.url, str(tmp_path)

@@ -260,20 +260,37 @@ class S3Store(Store):
 
     async def list_folders(self, path: str) -> list[str]:
         """Return names of folders; see `Store.list_folders`."""
-        query = {**VERSION_2.query, "delimiter": "/", "encoding-type": "url", "max-keys": str(self.list_limit)}
+        if not self._sender.knows(self._version_2_fact):
+            try:
+                return await self._list_folders(path, VERSION_2)
+            except _ListV2UnsupportedError as error:
+                if not self._bucket.is_custom_endpoint:
+                    raise error.store_error from None
+        return await self._list_folders(path, VERSION_1)
+
+    async def _list_folders(self, path: str, version: Version) -> list[str]:
+        query = {**version.query, "delimiter": "/", "encoding-type": "url", "max-keys": str(self.list_limit)}
         exchange = await self._sender.send(
             Call("GET", self._bucket.path or "/", query={**query, "prefix": path}),
             max_body_bytes=MAX_LIST_BODY_BYTES,
         )
-        if exchange.response.status != 200:
-            raise self._error(exchange, Operation.LIST)
+        response = self._listed(exchange, version)
         return await parse_page(
-            exchange.response,
+            response,
             self._context(Operation.LIST),
             lambda body: read_folders(body, path),
-            is_cut_short=is_cut_short(exchange.response.body, FORM),
-            is_big=is_big(exchange.response.body),
+            is_cut_short=is_cut_short(response.body, FORM),
+            is_big=is_big(response.body),
         )
+
+    def _listed(self, exchange: Exchange, version: Version) -> Response:
+        """Return the response to a list request; raise its error if it is one."""
+        if exchange.response.status == 200:
+            return exchange.response
+        error = self._error(exchange, Operation.LIST)
+        if version is VERSION_2 and may_lack_version_2(exchange.response):
+            raise _ListV2UnsupportedError(error)
+        raise error
 
     async def _list(
         self, prefix: str, after: Key | None, limit: int, version: Version, marker: str | None = None
@@ -285,12 +302,7 @@ class S3Store(Store):
             max_body_bytes=MAX_LIST_BODY_BYTES,
             should_retry=_should_retry_list,
         )
-        response = exchange.response
-        if response.status != 200:
-            error = self._error(exchange, Operation.LIST)
-            if version is VERSION_2 and may_lack_version_2(response):
-                raise _ListV2UnsupportedError(error)
-            raise error
+        response = self._listed(exchange, version)
         return await parse_page(
             response,
             self._context(Operation.LIST),
