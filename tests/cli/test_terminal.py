@@ -79,7 +79,7 @@ def test_ctrl_c_at_a_prompt_prints_one_line(environ: dict[str, str]) -> None:
     """It printed `Aborted!` in the line of the prompt and ended with 1, like a refusal."""
     dataset = make_dataset(environ)
     terminal = Terminal(environ, "dataset", "delete", dataset)
-    terminal.wait_for("[y/N]")
+    terminal.wait_for("[y/N]: ")
     terminal.type("\x03")
     assert terminal.end() == 130
     assert re.search(r"\[y/N\]: (\^C)?\r\nheadwater: aborted\r\n$", terminal.shown), terminal.shown
@@ -102,7 +102,7 @@ def test_ctrl_c_at_the_prompt_for_a_secret_stores_nothing(environ: dict[str, str
 def test_end_of_input_at_a_prompt_ends_its_line(environ: dict[str, str]) -> None:
     dataset = make_dataset(environ)
     terminal = Terminal(environ, "dataset", "delete", dataset)
-    terminal.wait_for("[y/N]")
+    terminal.wait_for("[y/N]: ")
     terminal.type("\x04")
     assert terminal.end() == 1
     assert terminal.shown.endswith(": \r\nheadwater: aborted\r\n"), terminal.shown
@@ -112,7 +112,7 @@ def test_end_of_input_at_a_prompt_ends_its_line(environ: dict[str, str]) -> None
 def test_a_refusal_at_a_prompt_is_no_interruption(environ: dict[str, str]) -> None:
     dataset = make_dataset(environ)
     terminal = Terminal(environ, "dataset", "delete", dataset)
-    terminal.wait_for("[y/N]")
+    terminal.wait_for("[y/N]: ")
     terminal.type("n\n")
     assert terminal.end() == 1
     assert terminal.shown.endswith("n\r\nheadwater: aborted\r\n")

@@ -257,7 +257,10 @@ class TestObsByVersion1(StoreConformance):
             yield Version1Bucket(moto_client, proxy, transport)
 
     async def test_folders_beside_the_root_are_listed(self, prepared: Prepared) -> None:
-        """Such a server was asked by ListObjectsV2 only. moto does not encode folders in version 1: none has "+" here."""
+        """Such a server was asked by ListObjectsV2 only.
+
+        moto does not encode folders in version 1, so none has "+" here.
+        """
         prepared.put({"a b/x": b"1", "c/d/x": b"2", "c/e": b"3", "f": b"4"})
         store = prepared.open("absent/")
         assert sorted(await store.list_folders(store.root.removesuffix("absent/"))) == ["a b", "c"]
