@@ -32,6 +32,7 @@ from headwater_client.connections import Connections
 from headwater_client.file_names import printable
 from headwater_client.progress import Progress
 from headwater_client.read_urls import ReadUrls
+from headwater_client.refusals import may_concern_all_files
 from headwater_client.retries import RetryPolicy
 from headwater_client.target_folder import TargetFolder
 from headwater_client.transfer import (
@@ -95,7 +96,13 @@ class DownloadError(OpenApiException):
         self.downloaded = downloaded
         done = downloaded.files + downloaded.skipped + len(downloaded.refused)
         title = f"{len(errors):,} of {len(errors) + done:,} files could not be downloaded:"
-        super().__init__(_listed(title, errors, "errors"))
+        text = _listed(title, errors, "errors")
+        if not done and _lacks_permission(errors):
+            text += (
+                "\nThe store refuses every file: check with the operation verify that the datasource may read them. "
+                'on_refused="skip" leaves out such files only if the store serves another file of the run.'
+            )
+        super().__init__(text)
 
     def __reduce__(self) -> Tuple[Any, ...]:
         return type(self), (self.errors, self.downloaded)
@@ -131,7 +138,8 @@ def download(  # noqa: PLR0913  a public signature; the options are keyword-only
       not for each of its files.
     - The store can refuse a file for a reason that a fresh URL does not change: it is archived (S3's Glacier classes,
       Azure's archive tier), encrypted with a key of its own (SSE-C) or one that the datasource may not use (KMS), or a
-      policy denies it. The error has the store's code and text.
+      policy denies it. The error has the store's code and text. If access is denied, a fresh URL is tried first,
+      because the old one can be signed with former credentials.
     - Connection errors and the statuses 408, 429 and 5xx are retried with growing delays.
 
     Args:
@@ -146,9 +154,9 @@ def download(  # noqa: PLR0913  a public signature; the options are keyword-only
         fail_fast: stop after the first file that fails, instead of continuing with the others.
         on_refused: what to do if the store refuses a file for such a reason. "raise": treat it like any other error, so
             a block of `new_samples` leaves the watermark unchanged, and lists the file again next time. "skip": log a
-            warning, and report the file in `refused` of the result; the watermark moves past it. If credentials lose
-            the permission to read, the store refuses every file in the same way: check `refused`. A refusal without a
-            known code is always an error.
+            warning, and report the file in `refused` of the result; the watermark moves past it. If access is denied to
+            every file of the run, even if that is one, the credentials may have lost the permission to read: this is an
+            error. A refusal without a known code is always an error.
         fsync: flush each file to disk before it gets its name, so that even a power failure leaves no partial file.
             Temporary files of earlier runs are then not resumed.
         attempts: consecutive attempts for a file without any progress, 1 or more.
@@ -162,7 +170,8 @@ def download(  # noqa: PLR0913  a public signature; the options are keyword-only
         The number of files and bytes downloaded, and of files skipped; the files that the store refuses.
 
     Raises:
-        DownloadError: files could not be downloaded; it names them. With `fail_fast` it has the first one.
+        DownloadError: files could not be downloaded; it names them. With `fail_fast` it has the first one. Also with
+            `on_refused="skip"` if the store denies access to every file.
         ApiValueError: `workers`, `attempts`, `pause`, `timeout` or `on_refused` is out of range.
         ApiTypeError: only one of `api` and `dataset_id` is given; a sample is not a row of a listing; a number has the
             wrong type.
@@ -181,9 +190,8 @@ def download(  # noqa: PLR0913  a public signature; the options are keyword-only
     stop = Event()
     try:
         with Progress(progress, len(samples) if isinstance(samples, Sized) else None) as counts:
-            options = TransferOptions(
-                connections, renew or urls.fresh, retry_policy, timeout, fsync, counts.received, stop
-            )
+            find_url = urls.fresh if renew is None else lambda row, refused, _: renew(row, refused)
+            options = TransferOptions(connections, find_url, retry_policy, timeout, fsync, counts.received, stop)
             return _Download(target, options, counts, fail_fast, on_refused == "skip").run(samples, workers)
     finally:
         urls.stop.set()
@@ -236,7 +244,10 @@ class _Download:
                     thread.join(max(0, deadline - time.monotonic()))
         if self._fatal is not None:
             raise self._fatal
-        downloaded = Downloaded(self._counts.files, self._counts.bytes, self._counts.skipped, self._refused)
+        counts = self._counts
+        if not (self._errors or counts.files or counts.skipped) and _lacks_permission(self._refused):
+            raise DownloadError(self._refused, Downloaded(0, counts.bytes, 0))
+        downloaded = Downloaded(counts.files, counts.bytes, counts.skipped, self._refused)
         if self._refused:
             _logger.warning(
                 _listed(f"files that the store refuses ({len(self._refused):,}):", self._refused, "refused")
@@ -316,6 +327,13 @@ class _Download:
                 self._fatal = self._fatal or error
         if self._fail_fast or is_storage_full(error):
             self._stop.set()
+
+
+def _lacks_permission(errors: Mapping[str, Exception]) -> bool:
+    """Return whether there are files, and the store refuses each as if the permission to read any is missing."""
+    return bool(errors) and all(
+        isinstance(error, RefusedError) and may_concern_all_files(error.code) for error in errors.values()
+    )
 
 
 def _listed(title: str, errors: Mapping[str, Exception], attribute: str) -> str:
