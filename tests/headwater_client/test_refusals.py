@@ -188,7 +188,6 @@ def test_denied_files(guard: Guard, tmp_path: Path, wait: float) -> None:
         assert 1 <= api.lists - before <= 3, "one request for each page"
         assert {type(error) for error in caught.value.errors.values()} == {RefusedError}
         assert "403 AccessDenied: Access Denied; " in str(caught.value)
-        assert "refuses every file" not in str(caught.value)
         with new_samples(api, guard.dataset) as new:
             done = download(new, tmp_path / "skipped", on_refused="skip")
         assert new.moved
@@ -206,7 +205,7 @@ def test_a_lost_permission_does_not_move_the_watermark(guard: Guard, tmp_path: P
             download(rows, tmp_path / "files", on_refused="skip")
         assert not rows.moved
         assert api.lists <= 7, "three pages, the end, and one request for each page"
-        assert "refuses every file: check" in str(caught.value)
+        assert "Check with the operation verify" in str(caught.value)
         assert {type(error) for error in caught.value.errors.values()} == {RefusedError}
         assert caught.value.downloaded == Downloaded(0, 0, 0)
 
@@ -214,6 +213,29 @@ def test_a_lost_permission_does_not_move_the_watermark(guard: Guard, tmp_path: P
         with new_samples(api, guard.dataset) as rows:
             assert download(rows, tmp_path / "files", on_refused="skip").files == 20
         assert rows.moved
+
+
+def test_a_permission_that_is_lost_during_a_run(guard: Guard, tmp_path: Path) -> None:
+    """A few files were downloaded, so that all others counted as denied one by one, and were skipped."""
+    served = [f"/{number:02}.png?" for number in range(3)]
+    requests: Counter[str] = Counter()
+
+    def denied(target: str) -> bool:
+        """Serve the first three files once."""
+        name = target[target.rindex("/") : target.index("?") + 1]
+        requests[name] += 1
+        return ".png?" in name and (name not in served or requests[name] > 1)
+
+    guard.denied = denied
+    with counting(guard.live) as api:
+        with (
+            pytest.raises(DownloadError, match="17 of 20 files") as caught,
+            new_samples(api, guard.dataset) as rows,
+        ):
+            download(rows, tmp_path / "files", on_refused="skip", workers=1)
+        assert not rows.moved
+    assert (caught.value.downloaded.files, caught.value.downloaded.refused) == (3, {})
+    assert "Check with the operation verify" in str(caught.value)
 
 
 def test_archived_files_alone_do_not_hold_the_watermark(guard: Guard, tmp_path: Path) -> None:
@@ -388,7 +410,7 @@ def test_one_denied_file_without_others(store: Scripted, tmp_path: Path, code: s
     with pytest.raises(DownloadError, match="1 of 1 files") as caught:
         download([row(store)], tmp_path, on_refused="skip", renew=lambda _, url: url)
     assert isinstance(reason(caught), RefusedError)
-    assert "refuses every file" in str(caught.value)
+    assert "Check with the operation verify" in str(caught.value)
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
 
 

@@ -97,10 +97,10 @@ class DownloadError(OpenApiException):
         done = downloaded.files + downloaded.skipped + len(downloaded.refused)
         title = f"{len(errors):,} of {len(errors) + done:,} files could not be downloaded:"
         text = _listed(title, errors, "errors")
-        if not done and _lacks_permission(errors):
+        if errors and len(_denials(errors)) == len(errors):
             text += (
-                "\nThe store refuses every file: check with the operation verify that the datasource may read them. "
-                'on_refused="skip" leaves out such files only if the store serves another file of the run.'
+                "\nCheck with the operation verify that the datasource may read its files. "
+                'on_refused="skip" leaves out such files only if the store serves another file of the run to its end.'
             )
         super().__init__(text)
 
@@ -155,8 +155,9 @@ def download(  # noqa: PLR0913  a public signature; the options are keyword-only
         on_refused: what to do if the store refuses a file for such a reason. "raise": treat it like any other error, so
             a block of `new_samples` leaves the watermark unchanged, and lists the file again next time. "skip": log a
             warning, and report the file in `refused` of the result; the watermark moves past it. If access is denied to
-            every file of the run, even if that is one, the credentials may have lost the permission to read: this is an
-            error. A refusal without a known code is always an error.
+            every file of the run, even if that is one, or at its end also to a file that it has downloaded, the
+            credentials may have lost the permission to read: this is an error. A refusal without a known code is always
+            an error.
         fsync: flush each file to disk before it gets its name, so that even a power failure leaves no partial file.
             Temporary files of earlier runs are then not resumed.
         attempts: consecutive attempts for a file without any progress, 1 or more.
@@ -171,7 +172,7 @@ def download(  # noqa: PLR0913  a public signature; the options are keyword-only
 
     Raises:
         DownloadError: files could not be downloaded; it names them. With `fail_fast` it has the first one. Also with
-            `on_refused="skip"` if the store denies access to every file.
+            `on_refused="skip"` if the permission to read may be lost.
         ApiValueError: `workers`, `attempts`, `pause`, `timeout` or `on_refused` is out of range.
         ApiTypeError: only one of `api` and `dataset_id` is given; a sample is not a row of a listing; a number has the
             wrong type.
@@ -214,6 +215,8 @@ class _Download:
         self._skip_refused = skip_refused
         self._errors: Dict[str, Exception] = {}
         self._refused: Dict[str, RefusedError] = {}
+        self._served: Optional[DatasourceRawSamplesDataRow] = None
+        """A sample that the store has served."""
         self._fatal: Optional[BaseException] = None
         self._in_flight: Set[str] = set()
         self._changed = threading.Condition()
@@ -236,6 +239,7 @@ class _Download:
                     while thread.is_alive() and not self._stop.is_set():
                         thread.join(_POLL_SECONDS)
             self._check_process()
+            self._check_permission()
         finally:
             self._stop.set()
             deadline = time.monotonic() + _MAX_JOIN_SECONDS
@@ -244,10 +248,7 @@ class _Download:
                     thread.join(max(0, deadline - time.monotonic()))
         if self._fatal is not None:
             raise self._fatal
-        counts = self._counts
-        if not (self._errors or counts.files or counts.skipped) and _lacks_permission(self._refused):
-            raise DownloadError(self._refused, Downloaded(0, counts.bytes, 0))
-        downloaded = Downloaded(counts.files, counts.bytes, counts.skipped, self._refused)
+        downloaded = Downloaded(self._counts.files, self._counts.bytes, self._counts.skipped, self._refused)
         if self._refused:
             _logger.warning(
                 _listed(f"files that the store refuses ({len(self._refused):,}):", self._refused, "refused")
@@ -282,6 +283,24 @@ class _Download:
             self._fatal = self._fatal or error
             self._stop.set()
 
+    def _check_permission(self) -> None:
+        """Do not skip denied files if the permission to read any file may be missing, or was lost during the run."""
+        denied = _denials(self._refused)
+        if not denied or self._stop.is_set():
+            return
+        if self._served is None:
+            lost = len(denied) == len(self._refused)  # the store tells only those who may read that a file is archived
+        else:
+            try:
+                transfer(self._served, self._folder, self._options)  # requests one byte
+                lost = False
+            except Exception as error:
+                lost = isinstance(error, RefusedError)
+        if lost:
+            self._errors.update(denied)
+            for name in denied:
+                del self._refused[name]
+
     def _transfer_rows(self, waiting: _Queue) -> None:
         while not self._stop.is_set():
             try:
@@ -298,6 +317,7 @@ class _Download:
             except Exception as error:
                 self._failed(row.file_name, error)
             else:
+                self._served = row
                 self._counts.done(files=int(downloaded), skipped=int(not downloaded))
 
     @contextmanager
@@ -329,11 +349,13 @@ class _Download:
             self._stop.set()
 
 
-def _lacks_permission(errors: Mapping[str, Exception]) -> bool:
-    """Return whether there are files, and the store refuses each as if the permission to read any is missing."""
-    return bool(errors) and all(
-        isinstance(error, RefusedError) and may_concern_all_files(error.code) for error in errors.values()
-    )
+def _denials(errors: Mapping[str, Exception]) -> Dict[str, RefusedError]:
+    """Return those of these errors with which the store may refuse every file, for want of a permission."""
+    return {
+        name: error
+        for name, error in errors.items()
+        if isinstance(error, RefusedError) and may_concern_all_files(error.code)
+    }
 
 
 def _listed(title: str, errors: Mapping[str, Exception], attribute: str) -> str:
