@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import pickle
 import time
+import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +17,23 @@ import pytest
 from azure.storage.blob import StandardBlobTier
 
 import swagger_client
-from headwater_client import Downloaded, DownloadError, RefusedError, TransferError, download, iter_samples, new_samples
+from headwater_client import (
+    Downloaded,
+    DownloadError,
+    PathBlockedError,
+    RefusedError,
+    TransferError,
+    download,
+    iter_samples,
+    new_samples,
+    read_urls,
+)
 from swagger_client.api.datasources_api import DatasourcesApi
 from tests.client.server import DATASET, Answer, Request, Scripted
+from tests.client.server import running as scripted
 from tests.headwater_client.conftest import put
 from tests.headwater_client.stores import listed_page, reason, row, tree
-from tests.live import Live, running
+from tests.live import Live, fetch, running
 from tests.servers import (
     AZURE_ACCOUNT,
     AZURE_KEY,
@@ -34,6 +47,8 @@ from tests.servers import (
 )
 
 if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
     from swagger_client.model.datasource_raw_samples_data import DatasourceRawSamplesData as Page
 
 PAGE_SIZE = 7
@@ -111,6 +126,161 @@ def test_archived_files_in_s3(tmp_path: Path) -> None:
         assert len(tree(tmp_path / "skipped")) == 20
 
 
+@dataclass
+class Guard:
+    """A bucket behind a proxy that denies access, as AWS does after a policy was removed: moto has no such answer."""
+
+    client: S3Client
+    bucket: str
+    live: Live
+    config: dict[str, str]
+    dataset: str
+    denied: Callable[[str], bool] = lambda _: False
+    """Takes the target of a request."""
+
+
+@pytest.fixture(scope="module")
+def moto() -> Iterator[str]:
+    """S3 that accepts every key."""
+    with moto_server() as url:
+        yield url
+
+
+@pytest.fixture
+def guard(moto: str, tmp_path: Path) -> Iterator[Guard]:
+    """A guarded bucket with twenty objects."""
+    bucket = f"bucket-{uuid.uuid4().hex}"
+    with s3_client(moto) as client, scripted() as proxy, s3_server(tmp_path, proxy.url) as live:
+        client.create_bucket(Bucket=bucket)
+        for number in range(20):
+            client.put_object(Bucket=bucket, Key=f"{number:02}.png", Body=b"x")
+        config = obs(proxy.url, bucket)
+        guard = Guard(client, bucket, live, config, live.configured(config))
+
+        def answer(request: Request) -> Answer:
+            if guard.denied(request.target):
+                return Answer(403, body=xml("AccessDenied", "Access Denied"))
+            found = fetch(moto + request.target, request.method, dict(request.headers), request.body or None)
+            copied = ("Content-Type", "Content-Range", "ETag")
+            return Answer(
+                found.status, None, found.body, {name: found.headers[name] for name in copied if name in found.headers}
+            )
+
+        proxy.answer = answer
+        time.sleep(1.1)  # a window ends with a whole second
+        yield guard
+
+
+@pytest.mark.parametrize("wait", [0, 1.1])
+def test_denied_files(guard: Guard, tmp_path: Path, wait: float) -> None:
+    """A fresh URL was never tried. Now it is, with one request to list for each page, and not for each file.
+
+    Within the second of the listing, the server lists the same URL again.
+    """
+    names = [f"{number:02}.png" for number in range(0, 20, 2)]
+    guard.denied = lambda target: target.split("?")[0].endswith(tuple(names))
+    with counting(guard.live) as api:
+        rows = list(iter_samples(api, guard.dataset))
+        time.sleep(wait)
+        before = api.lists
+        with pytest.raises(DownloadError, match="10 of 20 files") as caught:
+            download(rows, tmp_path / "raised")
+        assert 1 <= api.lists - before <= 3, "one request for each page"
+        assert {type(error) for error in caught.value.errors.values()} == {RefusedError}
+        assert "403 AccessDenied: Access Denied; " in str(caught.value)
+        with new_samples(api, guard.dataset) as new:
+            done = download(new, tmp_path / "skipped", on_refused="skip")
+        assert new.moved
+    assert (done.files, sorted(done.refused)) == (10, names)
+
+
+def test_a_lost_permission_does_not_move_the_watermark(guard: Guard, tmp_path: Path) -> None:
+    """If the credentials lost the permission to read, `skip` moved the watermark past every file: all were lost."""
+    guard.denied = lambda target: ".png?" in target
+    with counting(guard.live) as api:
+        with (
+            pytest.raises(DownloadError, match="20 of 20 files") as caught,
+            new_samples(api, guard.dataset) as rows,
+        ):
+            download(rows, tmp_path / "files", on_refused="skip")
+        assert not rows.moved
+        assert api.lists <= 7, "three pages, the end, and one request for each page"
+        assert "Check with the operation verify" in str(caught.value)
+        assert {type(error) for error in caught.value.errors.values()} == {RefusedError}
+        assert caught.value.downloaded == Downloaded(0, 0, 0)
+
+        guard.denied = lambda _: False
+        with new_samples(api, guard.dataset) as rows:
+            assert download(rows, tmp_path / "files", on_refused="skip").files == 20
+        assert rows.moved
+
+
+def test_a_permission_that_is_lost_during_a_run(guard: Guard, tmp_path: Path) -> None:
+    """A few files were downloaded, so that all others counted as denied one by one, and were skipped."""
+    served = [f"/{number:02}.png?" for number in range(3)]
+    requests: Counter[str] = Counter()
+
+    def denied(target: str) -> bool:
+        """Serve the first three files once."""
+        name = target[target.rindex("/") : target.index("?") + 1]
+        requests[name] += 1
+        return ".png?" in name and (name not in served or requests[name] > 1)
+
+    guard.denied = denied
+    with counting(guard.live) as api:
+        with (
+            pytest.raises(DownloadError, match="17 of 20 files") as caught,
+            new_samples(api, guard.dataset) as rows,
+        ):
+            download(rows, tmp_path / "files", on_refused="skip", workers=1)
+        assert not rows.moved
+    assert (caught.value.downloaded.files, caught.value.downloaded.refused) == (3, {})
+    assert "Check with the operation verify" in str(caught.value)
+
+
+def test_archived_files_alone_do_not_hold_the_watermark(guard: Guard, tmp_path: Path) -> None:
+    """A run in which nothing was downloaded is not always one with a lost permission."""
+    for number in range(20):
+        guard.client.put_object(Bucket=guard.bucket, Key=f"{number:02}.png", Body=b"x", StorageClass="GLACIER")
+    time.sleep(1.1)
+    with counting(guard.live) as api, new_samples(api, guard.dataset) as rows:
+        done = download(rows, tmp_path / "files", on_refused="skip")
+    assert rows.moved
+    assert (done.files, len(done.refused)) == (0, 20)
+
+
+def test_a_key_that_is_replaced_during_a_run(guard: Guard, tmp_path: Path) -> None:
+    """The former key lost its policy. All files whose URLs it had signed were skipped, and so lost."""
+    with counting(guard.live) as api, new_samples(api, guard.dataset) as rows:
+        listed = list(rows)
+        assert download(listed[:3], tmp_path / "files", on_refused="skip").files == 3
+        replaced = {**guard.config, "obsAccessKeyId": "ANOTHERKEY"}
+        assert guard.live.call("PUT", guard.live.datasource(guard.dataset), replaced).status == 200
+        guard.denied = lambda target: KEY_ID in target
+        before = api.lists
+        done = download(listed, tmp_path / "files", on_refused="skip")
+        assert api.lists - before <= 3, "one request for each page"
+    assert rows.moved
+    assert (done.files, done.skipped, done.refused) == (17, 3, {})
+
+
+def test_names_that_collide_do_not_hold_the_watermark_for_ever(guard: Guard, tmp_path: Path) -> None:
+    """A bucket can contain both of these names, a folder cannot: the documentation did not say how to go on."""
+    guard.client.put_object(Bucket=guard.bucket, Key="00.png/1.png", Body=b"y")
+    time.sleep(1.1)
+    with counting(guard.live) as api:
+        with pytest.raises(DownloadError, match="1 of 21 files"), new_samples(api, guard.dataset) as rows:
+            download(rows, tmp_path / "files")
+        assert not rows.moved
+        with new_samples(api, guard.dataset) as rows:
+            try:
+                download(rows, tmp_path / "files")
+            except DownloadError as error:
+                if not all(isinstance(each, PathBlockedError) for each in error.errors.values()):
+                    raise
+        assert rows.moved
+
+
 def test_archived_blobs_in_azure(tmp_path: Path) -> None:
     """Azure answers 409 for archived blobs, which looked like any other failure."""
     settings = {"allowed_endpoints": "127.0.0.0/8", "page_size": str(PAGE_SIZE), "read_url_ttl": "1"}
@@ -159,6 +329,7 @@ HEADWATER = {"code": "FORBIDDEN", "error": "", "message": "", "requestId": "1"}
 UNREADABLE = {**HEADWATER, "code": "DATASET_DATASOURCE_CREDENTIALS_ERROR", "message": "no read permission"}
 GOOGLE_JSON = {"error": {"code": 403, "message": "storage.objects.get denied", "status": "PERMISSION_DENIED"}}
 AZURE_DETAIL = "<AuthenticationErrorDetail>not valid in the specified time frame</AuthenticationErrorDetail>"
+SSE_C_OF_CEPH = "Requests specifying Server Side Encryption with Customer provided keys must provide a secret key."
 SSE_C = "The object was stored using a form of Server Side Encryption. The correct parameters must be provided."
 
 
@@ -167,11 +338,8 @@ SSE_C = "The object was stored using a form of Server Side Encryption. The corre
     [
         (Answer(403, body=xml("InvalidObjectState", "archived")), AMZ, "403 InvalidObjectState: archived"),
         (Answer(400, body=xml("InvalidRequest", SSE_C)), AMZ, f"400 InvalidRequest: {SSE_C}"),
-        (Answer(403, body=xml("AccessDenied", "no kms:Decrypt")), AMZ, "403 AccessDenied: no kms:Decrypt"),
+        (Answer(400, body=xml("InvalidArgument", SSE_C_OF_CEPH)), AMZ, f"400 InvalidArgument: {SSE_C_OF_CEPH}"),
         (Answer(400, body=xml("KMS.DisabledException", "off")), AMZ, "400 KMS.DisabledException: off"),
-        (Answer(403, body=xml("AccessDenied", "")), AMZ, "403 AccessDenied"),
-        (Answer(403, body=xml("AccessDenied", "a &lt;b&gt; c")), GOOG, "403 AccessDenied: a <b> c"),
-        (Answer(403, json=GOOGLE_JSON), GOOG, "403 PERMISSION_DENIED: storage.objects.get denied"),
         (Answer(409, body=b"", headers={"x-ms-error-code": "BlobBeingRehydrated"}), "", "409 BlobBeingRehydrated"),
         (Answer(400, json=UNREADABLE), "", "400 DATASET_DATASOURCE_CREDENTIALS_ERROR: no read permission"),
     ],
@@ -188,8 +356,8 @@ def test_refusals_of_a_file(
 ) -> None:
     """Each cost a list request, and the texts said only that "no fresh one is listed"."""
     answer.headers.setdefault("Date", EARLY)
-    _refusing(server, store, answer, query)
-    with pytest.raises(DownloadError) as caught:
+    _refusing(server, store, answer, query, served="/19")
+    with pytest.raises(DownloadError, match="19 of 20 files") as caught:
         download(iter_samples(plain_api, DATASET), tmp_path, workers=2)
     assert len(server.requests) == 1
     error = caught.value.errors["1.png"]
@@ -198,9 +366,62 @@ def test_refusals_of_a_file(
     assert pickle.loads(pickle.dumps(error)).__dict__ == error.__dict__
     with caplog.at_level(logging.WARNING):
         done = download(iter_samples(plain_api, DATASET), tmp_path, on_refused="skip")
-    assert set(done.refused) == {f"{number}.png" for number in range(20)}
-    assert "files that the store refuses (20)" in caplog.text
-    assert "and 10 more, in `refused`" in caplog.text
+    assert set(done.refused) == {f"{number}.png" for number in range(19)}
+    assert "files that the store refuses (19)" in caplog.text
+    assert "and 9 more, in `refused`" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("answer", "query", "shown"),
+    [
+        (Answer(403, body=xml("AccessDenied", "no kms:Decrypt")), AMZ, "403 AccessDenied: no kms:Decrypt"),
+        (Answer(403, body=xml("AccessDenied", "")), AMZ, "403 AccessDenied"),
+        (Answer(403, body=xml("AccessDenied", "a &lt;b&gt; c")), GOOG, "403 AccessDenied: a <b> c"),
+        (Answer(403, json=GOOGLE_JSON), GOOG, "403 PERMISSION_DENIED: storage.objects.get denied"),
+    ],
+)
+def test_denials(
+    plain_api: DatasourcesApi, server: Scripted, store: Scripted, tmp_path: Path, answer: Answer, query: str, shown: str
+) -> None:
+    """A denied URL counted as a denied file, although it could be signed with former credentials."""
+    answer.headers.setdefault("Date", EARLY)
+    _refusing(server, store, answer, query, accepted="/fresh")
+    assert download(iter_samples(plain_api, DATASET), tmp_path / "renewed", on_refused="skip").files == 20
+    assert len(server.requests) == 2
+
+    _refusing(server, store, answer, query, served="/19")
+    done = download(iter_samples(plain_api, DATASET), tmp_path / "skipped", on_refused="skip")
+    assert len(server.requests) == 2
+    assert len(done.refused) == 19
+    assert str(done.refused["1.png"]) == f"the store refuses '1.png' with {shown}; it refused a fresh URL, too"
+
+    rows = [row(store, "0.png", f"/0?{query}"), row(store, "19.png", "/19")]
+    with pytest.raises(DownloadError, match="no fresh URL is listed") as caught:
+        download(rows, tmp_path / "rows", on_refused="skip")
+    assert type(reason(caught)) is TransferError, "nobody knows whether the URL is current"
+    done = download(rows, tmp_path / "rows", on_refused="skip", renew=lambda _, url: url)
+    assert list(done.refused) == ["0.png"]
+
+
+@pytest.mark.parametrize("code", ["AccessDenied", "KMS.DisabledException", UNREADABLE["code"]])
+def test_one_denied_file_without_others(store: Scripted, tmp_path: Path, code: str) -> None:
+    """With one new file for each run, a lost permission would lose all of them, one after the other."""
+    store.script(Answer(403, body=xml(code, "")))
+    with pytest.raises(DownloadError, match="1 of 1 files") as caught:
+        download([row(store)], tmp_path, on_refused="skip", renew=lambda _, url: url)
+    assert isinstance(reason(caught), RefusedError)
+    assert "Check with the operation verify" in str(caught.value)
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+
+
+def test_a_cached_page_is_not_current_for_ever(
+    plain_api: DatasourcesApi, server: Scripted, store: Scripted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The credentials can change after a page was listed again because of a file that a policy denies."""
+    monkeypatch.setattr(read_urls, "CURRENT_SECONDS", -1)
+    _refusing(server, store, Answer(403, body=xml("AccessDenied", "")), "", accepted="/fresh3")
+    assert download(iter_samples(plain_api, DATASET), tmp_path, workers=1).files == 20
+    assert len(server.requests) == 3
 
 
 @pytest.mark.parametrize(
@@ -217,6 +438,8 @@ def test_refusals_of_a_file(
         (Answer(403, json={**HEADWATER, "message": "this read URL expired at 2026"}), ""),
         (Answer(403, body=xml("AuthenticationFailed", "Failed.\nRequestId:1", AZURE_DETAIL)), ""),
         (Answer(403, body=xml("InvalidAccessKeyId", "")), AMZ),
+        (Answer(400, body=xml("InvalidRequest", "Please use AWS4-HMAC-SHA256."), headers={"Date": EARLY}), AMZ),
+        (Answer(400, body=xml("InvalidRequest", ""), headers={"Date": EARLY}), AMZ),
         (Answer(403, body=xml("SignatureDoesNotMatch", "", "<StringToSign>secret-of-a-url</StringToSign>")), AMZ),
         (Answer(403, json={**HEADWATER, "message": "the signature does not match"}), ""),
         (Answer(403, body=xml("AuthorizationFailure", "a firewall")), "se=2026-02-01&sig=secret-of-a-url"),
@@ -243,8 +466,15 @@ def test_a_refused_url_is_renewed_once_for_each_page(
     assert "secret-of-a-url" not in str(caught.value)
 
 
-def _refusing(server: Scripted, store: Scripted, answer: Answer, query: str, accepted: str = "-") -> None:
-    """Let the server list twenty files with other URLs each time, and the store refuse those that are not accepted."""
+def _refusing(
+    server: Scripted, store: Scripted, answer: Answer, query: str, *, accepted: str = "-", served: str = "-"
+) -> None:
+    """Let the server list twenty files with other URLs each time, and the store refuse those that are not accepted.
+
+    Args:
+        accepted: how the paths begin that it accepts.
+        served: how they end.
+    """
 
     def listing(_: Request) -> Answer:
         start = "old" if len(server.requests) == 1 else f"fresh{len(server.requests)}"
@@ -252,7 +482,9 @@ def _refusing(server: Scripted, store: Scripted, answer: Answer, query: str, acc
 
     server.requests.clear()
     server.answer = listing
-    store.answer = lambda request: Answer(body=b"x") if request.path.startswith(accepted) else answer
+    store.answer = lambda request: (
+        Answer(body=b"x") if request.path.startswith(accepted) or request.path.endswith(served) else answer
+    )
 
 
 def test_a_refusal_of_the_server_to_redirect_concerns_all_files(store: Scripted, tmp_path: Path) -> None:

@@ -135,6 +135,7 @@ def test_a_file_and_a_folder_with_the_same_name(store: Scripted, target: Path, n
         download([row(store, name) for name in names], target, workers=1)
     assert list(caught.value.errors) == [names[1]]
     assert isinstance(reason(caught), PathBlockedError)
+    assert "rename one of the two in the store or download it into another folder" in str(caught.value)
     assert tree(target) == [names[0]]
 
 

@@ -32,6 +32,7 @@ from headwater_client.connections import Connections
 from headwater_client.file_names import printable
 from headwater_client.progress import Progress
 from headwater_client.read_urls import ReadUrls
+from headwater_client.refusals import may_concern_all_files
 from headwater_client.retries import RetryPolicy
 from headwater_client.target_folder import TargetFolder
 from headwater_client.transfer import (
@@ -95,7 +96,13 @@ class DownloadError(OpenApiException):
         self.downloaded = downloaded
         done = downloaded.files + downloaded.skipped + len(downloaded.refused)
         title = f"{len(errors):,} of {len(errors) + done:,} files could not be downloaded:"
-        super().__init__(_listed(title, errors, "errors"))
+        text = _listed(title, errors, "errors")
+        if errors and len(_denials(errors)) == len(errors):
+            text += (
+                "\nCheck with the operation verify that the datasource may read its files. "
+                'on_refused="skip" leaves out such files only if the store serves another file of the run to its end.'
+            )
+        super().__init__(text)
 
     def __reduce__(self) -> Tuple[Any, ...]:
         return type(self), (self.errors, self.downloaded)
@@ -131,7 +138,8 @@ def download(  # noqa: PLR0913  a public signature; the options are keyword-only
       not for each of its files.
     - The store can refuse a file for a reason that a fresh URL does not change: it is archived (S3's Glacier classes,
       Azure's archive tier), encrypted with a key of its own (SSE-C) or one that the datasource may not use (KMS), or a
-      policy denies it. The error has the store's code and text.
+      policy denies it. The error has the store's code and text. If access is denied, a fresh URL is tried first,
+      because the old one can be signed with former credentials.
     - Connection errors and the statuses 408, 429 and 5xx are retried with growing delays.
 
     Args:
@@ -146,9 +154,10 @@ def download(  # noqa: PLR0913  a public signature; the options are keyword-only
         fail_fast: stop after the first file that fails, instead of continuing with the others.
         on_refused: what to do if the store refuses a file for such a reason. "raise": treat it like any other error, so
             a block of `new_samples` leaves the watermark unchanged, and lists the file again next time. "skip": log a
-            warning, and report the file in `refused` of the result; the watermark moves past it. If credentials lose
-            the permission to read, the store refuses every file in the same way: check `refused`. A refusal without a
-            known code is always an error.
+            warning, and report the file in `refused` of the result; the watermark moves past it. If access is denied to
+            every file of the run, even if that is one, or at its end also to a file that it has downloaded, the
+            credentials may have lost the permission to read: this is an error. A refusal without a known code is always
+            an error.
         fsync: flush each file to disk before it gets its name, so that even a power failure leaves no partial file.
             Temporary files of earlier runs are then not resumed.
         attempts: consecutive attempts for a file without any progress, 1 or more.
@@ -162,7 +171,8 @@ def download(  # noqa: PLR0913  a public signature; the options are keyword-only
         The number of files and bytes downloaded, and of files skipped; the files that the store refuses.
 
     Raises:
-        DownloadError: files could not be downloaded; it names them. With `fail_fast` it has the first one.
+        DownloadError: files could not be downloaded; it names them. With `fail_fast` it has the first one. Also with
+            `on_refused="skip"` if the permission to read may be lost.
         ApiValueError: `workers`, `attempts`, `pause`, `timeout` or `on_refused` is out of range.
         ApiTypeError: only one of `api` and `dataset_id` is given; a sample is not a row of a listing; a number has the
             wrong type.
@@ -181,9 +191,8 @@ def download(  # noqa: PLR0913  a public signature; the options are keyword-only
     stop = Event()
     try:
         with Progress(progress, len(samples) if isinstance(samples, Sized) else None) as counts:
-            options = TransferOptions(
-                connections, renew or urls.fresh, retry_policy, timeout, fsync, counts.received, stop
-            )
+            find_url = urls.fresh if renew is None else lambda row, refused, _: renew(row, refused)
+            options = TransferOptions(connections, find_url, retry_policy, timeout, fsync, counts.received, stop)
             return _Download(target, options, counts, fail_fast, on_refused == "skip").run(samples, workers)
     finally:
         urls.stop.set()
@@ -206,6 +215,8 @@ class _Download:
         self._skip_refused = skip_refused
         self._errors: Dict[str, Exception] = {}
         self._refused: Dict[str, RefusedError] = {}
+        self._served: Optional[DatasourceRawSamplesDataRow] = None
+        """A sample that the store has served."""
         self._fatal: Optional[BaseException] = None
         self._in_flight: Set[str] = set()
         self._changed = threading.Condition()
@@ -228,6 +239,7 @@ class _Download:
                     while thread.is_alive() and not self._stop.is_set():
                         thread.join(_POLL_SECONDS)
             self._check_process()
+            self._check_permission()
         finally:
             self._stop.set()
             deadline = time.monotonic() + _MAX_JOIN_SECONDS
@@ -271,6 +283,24 @@ class _Download:
             self._fatal = self._fatal or error
             self._stop.set()
 
+    def _check_permission(self) -> None:
+        """Do not skip denied files if the permission to read any file may be missing, or was lost during the run."""
+        denied = _denials(self._refused)
+        if not denied or self._stop.is_set():
+            return
+        if self._served is None:
+            lost = len(denied) == len(self._refused)  # the store tells only those who may read that a file is archived
+        else:
+            try:
+                transfer(self._served, self._folder, self._options)  # requests one byte
+                lost = False
+            except Exception as error:
+                lost = isinstance(error, RefusedError)
+        if lost:
+            self._errors.update(denied)
+            for name in denied:
+                del self._refused[name]
+
     def _transfer_rows(self, waiting: _Queue) -> None:
         while not self._stop.is_set():
             try:
@@ -287,6 +317,7 @@ class _Download:
             except Exception as error:
                 self._failed(row.file_name, error)
             else:
+                self._served = row
                 self._counts.done(files=int(downloaded), skipped=int(not downloaded))
 
     @contextmanager
@@ -316,6 +347,15 @@ class _Download:
                 self._fatal = self._fatal or error
         if self._fail_fast or is_storage_full(error):
             self._stop.set()
+
+
+def _denials(errors: Mapping[str, Exception]) -> Dict[str, RefusedError]:
+    """Return those of these errors with which the store may refuse every file, for want of a permission."""
+    return {
+        name: error
+        for name, error in errors.items()
+        if isinstance(error, RefusedError) and may_concern_all_files(error.code)
+    }
 
 
 def _listed(title: str, errors: Mapping[str, Exception], attribute: str) -> str:

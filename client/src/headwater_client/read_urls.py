@@ -6,6 +6,7 @@ The API has no operation for a single URL, so this lists the page of the sample 
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from typing import TYPE_CHECKING, Deque, Dict, Iterator, NamedTuple, Optional
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 MAX_CACHED_PAGES = 4
 """Pages whose fresh URLs are cached: rows that expire together are usually from the same page."""
 
+CURRENT_SECONDS = 10.0
+"""How long a cached URL counts as current: if the store refuses it, and it has not expired, no other is listed."""
+
 MAX_SEARCHED_PAGES = 10
 """Pages to search, from the page of the row on: new files can have moved the row to a later page."""
 
@@ -31,6 +35,8 @@ class _Page(NamedTuple):
     api: DatasourcesApi
     dataset_id: DatasetId
     urls: Dict[str, str]
+    listed: float
+    """When its request was sent, by the monotonic clock."""
 
 
 class ReadUrls:
@@ -77,12 +83,16 @@ class ReadUrls:
         self._search: Optional[Iterator[_Page]] = None
         after_fork(self, ReadUrls._begin)
 
-    def fresh(self, row: DatasourceRawSamplesDataRow, refused: str) -> Optional[str]:
-        """Return a read URL of a file that differs from the refused one; None if the listing has none.
+    def fresh(self, row: DatasourceRawSamplesDataRow, refused: str, expired: bool) -> Optional[str]:
+        """Return the read URL of a file that is listed now; None if the file is not found.
+
+        It is the refused one if the server still lists that: a URL that was signed in the same second with the same
+        credentials is the same.
 
         Args:
             row: the row of the file.
             refused: the URL that the store refused.
+            expired: whether it has expired, so that a cached URL that is the same has expired, too.
 
         Raises:
             ApiException: the server refused to list, or failed.
@@ -95,7 +105,7 @@ class ReadUrls:
             for page in list(self._cached):
                 if page.api is request.api and page.dataset_id == request.dataset_id:
                     url = page.urls.get(row.file_name)
-                    if url == refused:
+                    if url == refused and (expired or time.monotonic() - page.listed > CURRENT_SECONDS):
                         self._cached.remove(page)  # its other URLs are as old
                     elif url is not None:
                         return url
@@ -103,7 +113,7 @@ class ReadUrls:
             for page in pages:
                 self._cache(page)
                 url = page.urls.get(row.file_name)
-                if url is not None and url != refused:
+                if url is not None:
                     return url
         return None
 
@@ -129,8 +139,9 @@ class ReadUrls:
         listing = Listing(request, self._retry_policy, self._timeout)
         cursor = request.cursor
         while not self.stop.is_set():
+            listed = time.monotonic()
             page = listing.page(cursor, self.stop)
-            yield _Page(request.api, request.dataset_id, {row.file_name: row.read_url for row in page.data})
+            yield _Page(request.api, request.dataset_id, {row.file_name: row.read_url for row in page.data}, listed)
             if not page.has_more:
                 return
             cursor = page.cursor

@@ -31,13 +31,23 @@ MAX_MESSAGE_CHARACTERS = 300
 _EXPIRED = frozenset(("ExpiredToken", "InvalidToken", "TokenRefreshRequired", "RequestExpired"))
 """Codes of S3, GCS and similar stores for a session or URL that has ended."""
 
-_OF_FILE = re.compile(
-    "AccessDenied|PERMISSION_DENIED"  # a policy, or a key that the datasource may not use
-    "|InvalidObjectState|BlobArchived|BlobBeingRehydrated"  # archived
-    "|InvalidRequest|BlobUsesCustomerSpecifiedEncryption|ResourceIsEncryptedWithCustomerEncryptionKey"  # SSE-C
-    r"|KMS\..*|KMS[A-Z].*|DATASET_DATASOURCE_CREDENTIALS_ERROR"  # this server may not read a file of its disk
+_ARCHIVED_OR_ENCRYPTED = re.compile(
+    "InvalidObjectState|BlobArchived|BlobBeingRehydrated"
+    "|BlobUsesCustomerSpecifiedEncryption|ResourceIsEncryptedWithCustomerEncryptionKey"
 )
 """Codes of refusals that concern the file, and that a fresh URL does not change."""
+
+_UNREADABLE = re.compile(
+    r"KMS\..*|KMS[A-Z].*|DATASET_DATASOURCE_CREDENTIALS_ERROR"  # this server may not read a file of its disk
+)
+"""Codes of refusals that no fresh URL changes, and that concern the file, or the permission to read any file."""
+
+_DENIED = re.compile("AccessDenied|PERMISSION_DENIED")
+"""Codes of a policy, or a key that the datasource may not use: they concern the file, the permission to read any file,
+or the former credentials with which the URL is signed."""
+
+_SSE_C_TEXT = re.compile(r"server.side encryption", re.IGNORECASE)
+"""Tells the `InvalidRequest` of an object with SSE-C from those that concern any request."""
 
 _EXPIRED_TEXT = re.compile(r"\bexpired\b|not valid in the specified time frame", re.IGNORECASE)
 _ELEMENT = re.compile(r"<(Code|Message|Details|AuthenticationErrorDetail)>([^<]*)</")
@@ -50,13 +60,17 @@ class Refusal(NamedTuple):
         status: the HTTP status.
         code: the store's error code, such as `InvalidObjectState`; None if the response has none.
         message: the store's text, shortened and without secrets; None if the response has none.
-        max_renewals: how many fresh URLs to try; 0 if none can help, because the refusal concerns the file itself.
+        max_renewals: how many fresh URLs to try; 0 if none can help.
+        expired: whether the URL has expired.
+        of_file: whether the refusal concerns the file, if the store refuses a fresh URL, too.
     """
 
     status: int
     code: Optional[str]
     message: Optional[str]
     max_renewals: int
+    expired: bool = False
+    of_file: bool = False
 
     def __str__(self) -> str:
         return ": ".join(filter(None, (" ".join(filter(None, (str(self.status), self.code))), self.message)))
@@ -78,12 +92,19 @@ def read_refusal(response: urllib3.BaseHTTPResponse, url: str) -> Refusal:
     message = _shown(parts.get("Message"), url)
     said = " ".join((message or "", parts.get("Details") or "", parts.get("AuthenticationErrorDetail") or ""))
     if code in _EXPIRED or _EXPIRED_TEXT.search(said) or _has_expired(url, response.headers):
-        renewals = MAX_RENEWALS
-    elif code is not None and _OF_FILE.fullmatch(code) and not urlsplit(url).path.endswith("/readurlRedirect"):
-        renewals = 0
-    else:
-        renewals = 1  # it may be signed with former credentials
-    return Refusal(response.status, code, message, renewals)
+        return Refusal(response.status, code, message, MAX_RENEWALS, expired=True)
+    if code is not None and not urlsplit(url).path.endswith("/readurlRedirect"):
+        sse_c = code in ("InvalidRequest", "InvalidArgument") and _SSE_C_TEXT.search(said)
+        if sse_c or _ARCHIVED_OR_ENCRYPTED.fullmatch(code) or _UNREADABLE.fullmatch(code):
+            return Refusal(response.status, code, message, 0, of_file=True)
+        if _DENIED.fullmatch(code):
+            return Refusal(response.status, code, message, MAX_RENEWALS, of_file=True)
+    return Refusal(response.status, code, message, 1)  # it may be signed with former credentials
+
+
+def may_concern_all_files(code: Optional[str]) -> bool:
+    """Return whether a store that refuses a file with this code may refuse every file, for want of a permission."""
+    return code is not None and bool(_DENIED.fullmatch(code) or _UNREADABLE.fullmatch(code))
 
 
 def _from_json(body: str) -> Mapping[str, Optional[str]]:

@@ -35,6 +35,11 @@ _FOLDER_FLAGS = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | _CLOSE_ON_EXEC
 _FILE_FLAGS = os.O_RDWR | os.O_CREAT | _NO_FOLLOW | _CLOSE_ON_EXEC | getattr(os, "O_BINARY", 0)
 _REPARSE_POINT = 0x400
 
+_HOW_TO_GO_ON = (
+    ": remove what is there, or if another sample needs it, rename one of the two in the store or download it into "
+    "another folder"
+)
+
 
 class PathBlockedError(OpenApiException):
     """Something else exists at the path of a sample, or of a folder on that path."""
@@ -117,7 +122,7 @@ class ParentFolder:
                 os.mkdir(self._locate(name), dir_fd=self._descriptor)
             present = self._stat(name)
         if present is None or not stat.S_ISDIR(present.st_mode) or _is_link(present):
-            raise PathBlockedError(f"{label} must be a folder, but it is {_describe(present)}")
+            raise PathBlockedError(f"{label} must be a folder, but it is {_describe(present)}{_HOW_TO_GO_ON}")
         if self._descriptor is None:
             self._path /= name
             return
@@ -140,7 +145,7 @@ class ParentFolder:
         if present is None:
             return None
         if not stat.S_ISREG(present.st_mode) or _is_link(present):
-            raise PathBlockedError(f"{label} must be a file, but it is {_describe(present)}")
+            raise PathBlockedError(f"{label} must be a file, but it is {_describe(present)}{_HOW_TO_GO_ON}")
         return present.st_size
 
     def open_temporary(self, name: str, label: str) -> BinaryIO:

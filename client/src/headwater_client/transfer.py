@@ -40,6 +40,10 @@ _QUERY = re.compile(r"\?[^\s'\")>]*")
 RenewUrl = Callable[["DatasourceRawSamplesDataRow", str], Optional[str]]
 """Takes a row and its URL that the store refused; returns a fresh URL, or None if there is none."""
 
+FindUrl = Callable[["DatasourceRawSamplesDataRow", str, bool], Optional[str]]
+"""Takes a row, its URL that the store refused, and whether that has expired; returns the URL that is listed now, which
+can be the same, or None if there is none."""
+
 
 class TransferError(OpenApiException):
     """A sample could not be downloaded from its URL.
@@ -75,7 +79,7 @@ class TransferOptions(NamedTuple):
 
     Attributes:
         connections: the connections to stores and to the server.
-        renew: finds fresh URLs.
+        find_url: finds fresh URLs.
         retry_policy: attempts and delays while no bytes arrive.
         timeout: seconds without a byte after which a connection counts as broken.
         fsync: whether to flush a file to disk before it gets its name.
@@ -84,7 +88,7 @@ class TransferOptions(NamedTuple):
     """
 
     connections: Connections
-    renew: RenewUrl
+    find_url: FindUrl
     retry_policy: RetryPolicy
     timeout: float
     fsync: bool
@@ -182,25 +186,28 @@ class _Transfer:
                     raise DownloadStoppedError from None
 
     def _renew_url(self, refusal: Refusal) -> None:
-        fresh = None
         self._check_stop()
-        if self._renewals < refusal.max_renewals:
-            fresh = self._options.renew(self._row, self._url)
+        if self._renewals >= refusal.max_renewals:
+            raise self._refused(refusal, is_current=True)
+        fresh = self._options.find_url(self._row, self._url, refusal.expired)
         self._check_stop()
         if fresh is None or fresh == self._url:
-            raise self._refused(refusal)
+            raise self._refused(refusal, is_current=fresh is not None)
         self._renewals += 1
         self._url = fresh
 
-    def _refused(self, refusal: Refusal) -> TransferError:
+    def _refused(self, refusal: Refusal, is_current: bool) -> TransferError:
+        """Return the error for a refused URL; `is_current` says that there is no fresher one."""
         text = f"the store refuses {self._label} with {refusal}"
-        if self._renewals and refusal.max_renewals:
+        if refusal.max_renewals and self._renewals:
             text += "; it refused a fresh URL, too"
+        elif refusal.max_renewals and is_current:
+            text += "; the server lists the same URL again"
         elif refusal.max_renewals:
             text += "; no fresh URL is listed"
             if page_request_of(self._row) is None:
                 text += " (rows that are not from iter_samples need api and dataset_id)"
-        if not refusal.max_renewals:
+        if refusal.of_file and is_current:
             return RefusedError(text, refusal.status, refusal.code)
         return TransferError(text, refusal.status)
 
