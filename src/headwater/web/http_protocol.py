@@ -17,7 +17,7 @@ import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from headwater.domain.errors import MalformedRequestError
-from headwater.web.connections import Connections, client_of
+from headwater.web.open_connections import Connections, client_of
 from headwater.web.errors import error_body
 
 MAX_HEAD_BYTES = 64 << 10

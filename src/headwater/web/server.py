@@ -14,7 +14,7 @@ from functools import partial
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from headwater.web.connections import MAX_CONNECTIONS, Connections
+from headwater.web.open_connections import MAX_CONNECTIONS, Connections
 from headwater.web.http_protocol import HttpProtocol
 
 SHUTDOWN_GRACE_SECONDS = 30
