@@ -9,6 +9,7 @@ import json
 import socket
 import subprocess
 import time
+import tomllib
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 from structlog.testing import capture_logs
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
 from headwater.web import http_protocol, server
 from tests.live import Live
@@ -231,6 +234,11 @@ def test_pipelined_requests_are_limited(port: int) -> None:
     assert [status for status, _ in found] == [200] * (http_protocol.MAX_PIPELINED + 1) + [400]
 
 
+def keep_idle(monkeypatch: pytest.MonkeyPatch, seconds: Any) -> None:
+    """Let servers wait this long for the next request of a connection."""
+    monkeypatch.setattr(uvicorn, "Config", partial(uvicorn.Config, timeout_keep_alive=seconds))
+
+
 def wait_for(condition: Callable[[], object]) -> None:
     until = time.monotonic() + 5
     while not condition():
@@ -332,7 +340,7 @@ def test_response_that_is_being_sent_is_not_cut_to_make_room(
 ) -> None:
     """A response whose end was still in the server's buffer lost it to make room: 3 of 8 MB arrived."""
     monkeypatch.setattr(server, "MAX_CONNECTIONS", 4)
-    monkeypatch.setattr(server.uvicorn, "Config", partial(uvicorn.Config, timeout_keep_alive=60))
+    keep_idle(monkeypatch, 60)
     with serving_app(echo) as port, contextlib.ExitStack() as opened:
 
         def begin(number: str, sent: bytes) -> socket.socket:
@@ -379,7 +387,7 @@ def test_body_of_a_request_that_has_its_response_is_received(monkeypatch: pytest
     """A client that was still sending when it got a 401 was cut off after 30 seconds, as if it had sent no head."""
     for name, value in {"HEAD_SECONDS": 0.5, "BODY_SECONDS": 1.0, "MIN_BODY_BYTES": 100}.items():
         monkeypatch.setattr(http_protocol, name, value)
-    monkeypatch.setattr(server.uvicorn, "Config", partial(uvicorn.Config, timeout_keep_alive=0.3))
+    keep_idle(monkeypatch, 0.3)
     with capture_logs() as logs, serving_app(echo) as port, connect(port) as steady, connect(port) as slow:
         for connection in (steady, slow):
             connection.sendall(head("PUT", "/refused", "Content-Length: 1000"))
@@ -416,6 +424,49 @@ def test_failed_check_closes_one_connection_only(port: int, monkeypatch: pytest.
         time.sleep(1.2)  # until the next check
         idle.sendall(LAST)
         assert responses(idle) == [echoed("/last")]
+
+
+USED = {
+    "self": {
+        *("cycle", "flow", "headers", "loop", "parser", "pipeline", "transport", "url"),
+        *(
+            "timeout_keep_alive",
+            "timeout_keep_alive_handler",
+            "timeout_keep_alive_task",
+            "_unset_keepalive_if_required",
+        ),
+        *("connection_made", "connection_lost", "data_received", "client"),
+        *("on_message_begin", "on_headers_complete", "on_body", "on_message_complete", "on_response_complete"),
+    },
+    "self.cycle": {"disconnected", "message_event", "response_started", "waiting_for_100_continue"},
+    "self.flow": {"read_paused"},
+}
+"""What `HttpProtocol` reads and overrides of uvicorn's protocol, of its latest request, and of its flow control."""
+
+
+async def test_uvicorn_has_what_the_protocol_uses() -> None:
+    """A new uvicorn that names a method or an attribute otherwise would switch limits off without an error."""
+    protocol = HttpToolsProtocol(uvicorn.Config(Echo(), lifespan="off", log_config=None), ServerState(), {})
+    server_side, client_side = socket.socketpair()
+    with client_side:
+        await asyncio.get_running_loop().connect_accepted_socket(lambda: protocol, server_side)
+        protocol.data_received(head("PUT", "/a", "Content-Length: 3"))
+        found = {"self": protocol, "self.cycle": protocol.cycle, "self.flow": protocol.flow}
+        for part, names in USED.items():
+            assert {name for name in names if not hasattr(found[part], name)} == set(), part
+        protocol.data_received(b"abc")
+        await asyncio.gather(*protocol.tasks)
+        await asyncio.to_thread(client_side.recv, 1000)
+        protocol.transport.abort()
+        await asyncio.sleep(0)
+
+
+def test_uvicorn_is_bounded() -> None:
+    """The protocol depends on internals of uvicorn: a version with which the tests have not run is not installed."""
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    (bounds,) = (line for line in project["dependencies"] if line.startswith("uvicorn"))
+    major, minor = (int(number) for number in uvicorn.__version__.split(".")[:2])
+    assert bounds.endswith(f",<{major}.{minor + 1}"), "run the tests with the latest version, then raise the bound"
 
 
 JAVA = """
