@@ -9,15 +9,20 @@ import json
 import socket
 import subprocess
 import time
+import tomllib
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+import uvicorn
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 from structlog.testing import capture_logs
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
 from headwater.web import http_protocol, server
 from tests.live import Live
@@ -26,7 +31,7 @@ from tests.web.serving import serving_app
 
 
 class Echo:
-    """An application that returns what it has received. It can wait, and return a response that never ends."""
+    """An application that returns what it has received. To some paths it responds before it has received a body."""
 
     def __init__(self) -> None:
         self.bodies: list[bytes] = []
@@ -34,8 +39,8 @@ class Echo:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
-        if request.url.path == "/endless":
-            await StreamingResponse(_endless())(scope, receive, send)
+        if request.url.path in UNREAD:
+            await UNREAD[request.url.path]()(scope, receive, send)
             return
         try:
             body = await request.body()
@@ -51,6 +56,14 @@ async def _endless() -> Any:
     while True:
         yield bytes(64 << 10)
         await asyncio.sleep(0)  # so that it can be cancelled
+
+
+LARGE_BYTES = 8_000_000
+UNREAD: dict[str, Callable[[], Response]] = {
+    "/endless": lambda: StreamingResponse(_endless()),
+    "/large": lambda: Response(b"x" * LARGE_BYTES),
+    "/refused": lambda: Response("{}", 401),
+}
 
 
 @pytest.fixture
@@ -103,6 +116,7 @@ def head(method: str, path: str, *headers: str) -> bytes:
     return "\r\n".join([f"{method} {path} HTTP/1.1", "Host: x", *headers, "", ""]).encode()
 
 
+UNFINISHED = head("PUT", "/a", "Content-Length: 3")
 LAST = head("GET", "/last", "Connection: close")
 UPGRADES = (
     ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA"),
@@ -220,6 +234,11 @@ def test_pipelined_requests_are_limited(port: int) -> None:
     assert [status for status, _ in found] == [200] * (http_protocol.MAX_PIPELINED + 1) + [400]
 
 
+def keep_idle(monkeypatch: pytest.MonkeyPatch, seconds: Any) -> None:
+    """Let servers wait this long for the next request of a connection."""
+    monkeypatch.setattr(uvicorn, "Config", partial(uvicorn.Config, timeout_keep_alive=seconds))
+
+
 def wait_for(condition: Callable[[], object]) -> None:
     until = time.monotonic() + 5
     while not condition():
@@ -288,11 +307,12 @@ def test_idle_connections_make_room(monkeypatch: pytest.MonkeyPatch, echo: Echo)
             for _ in range(20):
                 opened.enter_context(connect(port, address))
         assert exchange(port, LAST) == [echoed("/last")]
-        busy = [opened.enter_context(connect(port, "127.0.0.5")) for _ in range(7)]
-        for connection in busy:
+        busy = []
+        for number in range(7):
+            busy.append(opened.enter_context(connect(port, "127.0.0.5")))
             with contextlib.suppress(ConnectionError):
-                connection.sendall(head("PUT", "/a", "Content-Length: 3"))
-        time.sleep(0.2)
+                busy[-1].sendall(UNFINISHED)
+            time.sleep(0.2 if number == 4 else 0)  # until the server has the five requests
         assert exchange(port, LAST) == [echoed("/last")], "one address has at most half of the places"
         for connection in busy:
             with contextlib.suppress(ConnectionError):
@@ -308,6 +328,145 @@ def _status(connection: socket.socket) -> int:
         return int((connection.recv(4096) or b"x 0").split()[1])
     except ConnectionError:
         return 0
+
+
+@pytest.mark.parametrize(
+    ("reading", "idle", "busy", "new"),
+    [(["1"], "1", [], "1"), (["1", "1"], "2", ["3"], "4")],
+    ids=["limit-of-one-address", "limit-of-all"],
+)
+def test_response_that_is_being_sent_is_not_cut_to_make_room(
+    monkeypatch: pytest.MonkeyPatch, echo: Echo, reading: list[str], idle: str, busy: list[str], new: str
+) -> None:
+    """A response whose end was still in the server's buffer lost it to make room: 3 of 8 MB arrived."""
+    monkeypatch.setattr(server, "MAX_CONNECTIONS", 4)
+    keep_idle(monkeypatch, 60)
+    with serving_app(echo) as port, contextlib.ExitStack() as opened:
+
+        def begin(number: str, sent: bytes) -> socket.socket:
+            connection = opened.enter_context(connect(port, f"127.0.0.{number}"))
+            connection.sendall(sent)
+            return connection
+
+        readers = [begin(number, head("GET", "/large")) for number in reading]
+        uploads = [begin(number, UNFINISHED) for number in busy]
+        waiting = begin(idle, b"")
+        time.sleep(0.2)
+        assert _is_served(port, new), "the one that waits makes room"
+        assert waiting.recv(1) == b""
+        uploads.append(begin(idle, UNFINISHED))
+        time.sleep(0.1)
+        assert not _is_served(port, new), "there is no room"
+        for connection in readers:
+            assert len(read_response(connection)) == LARGE_BYTES
+        wait_for(lambda: _is_served(port, new))  # those that have sent everything make room
+        for connection in uploads:
+            connection.sendall(b"abc")
+            assert _status(connection) == 200
+
+
+def read_response(connection: socket.socket) -> bytes:
+    """Return the body of a response, as far as it arrives."""
+    with contextlib.suppress(ConnectionResetError), connection.makefile("rb") as received:
+        length = 0
+        while (line := received.readline()) not in (b"\r\n", b""):
+            name, _, value = line.partition(b":")
+            length = int(value) if name == b"content-length" else length
+        return received.read(length)
+    return b""
+
+
+def _is_served(port: int, number: str) -> bool:
+    with contextlib.suppress(ConnectionError), connect(port, f"127.0.0.{number}") as connection:
+        connection.sendall(LAST)
+        return responses(connection) == [echoed("/last")]
+    return False
+
+
+def test_body_of_a_request_that_has_its_response_is_received(monkeypatch: pytest.MonkeyPatch, echo: Echo) -> None:
+    """A client that was still sending when it got a 401 was cut off after 30 seconds, as if it had sent no head."""
+    for name, value in {"HEAD_SECONDS": 0.5, "BODY_SECONDS": 1.0, "MIN_BODY_BYTES": 100}.items():
+        monkeypatch.setattr(http_protocol, name, value)
+    keep_idle(monkeypatch, 0.3)
+    with capture_logs() as logs, serving_app(echo) as port, connect(port) as steady, connect(port) as slow:
+        for connection in (steady, slow):
+            connection.sendall(head("PUT", "/refused", "Content-Length: 1000"))
+        time.sleep(0.5)  # longer than an idle connection is kept
+        for _ in range(20):  # for 2 seconds
+            steady.sendall(b"x" * 50)
+            time.sleep(0.1)
+        steady.sendall(head("GET", "/next"))
+        steady.settimeout(1)
+        assert responses(steady) == [(401, {}), echoed("/next")], "the connection is in order, and closed when idle"
+        assert responses(slow) == [(401, {})], "there is no second response"
+    assert [line["limit"] for line in logs if line["event"] == "limit_met"] == ["body_too_slow"]
+
+
+def test_malformed_body_of_a_request_that_has_its_response_gets_no_second_one(port: int) -> None:
+    """Two responses to one request: a client takes the second for that to its next request."""
+    begin = head("PUT", "/refused", "Transfer-Encoding: chunked")
+    assert exchange(port, begin, b"3\r\nabc\r\n", b"zz\r\n") == [(401, {})]
+
+
+def test_failed_check_closes_one_connection_only(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exception about one connection ended the loop of the server, and with it the server."""
+
+    def failed(transport: object) -> int:
+        raise OSError("the socket is gone")
+
+    monkeypatch.setattr(http_protocol, "_acknowledged_bytes", failed)
+    with capture_logs() as logs, connect(port) as unread, connect(port) as idle:
+        unread.sendall(head("GET", "/endless"))
+        wait_for(lambda: any(line["event"] == "connection_check_failed" for line in logs))
+        with contextlib.suppress(ConnectionResetError):
+            while unread.recv(1 << 20):  # what the system had taken already
+                pass
+        time.sleep(1.2)  # until the next check
+        idle.sendall(LAST)
+        assert responses(idle) == [echoed("/last")]
+
+
+USED = {
+    "self": {
+        *("cycle", "flow", "headers", "loop", "parser", "pipeline", "transport", "url"),
+        *(
+            "timeout_keep_alive",
+            "timeout_keep_alive_handler",
+            "timeout_keep_alive_task",
+            "_unset_keepalive_if_required",
+        ),
+        *("connection_made", "connection_lost", "data_received", "client"),
+        *("on_message_begin", "on_headers_complete", "on_body", "on_message_complete", "on_response_complete"),
+    },
+    "self.cycle": {"disconnected", "message_event", "response_started", "waiting_for_100_continue"},
+    "self.flow": {"read_paused"},
+}
+"""What `HttpProtocol` reads and overrides of uvicorn's protocol, of its latest request, and of its flow control."""
+
+
+async def test_uvicorn_has_what_the_protocol_uses() -> None:
+    """A new uvicorn that names a method or an attribute otherwise would switch limits off without an error."""
+    protocol = HttpToolsProtocol(uvicorn.Config(Echo(), lifespan="off", log_config=None), ServerState(), {})
+    server_side, client_side = socket.socketpair()
+    with client_side:
+        await asyncio.get_running_loop().connect_accepted_socket(lambda: protocol, server_side)
+        protocol.data_received(head("PUT", "/a", "Content-Length: 3"))
+        found = {"self": protocol, "self.cycle": protocol.cycle, "self.flow": protocol.flow}
+        for part, names in USED.items():
+            assert {name for name in names if not hasattr(found[part], name)} == set(), part
+        protocol.data_received(b"abc")
+        await asyncio.gather(*protocol.tasks)
+        await asyncio.to_thread(client_side.recv, 1000)
+        protocol.transport.abort()
+        await asyncio.sleep(0)
+
+
+def test_uvicorn_is_bounded() -> None:
+    """The protocol depends on internals of uvicorn: a version with which the tests have not run is not installed."""
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    (bounds,) = (line for line in project["dependencies"] if line.startswith("uvicorn"))
+    major, minor = (int(number) for number in uvicorn.__version__.split(".")[:2])
+    assert bounds.endswith(f",<{major}.{minor + 1}"), "run the tests with the latest version, then raise the bound"
 
 
 JAVA = """

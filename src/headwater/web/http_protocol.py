@@ -17,8 +17,8 @@ import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from headwater.domain.errors import MalformedRequestError
-from headwater.web.connections import Connections, client_of
 from headwater.web.errors import error_body
+from headwater.web.open_connections import Connections, client_of
 
 MAX_HEAD_BYTES = 64 << 10
 """The largest request line with headers that is read. A cursor over the longest names has about 6,000 bytes."""
@@ -66,7 +66,9 @@ class HttpProtocol(HttpToolsProtocol):
         self._unanswered = 0
         """Requests that have begun and whose responses are not complete."""
         self._waiting_since: float | None = None
-        """Since when the connection waits for a request; None while it has one."""
+        """Since when the connection waits for a request; None while one has no response."""
+        self._body_expected = False
+        """Whether the body of the latest request is not complete. The response may be: applications refuse early."""
         self._received = 0
         self._receiving = _Progress(BODY_SECONDS, MIN_BODY_BYTES)
         self._sending = _Progress(SEND_SECONDS, 1)
@@ -86,9 +88,15 @@ class HttpProtocol(HttpToolsProtocol):
         self._open_connections.remove(self)
         super().connection_lost(exc)
 
-    def give_way(self) -> None:
-        """Close this connection, which waits for a request: others need its place."""
+    def give_way(self) -> bool:
+        """Close this connection, which waits for a request: others need its place. Return whether it was closed.
+
+        It is not while the end of a response is in its buffer. `check` lets it wait again when that was sent.
+        """
+        if self.transport.get_write_buffer_size() > 0:
+            return False
         self.transport.abort()
+        return True
 
     def data_received(self, data: bytes) -> None:
         """Parse what the client sent. The parser has no limit for headers and trailers; it is here."""
@@ -129,6 +137,11 @@ class HttpProtocol(HttpToolsProtocol):
         headers = [b"%s: %s" % (name, value) for name, value in self.headers if name != b"upgrade"]
         return b"\r\n".join([line, *headers, b"", b""])
 
+    def on_message_begin(self) -> None:
+        """Take the first byte of a request."""
+        self._unset_keepalive_if_required()
+        super().on_message_begin()
+
     def on_headers_complete(self) -> None:
         """Start a request, unless `_parse` repeats it without the header `Upgrade`."""
         if self.parser.should_upgrade():
@@ -140,6 +153,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         self._unused_bytes = 0
         self._unanswered += 1
+        self._body_expected = True
         self._receiving.restart()
         if self._waiting_since is not None:
             self._waiting_since = None
@@ -153,12 +167,19 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Pass on the end of a request."""
-        if not self.parser.should_upgrade():
-            self._unused_bytes = 0
-            super().on_message_complete()
+        if self.parser.should_upgrade():
+            return
+        self._unused_bytes = 0
+        self._body_expected = False
+        super().on_message_complete()
+        if self._waiting_since is not None:  # the response was sent before
+            self._waiting_since = time.monotonic()
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
 
     def on_response_complete(self) -> None:
-        """Continue with the next request, or wait for one."""
+        """Continue with the next request, or wait for one. The rest of a body is received before it."""
         super().on_response_complete()
         self._unanswered -= 1
         if self._unanswered or self.transport.is_closing():
@@ -168,6 +189,8 @@ class HttpProtocol(HttpToolsProtocol):
         else:
             self._waiting_since = time.monotonic()
             self._open_connections.set_waiting(self, waiting=True)
+            if self._body_expected:
+                self._unset_keepalive_if_required()
 
     def check(self, now: float) -> None:
         """Close the connection if its client is too slow. The server calls this about once a second.
@@ -185,14 +208,19 @@ class HttpProtocol(HttpToolsProtocol):
         if self.transport.is_closing() or self._last_answer is not None:
             return
         if self._waiting_since is not None:
-            if not unsent and now - self._waiting_since > HEAD_SECONDS:
+            self._open_connections.set_waiting(self, waiting=not unsent)
+        if self._body_expected:
+            if self.cycle.waiting_for_100_continue or self.flow.read_paused:
+                self._receiving.restart()
+            elif self._receiving.is_stalled(now, self._received):
+                self._open_connections.limits.met("body_too_slow", self.address)
+                self._refuse(_answer(_BODY_TOO_SLOW))
+        elif self._waiting_since is not None:
+            if unsent:
+                self._waiting_since = now
+            elif now - self._waiting_since > HEAD_SECONDS:
                 self._open_connections.limits.met("head_too_slow", self.address)
                 self._refuse(_answer(_HEAD_TOO_SLOW) if self._unused_bytes else b"")
-        elif not self.cycle.more_body or self.cycle.waiting_for_100_continue or self.flow.read_paused:
-            self._receiving.restart()
-        elif self._receiving.is_stalled(now, self._received):
-            self._open_connections.limits.met("body_too_slow", self.address)
-            self._refuse(_answer(_BODY_TOO_SLOW))
 
     def _refuse_malformed(self, text: str, reason: str) -> None:
         request_id = secrets.token_hex(12)
@@ -202,10 +230,13 @@ class HttpProtocol(HttpToolsProtocol):
     def _refuse(self, answer: bytes) -> None:
         """Send an answer after the responses to earlier requests, and close the connection.
 
-        A request whose body is not complete is abandoned: the application sees that its client has disconnected.
+        A request whose body is not complete is abandoned: the application sees that its client has disconnected. If it
+        has its response already, it gets no other one.
         """
         self._last_answer = answer
-        if self._unanswered and self.cycle.more_body:
+        if self._body_expected and not self._unanswered:
+            self._last_answer = b""
+        elif self._body_expected:
             self._unanswered -= 1
             if self.pipeline:
                 self.pipeline.popleft()  # the latest request, which has not been started

@@ -11,17 +11,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 
+import structlog
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from headwater.web.connections import MAX_CONNECTIONS, Connections
 from headwater.web.http_protocol import HttpProtocol
+from headwater.web.open_connections import MAX_CONNECTIONS, Connections
 
 SHUTDOWN_GRACE_SECONDS = 30
 """Time that requests in flight have to finish after SIGTERM."""
 
 MAX_OPEN_FILES = 65_536
 """How many files the process may open, if the system lets it. The usual default, 1,024, is soon reached."""
+
+log = structlog.get_logger(__name__)
 
 
 class Server(uvicorn.Server):
@@ -64,7 +67,11 @@ class Server(uvicorn.Server):
         if counter % 10 == 0:
             now = time.monotonic()
             for connection in list(self.server_state.connections):
-                connection.check(now)  # type: ignore[union-attr]  # all are of our class
+                try:
+                    connection.check(now)  # type: ignore[union-attr]  # all are of our class
+                except Exception:  # it would end the server
+                    log.exception("connection_check_failed")
+                    connection.transport.abort()
             self._connections.limits.flush_all()
         return await super().on_tick(counter)
 

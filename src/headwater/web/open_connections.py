@@ -28,8 +28,8 @@ class Connection(Protocol):
     def address(self) -> str:
         """The client, as `client_of` returns it."""
 
-    def give_way(self) -> None:
-        """Close this connection, which waits for a request."""
+    def give_way(self) -> bool:
+        """Close this connection, which waits for a request, unless it still sends. Return whether it was closed."""
 
 
 class Connections:
@@ -58,8 +58,8 @@ class Connections:
             has_place = self._make_room(address)
         elif self._open.total() >= self._most:
             self.limits.met("connections", address)
-            busiest = max(self._waiting, key=lambda each: len(self._waiting[each]), default=None)
-            has_place = busiest is not None and self._make_room(busiest)
+            busiest_first = sorted(self._waiting, key=lambda each: -len(self._waiting[each]))
+            has_place = any(self._make_room(each) for each in busiest_first)
         else:
             has_place = True
         self._open[address] += 1
@@ -67,12 +67,13 @@ class Connections:
         return has_place
 
     def set_waiting(self, connection: Connection, *, waiting: bool) -> None:
-        """Tell whether a connection waits for a request."""
+        """Tell whether a connection waits for a request. One that waited already keeps its place."""
         of_address = self._waiting.setdefault(connection.address, {})
-        of_address.pop(connection, None)
         if waiting:
             of_address[connection] = None
-        elif not of_address:
+            return
+        of_address.pop(connection, None)
+        if not of_address:
             del self._waiting[connection.address]
 
     def remove(self, connection: Connection) -> None:
@@ -83,13 +84,15 @@ class Connections:
             del self._open[connection.address]
 
     def _make_room(self, address: str) -> bool:
-        """Close the connection of an address that has waited longest. Return whether there was one."""
-        oldest = next(iter(self._waiting.get(address, ())), None)
-        if oldest is None:
-            return False
-        self.set_waiting(oldest, waiting=False)
-        oldest.give_way()
-        return True
+        """Close the connection of an address that has waited longest. Return whether there was one.
+
+        Those that are still sending no longer count as waiting, so that the next one does not ask them again.
+        """
+        while oldest := next(iter(self._waiting.get(address, ())), None):
+            self.set_waiting(oldest, waiting=False)
+            if oldest.give_way():
+                return True
+        return False
 
 
 class LimitLog:
