@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Timer
 
 import psycopg
 import pytest
 
+from headwater.catalog import database
 from headwater.catalog.catalog import Catalog
 from headwater.catalog.keyring import Keyring
 from headwater.domain.dataset import NewDataset
@@ -232,6 +237,50 @@ async def test_lost_key_file_is_noticed(sqlite_url: str, tmp_path: Path, happens
     file.write_text(f"new:{'A' * 43}=,{text}")
     await catalog.ping()
     assert await catalog.datasources.change(dataset.id, put(dataset.id, config("S3"))), "the key is rotated"
+    await catalog.close()
+
+
+@contextmanager
+def _hanging(file: Path) -> Iterator[None]:
+    """Let whoever opens a file wait, as on a volume that hangs: for a pipe, somebody must write."""
+
+    def wake() -> None:
+        os.close(os.open(file, os.O_RDWR | os.O_NONBLOCK))
+
+    kept = file.rename(file.with_suffix(".kept"))
+    os.mkfifo(file, 0o600)
+    timer = Timer(5, wake)  # or a test that fails would wait for ever
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        wake()
+        kept.rename(file)
+
+
+async def test_key_file_that_hangs_stops_nothing_else(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`/readyz` read it in the event loop: the whole server stopped. A PUT read it while it held SQLite's lock."""
+    file = tmp_path / "secret.key"
+    catalog = await Catalog.open(sqlite_url, Keyring.load_or_create(file))
+    dataset = await catalog.datasets.add("ann", NewDataset(name="cats"))
+    monkeypatch.setattr(database, "WAIT_SECONDS", 0.4)
+    with _hanging(file):
+        attempts: list[Awaitable[object]] = [catalog.ping() for _ in range(8)]
+        attempts += [catalog.datasources.change(dataset.id, put(dataset.id, config("S3"))) for _ in range(2)]
+        began = time.monotonic()
+        failing = asyncio.gather(*attempts, return_exceptions=True)
+        for number in range(3):
+            await add_user(catalog, f"user {number}")
+            assert await catalog.users.exists(f"user {number}")
+        assert time.monotonic() - began < 0.4
+        assert all(isinstance(error, CatalogUnavailableError) for error in await failing)
+        assert time.monotonic() - began < 2
+    monkeypatch.undo()
+    await catalog.ping()
+    assert await catalog.datasources.change(dataset.id, put(dataset.id, config("S3")))
     await catalog.close()
 
 

@@ -5,7 +5,7 @@ import os
 import signal
 import sqlite3
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psycopg
@@ -15,6 +15,7 @@ from headwater.catalog import database, postgres_database
 from headwater.catalog.catalog import Catalog
 from headwater.domain.dataset import NewDataset
 from headwater.domain.errors import CatalogUnavailableError, StartupError
+from tests.catalog.feed.fed import make_fed
 from tests.catalog.processes import KEYRING, start
 from tests.catalog.values import add_user
 
@@ -104,6 +105,25 @@ async def test_long_work_does_not_use_up_the_time_of_a_request(sqlite_url, keyri
             await catalog._database.write(lambda _connection: time.sleep(0.5))
         await add_user(catalog, "ann")
     await catalog.close()
+
+
+async def test_removal_of_rows_has_its_own_time(sqlite_url, keyring, monkeypatch, locked):
+    """It goes on in the background after the request that has started it, which may have had to wait itself."""
+    catalog = await Catalog.open(sqlite_url, keyring)
+    started = await (await _unlocked_feed(catalog, locked)).begin()
+    monkeypatch.setattr(database, "WAIT_SECONDS", 0.3)
+    with database.limit_waits():
+        locked.execute("BEGIN IMMEDIATE")
+        await _seconds(add_user(catalog, "ann"))
+        locked.execute("ROLLBACK")
+        await _seconds(add_user(catalog, "ann"))
+        await catalog.feed.remove_unseen(started.listing)
+    await catalog.close()
+
+
+async def _unlocked_feed(catalog, locked):
+    locked.execute("ROLLBACK")
+    return await make_fed(catalog)
 
 
 async def test_sqlite_waits_for_a_writer_in_another_process(tmp_path, sqlite_url, keyring):
@@ -216,7 +236,8 @@ def stopped(processes):
         yield
     finally:
         for pid in pids:
-            os.kill(pid, signal.SIGCONT)
+            with suppress(ProcessLookupError):  # it was about to end
+                os.kill(pid, signal.SIGCONT)
 
 
 @pytest.mark.slow
@@ -288,4 +309,24 @@ async def test_limits_of_the_url_are_kept_and_long_work_is_not_cut(postgres_url,
     await catalog._database.write(lambda connection: connection.exec_driver_sql(sleep).all(), long=True)
     with pytest.raises(CatalogUnavailableError):
         await catalog._database.write(lambda connection: connection.exec_driver_sql(sleep).all())
+    await catalog.close()
+
+
+@pytest.mark.slow
+async def test_all_units_of_a_request_on_postgresql_wait_together(postgres_url, keyring, monkeypatch):
+    """Only those that failed were counted: a request waited as long as it liked for a server that was slow."""
+    catalog = await Catalog.open(postgres_url, keyring)
+    monkeypatch.setattr(database, "WAIT_SECONDS", 1.0)
+
+    def sleep(connection):
+        connection.exec_driver_sql("SELECT pg_sleep(0.6)").all()
+
+    with database.limit_waits():
+        await catalog._database.read(sleep)
+        assert await _seconds(catalog._database.write(sleep)) < 1.2
+        assert await _seconds(catalog.ping()) < 0.3, "no time is left"
+    with database.limit_waits():
+        for _ in range(2):
+            await catalog._database.write(sleep, long=True)  # rows that are deleted: their number decides, not waiting
+        await catalog.ping()
     await catalog.close()

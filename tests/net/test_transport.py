@@ -210,13 +210,12 @@ async def test_endless_headers_are_refused(server: FaultProxy, transport: Transp
         await send(transport, server.url)
 
 
-async def test_concurrent_requests_to_a_host_are_limited(
-    server: FaultProxy, transport: Transport, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_concurrent_requests_to_a_host_are_limited(server: FaultProxy, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transport_module, "MAX_REQUESTS_PER_HOST", 2)
     server.faults += [Delay(0.2)] * 6
-    began = time.monotonic()
-    await asyncio.gather(*(send(transport, server.url) for _ in range(6)))
+    async with open_transport() as transport:
+        began = time.monotonic()
+        await asyncio.gather(*(send(transport, server.url) for _ in range(6)))
     assert time.monotonic() - began >= 0.6
 
 

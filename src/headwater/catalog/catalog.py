@@ -93,7 +93,7 @@ class Catalog:
     async def ping(self) -> None:
         """Raise CatalogUnavailableError unless the catalog answers, and is the whole one that was opened."""
         await self._database.read(check_in_use)
-        self._keyring.check_file()
+        await self._keyring.check_in_time()
 
     def _check_keys(self, connection: Connection) -> None:
         secret, ids = datasources.c.secret, self._keyring.ids

@@ -13,9 +13,9 @@ from __future__ import annotations
 import asyncio
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from typing import TypeVar
 
@@ -35,7 +35,7 @@ BOOKKEEPING_SECONDS = 1.0
 """How long it waits for a write without which it is answered just as well."""
 
 LONG_SECONDS = 60.0
-"""How long work takes at most that reads or deletes very many rows."""
+"""How long work outside requests takes at most that reads or deletes very many rows."""
 
 _GONE = {"42P01", "42703", "3F000", "42501"}
 """SQLSTATEs of PostgreSQL: no such table, column or schema, or no permission to use it any more."""
@@ -61,12 +61,57 @@ def limit_waits() -> Iterator[None]:
         _budget.reset(token)
 
 
+@contextmanager
+def outside_request() -> Iterator[None]:
+    """Let what waits in this block, of a task that a request has started, wait on its own and not for the request."""
+    token = _budget.set(None)
+    try:
+        yield
+    finally:
+        _budget.reset(token)
+
+
+async def wait_within_limit(waiting: Awaitable[T], too_long: str) -> T:
+    """Wait for something that a unit of work needs, no longer than the request may still wait for the database.
+
+    Args:
+        waiting: what to wait for. It is cancelled when the time is over.
+        too_long: what is wrong then, for the log.
+
+    Raises:
+        CatalogUnavailableError: the time is over.
+    """
+    budget, began = _budget.get(), time.monotonic()
+    try:
+        async with asyncio.timeout(WAIT_SECONDS if budget is None else max(budget.left, 0.0)):
+            return await waiting
+    except TimeoutError:
+        raise unavailable() from TimeoutError(too_long)
+    finally:
+        if budget is not None:
+            budget.left -= time.monotonic() - began
+
+
+@asynccontextmanager
+async def hold_place(places: asyncio.Semaphore) -> AsyncIterator[None]:
+    """Hold one of some places of this process in the block. To wait for it is to wait for the database.
+
+    Raises:
+        CatalogUnavailableError: none was free in time.
+    """
+    await wait_within_limit(places.acquire(), "its time limit was over before its turn")
+    try:
+        yield
+    finally:
+        places.release()
+
+
 class Unit:
     """One unit of work, from the task that waits for it to the thread that runs it.
 
     Attributes:
         deadline: when it must have got what it waits for, as `time.monotonic`.
-        got: when it got that, or gave up; None before, or if it is not known.
+        got: when it got that, or gave up; None before. From then on its time does not count for the request.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -95,6 +140,9 @@ class Database(ABC):
 
     name: str
     """The name to show to people: the file, or the server and database without user and password."""
+
+    merges_per_user: int
+    """How many pages of one user a process merges into indexes at the same time, so that writes of others have room."""
 
     @abstractmethod
     async def version(self) -> str | None:
@@ -129,7 +177,8 @@ class Database(ABC):
             durable: whether the changes are on disk when this returns. If not, they survive the end of this process,
                 but perhaps not that of the machine. The next durable transaction makes them durable, too.
             wait: how many seconds to wait for the database; None for `WAIT_SECONDS`.
-            long: whether the work itself may take `LONG_SECONDS`.
+            long: whether the work itself may take long: its time never counts for the request, and outside a request
+                it may take `LONG_SECONDS`.
         """
 
     @abstractmethod
@@ -143,7 +192,7 @@ async def run_unit(
     wait: float | None,
     at_deadline: Callable[[Unit], float],
     *,
-    more: float = 0.0,
+    long: bool = False,
 ) -> T:
     """Run a unit of work in a thread, for no longer than its time limit and what the request has left.
 
@@ -151,8 +200,8 @@ async def run_unit(
         executor: the threads.
         work: what to run. It sets `Unit.got` when it has got what it waits for.
         wait: the time limit in seconds; None for `WAIT_SECONDS`.
-        more: how many seconds to add to what the request has left, because the work takes long.
         at_deadline: called when the limit is over; returns how many more seconds to wait for the result.
+        long: whether to add `LONG_SECONDS` to the limit outside a request.
 
     Raises:
         CatalogUnavailableError: see `Database`.
@@ -161,8 +210,8 @@ async def run_unit(
     budget = _budget.get()
     if budget is not None:
         limit = min(limit, max(budget.left, 0.0))
-    if limit > 0:
-        limit += more
+    elif long:
+        limit += LONG_SECONDS
     unit, began = Unit(limit), time.monotonic()
     loop = asyncio.get_running_loop()
     future = loop.run_in_executor(executor, work, unit)
@@ -185,10 +234,10 @@ async def run_unit(
     except asyncio.CancelledError:
         if not given_up:
             raise
-        unit.got = unit.got or time.monotonic()
+        unit.got = time.monotonic()
         raise unavailable() from TimeoutError("it does not respond")
     except CatalogUnavailableError:
-        unit.got = unit.got or time.monotonic()
+        unit.got = time.monotonic()
         raise
     finally:
         timer.cancel()

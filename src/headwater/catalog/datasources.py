@@ -20,6 +20,7 @@ from headwater.catalog.stored_datasource import (
 )
 from headwater.catalog.tables import datasets, datasources
 from headwater.domain.datasource import Datasource
+from headwater.domain.errors import CatalogUnavailableError
 from headwater.domain.purposes import Reconfigured
 
 _DATASOURCES: Select[Any] = (
@@ -95,7 +96,15 @@ class DatasourceCatalog:
 
         Returns:
             What `decide` returned, with the watermark that was reset; None if there is no such dataset.
+
+        Raises:
+            CatalogUnavailableError: also if there is a secret to encrypt, and the key file is lost.
         """
+        lost: CatalogUnavailableError | None = None
+        try:
+            await self._keyring.check_in_time()  # before the transaction: others wait for that
+        except CatalogUnavailableError as error:
+            lost = error
 
         def work(connection: Connection) -> Reconfigured | None:
             found = connection.execute(_LOCK_DATASET, {"dataset_id": dataset_id}).first()
@@ -105,6 +114,8 @@ class DatasourceCatalog:
             connection.execute(delete(datasources).where(datasources.c.dataset_id == dataset_id))
             if decided.datasources:
                 rows = [row_of_datasource(self._keyring, datasource) for datasource in decided.datasources]
+                if lost is not None and any(row["secret"] is not None for row in rows):
+                    raise lost
                 connection.execute(insert(datasources), rows)
             changed: dict[str, int | None] = {"modified_at": now_ms()}
             if decided.input_moved:

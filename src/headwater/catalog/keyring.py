@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import os
@@ -16,7 +17,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from headwater.catalog.database import wait_within_limit
 from headwater.domain.errors import CatalogUnavailableError, HeadwaterError, StartupError
+from headwater.net.threads import DaemonExecutor, LimitedExecutor
 
 KEY_SETTING = "HEADWATER_SECRET_KEY"
 """The environment variable that can hold the keys instead of a key file."""
@@ -25,6 +28,9 @@ KEY_BYTES = 32
 _NONCE_BYTES = 12
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _EXPECTED = "expected id:base64 of 32 bytes, with an id of letters, digits, '_', '.' and '-'"
+
+_THREAD = LimitedExecutor(DaemonExecutor(1, "key-file"), 1)
+"""The volume of the key file may hang. So it is read in a thread that nothing else needs, and one at a time."""
 
 
 class Keyring:
@@ -148,13 +154,21 @@ class Keyring:
                 "back, or secrets that are stored now are lost with the next start"
             ) from cause
 
+    async def check_in_time(self) -> None:
+        """Do what `check_file` does, in a thread.
+
+        Raises:
+            CatalogUnavailableError: as `check_file`; or its volume does not respond.
+        """
+        if self._file is not None:
+            checked = asyncio.wrap_future(_THREAD.submit(self.check_file))
+            await wait_within_limit(checked, f"key file {self._file} does not respond")
+
     def encrypt(self, plaintext: str, dataset_id: str) -> str:
         """Return a secret of a dataset encrypted with the first key: `<key id>:<base64 of nonce and ciphertext>`.
 
-        Raises:
-            CatalogUnavailableError: as `check_file`.
+        A secret that is stored needs the key after the next start: check the key file first.
         """
-        self.check_file()
         key_id = self.ids[0]
         nonce = secrets.token_bytes(_NONCE_BYTES)
         sealed = nonce + self._ciphers[key_id].encrypt(nonce, plaintext.encode(), dataset_id.encode())

@@ -50,11 +50,14 @@ class PostgresDatabase(Database):
     """A database on a PostgreSQL server. Any number of processes can share it.
 
     A server that does not respond keeps a statement waiting for ever: no setting of libpq or of the server limits that.
-    So the connection of a unit of work is closed when its time is over.
+    So the connection of a unit of work is closed when its time is over. Nor can waiting for the server, or for a lock,
+    be told from work: all of it counts as waiting, except in long work.
 
     Args:
         url: a URL of SQLAlchemy, with settings of libpq in its query.
     """
+
+    merges_per_user = _WRITERS // 2
 
     def __init__(self, url: URL) -> None:
         self._url = url.set(drivername="postgresql+psycopg", query={**_TIMEOUTS, **url.query})
@@ -128,23 +131,27 @@ class PostgresDatabase(Database):
             unit.left()  # none, if it has waited for a thread until now
             with self._used.by(unit):
                 try:
-                    return self._run_once(engine, work)
+                    return self._run_once(engine, work, unit)
                 except exc.DBAPIError as error:
                     if not error.connection_invalidated:
                         raise
                     if time.monotonic() >= unit.deadline:
                         raise unavailable() from TimeoutError("it does not respond")
                     # The server was restarted: all pooled connections are broken, as this one is, and new ones work.
-                    return self._run_once(engine, work)
+                    return self._run_once(engine, work, unit)
+                finally:
+                    if not long:
+                        unit.got = time.monotonic()
 
         def hang_up(unit: Unit) -> float:
             self._used.hang_up(unit)
             return _HUNG_UP_SECONDS
 
-        return await run_unit(executor, run, wait, hang_up, more=LONG_SECONDS if long else 0.0)
+        return await run_unit(executor, run, wait, hang_up, long=long)
 
-    def _run_once(self, engine: Engine, work: Callable[[Connection], T]) -> T:
+    def _run_once(self, engine: Engine, work: Callable[[Connection], T], unit: Unit) -> T:
         with engine.connect() as connection:
+            unit.got = time.monotonic()
             done = work(connection)
             try:
                 connection.commit()

@@ -50,6 +50,8 @@ class SqliteDatabase(Database):
         path: the file. If there is none, it is created with mode 0600, and so are SQLite's files next to it.
     """
 
+    merges_per_user = 1
+
     def __init__(self, path: Path) -> None:
         self._path = path
         self.name = str(path)

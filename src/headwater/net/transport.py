@@ -6,15 +6,14 @@ import asyncio
 import random
 import ssl
 import time
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
-from weakref import WeakValueDictionary
 
 from headwater.domain.errors import LocationInvalidError, StoreError, StoreUnavailableError
 from headwater.net.egress import Egress
 from headwater.net.urls import Origin
-from headwater.net.users import current_user
+from headwater.net.users import UserPlaces
 
 if TYPE_CHECKING:
     import httpcore
@@ -161,8 +160,8 @@ class Transport:
         self._tls: ssl.SSLContext | None = None
         self._pools: dict[tuple[bool, str], httpcore.AsyncConnectionPool] = {}
         self._hosts: dict[tuple[bool, Origin], _Host] = {}
-        # Kept as long as a request needs them.
-        self._slots: WeakValueDictionary[Hashable, asyncio.Semaphore] = WeakValueDictionary()
+        self._of_host = UserPlaces(MAX_REQUESTS_PER_HOST)
+        self._of_user = UserPlaces(MAX_REQUESTS_PER_USER)
 
     async def request(self, request: Request) -> Response:
         """Send a request and return its complete response.
@@ -288,16 +287,10 @@ class Transport:
         return self._pools[key]
 
     def _host_slots(self, request: Request) -> asyncio.Semaphore:
-        return self._limit((current_user(), request.is_operator_endpoint, request.origin), MAX_REQUESTS_PER_HOST)
+        return self._of_host.of_current_user(request.is_operator_endpoint, request.origin)
 
     def _user_slots(self, request: Request) -> asyncio.Semaphore:
-        return self._limit((current_user(), request.is_operator_endpoint), MAX_REQUESTS_PER_USER)
-
-    def _limit(self, key: Hashable, concurrent: int) -> asyncio.Semaphore:
-        slots = self._slots.get(key)
-        if slots is None:
-            slots = self._slots[key] = asyncio.Semaphore(concurrent)
-        return slots
+        return self._of_user.of_current_user(request.is_operator_endpoint)
 
     def _host(self, is_operator_endpoint: bool, origin: Origin) -> _Host:
         host = self._hosts.get((is_operator_endpoint, origin))

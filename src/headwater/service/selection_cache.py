@@ -14,7 +14,7 @@ from headwater.domain.selection import Selection
 from headwater.domain.selection_parser import SelectionParser, check_file_size
 from headwater.domain.text import visible
 from headwater.net.compute import Pace, compute
-from headwater.net.users import current_user
+from headwater.net.users import UserPlaces, current_user
 from headwater.stores.base import Store
 from headwater.stores.lookup import find_object
 
@@ -45,7 +45,7 @@ class SelectionCache:
         self._selections: OrderedDict[_Version, _Kept] = OrderedDict()
         self._locks: WeakValueDictionary[_Version, asyncio.Lock] = WeakValueDictionary()
         self._reads = asyncio.Semaphore(MAX_CONCURRENT_READS)
-        self._reads_of_user: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+        self._reads_of_user = UserPlaces(MAX_CONCURRENT_READS_PER_USER)
 
     async def load(self, store: Store, datasource: Datasource, file: Key) -> Selection:
         """Return the selection that a relevant-filenames file contains.
@@ -81,7 +81,7 @@ class SelectionCache:
                 if (selection := self._cached(version)) is not None:
                     return selection
                 # Those who wait for their own files take no place from others.
-                async with self._places_of_user(), self._reads:
+                async with self._reads_of_user.of_current_user(), self._reads:
                     selection = await _read(store, found)
                 if selection is not None:
                     if found.etag is not None:
@@ -90,13 +90,6 @@ class SelectionCache:
         raise StoreUnavailableError(
             f"{visible(file)} changes while it is read; try again when it is completely written"
         )
-
-    def _places_of_user(self) -> asyncio.Semaphore:
-        user = current_user()
-        places = self._reads_of_user.get(user)
-        if places is None:
-            places = self._reads_of_user[user] = asyncio.Semaphore(MAX_CONCURRENT_READS_PER_USER)
-        return places
 
     def _cached(self, version: _Version) -> Selection | None:
         kept = self._selections.get(version)

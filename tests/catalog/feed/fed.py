@@ -86,7 +86,8 @@ class Fed(NamedTuple):
 
     async def end(self, started: StartedListing) -> None:
         """End a listing that has read everything."""
-        await self.catalog.feed.end(started.listing, (FIRST, LAST))
+        if await self.catalog.feed.end(started.listing, (FIRST, LAST)):
+            await self.catalog.feed.remove_unseen(started.listing)
 
     async def list_all(self, objects: list[StoredObject], end: int = NOW, now: int = NOW) -> dict[Key, int]:
         """List everything as one page, and return the listing times."""

@@ -116,7 +116,8 @@ class Listing:
         if len(keys) <= PAGE:
             shard.done = True
             part = range_of_keys(shard.begin, shard.last, Order.CODE_POINTS)
-            await world.fed.catalog.feed.end(self.started.listing, part)
+            if await world.fed.catalog.feed.end(self.started.listing, part):
+                await world.fed.catalog.feed.remove_unseen(self.started.listing)
 
     def restart(self) -> None:
         """Go back to the first pages."""

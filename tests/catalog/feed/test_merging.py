@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sqlite3
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from headwater.catalog import database as database_module
 from headwater.catalog.catalog import Catalog
 from headwater.catalog.feed import record as feed_record
 from headwater.catalog.feed.record import CHANGES_KEPT_MS
+from headwater.catalog.keyring import Keyring
+from headwater.catalog.sqlite_database import SqliteDatabase
 from headwater.catalog.tables import feed_changes
 from headwater.domain.errors import CatalogUnavailableError
 from headwater.domain.objects import StoredObject
@@ -220,11 +225,15 @@ async def test_two_replicas_that_merge_different_ranges_lose_no_update(catalogs:
     assert len(await other.positions()) == 110
 
 
-async def test_first_listings_of_one_user_keep_others_waiting_for_one_page(
-    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("n_feeds", [6, 2, 1])
+async def test_pages_of_one_user_leave_room_for_others(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch, n_feeds: int
 ) -> None:
-    """Pages of all feeds queued for the one writer: behind a user with a hundred datasets, others waited for all."""
-    feeds = [await make_fed(catalog, name=f"fed {number}") for number in range(7)]
+    """Pages of all feeds queued for the one writer: behind a user with a hundred datasets, others waited for all.
+
+    Then pages of all feeds of a user were merged one by one, although PostgreSQL has four connections for writes.
+    """
+    feeds = [await make_fed(catalog, name=f"fed {number}") for number in range(n_feeds + 1)]
     started = [await fed.begin() for fed in feeds]
     database = catalog.feed._database
     write, begun, go_on = database.write, list[str](), asyncio.Event()
@@ -236,13 +245,41 @@ async def test_first_listings_of_one_user_keep_others_waiting_for_one_page(
 
     monkeypatch.setattr(database, "write", slow)
     tasks = []
-    for user, several_feeds in (("eve", range(6)), ("ada", range(6, 7))):
+    for user, several_feeds in (("eve", [*range(n_feeds)] * 3), ("ada", [n_feeds])):
         with working_for(user):
             reads = [feeds[number].read(started[number], several("abc")) for number in several_feeds]
             tasks += [asyncio.create_task(read) for read in reads]
     async with asyncio.timeout(5):
         while "ada" not in begun:
             await asyncio.sleep(0.01)
-    assert begun.count("eve") == 1
+    assert begun.count("eve") == min(database.merges_per_user, n_feeds), "pages of one feed would wait for each other"
+    assert database.merges_per_user == (1 if isinstance(database, SqliteDatabase) else 2)
     go_on.set()
-    assert all(page is not None for page in await asyncio.gather(*tasks))
+    await asyncio.gather(*tasks)
+
+
+async def test_requests_of_one_user_do_not_wait_for_each_other_to_give_up(
+    sqlite_url: str, keyring: Keyring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While another process held SQLite's lock, the shards of a listing waited 10, 20, 30 … seconds for their turn."""
+    catalog = await Catalog.open(sqlite_url, keyring)
+    feeds = [await make_fed(catalog, name=f"fed {number}") for number in range(2)]
+    started = [await fed.begin() for fed in feeds]
+    monkeypatch.setattr(database_module, "WAIT_SECONDS", 1.0)
+
+    async def seconds(number: int) -> float:
+        began = time.monotonic()
+        with database_module.limit_waits(), pytest.raises(CatalogUnavailableError, match="try again"):
+            await feeds[number].read(started[number], several("abc"))
+        return time.monotonic() - began
+
+    other = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with working_for("ada"):
+        waited = await asyncio.gather(*(seconds(number % 2) for number in range(5)))
+    other.execute("ROLLBACK")
+    other.close()
+    assert min(waited) > 0.8
+    assert max(waited) < 2.0
+    assert await feeds[0].read(started[0], several("abc")) is not None, "all turns were given back"
+    await catalog.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from headwater.catalog.catalog import Catalog
+from headwater.domain.feed import FIRST, LAST
 from headwater.domain.key_order import Order
 from tests.catalog.feed.fed import NOW, found, make_fed, several
 
@@ -164,3 +165,35 @@ async def test_a_promise_holds_wherever_an_unordered_page_finds_an_object(catalo
     page = await fed.read(other, several("yb"), "x", "z")
     assert page is not None
     assert page.times == [NOW - 1000, NOW + 1], "the first listing has read where `b` is"
+
+
+async def test_rows_are_not_removed_for_a_listing_that_knew_the_order(catalog: Catalog) -> None:
+    """It has marked no rows that have a place in the order: all of them would seem to be gone."""
+    fed = await make_fed(catalog, order=Order.UTF16_AMBIGUOUS)
+    await fed.list_all(several(["a", "🦊"]))
+    started = await fed.begin()
+    await fed.read(started, several("a"))
+    assert await catalog.feed.end(started.listing, (FIRST, LAST))
+    unordered = fed._replace(order=None)
+    following = await unordered.begin()
+    await catalog.feed.remove_unseen(started.listing)
+    assert await fed.counts() == (2, 2)
+    await unordered.read(following, several("a"))
+    await unordered.end(following)
+    assert await fed.positions() == [b"a"], "what was left is removed after the next complete listing"
+
+
+async def test_rows_that_were_left_are_removed_after_the_next_complete_listing(catalog: Catalog) -> None:
+    """A server may end before it has removed them."""
+    fed = await make_fed(catalog, order=None)
+    await fed.list_all(several("abc"))
+    started = await fed.begin()
+    await fed.read(started, several("ab"))
+    assert await catalog.feed.end(started.listing, (FIRST, LAST))
+    assert await fed.counts() == (3, 3)
+    following = await fed.begin()
+    await fed.read(following, several("abd"))
+    await catalog.feed.remove_unseen(started.listing)
+    assert await fed.positions() == [b"a", b"b", b"d"], "late removal keeps what was found meanwhile"
+    await fed.end(following)
+    assert await fed.counts() == (3, 3)

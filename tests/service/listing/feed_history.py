@@ -30,6 +30,8 @@ class History:
 
     def __init__(self, services: Services, seed: int) -> None:
         self.rng = random.Random(seed)
+        self.removals = random.Random(f"removals {seed}")
+        self.removal_share = self.removals.choice([0.05, 0.3, 0.97])
         self.world: World = services.world(self.rng.choice(LAYOUTS))
         self.alone = self.rng.random() < 0.3
         self.skew = self.rng.choice([0, 0, 3, -3, -30, *([FAR_AHEAD] if self.alone else [])])
@@ -51,6 +53,7 @@ class History:
         for _ in range(rng.randint(0, 5)):
             world.put(rng.choice(world.layout.keys), rng.randint(1, world.now))
         for _ in range(STEPS):
+            self._remove_unseen()
             what = rng.random()
             if what < 0.25:
                 self._write()
@@ -65,6 +68,14 @@ class History:
                 world.release(listing)
         world.check(self.skew)
         return world.versions
+
+    def _remove_unseen(self) -> None:
+        """Let background work happen at some time, or never: the server is stopped."""
+        what = self.removals.random()
+        if what < self.removal_share:
+            self.world.remove_unseen()
+        elif what > 0.97:
+            self.world.removals.clear()
 
     def _write(self) -> None:
         rng, world = self.rng, self.world

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -144,6 +144,8 @@ class World:
         """Whether a second passes before the service reads its clock the next time."""
         self.is_locked: Callable[[], bool] = lambda: False
         """Whether the catalog is locked when a listing ends, if its end need not be recorded."""
+        self.removals: list[Callable[[], Coroutine[Any, Any, None]]] = []
+        """What is still to be done in the background: remove rows of deleted objects."""
         self.bucket: dict[Key, tuple[int, int]] = {}
         self.gate: asyncio.Event | None = None
         self.watermark = 0
@@ -281,12 +283,19 @@ class World:
         self._run(set_watermark(self._ctx, self.dataset, self.watermark))
         self.acknowledged.update(listing.handed_out)
 
+    def remove_unseen(self) -> None:
+        """Let the background work of the listings that have ended happen."""
+        for remove in self.removals:
+            self._run(remove())
+        self.removals.clear()
+
     def check(self, skew: int) -> None:
         """Poll twice without disturbance; fail if a version was lost or came twice, or if the counts are wrong."""
         self.is_locked = lambda: False  # rows of deleted objects may only leave the index when a listing ends
         for _ in range(2):
             self.now += 2 * FAR_AHEAD
             self.poll(skew)
+        self.remove_unseen()
         lost = [each for each in self._standing() if each not in self.acknowledged]
         twice = [each for each, count in self.acknowledged.items() if count > 1]
         assert (lost, twice) == ([], []), f"lost {lost}, twice {twice}"
@@ -332,10 +341,13 @@ class _Feed:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._feed, name)
 
-    async def end(self, listing: FeedListing, part: Range | None, *, needed: bool = True) -> None:
+    async def end(self, listing: FeedListing, part: Range | None, *, needed: bool = True) -> bool:
         if not needed and self._world.is_locked():
             raise CatalogUnavailableError("locked")
-        await self._feed.end(listing, part, needed=needed)
+        return await self._feed.end(listing, part, needed=needed)
+
+    async def remove_unseen(self, listing: FeedListing) -> None:
+        self._world.removals.append(lambda: self._feed.remove_unseen(listing))
 
 
 MEMORY = Path("/dev/shm")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -15,6 +18,7 @@ from headwater.domain.feed import FeedMode
 from headwater.service.feed import reset_feed
 from headwater.service.listing.registration import end_listing
 from headwater.service.watermark import set_watermark
+from headwater.stores.local.store import LocalStore
 from tests.service.listing.served import NOW, RELEVANT, Served, serving
 
 TEN = [f"{number}.png" for number in range(10)]
@@ -224,6 +228,52 @@ async def test_a_lock_does_not_fail_the_end_of_a_listing_that_need_not_be_record
     served.put("new.png")
     served.now += 10
     assert await served.names(start=NOW + 21) == ["new.png"]
+
+
+async def test_the_last_page_does_not_wait_for_rows_of_deleted_files(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The end was recorded, and then the page failed because these rows could not be deleted at once.
+
+    They are deleted in the background; or, if that fails, after the next complete listing.
+    """
+
+    async def unknown(_store: LocalStore) -> None:
+        return None
+
+    async def write_then_lock(work: Callable[[Any], Any], **options: Any) -> Any:
+        done = await write(work, **options)
+        if done is True:  # the end is recorded, and rows are left
+            other.execute("BEGIN IMMEDIATE")
+        return done
+
+    monkeypatch.setattr(LocalStore, "order", unknown)
+    monkeypatch.setattr(database, "WAIT_SECONDS", 0.3)
+    await served.names()
+    (served.folder / "9.png").unlink()
+    served.now += 10
+    cursor = await served.rest_but_last()
+    other = sqlite3.connect(served.folder.parent / "data" / "headwater.db", isolation_level=None)
+    opened = served.ctx.catalog.feed._database
+    write = opened.write
+    with capture_logs() as logs, pytest.MonkeyPatch.context() as patched:
+        patched.setattr(opened, "write", write_then_lock)
+        began = time.monotonic()
+        assert await served.rest(cursor) == ["8.png"]
+        assert time.monotonic() - began < 0.2
+        async with asyncio.timeout(5):
+            while not logs:
+                await asyncio.sleep(0.01)
+    assert [(each["event"], each["dataset"]) for each in logs] == [("unseen_rows_not_removed", served.dataset_id)]
+    assert (await served.summary_of_index()).listings[0].ended_at is not None
+    other.execute("ROLLBACK")
+    other.close()
+    assert await served.count() == 10
+    served.now += 10
+    await served.names()
+    async with asyncio.timeout(5):
+        while await served.count() != 9:
+            await asyncio.sleep(0.01)
 
 
 async def test_the_end_of_a_listing_says_so_if_the_datasource_has_moved(served: Served) -> None:

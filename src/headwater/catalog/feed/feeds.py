@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import NamedTuple
-from weakref import WeakValueDictionary
 
 from sqlalchemy import Connection, bindparam, delete, select, update
 
-from headwater.catalog.database import BOOKKEEPING_SECONDS, Database
+from headwater.catalog.database import BOOKKEEPING_SECONDS, Database, hold_place, outside_request
 from headwater.catalog.feed.listings import (
     LOCK_DATASET,
     ListingStart,
@@ -42,7 +41,7 @@ from headwater.domain.feed import (
     Range,
     row_position,
 )
-from headwater.net.users import current_user
+from headwater.net.users import UserPlaces
 
 _STATE = select(feeds.c.key_order, feeds.c.unordered_since, feeds.c.complete, feeds.c.changes, feeds.c.owner).where(
     feeds.c.id == bindparam("feed"), feeds.c.dataset_id.is_not(None)
@@ -71,7 +70,8 @@ class FeedCatalog:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._merging: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._places = UserPlaces(database.merges_per_user)
+        self._places_of_feed = UserPlaces(1)
 
     async def begin(self, start: ListingStart) -> StartedListing:
         """Register a listing and what it promises. Creates the feed of the dataset if there is none.
@@ -122,8 +122,8 @@ class FeedCatalog:
         """Merge a page into the index and return its listing times.
 
         A page that brings nothing new costs one read. If its listing made the latest promise, this is a small
-        transaction, which is not flushed to disk. One page of a user is merged at a time by this process, so that
-        the writes of others wait for one page of each user, and not for all pages of one.
+        transaction, which is not flushed to disk. Pages of a user are merged in turn by this process, so that the
+        writes of others do not wait for all pages of one user.
 
         Args:
             page: the page.
@@ -155,16 +155,22 @@ class FeedCatalog:
     async def _match(self, page: PageRead) -> MergedPage | None:
         if page.state.owner != page.listing.number:
             return await self._database.read(lambda connection: match_page(connection, page))
-        async with self._lock():
+        async with self._turn(page.state.feed):
             return await self._database.write(lambda connection: claim_and_match(connection, page), durable=False)
 
     async def _merge(self, page: PageRead, now: int) -> MergedPage | None:
-        async with self._lock():
+        async with self._turn(page.state.feed):
             return await self._database.write(lambda connection: merge_into_index(connection, page, now))
 
-    def _lock(self) -> asyncio.Lock:
-        user = current_user()
-        return self._merging.get(user) or self._merging.setdefault(user, asyncio.Lock())
+    @asynccontextmanager
+    async def _turn(self, feed: int) -> AsyncIterator[None]:
+        """Wait until an index may be written for the user of this task: one page of each feed, and a few in all.
+
+        Transactions on one feed lock it, so several would only take connections from other feeds.
+        """
+        places_of_feed, places = self._places_of_feed.of_current_user(feed), self._places.of_current_user()
+        async with hold_place(places_of_feed), hold_place(places):
+            yield
 
     async def _remove_gone(self, page: PageRead) -> PageRead | None:
         """Delete most of the rows of a range that a page does not hold, some at a time; None if the page is stale."""
@@ -173,16 +179,17 @@ class FeedCatalog:
         position, end = page.range
         while position < end:
             after, unchanged = position, page
-            async with self._lock():
+            async with self._turn(page.state.feed):
                 removed = await self._database.write(
-                    lambda connection: remove_gone(connection, unchanged, found, after)  # noqa: B023
+                    lambda connection: remove_gone(connection, unchanged, found, after),  # noqa: B023
+                    long=True,
                 )
             if removed is None:
                 return None
             page, position = removed
         return page
 
-    async def end(self, listing: FeedListing, part: Range | None, *, needed: bool = True) -> None:
+    async def end(self, listing: FeedListing, part: Range | None, *, needed: bool = True) -> bool:
         """Record that a listing has served its last page, or that of one of its shards.
 
         Args:
@@ -190,15 +197,26 @@ class FeedCatalog:
             part: where it has read everything; None if it reads only certain objects.
             needed: whether the page must not be served if this fails. If not, it is given up soon.
 
+        Returns:
+            Whether there may be rows for `remove_unseen` to delete.
+
         Raises:
             IndexChangedError: the feed was dropped meanwhile.
         """
         wait = None if needed else BOOKKEEPING_SECONDS
-        unseen = await self._database.write(lambda connection: end_part(connection, listing, part), wait=wait)
-        while unseen:
-            unseen = await self._database.write(
-                lambda connection: remove_unseen(connection, listing), wait=BOOKKEEPING_SECONDS, long=True
-            )
+        return await self._database.write(lambda connection: end_part(connection, listing, part), wait=wait)
+
+    async def remove_unseen(self, listing: FeedListing) -> None:
+        """Delete the rows of objects that are gone, which no page of a listing that has ended has deleted.
+
+        No request needs to wait for that: listings do not show these rows. They are deleted some at a time; those that
+        are left if this fails are deleted after the next complete listing.
+        """
+        with outside_request():
+            left = True
+            while left:
+                async with self._turn(listing.feed):
+                    left = await self._database.write(lambda connection: remove_unseen(connection, listing), long=True)
 
     async def summary(self, dataset_id: str) -> FeedSummary | None:
         """Return what there is to know about the feed of a dataset; None if it has none."""

@@ -171,10 +171,15 @@ def end_part(connection: Connection, listing: FeedListing, part: Range | None) -
     save_record(connection, record)
     if record.promises.owner is None:
         forget_claims(connection, record.id)
-    if not completes or listing.number <= (record.unordered_since or 0):
+    if not completes or not _tells_what_is_gone(record, listing):
         return False
     # Without an order, to look for them takes as long as to read the whole index.
     return not record.ordered or bool(unseen_rows(connection, record.id, listing.number, ordered=True))
+
+
+def _tells_what_is_gone(record: FeedRecord, listing: FeedListing) -> bool:
+    """Return whether the listing has marked all rows that it has found: not if the order was still certain then."""
+    return listing.number > (record.unordered_since or 0)
 
 
 def remove_unseen(connection: Connection, listing: FeedListing) -> bool:
@@ -183,7 +188,7 @@ def remove_unseen(connection: Connection, listing: FeedListing) -> bool:
     These are rows of objects that are gone, and that no page deletes because their place in the order is not certain.
     """
     record = lock_record(connection, listing.feed)
-    if record is None:
+    if record is None or not _tells_what_is_gone(record, listing):
         return False
     gone = unseen_rows(connection, record.id, listing.number, ordered=record.ordered)
     if not gone:

@@ -12,7 +12,7 @@ from headwater.catalog.feed.merging import IndexState
 from headwater.domain.cursor import Cursor, ListingSpec
 from headwater.domain.datasource import Datasource
 from headwater.domain.errors import CatalogUnavailableError, IndexChangedError
-from headwater.domain.feed import FeedMode, range_of_keys
+from headwater.domain.feed import FeedListing, FeedMode, range_of_keys
 from headwater.domain.lightly_folder import RAW
 from headwater.service.context import ServiceContext
 from headwater.service.feed import feed_mode
@@ -103,7 +103,7 @@ async def end_listing(ctx: ServiceContext, spec: ListingSpec, state: IndexState)
     Only the listing that owns the latest promise must be recorded: from its end on, the promise counts for its own
     cursors, too. So must the end of any listing while the index is not complete. Otherwise nothing is listed
     differently without the record: it says when the datasource was last read completely, and lets rows of deleted files
-    go. So the page is served, even if the catalog is locked.
+    go. So the page is served, even if the catalog is locked. No page waits for the deletion of these rows.
 
     Args:
         ctx: the service.
@@ -119,13 +119,23 @@ async def end_listing(ctx: ServiceContext, spec: ListingSpec, state: IndexState)
     part = range_of_keys(spec.start_after, spec.last_key, state.key_order) if reads_all else None
     needed = not state.complete or state.owner == spec.listing.number
     try:
-        await ctx.catalog.feed.end(spec.listing, part, needed=needed)
+        unseen = await ctx.catalog.feed.end(spec.listing, part, needed=needed)
     except IndexChangedError:
         raise
     except CatalogUnavailableError as error:
         if needed:
             raise
         log.warning("listing_end_not_recorded", dataset=spec.dataset, reason=error.message)
+        return
+    if unseen:
+        ctx.background.start("remove unseen rows", _remove_unseen(ctx, spec.dataset, spec.listing))
+
+
+async def _remove_unseen(ctx: ServiceContext, dataset_id: str, listing: FeedListing) -> None:
+    try:
+        await ctx.catalog.feed.remove_unseen(listing)
+    except CatalogUnavailableError as error:
+        log.warning("unseen_rows_not_removed", dataset=dataset_id, reason=error.message)
 
 
 def _registered(cursor: Cursor, started: StartedListing | None) -> RegisteredListing:
