@@ -147,6 +147,21 @@ def test_nginx(tmp_path: Path) -> None:
         _check(front)
 
 
+@pytest.mark.parametrize("number", [0, 1])
+def test_nginx_passes_redirects_to_long_urls(tmp_path: Path, number: int) -> None:
+    """The percent-encoded key in `Location` did not fit into nginx's buffer of 4 KB for headers: a 502."""
+    root = "https://127.0.0.1:{port}" + ["", "/headwater"][number]
+    name = "/".join(["ü" * 120] * 6) + ".png"
+    with _front(tmp_path, root, _nginx(_block("nginx", number))) as front:
+        file = tmp_path / "files" / name
+        file.parent.mkdir(parents=True)
+        file.write_bytes(b"content")
+        dataset = front.live.configured({"type": "LOCAL", "fullPath": ""})
+        rows = front.live.rows(dataset, useRedirectedReadUrl=True)
+        [url] = [row["readUrl"] for row in rows if row["fileName"] == name]
+        assert front.send(url)[0] == 307
+
+
 def test_nginx_under_a_path(tmp_path: Path) -> None:
     """Here the proxy decodes paths and encodes them again, to remove the prefix: names must stay as they are."""
     with _front(tmp_path, "https://127.0.0.1:{port}/headwater", _nginx(_block("nginx", 1))) as front:

@@ -80,6 +80,13 @@ async def test_row_is_read_back(url):
     assert datasource_of_row(KEYRING, row) == Datasource(row.datasource_id, row.dataset_id, new)
 
 
+async def test_row_that_breaks_a_rule_for_new_configs_is_read_back(url):
+    """A later version called it not valid, so that its dataset could be neither used nor configured again."""
+    stored = config("OBS", obsEndpoint="https://host.example?region=a/b", obsSecretAccessKey=" ")
+    row = await _stored_row(url, KEYRING, stored)
+    assert datasource_of_row(KEYRING, row).config == stored
+
+
 async def test_lost_secret_is_read_as_the_mask_only_on_request(url):
     """A datasource whose secret cannot be decrypted can still be replaced."""
     row = await _stored_row(url, KEYRING, config("S3"))

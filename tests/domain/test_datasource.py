@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headwater.domain.datasource import SECRET_MASK, parse_config, parse_new_config
+from headwater.domain.datasource import SECRET_MASK, faults_of, parse_config, parse_new_config
 from headwater.domain.datasource_checks import S3_REGIONS
 from headwater.domain.datasource_members import TYPE_NAMES
 from headwater.domain.errors import MalformedRequestError
@@ -76,9 +76,6 @@ def test_optional_members_may_be_null_and_unknown_members_are_dropped() -> None:
         ("OBS", "obsEndpoint", "http://host:port/", "a URL such as"),
         ("OBS", "obsEndpoint", "http://a b/", "a URL such as"),
         ("OBS", "obsEndpoint", "http://user:word@host/", "without user and password"),
-        ("OBS", "obsEndpoint", "https://host?region=", "?region=NAME"),
-        ("OBS", "obsEndpoint", "https://host?region=a/b", "?region=NAME"),
-        ("OBS", "obsEndpoint", "https://host?region=a&x=1", "?region=NAME"),
         ("LOCAL", "fullPath", "a\ud800", "Unicode"),
         ("LOCAL", "fullPath", "/etc", "without a leading"),
         ("LOCAL", "fullPath", "a/../../b", "'..' parts"),
@@ -97,6 +94,31 @@ def test_malformed_member_is_named_with_what_was_expected(
         parse_config({**VALID[type_name], member: value})
     assert f"{member}: " in caught.value.message
     assert expected in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("type_name", "member", "value", "expected"),
+    [
+        ("OBS", "obsEndpoint", "https://host?region=", "?region=NAME"),
+        ("OBS", "obsEndpoint", "https://host?region=a/b", "?region=NAME"),
+        ("OBS", "obsEndpoint", "https://host?region=a&x=1", "?region=NAME"),
+        ("LOCAL", "webServerLocation", "https://host/?a=b", "'?' and '#'"),
+        *((type_name, member, " \n", "must not be empty") for type_name, member in SECRETS.items()),
+    ],
+)
+def test_rule_for_new_configs_does_not_hold_for_stored_ones(
+    type_name: str, member: str, value: str, expected: str
+) -> None:
+    """A stored datasource that broke a rule of a later version could be neither shown nor replaced."""
+    raw = {**VALID[type_name], member: value}
+    assert parse_config(raw).type == type_name, "what is stored can be read"
+    with pytest.raises(MalformedRequestError) as caught:
+        parse_new_config({**raw, "purpose": "OUTPUT"})
+    assert expected in caught.value.message
+    assert "purpose: " in caught.value.message, "all faults are named at once"
+    [(name, text)] = faults_of(type_name, raw)
+    assert name == member, "the command line says the same"
+    assert expected in text
 
 
 @pytest.mark.parametrize("end", ["?a=b", "?", "/#x", "/a/../b", "/..", "/./", "/%2e%2E/a", "/a\\b", "\\..\\a"])
@@ -170,7 +192,7 @@ def test_what_copying_adds_to_a_secret_is_not_part_of_it(type_name: str, change:
     secret = VALID[type_name][name]
     assert parse_config({**VALID[type_name], name: change.format(secret)}).secret == secret
     with pytest.raises(MalformedRequestError, match=f"{name}: must not be empty"):
-        parse_config({**VALID[type_name], name: change.format("")})
+        parse_new_config({**VALID[type_name], name: change.format("")})
 
 
 @pytest.mark.parametrize("type_name", SECRETS)

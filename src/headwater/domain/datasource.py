@@ -18,8 +18,10 @@ from headwater.domain import datasource_members as declared
 from headwater.domain.azure_account import parse_account
 from headwater.domain.choices import expected_one_of
 from headwater.domain.datasource_checks import (
+    NEW,
     AzurePath,
     ExternalId,
+    FolderUrl,
     GcsPath,
     KmsKey,
     LocalPath,
@@ -31,8 +33,6 @@ from headwater.domain.datasource_checks import (
     S3Path,
     Secret,
     Text,
-    Url,
-    check_url_of_folder,
 )
 from headwater.domain.datasource_members import DatasourceType, find_datasource_type
 from headwater.domain.errors import MalformedRequestError
@@ -218,7 +218,7 @@ class LocalConfig(DatasourceConfig, alias_generator=declared.LOCAL.wire_name):
 
     type: Literal["LOCAL"]
     full_path: LocalPath
-    web_server_location: Url | None = None
+    web_server_location: FolderUrl | None = None
 
     @property
     def location(self) -> Location:
@@ -298,44 +298,44 @@ def parse_config(raw: object) -> DatasourceConfig:
     Raises:
         MalformedRequestError: members are missing or malformed; the text names all of them and repeats no value.
     """
-    if not isinstance(raw, Mapping):
-        raise MalformedRequestError("body: expected a JSON object with the members of a datasource config")
-    config_class = find_config_class(raw.get("type"))
-    return _validate(config_class, {**raw, "type": config_class.TYPE.name})
-
-
-def faults_of(type_name: str, members: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return the members of a config that are missing or malformed, each with what was expected. No value is repeated.
-
-    Raises:
-        MalformedRequestError: there is no such type.
-    """
-    config_class = find_config_class(type_name)
-    try:
-        config_class.model_validate({**members, "type": config_class.TYPE.name})
-    except ValidationError as error:
-        return _faults(error, config_class.TYPE)
-    return []
+    return _parse(raw, None)
 
 
 def parse_new_config(raw: object) -> DatasourceConfig:
     """Return the config in a PUT request, which must also meet the rules that were added after others were stored.
 
     Raises:
-        MalformedRequestError: see `parse_config`; or a member leads to URLs that name other files than they should.
+        MalformedRequestError: see `parse_config`.
     """
-    config = parse_config(raw)
-    if isinstance(config, LocalConfig) and config.web_server_location is not None:
-        try:
-            check_url_of_folder(config.web_server_location)
-        except ValueError as error:
-            raise MalformedRequestError(f"webServerLocation: {error}") from None
-    return config
+    return _parse(raw, NEW)
 
 
-def _validate(config_class: type[DatasourceConfig], members: dict[str, Any]) -> DatasourceConfig:
+def faults_of(type_name: str, members: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the members of a new config that are missing or malformed, each with what was expected, and no value.
+
+    Raises:
+        MalformedRequestError: there is no such type.
+    """
+    config_class = find_config_class(type_name)
     try:
-        return config_class.model_validate(members)
+        config_class.model_validate({**members, "type": config_class.TYPE.name}, context=NEW)
+    except ValidationError as error:
+        return _faults(error, config_class.TYPE)
+    return []
+
+
+def _parse(raw: object, context: str | None) -> DatasourceConfig:
+    if not isinstance(raw, Mapping):
+        raise MalformedRequestError("body: expected a JSON object with the members of a datasource config")
+    config_class = find_config_class(raw.get("type"))
+    return _validate(config_class, {**raw, "type": config_class.TYPE.name}, context)
+
+
+def _validate(
+    config_class: type[DatasourceConfig], members: dict[str, Any], context: str | None = None
+) -> DatasourceConfig:
+    try:
+        return config_class.model_validate(members, context=context)
     except ValidationError as error:
         details = "; ".join(f"{name}: {text}" for name, text in _faults(error, config_class.TYPE))
         raise MalformedRequestError(details) from None

@@ -6,10 +6,11 @@ The rules are those of contract.md#datasource-config. The texts of the errors ne
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, TypeVar
 from urllib.parse import unquote, urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, StringConstraints
+from pydantic import AfterValidator, Field, SecretStr, StringConstraints, ValidationInfo
 
 from headwater.domain.choices import suggest
 from headwater.domain.location import split_scheme
@@ -25,6 +26,12 @@ S3_REGIONS = tuple(
     "sa-east-1".split()
 )
 """The union of the region lists of both published generations of clients."""
+
+
+NEW = "new"
+"""The validation context for configs in a PUT request. Others are stored already, and must stay valid."""
+
+T = TypeVar("T")
 
 
 def _check_storable(text: str) -> str:
@@ -69,31 +76,40 @@ def _check_url(text: str) -> str:
     return text
 
 
-def _check_region_of_endpoint(text: str) -> str:
+def _check_region_of_endpoint(text: str) -> None:
     if "?region=" in text:
         split_region(text)
-    return text
 
 
 def _strip_secret(secret: SecretStr) -> SecretStr:
-    stripped = strip_pasted(secret.get_secret_value())
-    if not stripped:
+    text = secret.get_secret_value()
+    return SecretStr(strip_pasted(text) or text)
+
+
+def _check_not_blank(secret: SecretStr) -> None:
+    if not strip_pasted(secret.get_secret_value()):
         raise ValueError("must not be empty")
-    return SecretStr(stripped)
 
 
-def check_url_of_folder(url: str) -> None:
-    """Check a URL to which names of files are appended.
-
-    Raises:
-        ValueError: the names would become a part of something else than its path, or clients would change the path.
-    """
+def _check_url_of_folder(url: str) -> None:
+    # Names of files are appended to it. They must not become a part of something else than its path.
     if "?" in url or "#" in url:
         raise ValueError("expected a URL without '?' and '#': the names of files are appended to it")
     if "\\" in url:
         raise ValueError("expected a URL with '/' instead of '\\', which browsers change")
     if any(unquote(part) in (".", "..") for part in urlsplit(url).path.split("/")):
         raise ValueError("expected a URL without '.' and '..' parts, which clients remove")
+
+
+def _for_new_configs(check: Callable[[T], None]) -> AfterValidator:
+    """Return a rule that was added when configs that break it may have been stored: it only holds for new ones."""
+
+    def check_if_new(value: T, info: ValidationInfo) -> T:
+        if info.context == NEW:
+            check(value)
+        return value
+
+    return AfterValidator(check_if_new)
 
 
 def _matches(pattern: str, expected: str) -> AfterValidator:
@@ -123,12 +139,13 @@ def _bucket_path(*schemes: str) -> AfterValidator:
 
 Text = Annotated[str, AfterValidator(_check_storable)]
 NonEmptyText = Annotated[Text, StringConstraints(min_length=1)]
-Secret = Annotated[SecretStr, Field(min_length=1), AfterValidator(_strip_secret)]
+Secret = Annotated[SecretStr, Field(min_length=1), AfterValidator(_strip_secret), _for_new_configs(_check_not_blank)]
 """A secret, without what copying adds at its ends: `echo` writes a line break after it, for example."""
 Url = Annotated[
     Text, _matches(r"https?://.+", "a URL that begins with http:// or https://"), AfterValidator(_check_url)
 ]
-ObsEndpoint = Annotated[Url, AfterValidator(_check_region_of_endpoint)]
+FolderUrl = Annotated[Url, _for_new_configs(_check_url_of_folder)]
+ObsEndpoint = Annotated[Url, _for_new_configs(_check_region_of_endpoint)]
 
 S3Path = Annotated[Text, _bucket_path("s3")]
 GcsPath = Annotated[Text, _bucket_path("gs")]

@@ -24,22 +24,34 @@ def similar_names(wanted: Sequence[str], names: Sequence[str]) -> list[str]:
             path has a name too many at its beginning.
         names: the names that exist there.
     """
+    compared = [_Wanted(each) for each in wanted]
+
+    def rate(name: str, *, exact: bool) -> tuple[float, str]:
+        return -max(each.likeness(name, exact=exact) for each in compared), name
+
     # An upper limit, which takes little time, says which of a thousand names are worth a comparison.
-    rough = sorted(((_most(wanted, name), name) for name in names), key=lambda each: (-each[0], each[1]))
-    rated = [(max(_likeness(each, name) for each in wanted), name) for _, name in rough[:_COMPARED]]
-    rated.sort(key=lambda each: (-each[0], each[1]))
-    return [name for ratio, name in rated[:MAX_NAMES] if ratio >= _LEAST_RATIO]
+    rough = sorted(rate(name, exact=False) for name in names)
+    rated = sorted(rate(name, exact=True) for _, name in rough[:_COMPARED])
+    return [name for rank, name in rated[:MAX_NAMES] if -rank >= _LEAST_RATIO]
 
 
-def _most(wanted: Sequence[str], name: str) -> float:
-    return max(_likeness(each, name, exact=False) for each in wanted)
+class _Wanted:
+    """A name that others are compared with."""
+
+    def __init__(self, name: str) -> None:
+        self._name = _reduced(name)
+        # What it computes for the second text serves all comparisons.
+        self._matcher = SequenceMatcher(b=self._name)
+
+    def likeness(self, name: str, *, exact: bool) -> float:
+        one, other = self._name, _reduced(name)
+        if one == other:
+            return 2.0
+        if len(min(one, other, key=len)) >= 3 and (one.endswith(other) or other.endswith(one)):
+            return 1.0
+        self._matcher.set_seq1(other)
+        return self._matcher.ratio() if exact else self._matcher.quick_ratio()
 
 
-def _likeness(wanted: str, name: str, *, exact: bool = True) -> float:
-    one, other = wanted.strip().casefold()[:_LONGEST], name.strip().casefold()[:_LONGEST]
-    if one == other:
-        return 2.0
-    if len(min(one, other, key=len)) >= 3 and (one.endswith(other) or other.endswith(one)):
-        return 1.0
-    matcher = SequenceMatcher(None, one, other)
-    return matcher.ratio() if exact else matcher.quick_ratio()
+def _reduced(name: str) -> str:
+    return name.strip().casefold()[:_LONGEST]

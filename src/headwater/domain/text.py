@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+
+_pieces = re.compile(r"\\(?:x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8}|.)|.", re.DOTALL).finditer
 _PASTED = " \t\r\n\v\f\u00a0\u200b\u2028\u2029\ufeff"
 
 
@@ -23,6 +26,18 @@ def visible(text: str) -> str:
         character if character.isprintable() and character != "\\" else character.encode("unicode_escape").decode()
         for character in text
     )
+
+
+def shorten(text: str, length: int, mark: str = "…") -> str:
+    """Return `text`, or its beginning and `mark` if it is longer than `length`. No escape of `visible` is divided."""
+    if len(text) <= length:
+        return text
+    end = 0
+    for piece in _pieces(text):
+        if piece.end() > length - len(mark):
+            break
+        end = piece.end()
+    return text[:end] + mark
 
 
 def strip_pasted(text: str) -> str:

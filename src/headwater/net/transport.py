@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from headwater.domain.errors import LocationInvalidError, StoreError, StoreUnavailableError
 from headwater.net.egress import Egress
+from headwater.net.refreshing import RefreshingCache
+from headwater.net.tasks import TaskStarter, start_task
 from headwater.net.urls import Origin
 from headwater.net.users import UserPlaces
 
@@ -134,6 +136,11 @@ class Transport:
             there is time for another attempt.
         resolver: finds the addresses of a host; None is the system's.
         tls_context: makes the TLS context; None is the one for stores, which trusts the system's roots and certifi's.
+        start: starts requests that several callers wait for.
+
+    Attributes:
+        asked: questions about servers that stores asked a moment ago, so that all requests which need an answer ask
+            once. The answers are facts (`learn`).
     """
 
     def __init__(
@@ -145,8 +152,10 @@ class Transport:
         read_seconds: float = 10.0,
         resolver: Resolver | None = None,
         tls_context: Callable[[], ssl.SSLContext] | None = None,
+        start: TaskStarter = start_task,
     ) -> None:
         self.egress = egress
+        self.asked: RefreshingCache[None] = RefreshingCache(start, clock=time.monotonic)
         self._call_seconds = call_seconds
         self._timeouts = {
             "connect": connect_seconds,

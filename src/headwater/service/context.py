@@ -91,9 +91,9 @@ async def open_context(settings: Settings, setup: Setup = Setup.UPGRADE) -> Asyn
     if setup is not Setup.UPGRADE:
         await _check_catalog(settings, setup)
     async with AsyncExitStack() as opened:
-        transport = Transport(Egress.parse(settings.allowed_endpoints))
-        opened.push_async_callback(transport.aclose)
         background = BackgroundTasks()
+        transport = Transport(Egress.parse(settings.allowed_endpoints), start=background.start)
+        opened.push_async_callback(transport.aclose)
         # Who signs JWTs is decided by the roots that the operator trusts, not by those of certifi.
         issuer_transport = Transport(transport.egress, tls_context=ssl.create_default_context)
         opened.push_async_callback(issuer_transport.aclose)
@@ -106,9 +106,8 @@ async def open_context(settings: Settings, setup: Setup = Setup.UPGRADE) -> Asyn
             catalog = await Catalog.open(settings.catalog_url, keyring)
         except KeyMissingError:
             if created_key:
-                _key_file(settings).unlink(
-                    missing_ok=True
-                )  # it decrypts nothing, and would hide that the right key is missing
+                # It decrypts nothing, and would hide that the right key is missing.
+                _key_file(settings).unlink(missing_ok=True)
             raise
         opened.push_async_callback(catalog.close)
         # Entered last, so that tasks stop before what they use is closed. Nothing above starts a task.

@@ -65,8 +65,8 @@ class SelectionCache:
                 return await self._load(store, datasource, file)
         except TimeoutError:
             raise StoreUnavailableError(
-                f"reading {visible(file)} takes longer than {LOAD_SECONDS:.0f} seconds: the store is slow, or you have "
-                "too many such requests in flight; try again"
+                f"reading {visible(file)} takes longer than {LOAD_SECONDS:.0f} seconds: the store is slow, or the "
+                "server is busy with such files; try again"
             ) from None
 
     async def _load(self, store: Store, datasource: Datasource, file: Key) -> Selection:

@@ -21,7 +21,8 @@ from headwater.domain.errors import (
 from headwater.domain.nearby import MAX_NAMES, similar_names
 from headwater.domain.objects import Key, StorePage
 from headwater.domain.samples import LIGHTLY_FOLDER
-from headwater.domain.text import visible
+from headwater.domain.text import shorten, visible
+from headwater.net.compute import compute
 from headwater.service.configure import NO_DATASOURCE, get_datasources
 from headwater.service.context import ServiceContext
 from headwater.stores.base import Store
@@ -48,7 +49,7 @@ MAX_KEYS_TO_READ = 3
 """How many listed files are tried until one can be read."""
 
 MAX_SHOWN = 100
-"""Characters of a path in a note."""
+"""Characters of a path in a note, escapes included."""
 
 _ACCESS_DENIED_CODES = frozenset({"AccessDenied", "forbidden", "AuthorizationPermissionMismatch"})
 """Codes of providers for valid credentials without a permission. They may also mean that the object is absent."""
@@ -239,15 +240,16 @@ async def _nearby(store: Store) -> str:
             for level in range(len(parts) - 1, max(-1, len(parts) - 1 - MAX_FOLDERS_UP), -1):
                 above = "".join(f"{part}/" for part in parts[:level])
                 if names := await store.list_folders(above):
-                    return _advice(above, parts[level:], names)
+                    return await compute(_advice, above, parts[level:], names)
     except (StoreError, TimeoutError):
         pass  # the policy may allow only the root itself
     return ""
 
 
 def _advice(above: str, wanted: list[str], found: list[str]) -> str:
-    names = [name for name in found if name != wanted[0]]
-    exists = len(wanted) == 1 and len(names) < len(found)
+    # A folder above the path may be meant. The path itself is not, even if it exists.
+    names = found if len(wanted) > 1 else [name for name in found if name != wanted[0]]
+    exists = len(names) < len(found)
     if similar := similar_names(wanted, names):
         return f"nearby: {', '.join(_shown(f'{above}{name}/') for name in similar)}"
     if exists or not names:
@@ -258,7 +260,7 @@ def _advice(above: str, wanted: list[str], found: list[str]) -> str:
 
 def _shown(path: str) -> str:
     text = visible(path)
-    return f"'{text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + '…'}'" if text else "the root"
+    return f"'{shorten(text, MAX_SHOWN)}'" if text else "the root"
 
 
 async def _check_write(test_file: _TestFile, result: Verification) -> None:

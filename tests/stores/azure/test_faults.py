@@ -14,7 +14,7 @@ from headwater.net.egress import Egress
 from headwater.net.transport import Transport
 from headwater.stores.azure import listing
 from headwater.stores.azure import store as azure_module
-from headwater.stores.azure.listing import Rows, read_rows
+from headwater.stores.azure.listing import Rows, read_folders, read_rows
 from headwater.stores.azure.store import AzureStore, open_azure
 from headwater.testing import FaultConformance, FaultSetup
 from headwater.testing.fault_conformance import assert_is_no_listing
@@ -195,3 +195,11 @@ async def test_azures_code_for_a_refused_overwrite_is_recognised(transport: Tran
                 OverwriteRefusedError, match=r"accountKey: make a SAS token with the permission w \(write\)"
             ):
                 await open_store(transport, server.url, key=key).write("a", b"")
+
+
+def test_folder_whose_name_is_not_utf8_is_not_suggested() -> None:
+    """Its name was suggested without the bytes that are not UTF-8: a folder that does not exist."""
+    names = ("<Name>a/b/</Name>", '<Name Encoded="true">a/c%EF%BF%BE/</Name>', '<Name Encoded="true">a/d%FF/</Name>')
+    folders = "".join(f"<BlobPrefix>{name}</BlobPrefix>" for name in names)
+    body = f"<EnumerationResults><Blobs>{folders}</Blobs><NextMarker/></EnumerationResults>".encode()
+    assert read_folders(body, "a/") == ["b", "c\ufffe"]

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import socket
@@ -13,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -279,6 +281,46 @@ async def test_names_that_are_not_utf8_are_counted(store: LocalStore, folder: Pa
         found = await pages(store, limit=limit)
         assert [item.key for page in found for item in page.objects] == ["ok.png"]
         assert sum(page.unreadable for page in found) == 6
+
+
+async def test_each_page_with_names_that_are_not_utf8_names_a_folder(
+    folder: Path, put: Put, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The time ended a page before the next folder was opened, and the log named no folder."""
+    put("a.png", b"")
+    Path(os.fsdecode(os.fsencode(folder) + b"/b\xff.png")).write_bytes(b"")
+    put("c/d.png", b"")
+    pages_with_unreadable = 0
+    for calls in range(30):
+        steps = itertools.count()
+        clock = SimpleNamespace(monotonic=lambda steps=steps, calls=calls: 0.0 if next(steps) < calls else 100.0)
+        monkeypatch.setattr(local_listing, "time", clock)
+        page = await open_store(tmp_path / "root", "data/set", page_seconds=50.0).list_page("", None, 10)
+        assert (page.unreadable_folder is None) == (page.unreadable == 0)
+        pages_with_unreadable += page.resume_after is not None and page.unreadable > 0
+    assert pages_with_unreadable > 1
+
+
+async def test_folders_are_found_among_many_files(folder: Path, tmp_path: Path) -> None:
+    """Only the first thousand entries were looked at, in the order of the disk: verify named no folder nearby."""
+    for number in range(2400):
+        (folder / f"{number}.png").touch()
+        if number % 400 == 399:
+            (folder / f"street-{number}").mkdir()
+    (folder / "loop").symlink_to("loop")
+    (folder / "link").symlink_to("street-399")
+    (folder / "out").symlink_to("/usr")
+    found = await open_store(tmp_path / "root", "data/set").list_folders("data/set/")
+    assert found == ["link", *sorted(f"street-{number}" for number in range(399, 2400, 400))]
+
+
+async def test_looking_for_folders_ends_in_time(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder above may have millions of files."""
+    (folder / "street").mkdir()
+    monkeypatch.setattr("headwater.stores.local.store.FOLDERS_SECONDS", 0.0)
+    assert await open_store(tmp_path / "root", "data/set").list_folders("data/set/") == []
+    monkeypatch.setattr("headwater.stores.local.store.FOLDERS_SECONDS", 1.0)
+    assert await open_store(tmp_path / "root", "data/set").list_folders("data/set/") == ["street"]
 
 
 async def test_links_under_the_root_are_followed(store: LocalStore, put: Put, folder: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ rclone checks each signature for the region that the request names; the server i
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -17,8 +18,9 @@ from headwater.domain.datasource import ObsConfig, S3Config, parse_config
 from headwater.domain.errors import LocationInvalidError, StoreError
 from headwater.net.egress import Egress
 from headwater.net.transport import MAX_FACTS, Transport
+from headwater.stores.s3.sigv4 import Credentials
 from headwater.stores.s3.store import S3Store, open_obs, open_s3
-from headwater.testing.fault_proxy import FaultProxy, Request, Status
+from headwater.testing.fault_proxy import Delay, FaultProxy, Request, Status
 from tests.live import fetch as fetch_url
 from tests.live import running
 from tests.servers import KEY_ID, SECRET, free_port
@@ -97,6 +99,68 @@ async def test_urls_of_a_process_that_has_not_listed_are_signed_for_the_region(
     assert len(server.requests) == before, "asked once"
     assert fetch(url, "PUT", b"new")[0] == 200
     await fresh.aclose()
+
+
+async def test_concurrent_urls_after_a_start_wait_for_the_region(transport: Transport, server: FaultProxy) -> None:
+    """Only the first caller waited for the region. All others got URLs for the guessed one, which the store refused."""
+    await open_store(transport, server.url).write("many.jpg", b"content")
+    before = len(server.requests)
+    fresh = other_process()
+    signed = await asyncio.gather(*(open_store(fresh, server.url).sign(["many.jpg"], 60) for _ in range(8)))
+    assert [region_of(request) for request in server.requests[before:]] == ["us-east-1", REGION], "asked once"
+    assert [fetch(url)[0] for (url,) in signed] == [200] * 8
+    await fresh.aclose()
+
+
+async def test_a_cancelled_caller_does_not_end_the_request_that_others_wait_for(
+    transport: Transport, rclone: str
+) -> None:
+    """The first caller may disconnect while the store is asked."""
+    slow = Delay(0.3)
+    with FaultProxy(rclone, respond=lambda request: wants(REGION, REFUSALS["region"])(request) or slow) as server:
+        first = asyncio.create_task(open_store(transport, server.url).sign(["a"], 60))
+        others = [asyncio.create_task(open_store(transport, server.url).sign(["a"], 60)) for _ in range(3)]
+        while len(server.requests) < 2:
+            await asyncio.sleep(0.01)
+        first.cancel()
+        assert all(REGION in url for (url,) in await asyncio.gather(*others))
+        assert first.cancelled()
+        assert len(server.requests) == 2
+
+
+async def test_pause_begins_when_the_request_has_failed(transport: Transport, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It began with the request, so that callers who came during it got the guessed region at once."""
+    monkeypatch.setattr("headwater.stores.s3.sender.ASK_SECONDS", 0.5)
+    monkeypatch.setattr("headwater.stores.s3.sender.ASK_PAUSE_SECONDS", 0.5)
+    with FaultProxy(respond=lambda _: Delay(60)) as server:
+        waits = [await _seconds_to_sign(transport, server.url) for _ in range(2)]
+        await asyncio.sleep(0.55)
+        waits.append(await _seconds_to_sign(transport, server.url))
+        assert waits[0] > 0.45
+        assert waits[1] < 0.4, "in the pause"
+        assert waits[2] > 0.45, "after it"
+
+
+async def _seconds_to_sign(transport: Transport, url: str) -> float:
+    began = time.perf_counter()
+    await open_store(transport, url).sign(["a"], 60)
+    return time.perf_counter() - began
+
+
+async def test_wrong_credentials_do_not_keep_others_from_finding_out_the_region(
+    transport: Transport, rclone: str
+) -> None:
+    """A datasource with a wrong key made the server pause for all datasources of the bucket."""
+    unknown = Status(403, error_xml("InvalidAccessKeyId"))
+
+    def respond(request: Request) -> Status | None:
+        known = KEY_ID in request.headers.get("authorization", "") + request.target
+        return wants(REGION, REFUSALS["region"])(request) if known else unknown
+
+    with FaultProxy(rclone, respond=respond) as server:
+        await open_store(transport, server.url, credentials=Credentials("wrong", SECRET)).sign(["a"], 60)
+        [url] = await open_store(transport, server.url).sign(["a"], 60)
+        assert REGION in url
 
 
 @pytest.mark.parametrize("status", [403, 404])

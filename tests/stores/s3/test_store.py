@@ -14,7 +14,7 @@ from headwater.net.transport import Transport
 from headwater.stores.s3.store import S3Store, open_obs, open_s3
 from headwater.testing.fault_proxy import FaultProxy
 from tests.servers import KEY_ID, SECRET
-from tests.stores.s3.server import fetch, list_all, open_store
+from tests.stores.s3.server import answering, fetch, list_all, open_store
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -221,3 +221,11 @@ async def test_obs_datasource_is_opened(transport: Transport, moto: str, moto_cl
     )
     assert isinstance(config, ObsConfig)
     assert await names(open_obs(config, transport)) == ["a.jpg"]
+
+
+async def test_folder_whose_name_is_not_utf8_is_not_suggested(transport: Transport) -> None:
+    """Its name was suggested without the bytes that are not UTF-8: a folder that does not exist."""
+    folders = "".join(f"<CommonPrefixes><Prefix>{name}/</Prefix></CommonPrefixes>" for name in ("a+b%2B", "c%FF"))
+    body = f"<ListBucketResult><EncodingType>url</EncodingType>{folders}</ListBucketResult>".encode()
+    with FaultProxy(respond=answering(200, body)) as server:
+        assert await open_store(transport, server.url).list_folders("") == ["a b+"]

@@ -361,3 +361,12 @@ def test_a_mistyped_folder_is_noted_with_its_neighbours(live: Live, guarded: Gua
     twice = config(bucket, guarded.user(ALL), fullPath=f"s3://{bucket}/{bucket}/dätä 3", purpose="INPUT")
     assert str(note(live, twice)).endswith(r"/d\xe4t\xe4 3/'; nearby: 'd\xe4t\xe4 2/'")
     assert note(live, config(bucket, guarded.user(ALL))) is None
+
+
+@pytest.mark.parametrize("path", ["/data", "//data/", "data//"])
+def test_a_slash_too_many_is_noted_with_the_folder_without_it(
+    live: Live, guarded: GuardedAws, bucket: str, path: str
+) -> None:
+    """Nothing is under such a path in an object store, and it looks like the right one."""
+    given = config(bucket, guarded.user(ALL), fullPath=f"s3://{bucket}/{path}", purpose="INPUT")
+    assert str(note(live, given)).endswith("/'; nearby: 'data/'")

@@ -271,3 +271,15 @@ def test_the_servers_own_folders_are_no_neighbours(tmp_path: Path) -> None:
         assert live.environ["HEADWATER_DATA_DIR"] == str(tmp_path / "data")
         _, errors = live.verify({"type": "LOCAL", "fullPath": "dat"})
         assert errors["canList"].endswith("nearby: 'dat-2/'")
+
+
+def test_a_note_fits_into_the_header_buffer_of_a_proxy(tmp_path: Path) -> None:
+    """Paths were cut at 100 characters, and each became up to 10 bytes: behind nginx, verify was a 502."""
+    with running(tmp_path, local_root=str(tmp_path / "files")) as live:
+        for name in "abcd":
+            (tmp_path / "files" / ("🦊" * 60) / (name + "🦊" * 60)).mkdir(parents=True)
+        dataset = live.configured({"type": "LOCAL", "fullPath": "🦊" * 60 + "/a" + "🦊" * 60, "purpose": "INPUT"})
+        note = str(live.call("GET", live.datasource(dataset, "verify")).headers["Headwater-Note"])
+        assert note.startswith(r"there are no files under '\U0001f98a")
+        assert note.endswith(r"\U0001f98a...")
+        assert 980 < len(note) <= 1000

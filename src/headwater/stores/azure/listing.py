@@ -154,16 +154,13 @@ def read_rows(body: bytes, root: str, prefix: str) -> Rows:
         kind = row.get("ResourceType")
         hierarchical = hierarchical or kind is not None
         try:
-            name = row["Name"]
+            name = _decode(row["Name"], row)
         except KeyError:
             raise NotAListingError("a blob without name") from None
-        if "Name@Encoded" in row and row["Name@Encoded"].lower() == "true":
-            try:
-                name = unquote_to_bytes(name).decode()
-            except UnicodeDecodeError:
-                unreadable += 1
-                last = None
-                continue
+        except UnicodeDecodeError:
+            unreadable += 1
+            last = None
+            continue
         if len(name) > MAX_NAME_LENGTH:
             raise NotAListingError(f"a name of more than {MAX_NAME_LENGTH} characters")
         if not name.startswith(start):
@@ -190,17 +187,25 @@ def read_rows(body: bytes, root: str, prefix: str) -> Rows:
 
 
 def read_folders(body: bytes, path: str) -> list[str]:
-    """Return the names of the folders in the folder `path` of a container.
+    """Return the names of the folders in the folder `path` of a container. Names that are not UTF-8 are left out.
 
     Raises:
         NotAListingError: the body is not a list page.
     """
-    found = [
-        unquote_to_bytes(name).decode(errors="ignore") if row.get("Name@Encoded", "").lower() == "true" else name
-        for row in parse_list_page(body, _FOLDERS).rows
-        if (name := row.get("Name")) is not None
-    ]
-    return [name[len(path) :].strip("/") for name in found if name.startswith(path)]
+    folders = []
+    for row in parse_list_page(body, _FOLDERS).rows:
+        try:
+            name = _decode(row.get("Name", ""), row)
+        except UnicodeDecodeError:
+            continue
+        if name.startswith(path) and name != path:
+            folders.append(name[len(path) :].strip("/"))
+    return folders
+
+
+def _decode(name: str, row: Mapping[str, str]) -> str:
+    is_encoded = "Name@Encoded" in row and row["Name@Encoded"].lower() == "true"
+    return unquote_to_bytes(name).decode() if is_encoded else name
 
 
 def _is_stub(row: Mapping[str, str]) -> bool:

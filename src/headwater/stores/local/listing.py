@@ -170,7 +170,7 @@ class TreeWalk:
             level = self._levels[-1]
             # Not before the page has reached an entry, or the next one would begin at the same place again.
             if self._reached is not None and time.monotonic() >= self._deadline:
-                return StorePage(objects, self._reached, unreadable)
+                return StorePage(objects, self._reached, unreadable, unreadable_folder=folder)
             if not self._reopen(level):
                 self._leave(level)
                 continue

@@ -7,7 +7,6 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import islice
 from urllib.parse import quote
 
 import structlog
@@ -41,8 +40,11 @@ from headwater.stores.local.runtime import LocalFileRoot
 
 log = structlog.get_logger(__name__)
 
-MAX_FOLDER_NAMES = 1000
-"""How many entries of a folder `list_folders` looks at."""
+MAX_FOLDERS = 1000
+"""How many folders `list_folders` returns."""
+
+FOLDERS_SECONDS = 1.0
+"""How long `list_folders` looks for folders. Those that it has found by then are returned."""
 
 _MAX_WRITE_ATTEMPTS = 3
 """A write is retried if its folder disappears, because a concurrent delete found it empty for a moment."""
@@ -151,10 +153,18 @@ class LocalStore(Store):
             folder, real = self._root.open_folder(parts, READ_NAMES)
         except OSError as error:
             raise explain_folder(error, parts) from None
+        deadline = time.monotonic() + FOLDERS_SECONDS
+        names: list[Name] = []
         try:
             with os.scandir(folder) as entries:
-                names = [entry_name(entry) for entry in islice(entries, MAX_FOLDER_NAMES)]
-            return [name for name in sorted(names) if is_utf8(name) and self._has_folder(folder, real, name)]
+                for entry in entries:
+                    if len(names) >= MAX_FOLDERS or time.monotonic() >= deadline:
+                        break
+                    if not entry.is_dir(follow_symlinks=False) and not entry.is_symlink():
+                        continue
+                    if is_utf8(name := entry_name(entry)) and self._has_folder(folder, real, name):
+                        names.append(name)
+            return sorted(names)
         except OSError as error:
             raise explain(error, f"list {shown(parts)}", LIST_PERMISSION) from None
         finally:

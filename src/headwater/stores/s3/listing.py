@@ -166,10 +166,17 @@ def read_folders(body: bytes, path: str) -> list[str]:
         NotAListingError: the body is not a list page.
     """
     page = parse_list_page(body, _FOLDERS)
-    found = [row.get("Prefix", "") for row in page.rows]
-    if page.page.get("EncodingType") == "url":
-        found = [unquote_to_bytes(name.replace("+", " ")).decode(errors="ignore") for name in found]
-    return [name[len(path) :].strip("/") for name in found if name.startswith(path)]
+    is_url_encoded = page.page.get("EncodingType") == "url"
+    folders = []
+    for row in page.rows:
+        name = row.get("Prefix", "")
+        try:
+            name = _decode(name).decode() if is_url_encoded else name
+        except UnicodeDecodeError:
+            continue
+        if name.startswith(path):
+            folders.append(name[len(path) :].strip("/"))
+    return folders
 
 
 def _is_truncated(page: ListPage, limit: int) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -16,6 +17,7 @@ from typing import NamedTuple, Protocol
 
 from headwater.domain.errors import CredentialsRefusedError, StoreError
 from headwater.domain.s3_region import is_region
+from headwater.net.refreshing import Expiring
 from headwater.net.transport import Request, Response, Transport, is_transient
 from headwater.net.urls import encode_query
 from headwater.stores.error_mapping import MAX_ERROR_BODY_BYTES
@@ -28,7 +30,7 @@ ASK_SECONDS = 3.0
 """Time limit for finding out the region before URLs are signed. If it is not known then, the guessed one is used."""
 
 ASK_PAUSE_SECONDS = 30.0
-"""The pause before a server that did not tell its region is asked again."""
+"""The pause, after the end of a request that did not tell the region, before the server is asked again."""
 
 
 class CredentialSource(Protocol):
@@ -116,20 +118,27 @@ class Sender:
             self.learn(self._region_fact, exchange.region)
         return exchange
 
-    async def bucket_to_sign_for(self, root: str) -> S3Bucket:
+    async def bucket_to_sign_for(self, root: str, credentials: Credentials) -> S3Bucket:
         """Return the bucket with the region to sign URLs for. Nobody could correct a wrong one in a URL.
 
-        If the region is only guessed and this process has not heard from the bucket yet, the server is asked.
+        If the region is only guessed and this process has not heard from the bucket yet, the server is asked. All
+        callers wait for the same request, for `ASK_SECONDS` at most.
 
         Args:
             root: the key prefix of the datasource, which its credentials may be limited to.
+            credentials: what the URLs are signed with. If these are wrong, others may still find out the region.
         """
-        if self._bucket.is_region_guessed and not self.knows(self._region_fact) and self._may_ask():
-            call = Call("GET", self._bucket.path or "/", {"list-type": "2", "max-keys": "1", "prefix": root})
-            with suppress(StoreError, TimeoutError):
-                async with asyncio.timeout(ASK_SECONDS):
-                    await self.send(call, should_retry=lambda _: False)
+        if self._bucket.is_region_guessed and not self.knows(self._region_fact):
+            await self._transport.asked.get((self._bucket, credentials), lambda: self._ask(root))
         return replace(self._bucket, region=self._region)
+
+    async def _ask(self, root: str) -> Expiring[None]:
+        """Send a request whose response tells the region, and return for how long it is not sent again."""
+        call = Call("GET", self._bucket.path or "/", {"list-type": "2", "max-keys": "1", "prefix": root})
+        with suppress(StoreError, TimeoutError):
+            async with asyncio.timeout(ASK_SECONDS):
+                await self.send(call, should_retry=lambda _: False)
+        return Expiring(None, refresh_at=math.inf, expires_at=time.monotonic() + ASK_PAUSE_SECONDS)
 
     def knows(self, fact: str) -> bool:
         """Return whether `learn` recorded this fact about the server of the bucket."""
@@ -152,14 +161,6 @@ class Sender:
     def _region(self) -> str:
         known = None if self._bucket.is_region_fixed else self._recall(self._region_fact)
         return known or self._bucket.region
-
-    def _may_ask(self) -> bool:
-        fact, now = f"region asked for: {self._bucket.name}", time.monotonic()
-        asked = self._recall(fact)
-        if asked is not None and now < float(asked) + ASK_PAUSE_SECONDS:
-            return False
-        self.learn(fact, str(now))
-        return True
 
     async def _send_for(
         self, region: str, call: Call, max_body_bytes: int, should_retry: Callable[[Response], bool]

@@ -209,7 +209,7 @@ class S3Store(Store):
         life = sigv4.url_life(ttl, credentials, now)
         if life < 1:
             raise CredentialsRefusedError("The session has expired: new credentials are needed", "ExpiredToken")
-        bucket = await self._sender.bucket_to_sign_for(self._root)
+        bucket = await self._sender.bucket_to_sign_for(self._root, credentials)
         presigner = Presigner(bucket, credentials, life, now, method)
         root = self._root
         return presigner.sign([root + key for key in keys] if root else keys)

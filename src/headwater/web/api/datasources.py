@@ -11,6 +11,7 @@ from headwater.domain.errors import MalformedRequestError, RunUnknownError
 from headwater.domain.feed import FeedMode
 from headwater.domain.ids import check_id
 from headwater.domain.lightly_folder import EMBEDDINGS, METADATA, PREDICTIONS, RAW, predictions_folder
+from headwater.domain.text import shorten
 from headwater.domain.window import parse_seconds
 from headwater.service import configure, files, verify, watermark
 from headwater.service.context import ServiceContext
@@ -39,6 +40,9 @@ FEED_HEADER = "Headwater-Feed"
 
 NOTE_HEADER = "Headwater-Note"
 """The header with what is no error and may be a mistake. Characters that are not ASCII are escaped."""
+
+MAX_NOTE_BYTES = 1000
+"""Bytes of a note: nginx answers with a 502 if the headers of a response have more than 4 KB."""
 
 WATERMARK_RESET_HEADER = "Headwater-Watermark-Reset"
 """The header that tells a client that its PUT has reset the watermark, and from which value (contract.md#watermark)."""
@@ -75,7 +79,8 @@ async def verify_datasource(ctx: Context, dataset: WritableDataset) -> Response:
     """Verify the access to the datasources."""
     verification = await verify.verify_datasource(ctx, dataset)
     note = "; ".join(verification.notes).encode("ascii", "backslashreplace").decode()
-    return json_response(verification_body(verification), headers={NOTE_HEADER: note} if note else {})
+    shown = shorten(note, MAX_NOTE_BYTES, "...")
+    return json_response(verification_body(verification), headers={NOTE_HEADER: shown} if shown else {})
 
 
 @router.get("/processedUntilTimestamp")
