@@ -161,7 +161,24 @@ def test_only_what_was_read_limits_listing_times(walked: list[Walked], start: by
             limits += [walk for walk in later if not walk.covers]
             assert floor(position, date) == 1 + max((walk.promise for walk in limits), default=-1)
     without_place = LAST + "🦊".encode()
-    assert floor(without_place, date) == 1 + max((walk.promise for walk in later), default=-1)
+    around = [walk for walk in walked if walk.covers and walk.start <= start and walk.end >= end]
+    assert floor(without_place, date) == 1 + max((walk.promise for walk in (*later, *around)), default=-1)
+
+
+def test_a_version_that_replaces_another_one_is_limited_whatever_its_date_is() -> None:
+    """A file with an emoji in its name was overwritten by one with an older date during a first listing, and lost.
+
+    The listing that had read the first version was acknowledged up to a second after that date.
+    """
+    key = "b/\ufffd1.png"
+    walked = [Walked(2, FIRST, b"b/\xfe", promise=100, since=100)]
+    old, new = StoredObject(key, 1, 60, "old"), StoredObject(key, 1, 94, "new")
+    position = LAST + key.encode()
+    indexed = {position: IndexRow(position, version_of(old), 60, 1)}
+    for part in ((FIRST, b"b/\xfe"), (FIRST, b"c"), (b"a", LAST)):
+        rules = MergeRules(floor_of_walked(walked, part), NOW, removes=True)
+        found = found_page([new], versions_of([new]), Order.UTF16_AMBIGUOUS)
+        assert merge_page(found, indexed, rules).times == [101]
 
 
 def merged(

@@ -43,6 +43,9 @@ without a place in the order, and are identified by a hash."""
 Range = tuple[bytes, bytes]
 """The positions after the first one, up to the second one."""
 
+_AFTER_EVERYTHING = 1 << 62
+"""Counts as the date of a version that replaces another one: it has appeared after listings have read that one."""
+
 _AFTER_PLACED = b"\xfe"
 """Follows the part of a key that has a place, where the rest has none. UTF-8 has no such byte either."""
 
@@ -155,24 +158,27 @@ def floor_of_walked(walked: Sequence[Walked], part: Range) -> Floor:
     """Return the floor in a datasource that was never read completely.
 
     Only what a listing has read limits listing times. So a first listing that was given up leaves the dates of all
-    other objects as they are. Where the order does not tell what a listing has read, it limits objects that are dated
-    after it began; an older one was most likely there before.
+    other objects as they are. An object without a place is limited by listings that have read the whole part in which
+    it was found. Where the order does not tell more, a listing limits objects that are dated after it began; an older
+    one was most likely there before.
 
     A listing is limited by what it has read itself, too. Otherwise a request that a client gave up and repeated could,
     if it is handled last, put an object into a window that the client has seen without it.
 
     Args:
         walked: what listings have read.
-        part: the function is only called for positions in this range, and for those of keys without a place.
+        part: the function is only called for objects that were found in this range.
     """
     start, end = part
     inside = [each for each in walked if not each.covers or (each.start < end and each.end > start)]
+    around = [each for each in walked if each.covers and each.start <= start and each.end >= end]
+    latest_around = max((each.promise for each in around), default=NOTHING)
 
     def floor(position: bytes, date: int) -> int:
-        latest = NOTHING
-        for each in inside if position <= LAST else walked:
-            is_placed = each.covers and position <= LAST
-            limits = each.start < position <= each.end if is_placed else date >= each.since
+        is_placed = position <= LAST
+        latest = NOTHING if is_placed else latest_around
+        for each in inside if is_placed else walked:
+            limits = each.start < position <= each.end if is_placed and each.covers else date >= each.since
             if limits and each.promise > latest:
                 latest = each.promise
         return 1 + latest
@@ -317,7 +323,7 @@ def merge_page(found: FoundPage, indexed: Mapping[bytes, IndexRow], rules: Merge
                 times.append(NOTHING)
                 continue
             at = modified if modified < now else now
-            earliest = floor(position, modified)
+            earliest = floor(position, modified if row is None else _AFTER_EVERYTHING)
             if earliest > at:
                 if earliest - 1 > at + min_age:
                     late, delay = late + 1, max(delay, now - at)
