@@ -5,7 +5,7 @@ import os
 import signal
 import sqlite3
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psycopg
@@ -220,7 +220,8 @@ def stopped(processes):
         yield
     finally:
         for pid in pids:
-            os.kill(pid, signal.SIGCONT)
+            with suppress(ProcessLookupError):  # it was ending already when it was stopped
+                os.kill(pid, signal.SIGCONT)
 
 
 @pytest.mark.slow

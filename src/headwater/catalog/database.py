@@ -270,7 +270,9 @@ def describe_error(error: BaseException) -> str:
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     cause = getattr(error, "orig", None) or error
-    text = getattr(getattr(cause, "diag", None), "message_primary", None) or str(cause)
+    text = str(cause)
+    if (diagnostics := getattr(cause, "diag", None)) is not None:  # of psycopg, whose texts go on with lines of SQL
+        text = diagnostics.message_primary or text.partition("\n")[0]
     advice = _ADVICE.get(_sqlite_code(error) or 0)
     return " ".join(text.split()) + (f". {advice}" if advice else "")
 
