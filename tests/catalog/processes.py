@@ -122,7 +122,14 @@ async def fill(catalog: Catalog) -> None:
         except CatalogUnavailableError:
             refused += 1
             if refused == 3:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+                try:
+                    await catalog.ping()
+                except CatalogUnavailableError:
+                    say("not ready")
                 resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+                await catalog.ping()
+                say("ready again")
     say("refused", refused)
 
 

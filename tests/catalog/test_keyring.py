@@ -143,13 +143,21 @@ def test_concurrent_starts_agree_on_one_key(tmp_path):
             assert [child.name for child in path.parent.iterdir()] == ["secret.key"]
 
 
-@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o660])
+@pytest.mark.parametrize("mode", [0o644, 0o604, 0o601, 0o666])
 def test_key_file_that_other_users_may_open_is_refused(tmp_path, mode):
     path = tmp_path / "secret.key"
     Keyring.load_or_create(path)
     path.chmod(mode)
     with pytest.raises(StartupError, match=rf"mode {mode:04o}\); run: chmod 600 '{path}'"):
         Keyring.load_or_create(path)
+
+
+def test_key_file_that_a_group_may_open_is_accepted(tmp_path):
+    """Kubernetes' fsGroup makes the files of a volume 0660 at each mount: the second start of a pod failed."""
+    path = tmp_path / "secret.key"
+    Keyring.load_or_create(path)
+    path.chmod(0o660)
+    Keyring.load_or_create(path).check_file()
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense\n", b"\xff\xfe", b"a:" + base64.b64encode(ONE[:8])])

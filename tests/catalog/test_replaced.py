@@ -18,8 +18,9 @@ import pytest
 from headwater.catalog import database
 from headwater.catalog.catalog import Catalog
 from headwater.catalog.keyring import Keyring
+from headwater.cli.output import EXIT_CANNOT_START, exit_code_of
 from headwater.domain.dataset import NewDataset
-from headwater.domain.errors import CatalogUnavailableError
+from headwater.domain.errors import CatalogDamagedError, CatalogUnavailableError
 from tests.catalog.values import add_user, config, put
 
 
@@ -286,3 +287,21 @@ async def test_key_file_that_hangs_stops_nothing_else(
 
 def test_key_of_a_setting_has_no_file() -> None:
     Keyring([("test", os.urandom(32))]).check_file()
+
+
+async def test_a_file_that_becomes_malformed_is_not_called_temporary(
+    opened: Catalog, sqlite_url: str, keyring: Keyring
+) -> None:
+    """Requests were told to try again shortly, and the log did not say that a copy must be restored."""
+    path = Path(sqlite_url.removeprefix("sqlite:///"))
+    await opened.close()
+    catalog = await Catalog.open(sqlite_url, keyring)
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xd7" * (path.stat().st_size - 4096))
+    catalog._database._engine.dispose()  # type: ignore[attr-defined]  # with the pages in its memory
+    with pytest.raises(CatalogDamagedError, match="restore a copy") as caught:
+        await catalog.users.exists("ann")
+    assert "malformed" in str(caught.value.__cause__)
+    assert (caught.value.status, exit_code_of(caught.value)) == (503, EXIT_CANNOT_START)
+    await catalog.close()

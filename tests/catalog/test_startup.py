@@ -9,12 +9,13 @@ import traceback
 
 import pytest
 
-from headwater.catalog import postgres_database
+from headwater.catalog import database, postgres_database, sqlite_database
 from headwater.catalog.catalog import Catalog
 from headwater.catalog.engine import parse_database_url
 from headwater.catalog.keyring import Keyring
+from headwater.cli.output import EXIT_UNAVAILABLE, exit_code_of
 from headwater.domain.dataset import NewDataset
-from headwater.domain.errors import StartupError
+from headwater.domain.errors import CatalogUnavailableError, StartupError
 from tests.catalog.processes import start
 from tests.catalog.values import add_user, config, put
 from tests.need import need
@@ -23,8 +24,8 @@ from tests.servers import free_port
 PASSWORD = "pass-word-of-the-test"
 
 
-async def refusal(url: str, keyring: Keyring) -> str:
-    with pytest.raises(StartupError) as caught:
+async def refusal(url: str, keyring: Keyring, kind: type[StartupError | CatalogUnavailableError] = StartupError) -> str:
+    with pytest.raises(kind) as caught:
         await Catalog.open(url, keyring)
     assert PASSWORD not in "".join(traceback.format_exception(caught.value))
     return caught.value.message
@@ -62,7 +63,51 @@ async def test_postgresql_url_with_driver_opens_the_same_catalog(postgres_url, k
 async def test_file_that_is_not_a_database_is_refused(tmp_path, keyring):
     path = tmp_path / "catalog.sqlite3"
     path.write_bytes(b"not a database, but long enough to be looked at as one" * 30)
-    assert await refusal(f"sqlite:///{path}", keyring) == f"catalog {path} cannot be opened: file is not a database"
+    message = await refusal(f"sqlite:///{path}", keyring)
+    assert message.startswith(f"catalog {path} cannot be opened: file is not a database. ")
+    assert "restore a copy" in message
+
+
+@pytest.mark.parametrize("checked_bytes", [sqlite_database._CHECKED_BYTES, 0], ids=["small", "large"])
+async def test_malformed_file_is_refused(tmp_path, keyring, monkeypatch, checked_bytes):
+    """Commands and servers opened a damaged catalog, and called each error that followed temporary."""
+    monkeypatch.setattr(sqlite_database, "_CHECKED_BYTES", checked_bytes)
+    path = tmp_path / "catalog.sqlite3"
+    await (await Catalog.open(f"sqlite:///{path}", keyring)).close()
+    await (await Catalog.open(f"sqlite:///{path}", keyring)).close()
+    with path.open("r+b") as file:
+        file.seek(4096 * 2)
+        file.write(b"\xd7" * 4096 * 4)
+    message = await refusal(f"sqlite:///{path}", keyring)
+    assert message.startswith(f"catalog {path} cannot be opened: database disk image is malformed")
+    assert "restore a copy" in message
+
+
+async def test_locked_catalog_at_the_start_is_temporary(tmp_path, keyring, monkeypatch):
+    """It was an error of the settings: a supervisor would not have tried again."""
+    monkeypatch.setattr(database, "WAIT_SECONDS", 0.1)
+    path = tmp_path / "catalog.sqlite3"
+    await (await Catalog.open(f"sqlite:///{path}", keyring)).close()
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("PRAGMA journal_mode = DELETE")
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(CatalogUnavailableError, match=f"catalog {path} cannot be opened: database is locked") as caught:
+        await Catalog.open(f"sqlite:///{path}", keyring)
+    assert exit_code_of(caught.value) == EXIT_UNAVAILABLE
+    other.close()
+    await (await Catalog.open(f"sqlite:///{path}", keyring)).close()
+
+
+async def test_folder_that_cannot_be_written_is_named(tmp_path, keyring):
+    """The error "attempt to write a readonly database" did not say that SQLite makes files in the folder."""
+    path = tmp_path / "data" / "catalog.sqlite3"
+    await (await Catalog.open(f"sqlite:///{path}", keyring)).close()
+    path.parent.chmod(0o500)
+    prefix = [need("setpriv"), "--bounding-set=-dac_override", "--inh-caps=-dac_override"] if os.geteuid() == 0 else []
+    output, _ = start("open", f"sqlite:///{path}", prefix=prefix).communicate()
+    path.parent.chmod(0o700)
+    assert output.startswith(f"catalog {path} cannot be opened: ")
+    assert output.endswith(". This user must be able to write the file, and to make files in its folder\n")
 
 
 async def test_folder_in_place_of_the_file_is_refused(tmp_path, keyring):
@@ -101,7 +146,7 @@ async def test_read_only_file_is_refused(tmp_path, keyring, folder_mode):
 
 async def test_postgresql_that_refuses_connections_is_reported(keyring):
     url = f"postgresql://user:{PASSWORD}@127.0.0.1:{free_port()}/name"
-    message = await refusal(url, keyring)
+    message = await refusal(url, keyring, CatalogUnavailableError)
     assert message.startswith("catalog PostgreSQL at 127.0.0.1, database name cannot be opened: ")
     assert "Connection refused" in message
 
@@ -110,7 +155,7 @@ async def test_postgresql_that_does_not_respond_is_reported(keyring, monkeypatch
     monkeypatch.setitem(postgres_database._TIMEOUTS, "connect_timeout", "2")
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"postgresql://user:{PASSWORD}@127.0.0.1:{silent.getsockname()[1]}/name"
-        assert "timeout" in await refusal(url, keyring)
+        assert "timeout" in await refusal(url, keyring, CatalogUnavailableError)
 
 
 @pytest.mark.slow

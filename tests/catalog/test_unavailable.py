@@ -13,8 +13,9 @@ import pytest
 
 from headwater.catalog import database, postgres_database
 from headwater.catalog.catalog import Catalog
+from headwater.cli.output import EXIT_UNAVAILABLE, exit_code_of, text_of
 from headwater.domain.dataset import NewDataset
-from headwater.domain.errors import CatalogUnavailableError, StartupError
+from headwater.domain.errors import CatalogUnavailableError
 from tests.catalog.feed.fed import make_fed
 from tests.catalog.processes import KEYRING, start
 from tests.catalog.values import add_user
@@ -34,6 +35,7 @@ async def test_locked_sqlite_is_unavailable_for_writes(tmp_path, sqlite_url, key
     with pytest.raises(CatalogUnavailableError, match="try again") as caught:
         await add_user(catalog, "bob")
     assert "locked" not in caught.value.message
+    assert text_of(caught.value).endswith("(database is locked)"), "the operator at the shell is told the cause"
     assert await catalog.users.exists("ann"), "readers do not wait for writers"
     other.execute("ROLLBACK")
     other.close()
@@ -160,6 +162,8 @@ async def test_full_disk_refuses_writes_and_keeps_what_was_acknowledged(sqlite_u
     refused = int(lines[-1][1])
     assert refused >= 3
     assert len(acknowledged) == 200 - refused
+    assert "not ready" in output.splitlines(), "/readyz said ready while each write was refused"
+    assert "ready again" in output.splitlines()
     catalog = await Catalog.open(sqlite_url, KEYRING)
     assert sorted(dataset.id for dataset in await catalog.datasets.list("ann")) == sorted(acknowledged)
     await catalog.close()
@@ -277,8 +281,9 @@ async def test_start_does_not_wait_for_a_postgresql_that_hangs(postgres_url, key
     await (await Catalog.open(postgres_url, keyring)).close()
     monkeypatch.setattr(database, "WAIT_SECONDS", 1.0)
     monkeypatch.setitem(postgres_database._TIMEOUTS, "connect_timeout", "2")
-    with stopped(processes), pytest.raises(StartupError, match=r"does not respond|timeout"):
+    with stopped(processes), pytest.raises(CatalogUnavailableError, match=r"does not respond|timeout") as caught:
         await Catalog.open(postgres_url, keyring)
+    assert exit_code_of(caught.value) == EXIT_UNAVAILABLE
 
 
 @pytest.mark.slow
@@ -291,6 +296,20 @@ async def test_lock_that_another_session_holds_is_given_up(postgres_url, keyring
         assert await _seconds(catalog.datasets.rename(dataset.id, "dogs")) < 2
     assert await catalog.datasets.rename(dataset.id, "dogs")
     await catalog.close()
+
+
+@pytest.mark.slow
+async def test_locked_tables_at_the_start_are_temporary(postgres_url, keyring, monkeypatch):
+    """Commands ended with 6, and the error repeated a line of SQL."""
+    await (await Catalog.open(postgres_url, keyring)).close()
+    monkeypatch.setitem(postgres_database._LIMITS_MS, "lock_timeout", 300)
+    with psycopg.connect(postgres_url) as other:
+        other.execute("LOCK TABLE alembic_version")
+        with pytest.raises(CatalogUnavailableError, match="canceling statement due to lock timeout") as caught:
+            await Catalog.check_exists(postgres_url)
+    assert exit_code_of(caught.value) == EXIT_UNAVAILABLE
+    assert "\n" not in caught.value.message
+    assert "LINE" not in caught.value.message
 
 
 @pytest.mark.slow

@@ -67,3 +67,15 @@ def test_a_catalog_on_a_network_disk_is_warned_about(
         serving._warn_about_network_disk(settings)
     expected = {"event": "catalog_on_network_disk", "log_level": "warning", "folder": str(tmp_path)}
     assert logs == ([{**expected, "file_system": file_system.decode()}] if warned else [])
+
+
+@pytest.mark.parametrize(("mode", "warned"), [(0o660, True), (0o640, True), (0o600, False)])
+def test_a_key_file_that_a_group_may_open_is_warned_about(tmp_path: Path, mode: int, warned: bool) -> None:
+    """It is not refused, because of Kubernetes' fsGroup; elsewhere it is most likely a mistake."""
+    file = tmp_path / "secret.key"
+    file.touch()
+    file.chmod(mode)
+    with capture_logs() as logs:
+        serving._warn_about_group(Settings.load({"HEADWATER_DATA_DIR": str(tmp_path)}))
+    expected = {"event": "key_file_readable_by_group", "log_level": "warning", "file": str(file), "mode": f"{mode:04o}"}
+    assert logs == ([expected] if warned else [])

@@ -122,3 +122,31 @@ def test_malformed_setting_is_named(entry: str) -> None:
 )
 def test_valid_setting_is_accepted(entry: str) -> None:
     Egress.parse(entry)
+
+
+@pytest.mark.parametrize(
+    ("entry", "kind"),
+    [
+        ("169.254.169.254", "a metadata"),
+        ("169.254.7.0/24", "a link-local"),
+        ("[fe80::1]", "a link-local"),
+        ("0.0.0.0/0", None),
+        ("10.0.0.0/8", None),
+        ("::/0", None),
+    ],
+)
+def test_entry_that_has_no_effect_is_logged(entry: str, kind: str | None) -> None:
+    """Metadata addresses in the setting were accepted without a word, and are never contacted."""
+    with capture_logs() as logs:
+        Egress.parse(entry)
+    expected = {"event": "allowed_endpoint_without_effect", "log_level": "warning", "entry": entry}
+    assert logs == ([{**expected, "reason": f"it is {kind} address"}] if kind else [])
+
+
+@pytest.mark.parametrize("host", ["oauth2.googleapis.com", "sts.amazonaws.com"])
+def test_unknown_host_that_nobody_has_spelled_is_a_matter_of_the_network(host: str) -> None:
+    """Users were told to check how the endpoint is spelled, and operators to allow the host."""
+    with pytest.raises(LocationInvalidError, match="must check its DNS") as refusal:
+        Egress.parse("").check(host, [])
+    assert "spelled" not in refusal.value.message
+    assert "HEADWATER_ALLOWED_ENDPOINTS" not in refusal.value.message

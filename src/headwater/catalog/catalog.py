@@ -8,7 +8,7 @@ from typing import Self
 
 from sqlalchemy import Connection, exc, func, select
 
-from headwater.catalog.database import Database, describe_error
+from headwater.catalog.database import Database, describe_error, is_damage, is_temporary
 from headwater.catalog.datasets import DatasetCatalog
 from headwater.catalog.datasources import DatasourceCatalog
 from headwater.catalog.engine import parse_database_url
@@ -18,7 +18,13 @@ from headwater.catalog.schema import check_current, check_in_use
 from headwater.catalog.tables import datasources
 from headwater.catalog.tokens import TokenCatalog
 from headwater.catalog.users import UserCatalog
-from headwater.domain.errors import CatalogMissingError, CatalogUnavailableError, KeyMissingError, StartupError
+from headwater.domain.errors import (
+    CatalogDamagedError,
+    CatalogMissingError,
+    CatalogUnavailableError,
+    KeyMissingError,
+    StartupError,
+)
 
 _SECRETS_PER_KEY = 20
 """How many secrets are decrypted per key on opening. One that fails was altered; if all fail, the key is wrong."""
@@ -55,6 +61,7 @@ class Catalog:
             keyring: must hold every key that secrets in the catalog were encrypted with.
 
         Raises:
+            CatalogUnavailableError: it cannot be opened at present: it is locked or does not respond.
             StartupError: the database cannot be opened, a newer version wrote it, or a key is missing.
         """
         database = parse_database_url(url)
@@ -74,6 +81,7 @@ class Catalog:
 
         Raises:
             CatalogMissingError: there is none.
+            CatalogUnavailableError: as `open`.
             StartupError: the database cannot be opened, or its tables have another version.
         """
         database = parse_database_url(url)
@@ -93,6 +101,7 @@ class Catalog:
     async def ping(self) -> None:
         """Raise CatalogUnavailableError unless the catalog answers, and is the whole one that was opened."""
         await self._database.read(check_in_use)
+        await self._database.check_writes()
         await self._keyring.check_in_time()
 
     def _check_keys(self, connection: Connection) -> None:
@@ -121,4 +130,9 @@ def _cannot_be_opened(database: Database) -> Iterator[None]:
     try:
         yield
     except (exc.SQLAlchemyError, OSError, CatalogUnavailableError) as error:
-        raise StartupError(f"catalog {database.name} cannot be opened: {describe_error(error)}") from error
+        message = f"catalog {database.name} cannot be opened: {describe_error(error)}"
+        if isinstance(error, CatalogDamagedError) or is_damage(error):
+            message += ". The file is damaged, or no catalog: stop its servers and restore a copy of the catalog"
+        elif is_temporary(error):
+            raise CatalogUnavailableError(f"{message}. Try again shortly") from None
+        raise StartupError(message) from error

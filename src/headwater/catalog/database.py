@@ -11,6 +11,7 @@ threads, and a cancelled task cannot leave a transaction half done.
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -21,7 +22,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection, exc
 
-from headwater.domain.errors import CatalogUnavailableError
+from headwater.domain.errors import CatalogDamagedError, CatalogUnavailableError
 
 T = TypeVar("T")
 
@@ -39,6 +40,23 @@ LONG_SECONDS = 60.0
 
 _GONE = {"42P01", "42703", "3F000", "42501"}
 """SQLSTATEs of PostgreSQL: no such table, column or schema, or no permission to use it any more."""
+
+_TEMPORARY_STATES = ("08", "53", "55P03", "57")
+"""How SQLSTATEs begin that pass: no connection, no resources, a lock that is held, a server that stops or starts."""
+
+_TEMPORARY_TEXTS = ("Connection refused", "starting up", "shutting down", "too many clients", "timeout expired")
+"""Texts of errors of PostgreSQL without a SQLSTATE."""
+
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_TEMPORARY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+_RIGHTS = "This user must be able to write the file, and to make files in its folder"
+_DISK = "The disk may be full or broken"
+_ADVICE = {
+    sqlite3.SQLITE_READONLY: _RIGHTS,
+    sqlite3.SQLITE_CANTOPEN: _RIGHTS,
+    sqlite3.SQLITE_IOERR: _DISK,
+}
+"""What to check after an error of SQLite, by its primary result code. https://sqlite.org/rescode.html"""
 
 
 class _Budget:
@@ -182,6 +200,14 @@ class Database(ABC):
         """
 
     @abstractmethod
+    async def check_writes(self) -> None:
+        """Write something, if the disk had no space for the latest write.
+
+        Raises:
+            CatalogUnavailableError: there is still none.
+        """
+
+    @abstractmethod
     async def close(self) -> None:
         """Close all connections. No unit of work may be in flight."""
 
@@ -247,7 +273,43 @@ async def run_unit(
 
 def unavailable() -> CatalogUnavailableError:
     """Return the error for a database that cannot be used at present."""
-    return CatalogUnavailableError("this server's catalog cannot be used right now; try again shortly")
+    return CatalogUnavailableError("the catalog cannot be used right now; try again shortly")
+
+
+def damaged() -> CatalogDamagedError:
+    """Return the error for a database in which SQLite finds pages that it has not written."""
+    return CatalogDamagedError(
+        "the catalog is damaged (malformed): its operator must stop all servers that use it, restore a copy and start "
+        "them again"
+    )
+
+
+def is_damage(error: BaseException) -> bool:
+    """Return whether an error says that the file is malformed, or not a database at all."""
+    return _sqlite_code(error) in _DAMAGED
+
+
+def is_disk_error(error: BaseException) -> bool:
+    """Return whether an error says that the disk is full or broken."""
+    return _sqlite_code(error) in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+
+
+def is_temporary(error: BaseException) -> bool:
+    """Return whether the database may be usable a little later, without any change."""
+    if isinstance(error, CatalogUnavailableError):
+        return not isinstance(error, CatalogDamagedError) and (error.__cause__ is None or is_temporary(error.__cause__))
+    if isinstance(error, TimeoutError | exc.TimeoutError) or _sqlite_code(error) in _TEMPORARY:
+        return True
+    cause = getattr(error, "orig", None)
+    state = getattr(cause, "sqlstate", None)
+    if state is None:  # the connection could not be made
+        return type(cause).__name__ == "ConnectionTimeout" or any(text in str(cause) for text in _TEMPORARY_TEXTS)
+    return bool(state.startswith(_TEMPORARY_STATES))
+
+
+def _sqlite_code(error: BaseException) -> int | None:
+    code = getattr(getattr(error, "orig", None) or error, "sqlite_errorcode", None)
+    return None if code is None else code & 0xFF
 
 
 def describe_error(error: BaseException) -> str:
@@ -256,7 +318,12 @@ def describe_error(error: BaseException) -> str:
         error = error.__cause__
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
-    return " ".join(str(getattr(error, "orig", None) or error).split())
+    cause = getattr(error, "orig", None) or error
+    text = str(cause)
+    if (diagnostics := getattr(cause, "diag", None)) is not None:  # of psycopg, whose texts go on with lines of SQL
+        text = diagnostics.message_primary or text.partition("\n")[0]
+    advice = _ADVICE.get(_sqlite_code(error) or 0)
+    return " ".join(text.split()) + (f". {advice}" if advice else "")
 
 
 @contextmanager
@@ -265,10 +332,11 @@ def _unavailable_if_down() -> Iterator[None]:
         yield
     except (exc.DBAPIError, exc.TimeoutError) as error:
         if _is_schema_gone(error):
-            raise CatalogUnavailableError(
-                "tables of this server's catalog are missing: its operator must restore a copy of it and restart the "
-                "server"
+            raise CatalogDamagedError(
+                "tables of the catalog are missing: its operator must restore a copy of it and restart the server"
             ) from error
+        if is_damage(error):
+            raise damaged() from error
         if isinstance(error, exc.IntegrityError | exc.ProgrammingError | exc.DataError):
             raise
         raise unavailable() from error

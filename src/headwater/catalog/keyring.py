@@ -103,7 +103,8 @@ class Keyring:
             return None
         with file:
             mode = os.fstat(file.fileno()).st_mode & 0o777
-            if mode & 0o077:
+            # Not the group: Kubernetes gives the files of a volume to a group (fsGroup) each time it mounts it.
+            if mode & 0o007:
                 raise StartupError(
                     f"key file {path}: other users may open it (mode {mode:04o}); run: chmod 600 '{path}'"
                 )

@@ -159,6 +159,9 @@ class PostgresDatabase(Database):
                 raise unavailable() from error  # it may be committed: do not run it again
             return done
 
+    async def check_writes(self) -> None:
+        """See `Database.check_writes`. The space of a server is not known here."""
+
     async def close(self) -> None:
         """See `Database.close`."""
         await asyncio.to_thread(self._writers.shutdown)

@@ -9,7 +9,7 @@ import structlog
 from sqlalchemy import Connection, Engine, column, inspect, select, table, text
 
 from headwater.catalog.tables import metadata
-from headwater.domain.errors import CatalogUnavailableError, StartupError
+from headwater.domain.errors import CatalogDamagedError, CatalogUnavailableError, StartupError
 
 HEAD = "0005"
 """The newest migration. It is named here so that a current catalog opens without importing Alembic."""
@@ -111,12 +111,12 @@ def check_in_use(connection: Connection) -> None:
     """
     stored = stored_version(connection)
     if stored is None or _missing(connection):
-        raise CatalogUnavailableError(
-            "tables of this server's catalog are missing: its operator must restore a copy of it and restart the server"
+        raise CatalogDamagedError(
+            "tables of the catalog are missing: its operator must restore a copy of it and restart the server"
         )
     if stored != HEAD:
         raise CatalogUnavailableError(
-            "this server's catalog was changed by another version of Headwater: its operator must run that version"
+            "the catalog was changed by another version of Headwater: its operator must run that version"
         )
 
 

@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 
 from headwater import __version__
 from headwater.cli import datasets, datasource, feed, init, list_command, serving, tokens, watermark
-from headwater.cli.output import EXIT_CODES_HELP, EXIT_FAILURE, EXIT_INTERRUPTED, exit_code_of, fail
+from headwater.cli.output import EXIT_CODES_HELP, EXIT_FAILURE, EXIT_INTERRUPTED, exit_code_of, fail, text_of
 from headwater.cli.terminal import escape_what_cannot_be_shown
 from headwater.domain.errors import HeadwaterError
 from headwater.environment import ENV_FILE, load_env_file
@@ -157,7 +157,7 @@ def main() -> None:
     try:
         app(prog_name="headwater")
     except HeadwaterError as error:
-        fail(error.message)
+        fail(text_of(error))
         sys.exit(exit_code_of(error))
     except OSError as error:
         # The output cannot be written: its reader has exited, or the disk is full. Without the redirection, the

@@ -9,6 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from headwater.domain.errors import (
+    CatalogDamagedError,
+    CatalogUnavailableError,
     HeadwaterError,
     MalformedRequestError,
     NotFoundError,
@@ -38,7 +40,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 def exit_code_of(error: HeadwaterError) -> int:
     """Return the exit code of a command that failed with this error."""
-    if isinstance(error, StartupError):
+    if isinstance(error, StartupError | CatalogDamagedError):
         return EXIT_CANNOT_START
     if error.status == 503:
         return EXIT_UNAVAILABLE
@@ -47,6 +49,15 @@ def exit_code_of(error: HeadwaterError) -> int:
     if isinstance(error, StoreError):
         return EXIT_STORE_REFUSES
     return EXIT_USAGE if isinstance(error, MalformedRequestError) else EXIT_FAILURE
+
+
+def text_of(error: HeadwaterError) -> str:
+    """Return the text of an error for the operator, with the cause that responses of the server leave out."""
+    if not isinstance(error, CatalogUnavailableError) or error.__cause__ is None:
+        return error.message
+    from headwater.catalog.database import describe_error
+
+    return f"{error.message} ({describe_error(error)})"
 
 
 def fail(message: str) -> None:

@@ -109,6 +109,7 @@ async def _serve(settings: Settings, listening: socket.socket) -> None:
         async with open_context(settings) as ctx:
             _share_settings(settings)
             _warn_about_network_disk(settings)
+            _warn_about_group(settings)
             ctx.background.start("sweep feeds", sweep_feeds(ctx))
             ctx.background.start("sweep leftovers", sweep_leftovers(ctx))
             await server.run_on(listening, create_app(ctx), await _greeting(ctx))
@@ -156,6 +157,18 @@ def _warn_about_network_disk(settings: Settings) -> None:
     if found in NETWORK:
         log = structlog.get_logger(__name__)
         log.warning("catalog_on_network_disk", folder=str(settings.sqlite_file.parent), file_system=found.decode())
+
+
+def _warn_about_group(settings: Settings) -> None:
+    """Log if a group may open the key file: its members can decrypt the secrets of a catalog."""
+    import structlog
+
+    from headwater.service.context import key_file
+
+    file = key_file(settings)
+    if settings.secret_key is None and file.stat().st_mode & 0o070:
+        log = structlog.get_logger(__name__)
+        log.warning("key_file_readable_by_group", file=str(file), mode=f"{file.stat().st_mode & 0o777:04o}")
 
 
 async def _greeting(ctx: ServiceContext) -> str:

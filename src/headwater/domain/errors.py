@@ -26,6 +26,7 @@ error without any decision. The text of an error says what was wrong and what to
     │   ├── ObjectNotFoundError          404 NOT_FOUND
     │   └── StoreUnavailableError        503 MALFORMED_RESPONSE, with retry_after
     ├── CatalogUnavailableError          503 MALFORMED_RESPONSE, with retry_after
+    │   ├── CatalogDamagedError          only a restored copy of the catalog helps
     │   └── IndexChangedError            the index was dropped, or the datasource moved, during a request
     ├── IssuerUnavailableError           503 MALFORMED_RESPONSE, with retry_after
     └── StartupError                     no HTTP status: the server or a command cannot start
@@ -202,6 +203,10 @@ class CatalogUnavailableError(HeadwaterError):
     """The database of this server is down, locked, full, or not the one that the server opened."""
 
     status, code, retry_after = 503, "MALFORMED_RESPONSE", 5
+
+
+class CatalogDamagedError(CatalogUnavailableError):
+    """The database holds no whole catalog any more: it is malformed, or tables are missing."""
 
 
 class IndexChangedError(CatalogUnavailableError):

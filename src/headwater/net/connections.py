@@ -16,6 +16,7 @@ import certifi
 import httpcore
 
 from headwater.domain.errors import LocationInvalidError, StoreError, StoreUnavailableError
+from headwater.net.egress import unknown_host_advice
 from headwater.net.proxies import proxy_advice
 from headwater.net.threads import DaemonExecutor
 from headwater.net.urls import Origin
@@ -202,7 +203,7 @@ class CheckedBackend(httpcore.AsyncNetworkBackend):
 
 def _look_up_error(host: str, error: socket.gaierror) -> StoreError:
     if error.errno in _UNKNOWN_NAME:
-        advice = proxy_advice(host) or ". Check how the endpoint, bucket or region is spelled"
+        advice = unknown_host_advice(host)
         return LocationInvalidError(f"The host {host!r} is not known to DNS{advice}")
     return StoreUnavailableError(f"The host {host!r} could not be looked up: DNS gave no answer{proxy_advice(host)}")
 

@@ -25,6 +25,18 @@ from headwater.net.proxies import proxy_advice
 
 SETTING = "HEADWATER_ALLOWED_ENDPOINTS"
 
+_FIXED_HOSTS = frozenset(
+    {
+        "oauth2.googleapis.com",
+        "www.googleapis.com",
+        "accounts.google.com",
+        "storage.googleapis.com",
+        "s3.amazonaws.com",
+        "sts.amazonaws.com",
+    }
+)
+"""Hosts of providers that have no part which a user spells."""
+
 log = structlog.get_logger(__name__)
 
 Address = IPv4Address | IPv6Address
@@ -96,11 +108,12 @@ class Egress:
         for entry in (part.strip() for part in allowed.split(",")):
             if not entry:
                 continue
-            try:
-                networks.append(ip_network(entry.removeprefix("[").removesuffix("]")))
+            network = _network(entry)
+            if network is not None:
+                networks.append(network)
+                if (kind := _never_contacted(network)) is not None:
+                    log.warning("allowed_endpoint_without_effect", entry=entry, reason=f"it is {kind} address")
                 continue
-            except ValueError:
-                pass
             host = _normalize_host(entry)
             # If the last label has only digits, the entry is a mistyped address, not a name.
             if not re.fullmatch(r"(?!-)[a-z0-9_-]+(\.[a-z0-9_-]+)*", host) or host.rpartition(".")[2].isdecimal():
@@ -138,9 +151,8 @@ class Egress:
             raise LocationInvalidError(f"The endpoint host {host!r} is {refused.kind} address. {_advice(refused)}")
         reason = f"it has {refused.kind} address" if refused else "it is unknown"
         log.info("endpoint_refused", host=host, reason=reason)
-        advice = proxy_advice(host) or (
-            f". Check how the endpoint, bucket or region is spelled. If it is in a private network, the operator of "
-            f"this server can allow it with {SETTING}"
+        advice = unknown_host_advice(
+            host, f". If it is in a private network, the operator of this server can allow it with {SETTING}"
         )
         raise LocationInvalidError(
             f"The host {host!r} is not known to DNS, or its address may not be contacted{advice}"
@@ -175,10 +187,42 @@ class Egress:
         )
 
 
+def unknown_host_advice(host: str, more: str = "") -> str:
+    """Return the sentences for an error text that DNS does not know a host.
+
+    Args:
+        host: the host.
+        more: what to add if somebody has spelled a part of it.
+    """
+    if advice := proxy_advice(host):
+        return advice
+    if _normalize_host(host) in _FIXED_HOSTS:
+        return (
+            ". This name is right: the operator of this server must check its DNS, and that it reaches the Internet "
+            "without a proxy"
+        )
+    return f". Check how the endpoint, bucket or region is spelled{more}"
+
+
 def _advice(refused: _Block) -> str:
     if refused.never:
         return f"Such addresses are never contacted for a datasource, whatever {SETTING} says"
     return f"The operator of this server can allow it with {SETTING}"
+
+
+def _network(entry: str) -> Network | None:
+    try:
+        return ip_network(entry.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return None
+
+
+def _never_contacted(network: Network) -> str | None:
+    """Return the kind of a network of which no address is ever contacted; None for others."""
+    for kind, never, blocks in _BLOCKS:
+        if never and any(isinstance(network, type(each)) and network.subnet_of(each) for each in blocks):  # type: ignore[arg-type]  # of one version
+            return kind
+    return None
 
 
 def _is_address(host: str) -> bool:

@@ -107,7 +107,7 @@ async def open_context(settings: Settings, setup: Setup = Setup.UPGRADE) -> Asyn
         except KeyMissingError:
             if created_key:
                 # It decrypts nothing, and would hide that the right key is missing.
-                _key_file(settings).unlink(missing_ok=True)
+                key_file(settings).unlink(missing_ok=True)
             raise
         opened.push_async_callback(catalog.close)
         # Entered last, so that tasks stop before what they use is closed. Nothing above starts a task.
@@ -171,17 +171,18 @@ async def _check_catalog(settings: Settings, setup: Setup) -> None:
         return
     if _lacks_key(settings):
         raise KeyMissingError(
-            f"there is a catalog, but not the key file {_key_file(settings)} that belongs to it: restore the key file, "
+            f"there is a catalog, but not the key file {key_file(settings)} that belongs to it: restore the key file, "
             f"or set HEADWATER_SECRET_KEY or HEADWATER_DATA_DIR as for the server"
         )
 
 
-def _key_file(settings: Settings) -> Path:
+def key_file(settings: Settings) -> Path:
+    """Return the key file that is used unless a setting holds the keys."""
     return settings.folder / "secret.key"
 
 
 def _lacks_key(settings: Settings) -> bool:
-    return settings.secret_key is None and not _key_file(settings).exists()
+    return settings.secret_key is None and not key_file(settings).exists()
 
 
 def _keyring(settings: Settings) -> Keyring:
@@ -189,7 +190,7 @@ def _keyring(settings: Settings) -> Keyring:
         _create_data_folder(settings.folder)
     if settings.secret_key is not None:
         return Keyring.parse(settings.secret_key)
-    return Keyring.load_or_create(_key_file(settings))
+    return Keyring.load_or_create(key_file(settings))
 
 
 def _create_data_folder(folder: Path) -> None:

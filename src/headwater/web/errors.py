@@ -7,6 +7,7 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
+from headwater.catalog.database import describe_error
 from headwater.domain.errors import HeadwaterError, MethodNotAllowedError, StoreError, UnauthorizedError
 
 UNEXPECTED_ERROR = "an unexpected error; the server's log has details under this requestId"
@@ -45,8 +46,8 @@ def error_response(request: Request, error: HeadwaterError) -> Response:
 
 
 def _cause(error: HeadwaterError) -> str | None:
-    """Return the error of the library, without the statement and parameters that SQLAlchemy adds to it."""
+    """Return the error of the library, without SQL and parameters."""
     if error.__cause__ is None:
         return None
     cause = getattr(error.__cause__, "orig", None) or error.__cause__
-    return f"{type(cause).__name__}: {cause}"
+    return f"{type(cause).__name__}: {describe_error(cause)}"

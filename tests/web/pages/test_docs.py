@@ -80,6 +80,14 @@ def test_trailing_slash_redirects_to_the_page(base: str) -> None:
     assert urljoin(f"{base}/docs/", answer.headers["location"]) == f"{base}/docs"
 
 
+def test_root_leads_browsers_to_the_page(base: str) -> None:
+    """People who opened the URL of the server saw the JSON of a 404."""
+    answer = httpx.get(f"{base}/", headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
+    assert answer.status_code == 307
+    assert urljoin(f"{base}/", answer.headers["location"]) == f"{base}/docs"
+    assert httpx.get(f"{base}/").status_code == 404, "programs"
+
+
 def test_document_is_the_contract_with_the_public_url(base: str) -> None:
     answer = httpx.get(f"{base}/openapi.json")
     assert answer.headers["content-type"] == "application/json"

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -29,7 +30,7 @@ _PAGE_HEADERS = {
 
 
 def routes(public_url: str) -> list[BaseRoute]:
-    """Return the routes of `/openapi.json`, `/docs` and the assets of that page.
+    """Return the routes of `/openapi.json`, `/docs` and the assets of that page, and of `/` for browsers.
 
     Args:
         public_url: the absolute URL at which clients reach this server, for `servers` in the document.
@@ -49,6 +50,7 @@ def routes(public_url: str) -> list[BaseRoute]:
     return [
         Route("/openapi.json", _static(json.dumps(document, ensure_ascii=False).encode(), "application/json", {})),
         Route("/docs", _static((_HERE / "docs.html").read_bytes(), "text/html", _PAGE_HEADERS)),
+        Route("/", _redirect_browser_to_docs),
         Route("/docs/", _redirect_to_docs),
         *(
             Route(f"/docs/assets/{name}", _static(path.read_bytes(), media_type, {}))
@@ -75,6 +77,12 @@ def _static(body: bytes, media_type: str, headers: Mapping[str, str]) -> Callabl
         return Response(body, media_type=media_type, headers=headers)
 
     return endpoint
+
+
+async def _redirect_browser_to_docs(request: Request) -> Response:
+    if "text/html" not in request.headers.get("Accept", ""):
+        raise HTTPException(404)
+    return RedirectResponse("docs", status_code=307, headers={"Vary": "Accept"})
 
 
 async def _redirect_to_docs(_: Request) -> Response:
