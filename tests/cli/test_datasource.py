@@ -115,7 +115,7 @@ def test_set_reads_the_project_from_a_google_key_file(environ: dict[str, str], t
         json.loads(run_command(environ, "datasource", "set", make_dataset(environ), *options))["gcsProjectId"]
         == "the-project"
     )
-    key_file.write_text("no JSON")
+    key_file.write_text(json.dumps({"type": "service_account"}))
     assert "--project-id: required" in run_command(
         environ, "datasource", "set", make_dataset(environ), *options, code=2
     )
@@ -224,3 +224,34 @@ def test_set_and_verify_print_one_json_document(environ: dict[str, str], path: s
     done = command(environ, "datasource", "set", make_dataset(environ), *options)
     assert (done.returncode, json.loads(done.stdout)["type"]) == (code, "LOCAL")
     assert "canRead" in done.stderr
+
+
+def test_command_without_aws_variables_does_not_speak_for_the_server(environ: dict[str, str], tmp_path: Path) -> None:
+    """The error said that the server has no AWS credentials; only the shell of the command had none."""
+    dataset = make_dataset(environ)
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps(VALID["S3DelegatedAccess"]))
+    run_command(environ, "datasource", "set", dataset, "--config", str(config))
+    bare = {name: value for name, value in environ.items() if not name.startswith("AWS_")}
+    bare |= {"AWS_EC2_METADATA_DISABLED": "true", "HOME": str(tmp_path)}
+    for arguments in (("datasource", "verify", dataset), ("list", dataset)):
+        done = command(bare, *arguments)
+        assert "This command has no AWS credentials in its environment" in done.stdout + done.stderr
+        assert "This server has no" not in done.stdout + done.stderr
+
+
+def test_role_in_another_form_is_told_the_form(environ: dict[str, str]) -> None:
+    """The error about `role/x` was only that it has fewer than 12 characters."""
+    options = ("--type", "S3DelegatedAccess", "--path", "b", "--region", "eu-west-1", "--external-id", "0123456789")
+    text = run_command(environ, "datasource", "set", make_dataset(environ), *options, "--role-arn", "role/x", code=2)
+    assert "--role-arn: expected the ARN of a role, arn:aws:iam::<account>:role/<name>" in text
+
+
+def test_unknown_dataset_is_answered_with_a_similar_name(environ: dict[str, str]) -> None:
+    """Only commands, options and users got a suggestion, and a question came before the look."""
+    run_command(environ, "dataset", "create", "junction-north", "--user", "ada")
+    text = run_command(environ, "list", "juntcion-north", code=3)
+    assert "'juntcion-north' (did you mean junction-north?); `headwater dataset list`" in text
+    for ask in (("feed", "reset"), ("dataset", "delete"), ("datasource", "remove", "--purpose", "INPUT")):
+        shown = at_terminal(environ, *ask, "juntcion-north", answers=[])
+        assert (shown.code, "[y/N]" in shown.text) == (3, False)

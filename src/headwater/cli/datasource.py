@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from headwater.cli.choices import choice_option
+from headwater.cli.choices import choice_option, completion, purposes
 from headwater.cli.datasource_options import (
     config_from_file,
     config_from_options,
@@ -97,7 +97,15 @@ def _set_parameters() -> list[inspect.Parameter]:
         inspect.Parameter("ref", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=DatasetRef),
         parameter(
             "type_name",
-            Annotated[str | None, typer.Option("--type", metavar="TYPE", help=f"{', '.join(first)} or {last}.")],
+            Annotated[
+                str | None,
+                typer.Option(
+                    "--type",
+                    metavar="TYPE",
+                    help=f"{', '.join(first)} or {last}.",
+                    autocompletion=completion(lambda: TYPE_NAMES),
+                ),
+            ],
         ),
         *member_options(),
         parameter("secret_file", Annotated[str | None, typer.Option(metavar="FILE", help=secret_file_help())]),
@@ -138,6 +146,7 @@ def show(
         str | None,
         typer.Option(
             metavar="PURPOSE",
+            autocompletion=completion(purposes),
             help="Show only the datasource with exactly this purpose: INPUT_OUTPUT, INPUT or LIGHTLY.",
         ),
     ] = None,
@@ -184,7 +193,7 @@ def remove(
     purpose: Annotated[_Removable, choice_option("--purpose", _Removable, "What no datasource shall serve any more.")],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    """Remove the datasource for INPUT or for LIGHTLY, not its files.
+    """Remove a datasource, not its files.
 
     Its secret is deleted. A datasource for INPUT_OUTPUT stays, and serves only the other purpose. Without a datasource
     for INPUT, nothing can be listed, and the watermark and the index start again.
