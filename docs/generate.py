@@ -61,6 +61,8 @@ HEADWATER_DATABASE_URL='postgresql://headwater:pa$$word@db/headwater'
 the same catalog use them unless their own environment says otherwise, so that they list, verify and print read URLs
 like the server. They need `HEADWATER_DATA_DIR`, and the secrets of the server if it gets them from its environment:
 `HEADWATER_DATABASE_URL`, `HEADWATER_SECRET_KEY`, the credentials of a managed store. A port of 0 counts as unset.
+Without `HEADWATER_DATABASE_URL`, commands say so if the server of the folder uses another database, and make no second
+catalog; only `headwater init` does.
 
 The file stays when the server stops: commands then act like the server that started last. Servers themselves never
 read it. With both a database and a secret key in the environment there is no data folder, and nothing is shared

@@ -59,9 +59,29 @@ def test_error_names_the_catalog_that_was_probably_meant(tmp_path: Path) -> None
     """Nothing told that the catalog of the server was in the folder `data` next to the command."""
     environ = environ_for(tmp_path / "data")
     run_command(environ, "init")
-    for wrong in (without_settings(tmp_path / "home"), environ_for(tmp_path / "dta")):
-        assert "There is one in data: set HEADWATER_DATA_DIR=data" in run_in(tmp_path, wrong, "token", "list")
+    wrong = without_settings(tmp_path / "home")
+    assert "There is one in data: set HEADWATER_DATA_DIR=data" in run_in(tmp_path, wrong, "token", "list")
     assert {path.name for path in tmp_path.iterdir()} == {"data"}
+
+
+def test_error_suggests_no_folder_where_a_setting_has_chosen(tmp_path: Path) -> None:
+    """With HEADWATER_DATABASE_URL, the suggested folder had no effect."""
+    run_command(environ_for(tmp_path / "data"), "init")
+    chosen = environ_for(tmp_path / "dta")
+    for wrong in (chosen, {**chosen, "HEADWATER_DATABASE_URL": f"sqlite:///{tmp_path}/absent.db"}):
+        text = run_in(tmp_path, wrong, "token", "list")
+        assert "There is one in" not in text
+        assert "headwater init" in text
+
+
+def test_file_of_another_program_is_no_reason_for_init(tmp_path: Path) -> None:
+    """The error advised `headwater init`, which refuses a file with the tables of another program."""
+    connection = sqlite3.connect(tmp_path / "headwater.db")
+    connection.execute("CREATE TABLE songs (title)")
+    connection.close()
+    text = run_in(tmp_path, environ_for(tmp_path), "token", "list")
+    assert "the file holds something else" in text
+    assert "headwater init" not in text
 
 
 def test_init_and_token_create_make_a_catalog_for_this_user_alone(tmp_path: Path) -> None:

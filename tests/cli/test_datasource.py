@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.commands import LOCAL, make_dataset, run_command
+from tests.cli.terminal import at_terminal
 from tests.domain.configs import SECRETS, VALID
 from tests.live import command
 
@@ -114,7 +115,7 @@ def test_set_reads_the_project_from_a_google_key_file(environ: dict[str, str], t
         json.loads(run_command(environ, "datasource", "set", make_dataset(environ), *options))["gcsProjectId"]
         == "the-project"
     )
-    key_file.write_text("no JSON")
+    key_file.write_text(json.dumps({"type": "service_account"}))
     assert "--project-id: required" in run_command(
         environ, "datasource", "set", make_dataset(environ), *options, code=2
     )
@@ -162,3 +163,95 @@ def test_set_reports_that_the_watermark_starts_again(environ: dict[str, str]) ->
     run_command(environ, "watermark", "set", dataset, "5")
     done = command(environ, "datasource", "set", dataset, "--type", "LOCAL", "--path", "elsewhere")
     assert "starts again at 0 (it was 5; " in done.stderr
+
+
+def test_set_without_purpose_leaves_the_lightly_datasource(environ: dict[str, str], tmp_path: Path) -> None:
+    """`set` without --purpose configured INPUT_OUTPUT, and deleted the LIGHTLY datasource with its secret silently."""
+    dataset = make_dataset(environ)
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({"type": "LOCAL", "fullPath": "other"}))
+    run_command(environ, "datasource", "set", dataset, *LOCAL, "--purpose", "INPUT")
+    run_command(environ, "datasource", "set", dataset, "--type", "LOCAL", "--path", "out", "--purpose", "LIGHTLY")
+    for options in (("--type", "LOCAL", "--path", "new"), ("--config", str(config))):
+        done = command(environ, "datasource", "set", dataset, *options)
+        assert re.search(r"^configured LOCAL datasource \w+ for INPUT$", done.stderr, re.MULTILINE)
+        assert re.search(r"^the dataset also has LOCAL datasource \w+ for LIGHTLY$", done.stderr, re.MULTILINE)
+    done = command(environ, "datasource", "set", dataset, *LOCAL, "--purpose", "INPUT_OUTPUT")
+    assert re.search(r"^the LIGHTLY datasource \w{24} \(LOCAL out\) was removed", done.stderr, re.MULTILINE)
+    assert re.search(r"^configured .* for INPUT_OUTPUT$", done.stderr, re.MULTILINE)
+
+
+def test_lightly_datasource_that_survived_is_removed(environ: dict[str, str]) -> None:
+    """INPUT after INPUT_OUTPUT left the old one as LIGHTLY: verify went on writing there, and nothing removed it."""
+    dataset = make_dataset(environ)
+    remove = ("datasource", "remove", dataset, "--purpose")
+    run_command(environ, "datasource", "set", dataset, "--type", "LOCAL", "--path", "absent")
+    run_command(environ, "datasource", "set", dataset, *LOCAL, "--purpose", "INPUT")
+    assert command(environ, "datasource", "verify", dataset).returncode == 1
+    done = command(environ, *remove, "lightly")
+    assert re.search(r"^the LIGHTLY datasource \w{24} \(LOCAL absent\) was removed", done.stderr, re.MULTILINE)
+    assert "the purpose is INPUT" in run_command(environ, "datasource", "verify", dataset)
+    text = run_command(environ, *remove, "LIGHTLY", code=3)
+    assert "this dataset has no LIGHTLY datasource" in text
+    assert "datasource set" not in text
+    assert "--purpose: expected one of INPUT, LIGHTLY" in run_command(environ, *remove, "OUTPUT", code=2)
+    run_command(environ, "list", dataset)
+    run_command(environ, "watermark", "set", dataset, "5")
+    done = command(environ, *remove, "INPUT")
+    assert "the watermark is 0 (it was 5)" in done.stderr
+    assert run_command(environ, "watermark", "get", dataset) == "0"
+    assert json.loads(run_command(environ, "feed", "show", dataset, "--json"))["index"] is None
+    assert "no datasource yet" in run_command(environ, "datasource", "show", dataset, code=3)
+
+
+def test_remove_asks_at_a_terminal(environ: dict[str, str]) -> None:
+    """A secret that is stored nowhere else must not be lost by a slip of the hand."""
+    dataset = make_dataset(environ)
+    run_command(environ, "datasource", "set", dataset, *LOCAL)
+    remove = ("datasource", "remove", dataset, "--purpose", "INPUT")
+    asked = at_terminal(environ, *remove, answers=[("Remove the INPUT datasource", "n")])
+    assert (asked.code, "aborted" in asked.text) == (1, True)
+    assert "INPUT_OUTPUT" in run_command(environ, "datasource", "show", dataset)
+    done = at_terminal(environ, *remove, "--yes", answers=[])
+    assert "the dataset still has LOCAL datasource" in done.text
+    assert json.loads(run_command(environ, "datasource", "show", dataset, "--json"))["purpose"] == "LIGHTLY"
+
+
+@pytest.mark.parametrize(("path", "code"), [("", 0), ("absent", 1)])
+def test_set_and_verify_print_one_json_document(environ: dict[str, str], path: str, code: int) -> None:
+    """The outcome of --verify came as text after the JSON, so that no program could read stdout."""
+    options = ("--type", "LOCAL", "--path", path, "--verify", "--json")
+    done = command(environ, "datasource", "set", make_dataset(environ), *options)
+    assert (done.returncode, json.loads(done.stdout)["type"]) == (code, "LOCAL")
+    assert "canRead" in done.stderr
+
+
+def test_command_without_aws_variables_does_not_speak_for_the_server(environ: dict[str, str], tmp_path: Path) -> None:
+    """The error said that the server has no AWS credentials; only the shell of the command had none."""
+    dataset = make_dataset(environ)
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps(VALID["S3DelegatedAccess"]))
+    run_command(environ, "datasource", "set", dataset, "--config", str(config))
+    bare = {name: value for name, value in environ.items() if not name.startswith("AWS_")}
+    bare |= {"AWS_EC2_METADATA_DISABLED": "true", "HOME": str(tmp_path)}
+    for arguments in (("datasource", "verify", dataset), ("list", dataset)):
+        done = command(bare, *arguments)
+        assert "This command has no AWS credentials in its environment" in done.stdout + done.stderr
+        assert "This server has no" not in done.stdout + done.stderr
+
+
+def test_role_in_another_form_is_told_the_form(environ: dict[str, str]) -> None:
+    """The error about `role/x` was only that it has fewer than 12 characters."""
+    options = ("--type", "S3DelegatedAccess", "--path", "b", "--region", "eu-west-1", "--external-id", "0123456789")
+    text = run_command(environ, "datasource", "set", make_dataset(environ), *options, "--role-arn", "role/x", code=2)
+    assert "--role-arn: expected the ARN of a role, arn:aws:iam::<account>:role/<name>" in text
+
+
+def test_unknown_dataset_is_answered_with_a_similar_name(environ: dict[str, str]) -> None:
+    """Only commands, options and users got a suggestion, and a question came before the look."""
+    run_command(environ, "dataset", "create", "junction-north", "--user", "ada")
+    text = run_command(environ, "list", "juntcion-north", code=3)
+    assert "'juntcion-north' (did you mean junction-north?); `headwater dataset list`" in text
+    for ask in (("feed", "reset"), ("dataset", "delete"), ("datasource", "remove", "--purpose", "INPUT")):
+        shown = at_terminal(environ, *ask, "juntcion-north", answers=[])
+        assert (shown.code, "[y/N]" in shown.text) == (3, False)

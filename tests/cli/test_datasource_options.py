@@ -103,3 +103,12 @@ def test_project_comes_from_a_key_file_in_base64(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_bytes(base64.b64encode(json.dumps({"type": "service_account", "project_id": "the-project"}).encode()))
     assert config_from_options("GCS", {"path": "gs://bucket"}, str(file))["gcsProjectId"] == "the-project"
+
+
+@pytest.mark.parametrize("options", [{"path": "gs://bucket"}, {"path": "gs://bucket", "project_id": "p"}])
+def test_broken_key_file_is_reported_as_such(options: dict[str, str], tmp_path: Path) -> None:
+    """A key file that was cut short was reported as a missing --project-id."""
+    file = tmp_path / "key.json"
+    file.write_text('{"type": "service_account", "project_id": "p"')
+    with pytest.raises(MalformedRequestError, match=r"--secret-file: expected the key file .* cut short or altered"):
+        config_from_options("GCS", options, str(file))

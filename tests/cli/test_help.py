@@ -77,3 +77,21 @@ def test_shells_complete_choices() -> None:
     (parameter,) = (each for each in command.params if "--type" in each.opts)
     assert [item.value for item in parameter.shell_complete(context, "Vi")] == ["Videos"]
     assert [item.value for item in parameter.shell_complete(context, "")] == ["Images", "Videos", "Crops"]
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "typed", "expected"),
+    [
+        ("set", "--type", "S3", ["S3", "S3DelegatedAccess"]),
+        ("set", "--purpose", "IN", ["INPUT_OUTPUT", "INPUT"]),
+        ("show", "--purpose", "L", ["LIGHTLY"]),
+        ("remove", "--purpose", "", ["INPUT", "LIGHTLY"]),
+        ("set", "--region", "eu-central", ["eu-central-1", "eu-central-2"]),
+    ],
+)
+def test_shells_complete_what_a_datasource_has(command: str, option: str, typed: str, expected: list[str]) -> None:
+    """Shells completed file names for these options, although their values are few."""
+    found = COMMANDS["datasource", command]
+    context = found.make_context(command, [], resilient_parsing=True)
+    (parameter,) = (each for each in found.params if option in each.opts)
+    assert [item.value for item in parameter.shell_complete(context, typed)] == expected

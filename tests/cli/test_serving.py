@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -40,6 +43,40 @@ def test_serve_explains_how_to_create_the_first_token(tmp_path: Path) -> None:
         assert f"HEADWATER_DATA_DIR={tmp_path / 'data'} " in line
     with running(tmp_path) as live:
         pass
+
+
+def test_the_command_for_the_first_token_names_the_database(tmp_path: Path) -> None:
+    """The command that the server printed left the database out, so that it made a token in another catalog."""
+    with running(tmp_path, database_url=f"sqlite:///{tmp_path}/other.db?x=test-password") as live:
+        assert live.process.stdout is not None
+        live.process.stdout.readline()
+        line = live.process.stdout.readline()
+        assert "HEADWATER_DATABASE_URL=… " in line
+        assert "test-password" not in line
+        environ = {name: value for name, value in live.environ.items() if name != "HEADWATER_DATABASE_URL"}
+        for arguments in (("token", "create", "--user", "ada"), ("token", "list")):
+            text = run_command(environ, *arguments, code=6)
+            assert f"the server of {tmp_path / 'data'} uses another database: set HEADWATER_DATABASE_URL" in text
+        assert not (tmp_path / "data" / "headwater.db").exists()
+        assert "uses another database" in command(environ, "init").stderr
+        assert "uses another database" in command(environ, "token", "list").stderr
+        assert "another" not in command(live.environ, "token", "list").stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can start a server as another user")
+def test_serve_names_a_folder_that_its_user_may_not_use(tmp_path: Path) -> None:
+    """The whole error was `Permission denied`, with the exit code of a command that has failed."""
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    code = "import os, sys; os.setgroups([]); os.setuid(12345); from headwater.cli.main import main; main()"
+    environ = environ_for(closed / "data")
+    # The modules are imported before the user changes, who may not read them everywhere.
+    done = subprocess.run(
+        [sys.executable, "-c", f"import headwater.cli.main, headwater.web.app, headwater.web.server\n{code}", "serve"],
+        env=environ, cwd="/", capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 6, done.stderr
+    assert f"the data folder {closed / 'data'} cannot be used (Permission denied)" in done.stderr
 
 
 def test_the_server_and_verify_warn_about_a_proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

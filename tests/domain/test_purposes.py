@@ -10,13 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headwater.domain.datasource import SECRET_MASK, Datasource, Purpose, parse_config
-from headwater.domain.errors import MalformedRequestError
+from headwater.domain.errors import MalformedRequestError, NotFoundError
 from headwater.domain.purposes import (
     Reconfigured,
     find_datasource,
     input_datasource,
     lightly_datasource,
     reconfigure,
+    remove,
     sort_datasources,
 )
 from tests.domain.configs import VALID
@@ -169,3 +170,30 @@ def test_no_purpose_is_served_twice(puts: list[tuple[Purpose, str]]) -> None:
         assert held in (["INPUT_OUTPUT"], ["INPUT"], ["LIGHTLY"], ["INPUT", "LIGHTLY"])
         assert stored[0].config.full_path == path
         assert stored[0].config.purpose is purpose
+
+
+def test_removed_purpose_is_served_by_nothing() -> None:
+    """A LIGHTLY datasource that was set once could never be removed; only deleting the dataset ended it."""
+    source, lightly = _put(_put((), "LIGHTLY", "b").datasources, "INPUT", "a").datasources
+    assert remove((source, lightly), Purpose.LIGHTLY) == Reconfigured((source,), input_moved=False, removed=lightly)
+    assert remove((source, lightly), Purpose.INPUT) == Reconfigured((lightly,), input_moved=True, removed=source)
+    assert remove((source,), Purpose.INPUT) == Reconfigured((), input_moved=True, removed=source)
+    with pytest.raises(NotFoundError, match="no LIGHTLY datasource"):
+        remove((source,), Purpose.LIGHTLY)
+
+
+@pytest.mark.parametrize(("purpose", "left"), [(Purpose.LIGHTLY, Purpose.INPUT), (Purpose.INPUT, Purpose.LIGHTLY)])
+def test_datasource_for_both_purposes_stays_for_the_other(purpose: Purpose, left: Purpose) -> None:
+    """A dataset with one datasource for both could not become one that is never written to, under the same id."""
+    both = _put((), "INPUT_OUTPUT", "a").datasources
+    done = remove(both, purpose)
+    assert [(each.id, each.config.purpose) for each in done.datasources] == [(both[0].id, left)]
+    assert (done.removed, done.input_moved) == (None, purpose is Purpose.INPUT)
+
+
+def test_put_tells_which_datasource_it_removed() -> None:
+    """A PUT of INPUT_OUTPUT deleted the LIGHTLY datasource, and nobody was told."""
+    source, lightly = _put(_put((), "LIGHTLY", "b").datasources, "INPUT", "a").datasources
+    assert _put((source, lightly), "INPUT_OUTPUT", "c").removed == lightly
+    assert _put((source, lightly), "LIGHTLY", "c").removed is None
+    assert _put((source,), "INPUT_OUTPUT", "c").removed is None

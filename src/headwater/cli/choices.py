@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -17,12 +17,40 @@ ChoiceT = TypeVar("ChoiceT", bound=StrEnum)
 def choice_option(flag: str, choices: type[StrEnum], help: str) -> Any:  # noqa: A002  as in Typer
     """Return the declaration of an option that takes a member of an enum, in any letter case."""
 
-    def complete(incomplete: str) -> list[str]:
-        return [choice.value for choice in choices if choice.startswith(incomplete)]
-
     return typer.Option(
-        flag, parser=choice_parser(flag, choices), metavar="|".join(choices), autocompletion=complete, help=help
+        flag,
+        parser=choice_parser(flag, choices),
+        metavar="|".join(choices),
+        autocompletion=completion(lambda: list(choices)),
+        help=help,
     )
+
+
+def completion(choices: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:
+    """Return the function with which shells complete the value of an option.
+
+    Args:
+        choices: returns the values; called only when a shell asks.
+    """
+
+    def complete(incomplete: str) -> list[str]:
+        return [str(choice) for choice in choices() if choice.startswith(incomplete)]
+
+    return complete
+
+
+def purposes() -> Iterable[str]:
+    """Return the purposes of datasources. Their module is slow to import."""
+    from headwater.domain.datasource import Purpose
+
+    return Purpose
+
+
+def regions() -> Iterable[str]:
+    """Return the regions of S3. Their module is slow to import."""
+    from headwater.domain.datasource_checks import S3_REGIONS
+
+    return S3_REGIONS
 
 
 def choice_parser(flag: str, choices: type[ChoiceT]) -> Callable[[str], ChoiceT]:

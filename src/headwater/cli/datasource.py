@@ -5,11 +5,13 @@ from __future__ import annotations
 import inspect
 import shlex
 import sys
+from enum import StrEnum
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from headwater.cli.choices import choice_option, completion, purposes
 from headwater.cli.datasource_options import (
     config_from_file,
     config_from_options,
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
     from headwater.auth.permissions import DatasetContext
     from headwater.domain.datasource import Datasource
+    from headwater.domain.purposes import Reconfigured
     from headwater.service.context import ServiceContext
 
 app = typer.Typer(
@@ -39,13 +42,11 @@ app = typer.Typer(
 )
 
 
-class _Configured(NamedTuple):
-    """What `set` has done: the datasource, the dataset's other datasources, and the watermark before and after."""
+class _Removable(StrEnum):
+    """The purposes that `remove` takes."""
 
-    datasource: Datasource
-    others: Sequence[Datasource]
-    watermark_before: int
-    watermark: int
+    INPUT = "INPUT"
+    LIGHTLY = "LIGHTLY"
 
 
 def set_datasource(
@@ -64,7 +65,8 @@ def set_datasource(
 
     A dataset has one datasource for both purposes, or one for INPUT and one for LIGHTLY: set these one after the
     other, with --purpose. A datasource for INPUT_OUTPUT replaces all others. One for INPUT or LIGHTLY leaves the
-    datasource for the other purpose as it was.
+    datasource for the other purpose as it was. If no purpose is given, and the dataset has a datasource for INPUT, the
+    new one replaces that; otherwise it serves both purposes.
 
     Secrets come from a prompt, a file or stdin, never from an argument, because the list of processes would show it.
     """
@@ -78,7 +80,7 @@ def set_datasource(
     if verify is None and dialogue is not None and dialogue.begun:
         verify = typer.confirm("Verify it now?", default=True, err=True)
     if verify:
-        _verify(ref, json=False)
+        _verify(ref, beside_json=json)
     elif verify is None and dialogue is not None:
         # No question: the next line of what was pasted would be taken for the answer.
         note(f"not verified yet; `headwater datasource verify {shlex.quote(visible(ref))}` tries the access")
@@ -95,7 +97,15 @@ def _set_parameters() -> list[inspect.Parameter]:
         inspect.Parameter("ref", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=DatasetRef),
         parameter(
             "type_name",
-            Annotated[str | None, typer.Option("--type", metavar="TYPE", help=f"{', '.join(first)} or {last}.")],
+            Annotated[
+                str | None,
+                typer.Option(
+                    "--type",
+                    metavar="TYPE",
+                    help=f"{', '.join(first)} or {last}.",
+                    autocompletion=completion(lambda: TYPE_NAMES),
+                ),
+            ],
         ),
         *member_options(),
         parameter("secret_file", Annotated[str | None, typer.Option(metavar="FILE", help=secret_file_help())]),
@@ -115,7 +125,8 @@ def _set_parameters() -> list[inspect.Parameter]:
                 bool | None,
                 typer.Option(
                     "--verify/--no-verify",
-                    help="Try the access afterwards. Without this option, you are asked if you were prompted before.",
+                    help="Try the access afterwards, and print the outcome; with --json, on stderr. Without this "
+                    "option, you are asked if you were prompted before.",
                 ),
             ],
         ),
@@ -135,6 +146,7 @@ def show(
         str | None,
         typer.Option(
             metavar="PURPOSE",
+            autocompletion=completion(purposes),
             help="Show only the datasource with exactly this purpose: INPUT_OUTPUT, INPUT or LIGHTLY.",
         ),
     ] = None,
@@ -175,6 +187,41 @@ def verify_datasources(ref: DatasetRef, json: Json = False) -> None:
     _verify(ref, json)
 
 
+@app.command("remove")
+def remove(
+    ref: DatasetRef,
+    purpose: Annotated[_Removable, choice_option("--purpose", _Removable, "What no datasource shall serve any more.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
+) -> None:
+    """Remove a datasource, not its files.
+
+    Its secret is deleted. A datasource for INPUT_OUTPUT stays, and serves only the other purpose. Without a datasource
+    for INPUT, nothing can be listed, and the watermark and the index start again.
+
+    At a terminal you are asked for confirmation; a script is not.
+    """
+
+    async def get(_: ServiceContext, dataset: DatasetContext) -> str:
+        return dataset.dataset.name
+
+    async def work(ctx: ServiceContext, dataset: DatasetContext) -> Reconfigured:
+        from headwater.domain.datasource import Purpose
+        from headwater.service.configure import remove_datasource
+
+        return await remove_datasource(ctx, dataset, Purpose(purpose))
+
+    name = run_on_dataset(ref, get)
+    if not yes and sys.stdin.isatty():
+        lost = " The watermark starts again at 0." if purpose is _Removable.INPUT else ""
+        typer.confirm(f"Remove the {purpose} datasource of {name!r}?{lost}", abort=True)
+    done = run_on_dataset(ref, work)
+    _note_removed(done)
+    for left in done.datasources:
+        note(f"the dataset still has {left.config.type} datasource {left.id} for {left.config.purpose}")
+    if done.lost_watermark:
+        note(f"without an INPUT datasource the watermark is 0 (it was {done.lost_watermark})")
+
+
 def _config(
     ref: str,
     type_name: str | None,
@@ -197,31 +244,50 @@ async def _nothing(ctx: ServiceContext, dataset: DatasetContext) -> None:
     pass
 
 
-async def _configure(raw: Any, ctx: ServiceContext, dataset: DatasetContext) -> _Configured:
-    from headwater.service.admin import find_dataset
+async def _configure(raw: Any, ctx: ServiceContext, dataset: DatasetContext) -> Reconfigured:
     from headwater.service.configure import put_datasource
 
-    datasource, *others = (await put_datasource(ctx, dataset, raw)).datasources
-    after = await find_dataset(ctx, dataset.id)
-    return _Configured(datasource, others, dataset.dataset.watermark, after.dataset.watermark)
+    return await put_datasource(ctx, dataset, await _with_purpose(raw, ctx, dataset))
 
 
-def _report(configured: _Configured, json: bool) -> None:
-    datasource, others, before, watermark = configured
+async def _with_purpose(raw: Any, ctx: ServiceContext, dataset: DatasetContext) -> Any:
+    """Return a config that has no purpose with INPUT, if the dataset has a datasource for INPUT.
+
+    The default of the API, INPUT_OUTPUT, would also replace a datasource for LIGHTLY.
+    """
+    from headwater.service.admin import overview_of
+
+    if not isinstance(raw, dict) or raw.get("purpose") is not None:
+        return raw
+    present = (await overview_of(ctx, dataset)).datasources
+    return {**raw, "purpose": "INPUT"} if any(each.purpose == "INPUT" for each in present) else raw
+
+
+def _report(done: Reconfigured, json: bool) -> None:
+    datasource, *others = done.datasources
     if json:
         print_json(datasource.to_wire())
     else:
         note(f"configured {datasource.config.type} datasource {datasource.id} for {datasource.config.purpose}")
     for other in others:
         note(f"the dataset also has {other.config.type} datasource {other.id} for {other.config.purpose}")
-    if watermark < before:
+    _note_removed(done)
+    if done.lost_watermark:
         note(
-            f"the datasource points to other data than before, so the watermark starts again at 0 (it was {before}; "
-            f"`headwater watermark set` restores it)"
+            f"the datasource points to other data than before, so the watermark starts again at 0 (it was "
+            f"{done.lost_watermark}; `headwater watermark set` restores it)"
         )
 
 
-def _verify(ref: str, json: bool) -> None:
+def _note_removed(done: Reconfigured) -> None:
+    if done.removed is not None:
+        config = done.removed.config
+        place = f"{config.type} {visible(config.full_path)}".rstrip()
+        note(f"the {config.purpose} datasource {done.removed.id} ({place}) was removed, and its files were not touched")
+
+
+def _verify(ref: str, json: bool = False, *, beside_json: bool = False) -> None:
+    """Try the access and print the outcome: as JSON, or as text, which goes to stderr beside JSON."""
     from headwater.service.verify import verify_datasource
 
     if sys.stderr.isatty():
@@ -236,7 +302,7 @@ def _verify(ref: str, json: bool) -> None:
     if json:
         print_json(verification_body(found))
     else:
-        print_fields(_verification_fields(verification_body(found)))
+        print_fields(_verification_fields(verification_body(found)), sys.stderr if beside_json else None)
     for text in found.notes:
         note(f"note: {with_names(text)}")
     if found.errors:

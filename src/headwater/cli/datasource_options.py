@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from headwater.cli.choices import completion, purposes, regions
 from headwater.cli.dialogue import Dialogue
 from headwater.cli.on_dataset import SECRET_OPTION
 from headwater.domain.choices import suggest
@@ -37,6 +38,10 @@ def _members_by_option() -> dict[str, list[tuple[DatasourceType, Member]]]:
 
 
 _MEMBERS_BY_OPTION = _members_by_option()
+
+
+_COMPLETIONS = {"purpose": completion(purposes), "region": completion(regions)}
+"""How shells complete the values of options."""
 
 
 def member_options() -> list[inspect.Parameter]:
@@ -171,7 +176,12 @@ def _ask_for_type(dialogue: Dialogue | None) -> str:
 def _ask_for(member: Member, config: Mapping[str, str], datasource_type: DatasourceType, dialogue: Dialogue) -> str:
     if member.secret and datasource_type is GCS:
         # Nobody can type a key file, and its path is no secret.
-        return dialogue.ask("Path of the GCS key file", lambda text: _read(str(Path(text).expanduser()), member.help))
+        def read(text: str) -> str:
+            content = _read(str(Path(text).expanduser()), member.help)
+            _key_file_of(content)
+            return content
+
+        return dialogue.ask("Path of the GCS key file", read)
 
     def check(text: str) -> str:
         _check({**config, member.wire_name: text}, datasource_type)
@@ -194,7 +204,11 @@ def _option(option: str, members: list[tuple[DatasourceType, Member]]) -> inspec
     common = member.attribute in {each.attribute for each in COMMON_MEMBERS}
     types = "" if common else f"{' and '.join(owner.name for owner, _ in members)}: "
     annotation = typer.Option(
-        f"--{option}", help=types + member.help, metavar=member.metavar or option.upper(), show_default=False
+        f"--{option}",
+        help=types + member.help,
+        metavar=member.metavar or option.upper(),
+        show_default=False,
+        autocompletion=_COMPLETIONS.get(option),
     )
     return inspect.Parameter(
         _parameter_name(option),
@@ -216,10 +230,17 @@ def _with_project(config: dict[str, str], datasource_type: DatasourceType) -> di
     """Return the config with the project that a key file of Google names, if none was given."""
     if datasource_type is not GCS or "gcsProjectId" in config:
         return config
-    from headwater.domain.key_file import find_key_file
-
-    project = (find_key_file(config["gcsCredentials"]) or {}).get("project_id")
+    project = _key_file_of(config["gcsCredentials"]).get("project_id")
     return {**config, "gcsProjectId": project} if isinstance(project, str) else config
+
+
+def _key_file_of(text: str) -> dict[str, Any]:
+    from headwater.domain.key_file import find_key_file, no_key_file
+
+    found = find_key_file(text)
+    if found is None:
+        raise MalformedRequestError(f"{SECRET_OPTION}: {no_key_file(text)}")
+    return found
 
 
 def _read(source: str, option: str) -> str:

@@ -87,8 +87,14 @@ def reset(
     """
     from headwater.service.feed import reset_feed
 
+    async def get(_: ServiceContext, dataset: DatasetContext) -> str:
+        return dataset.dataset.name
+
+    name = run_on_dataset(ref, get)
     if not yes and sys.stdin.isatty():
-        typer.confirm(f"Drop the index of {ref}? Late files that were not processed are then not listed.", abort=True)
+        typer.confirm(
+            f"Drop the index of {name!r}? Late files that were not processed are then not listed.", abort=True
+        )
     dropped = run_on_dataset(ref, reset_feed)
     note("the index was dropped; the next listing makes a new one" if dropped else "there was no index")
 

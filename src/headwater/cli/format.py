@@ -6,7 +6,7 @@ import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import NamedTuple, TextIO
 
 from headwater.cli.output import note
 from headwater.domain.text import visible
@@ -58,12 +58,17 @@ def print_table(columns: Sequence[Column], rows: Iterable[Sequence[object]], emp
         note("text that ends in … was cut to fit the terminal; --json shows all of it")
 
 
-def print_fields(fields: Iterable[tuple[str, object]]) -> None:
-    """Print the properties of one thing, each on a line: its name, then its value. None is not shown."""
+def print_fields(fields: Iterable[tuple[str, object]], file: TextIO | None = None) -> None:
+    """Print the properties of one thing, each on a line: its name, then its value. None is not shown.
+
+    Args:
+        fields: the names and values.
+        file: where they are printed; stdout by default.
+    """
     shown = [(name, _shown(value)) for name, value in fields if value is not None]
     width = max(len(name) for name, _ in shown)
     for name, value in shown:
-        print(f"{name:<{width}}{_GAP}{value}".rstrip())
+        print(f"{name:<{width}}{_GAP}{value}".rstrip(), file=file)
 
 
 def terminal_width() -> int | None:

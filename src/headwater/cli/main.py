@@ -163,6 +163,6 @@ def main() -> None:
         # The output cannot be written: its reader has exited, or the disk is full. Without the redirection, the
         # interpreter would flush it again and print a second error.
         if not isinstance(error, BrokenPipeError):
-            fail(f"{error.strerror or error}")
+            fail(f"{f'{error.filename}: ' if error.filename else ''}{error.strerror or error}")
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(EXIT_FAILURE)

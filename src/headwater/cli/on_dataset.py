@@ -84,12 +84,24 @@ def naming(names: Mapping[str, str]) -> Iterator[None]:
         raise
 
 
+_WORDS_OF_SERVER = {
+    "This server has no AWS credentials of its own: its operator must give it valid AWS credentials": (
+        "This command has no AWS credentials in its environment, while the server may have some. Run it with the "
+        "server's AWS variables"
+    ),
+    "This server's own AWS credentials": "The AWS credentials in this command's environment, not the server's,",
+}
+"""What errors of a store say about the server, which is the command here."""
+
+
 def with_names(text: str, names: Mapping[str, str] = OPTION_NAMES) -> str:
-    """Return an error text with other names for members, as in `naming`.
+    """Return an error text with other names for members, as in `naming`, and with the command instead of the server.
 
     A member whose name is also an ordinary word is replaced only if an error begins with it, as in `type: required`.
     """
     for member, name in names.items():
         pattern = rf"(?:^|(?<=; )){member}(?=: )" if member.islower() else rf"(?<!\w){member}(?!\w)"
         text = re.sub(pattern, name, text)
+    for server, here in _WORDS_OF_SERVER.items():
+        text = text.replace(server, here)
     return text

@@ -55,6 +55,7 @@ def run(
         async with open_context(settings, setup) as ctx:
             return await work(ctx)
 
+    _check_catalog_of_server(settings, setup)
     if contacts_store:
         warn_about_proxies()
     if setup is not Setup.NOTHING and settings.database_url is None and not settings.folder.exists():
@@ -70,29 +71,44 @@ def note_implicit_user(user: str) -> None:
     note(f"the owner is the user {user!r}; --user NAME chooses another")
 
 
+def _check_catalog_of_server(settings: Settings, setup: Setup) -> None:
+    """Check that a command uses the catalog of the server of its data folder, or else tell that it does not.
+
+    Raises:
+        StartupError: it does not, and its own catalog does not exist.
+    """
+    from headwater.cli.shared_settings import server_has_another_catalog
+    from headwater.service.context import Setup
+
+    if not server_has_another_catalog(settings):
+        return
+    text = f"the server of {settings.folder} uses another database: set HEADWATER_DATABASE_URL as for the server"
+    if setup is not Setup.UPGRADE and not (settings.sqlite_file and settings.sqlite_file.exists()):
+        raise StartupError(text)
+    note(text)
+
+
 def _which_catalog(settings: Settings) -> str:
     """Return which settings choose the catalog, where another one is, and how to make a new one."""
+    near = ""
     if settings.database_url is not None:
         chosen = "HEADWATER_DATABASE_URL chooses it"
     elif settings.data_dir is not None:
         chosen = "HEADWATER_DATA_DIR chooses it"
     else:
         chosen = "HEADWATER_DATA_DIR or HEADWATER_DATABASE_URL choose another; neither is set"
-    found = next(_other_catalogs(settings), None)
-    near = "" if found is None else f". There is one in {found}: set HEADWATER_DATA_DIR={shlex.quote(str(found))}"
+        if (found := next(_other_catalogs(settings), None)) is not None:
+            near = f". There is one in {found}: set HEADWATER_DATA_DIR={shlex.quote(str(found))}"
+    if settings.sqlite_file is not None and settings.sqlite_file.exists():
+        return f"the file holds something else; {chosen}{near}. Restore a copy of the catalog, or choose another file"
     return f"{chosen}{near}. `headwater init` makes a new one"
 
 
 def _other_catalogs(settings: Settings) -> Iterator[Path]:
-    """Yield the folders with a catalog in the working directory, one level below it, and in the default data folder."""
-    from headwater.settings import Settings
-
+    """Yield the folders with a catalog in the working directory and one level below it."""
     try:
         for file in (*Path().glob(_CATALOG), *sorted(Path().glob(f"*/{_CATALOG}"))):
             if file.absolute() != settings.sqlite_file:
                 yield file.parent
-        default = Settings().sqlite_file
-    except (OSError, StartupError):
+    except OSError:
         return
-    if default is not None and default != settings.sqlite_file and default.exists():
-        yield default.parent

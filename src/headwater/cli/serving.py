@@ -20,6 +20,7 @@ from headwater.settings import SPECS, WILDCARDS, Settings, Spec, unknown_setting
 
 if TYPE_CHECKING:
     import asyncio
+    from pathlib import Path
 
     from headwater.service.context import ServiceContext
 
@@ -182,15 +183,24 @@ async def _greeting(ctx: ServiceContext) -> str:
         lines.append(f"Read URLs begin with {settings.base_url}, as set by HEADWATER_PUBLIC_URL")
     if settings.host in WILDCARDS and settings.public_url is None:
         lines[-1] = f"Read URLs begin with {url}, which works only on this machine: set HEADWATER_PUBLIC_URL"
-    if settings.mount_root is not None and not settings.mount_root.is_dir():
+    if settings.mount_root is not None and not _is_folder(settings.mount_root):
         lines.append(f"HEADWATER_LOCAL_ROOT is not a folder at present: {settings.mount_root}")
     from headwater.stores.managed import ManagedLocation
 
     managed = ManagedLocation.parse(settings.managed_store).folder if settings.managed_store else None
-    if managed is not None and not managed.is_dir():
+    if managed is not None and not _is_folder(managed):
         lines.append(f"HEADWATER_MANAGED_STORE is not a folder at present: {managed}")
     if not any(token.revoked_at is None for token in await ctx.catalog.tokens.list()):
-        lines.append("There is no valid token. Create one with the data folder and secrets of this server:")
+        lines.append("There is no valid token. Create one with the data folder, database and secrets of this server:")
         folder = f"HEADWATER_DATA_DIR={shlex.quote(str(settings.folder))} " if settings.data_dir is not None else ""
-        lines.append(f"  {folder}{sys.argv[0]} token create --user NAME")
+        # The URL may hold a password.
+        database = "HEADWATER_DATABASE_URL=… " if settings.database_url is not None else ""
+        lines.append(f"  {folder}{database}{sys.argv[0]} token create --user NAME")
     return "\n".join(lines)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False  # this user may not look

@@ -11,7 +11,7 @@ import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 from headwater.domain.errors import StartupError
@@ -21,6 +21,13 @@ FILE_NAME = "server.json"
 
 _QUERY_KEYS = ("host", "hostaddr", "port", "dbname")
 """Parameters of a PostgreSQL URL that name the database."""
+
+
+class _Shared(NamedTuple):
+    """What a server has shared: which catalog it uses, as `_catalog_of` tells, and its settings by their variables."""
+
+    catalog: str | None
+    settings: dict[str, str]
 
 
 def share_settings(settings: Settings) -> None:
@@ -56,12 +63,23 @@ def settings_for_command(environ: Mapping[str, str]) -> Settings:
     own = Settings.load(environ)
     if own.port == 0:
         environ = {name: value for name, value in environ.items() if name != "HEADWATER_PORT"}
-    shared = _load(own) if own.uses_folder else {}
+    found = _load(own)
+    shared = found.settings if found is not None and found.catalog == _catalog_of(own) else {}
     secrets = {spec.name: getattr(own, spec.name) for spec in SPECS if spec.secret}  # a pipe can be read only once
     try:
         return Settings.load(environ, shared, **secrets)
     except StartupError as error:  # the environment alone is good
         raise StartupError(f"{own.folder / FILE_NAME}: {error.message}; start the server again to renew it") from None
+
+
+def server_has_another_catalog(settings: Settings) -> bool:
+    """Return whether the settings choose the catalog in a data folder whose server had another when it started.
+
+    Raises:
+        StartupError: the file cannot be used.
+    """
+    found = _load(settings) if settings.database_url is None else None
+    return found is not None and found.catalog is not None
 
 
 def _shared(settings: Settings) -> dict[str, str]:
@@ -74,16 +92,16 @@ def _text(value: Any) -> str:
     return str(value.absolute() if isinstance(value, Path) else "" if value is None else value)
 
 
-def _load(settings: Settings) -> dict[str, str]:
-    """Return the shared variables; none if no server of this catalog has written any."""
+def _load(settings: Settings) -> _Shared | None:
+    """Return what the server that started last with the data folder has shared; None if there is nothing."""
+    if not settings.uses_folder:
+        return None
     file = settings.folder / FILE_NAME
     try:
         data = json.loads(file.read_bytes())
-        if data["catalog"] != _catalog_of(settings):
-            return {}
-        return {str(name): str(value) for name, value in data["settings"].items()}
+        return _Shared(data["catalog"], {str(name): str(value) for name, value in data["settings"].items()})
     except (FileNotFoundError, NotADirectoryError):
-        return {}
+        return None
     except OSError as error:
         raise StartupError(f"{file} cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError):

@@ -168,6 +168,5 @@ ExternalId = Annotated[
 ]
 RoleArn = Annotated[
     Text,
-    StringConstraints(min_length=12),
     _matches(r"arn:aws:iam::[0-9]{12}:role.+", "the ARN of a role, arn:aws:iam::<account>:role/<name>"),
 ]

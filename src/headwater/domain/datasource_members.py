@@ -82,7 +82,7 @@ _PURPOSE = Member(
     attribute="purpose",
     wire_name="purpose",
     help="What the datasource serves: INPUT (the files), LIGHTLY (everything under .lightly/) or INPUT_OUTPUT "
-    "(both; the default).",
+    "(both). The default is INPUT if the dataset has a datasource for INPUT, otherwise INPUT_OUTPUT.",
     option="purpose",
 )
 COMMON_MEMBERS = (_FULL_PATH, _THUMB_SUFFIX, _PURPOSE)

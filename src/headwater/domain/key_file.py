@@ -39,6 +39,13 @@ def find_key_file(text: str) -> dict[str, Any] | None:
     return None
 
 
+def no_key_file(text: str) -> str:
+    """Return the text of an error about a text that contains no key file. It repeats nothing of it."""
+    wrong = what_is_wrong(text)
+    got = f", and {wrong}" if wrong else ""
+    return f"expected the key file of a service account, as JSON{got}. Send all that the downloaded file holds"
+
+
 def what_is_wrong(text: str) -> str:
     """Return what a text that contains no key file is instead, as a clause; empty if nothing is known."""
     text = strip_pasted(text)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from headwater.domain.datasource import Datasource, DatasourceConfig, Purpose
+from headwater.domain.errors import NotFoundError
 from headwater.domain.ids import new_id
 
 _SEARCH_ORDER = (Purpose.INPUT_OUTPUT, Purpose.INPUT, Purpose.LIGHTLY)
@@ -14,16 +15,18 @@ _OTHER_PURPOSE = {Purpose.INPUT: Purpose.LIGHTLY, Purpose.LIGHTLY: Purpose.INPUT
 
 
 class Reconfigured(NamedTuple):
-    """The result of configuring a datasource.
+    """The result of configuring or removing a datasource.
 
     Attributes:
-        datasources: all datasources of the dataset afterwards. The configured one is first.
+        datasources: all datasources of the dataset afterwards. If one was configured, it is first.
         input_moved: whether raw samples now come from other data.
-        lost_watermark: the watermark before, if it was reset to 0 because of that; else 0.
+        removed: the datasource that was deleted without one for its purpose in its place; None if there is none.
+        lost_watermark: the watermark before, if it was reset to 0 because of `input_moved`; else 0.
     """
 
     datasources: tuple[Datasource, ...]
     input_moved: bool
+    removed: Datasource | None = None
     lost_watermark: int = 0
 
 
@@ -82,8 +85,10 @@ def reconfigure(dataset_id: str, stored: Sequence[Datasource], config: Datasourc
     config = config.with_secret_of(origin.config if origin else None)
     same = replaced if replaced and replaced.config.location == config.location else None
     new = Datasource(same.id if same else new_id(), dataset_id, config)
+    removed = None
     if purpose is Purpose.INPUT_OUTPUT:
         left: list[Datasource] = []
+        removed = find_datasource(stored, Purpose.LIGHTLY)
     else:
         other = _OTHER_PURPOSE[purpose]
         left = [datasource for datasource in stored if datasource.config.purpose is other]
@@ -91,7 +96,32 @@ def reconfigure(dataset_id: str, stored: Sequence[Datasource], config: Datasourc
             left = [replace(for_both, config=for_both.config.model_copy(update={"purpose": other}))]
     after = tuple(_with_origins(stored, (new, *left), datasource) for datasource in (new, *left))
     moved = not _same_location(input_datasource(stored), input_datasource(after))
-    return Reconfigured(after, moved)
+    return Reconfigured(after, moved, removed)
+
+
+def remove(stored: Sequence[Datasource], purpose: Purpose) -> Reconfigured:
+    """Return the datasources of a dataset after nothing serves a purpose any more.
+
+    A datasource for INPUT_OUTPUT then serves only the other purpose. Without an INPUT datasource, the watermark starts
+    again at 0, as after a move.
+
+    Args:
+        stored: the present datasources of the dataset.
+        purpose: INPUT or LIGHTLY.
+
+    Raises:
+        NotFoundError: no datasource serves the purpose.
+    """
+    other = _OTHER_PURPOSE[purpose]
+    if (input_datasource if purpose is Purpose.INPUT else lightly_datasource)(stored) is None:
+        raise NotFoundError(f"this dataset has no {purpose} datasource")
+    left = [datasource for datasource in stored if datasource.config.purpose is not purpose]
+    after = [replace(datasource, config=datasource.config.model_copy(update={"purpose": other})) for datasource in left]
+    return Reconfigured(
+        tuple(_with_origins(stored, after, datasource) for datasource in after),
+        input_moved=purpose is Purpose.INPUT,
+        removed=find_datasource(stored, purpose),
+    )
 
 
 def _with_origins(stored: Sequence[Datasource], after: Sequence[Datasource], datasource: Datasource) -> Datasource:

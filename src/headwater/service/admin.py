@@ -116,8 +116,10 @@ async def find_dataset(ctx: ServiceContext, reference: str) -> DatasetContext:
         case [dataset]:
             return await open_dataset(ctx.catalog.datasets, OPERATOR, dataset.id, Permission.WRITE)
         case []:
+            suggestion = suggest(reference, [dataset.name for dataset in await ctx.catalog.datasets.list(None)])
             raise DatasetUnknownError(
-                f"there is no dataset with the id or name {reference!r}; `headwater dataset list` shows all"
+                f"there is no dataset with the id or name {reference!r}{f' ({suggestion})' if suggestion else ''}; "
+                f"`headwater dataset list` shows all"
             )
         case several:
             owners = ", ".join(f"{dataset.id} of {dataset.owner}" for dataset in several)

@@ -11,6 +11,7 @@ from headwater.domain.purposes import (
     input_datasource,
     lightly_datasource,
     reconfigure,
+    remove,
     sort_datasources,
 )
 from headwater.service.context import ServiceContext
@@ -91,6 +92,26 @@ async def put_datasource(ctx: ServiceContext, dataset: DatasetContext, raw: obje
     """
     config = parse_new_config(raw)
     after = await ctx.catalog.datasources.change(dataset.id, lambda stored: reconfigure(dataset.id, stored, config))
+    if after is None:
+        raise dataset_unknown(dataset.id)
+    return after
+
+
+async def remove_datasource(ctx: ServiceContext, dataset: DatasetContext, purpose: Purpose) -> Reconfigured:
+    """Let no datasource serve a purpose any more; return the datasources that the dataset has afterwards.
+
+    A datasource for INPUT_OUTPUT stays for the other purpose; any other is deleted together with its secret. No store
+    is contacted, and no file is touched. Without an INPUT datasource the watermark is 0, and there is no feed.
+
+    Args:
+        ctx: the service.
+        dataset: the dataset.
+        purpose: INPUT or LIGHTLY.
+
+    Raises:
+        NotFoundError: no datasource serves the purpose, or the dataset was deleted in the meantime.
+    """
+    after = await ctx.catalog.datasources.change(dataset.id, lambda stored: remove(stored, purpose))
     if after is None:
         raise dataset_unknown(dataset.id)
     return after

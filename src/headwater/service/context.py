@@ -87,6 +87,7 @@ async def open_context(settings: Settings, setup: Setup = Setup.UPGRADE) -> Asyn
         CatalogMissingError: there is no catalog, and none may be created.
         StartupError: a setting, the key or the catalog cannot be used.
     """
+    _check_data_folder(settings)
     _check_separation(settings)
     if setup is not Setup.UPGRADE:
         await _check_catalog(settings, setup)
@@ -121,6 +122,23 @@ async def open_context(settings: Settings, setup: Setup = Setup.UPGRADE) -> Asyn
             cursors=CursorSigner(keyring.derive("cursors")),
             redirected_urls=RedirectedUrlSigner(keyring.derive("redirected read urls"), settings.base_url),
         )
+
+
+def _check_data_folder(settings: Settings) -> None:
+    """Check that this user may look into the data folder, if there is one.
+
+    Raises:
+        StartupError: the system refuses it.
+    """
+    if not settings.uses_folder:
+        return
+    try:
+        _key_file(settings).exists()
+    except OSError as error:
+        raise StartupError(
+            f"the data folder {settings.folder} cannot be used ({error.strerror}): correct the owner and mode of it "
+            f"and of the folders above it, or set HEADWATER_DATA_DIR to another"
+        ) from None
 
 
 def _check_separation(settings: Settings) -> None:

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from google.auth import crypt, jwt
 
 from headwater.domain.errors import CredentialsRefusedError, LocationInvalidError, StoreError
-from headwater.domain.key_file import find_key_file, unescaped_pem, what_is_wrong
+from headwater.domain.key_file import find_key_file, no_key_file, unescaped_pem
 from headwater.net.egress import SETTING, Egress
 from headwater.net.refreshing import Expiring, RefreshingCache
 from headwater.net.transport import Request, Response, Transport
@@ -248,12 +248,7 @@ def _parse(text: str, digest: str, member: str) -> KeyFile:
         raise CredentialsRefusedError(f"{member}: expected the key file of a service account, of a few kB")
     found = find_key_file(text)
     if found is None:
-        wrong = what_is_wrong(text)
-        got = f", and {wrong}" if wrong else ""
-        raise CredentialsRefusedError(
-            f"{member}: expected the key file of a service account, as JSON{got}. "
-            f"Send all that the downloaded file holds"
-        )
+        raise CredentialsRefusedError(f"{member}: {no_key_file(text)}")
     kind = found.get("type")
     if kind != "service_account":
         what = _KINDS.get(kind) if isinstance(kind, str) else None
