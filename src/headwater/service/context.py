@@ -133,7 +133,7 @@ def _check_data_folder(settings: Settings) -> None:
     if not settings.uses_folder:
         return
     try:
-        _key_file(settings).exists()
+        key_file(settings).exists()
     except OSError as error:
         raise StartupError(
             f"the data folder {settings.folder} cannot be used ({error.strerror}): correct the owner and mode of it "
