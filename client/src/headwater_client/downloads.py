@@ -8,7 +8,6 @@ import queue
 import threading
 import time
 from contextlib import contextmanager
-from pathlib import Path
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -187,7 +186,7 @@ def download(  # noqa: PLR0913  a public signature; the options are keyword-only
     retry_policy = RetryPolicy(attempts, pause)
     urls = ReadUrls(api, dataset_id)
     connections = Connections(workers, pool, api)
-    target = TargetFolder(Path(folder))
+    target = TargetFolder(folder)
     stop = Event()
     try:
         with Progress(progress, len(samples) if isinstance(samples, Sized) else None) as counts:
