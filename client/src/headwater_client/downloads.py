@@ -172,7 +172,7 @@ def download(  # noqa: PLR0913  a public signature; the options are keyword-only
     Raises:
         DownloadError: files could not be downloaded; it names them. With `fail_fast` it has the first one. Also with
             `on_refused="skip"` if the permission to read may be lost.
-        ApiValueError: `workers`, `attempts`, `pause`, `timeout` or `on_refused` is out of range.
+        ApiValueError: `folder` is empty, or `workers`, `attempts`, `pause`, `timeout` or `on_refused` is out of range.
         ApiTypeError: only one of `api` and `dataset_id` is given; a sample is not a row of a listing; a number has the
             wrong type.
         OpenApiException: the process was forked while it read `samples`, and this is the forked one.
