@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -82,11 +83,22 @@ def _paste(clone: Path, url: str, shell: str, python: str = "") -> str:
     return printed
 
 
-def test_readme(clone: Path) -> None:
-    """The folder was empty, and commands needed other settings than the server had."""
-    serve, shell, python, bucket, *_ = (text for _, text in _blocks("README.md", "## Use it"))
+def test_pages_one_after_the_other(clone: Path) -> None:
+    """All pages created a dataset of the same name, so whoever had tried one could not try the next.
+
+    Before, the folder of the README was empty, commands needed other settings than the server had, and `cameras/front`
+    did not exist.
+    """
+    serve, *_ = (text for _, text in _blocks("README.md", "## Use it"))
     with _first_terminal(clone, serve) as url:
-        printed = _paste(clone, url, shell, python)
+        _readme(clone, url)
+        _quickstart(clone, url)
+        _program_of_the_client(clone, url)
+
+
+def _readme(clone: Path, url: str) -> None:
+    _, shell, python, bucket, *_ = (text for _, text in _blocks("README.md", "## Use it"))
+    printed = _paste(clone, url, shell, python)
     assert re.findall(r"^\d{4}\.png$", printed, re.MULTILINE) == ["0001.png", "0002.png", "0003.png"]
     assert re.search(r"canRead\s+yes", printed)
     assert sorted(path.name for path in (clone / "images").iterdir()) == ["0001.png", "0002.png", "0003.png"]
@@ -94,23 +106,30 @@ def test_readme(clone: Path) -> None:
     assert "--type S3" in bucket
 
 
-def test_quickstart(clone: Path) -> None:
-    """`cameras/front` was not a folder, then there were 0 new files."""
-    serve, shell = (text for _, text in _blocks("client/docs/quickstart.md", "## Start a server"))
-    assert shell.endswith("\npython\n")
+def _quickstart(clone: Path, url: str) -> None:
     text = (ROOT / "client/docs/quickstart.md").read_text()
     python = "\n".join(block for language, block in BLOCK.findall(text) if language == "python")
-    with _first_terminal(clone, serve) as url:
-        printed = _paste(clone, url, shell.removesuffix("python\n"), python)
-    assert "2 files downloaded, 0 were there" in printed
+    shutil.rmtree(clone / "images")
+    printed = _paste(clone, url, _shell_of_the_quickstart(), python)
+    assert "3 files downloaded, 0 were there" in printed
     assert "DATASET_UNKNOWN" in printed
-    assert sorted(path.name for path in (clone / "images").iterdir()) == ["0001.png", "0002.png"]
+    assert sorted(path.name for path in (clone / "images").iterdir()) == ["0001.png", "0002.png", "0003.png"]
 
 
-def test_program_of_the_client(clone: Path) -> None:
-    serve, shell = (text for _, text in _blocks("client/docs/quickstart.md", "## Start a server"))
+def _program_of_the_client(clone: Path, url: str) -> None:
+    """Run the program twice: the page says that the next run continues where the first one ended."""
     ((_, program),) = BLOCK.findall((ROOT / "client/README.md").read_text().split("## A complete program")[1])[:1]
-    with _first_terminal(clone, serve) as url:
-        (clone / "program.py").write_text(program.replace("http://localhost:8000", url))
-        printed = _paste(clone, url, shell.removesuffix("python\n") + "python program.py\n")
-    assert "2 new files in images/" in printed
+    (clone / "program.py").write_text(program.replace("http://localhost:8000", url))
+    printed = _paste(clone, url, _shell_of_the_quickstart() + "python program.py\npython program.py\n")
+    assert re.findall(r"\d+ files downloaded, \d+ were there", printed) == [
+        "0 files downloaded, 3 were there",
+        "0 files downloaded, 0 were there",
+    ]
+
+
+def _shell_of_the_quickstart() -> str:
+    """Return the lines for the second terminal, up to the one that starts Python."""
+    serve, shell = (text for _, text in _blocks("client/docs/quickstart.md", "## Start a server"))
+    assert serve == "make serve\n"
+    assert shell.endswith("\npython\n")
+    return shell.removesuffix("python\n")

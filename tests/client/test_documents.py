@@ -113,7 +113,7 @@ EXPECTED = {name: name.encode() for name in NAMES}
 def test_the_program_of_the_readme_runs(reader: Reader, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (block,) = _blocks(CLIENT / "README.md")
     names = reader.run(block, CLIENT / "README.md")
-    assert capsys.readouterr().out == "3 new files in images/\n"
+    assert capsys.readouterr().out == "3 files downloaded, 0 were there\n"
     assert _downloaded(tmp_path / "images") == EXPECTED
     of_dataset = reader.live, reader.token, names["dataset_id"].value
     assert abs(_watermark(*of_dataset) - _expected_watermark(*of_dataset)) < 30

@@ -63,7 +63,7 @@ def test_an_error_text_has_message_and_request_id(api: DatasourcesApi, server: S
     )
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>Bad gateway</html>", b"[1]", b'{"code": 5}', b"\xff\xfe"])
+@pytest.mark.parametrize("body", [b"", b"Bad gateway", b"[1]", b'{"code": 5}', b"\xff\xfe"])
 def test_an_error_body_that_is_not_from_the_api(api: DatasourcesApi, server: Scripted, body: bytes) -> None:
     server.script(Answer(502, body=body, headers={"X-Request-Id": "of-a-proxy"}))
     with pytest.raises(swagger_client.ServiceException) as caught:
@@ -72,6 +72,44 @@ def test_an_error_body_that_is_not_from_the_api(api: DatasourcesApi, server: Scr
     assert "(502)" in str(caught.value)
     assert body.decode("utf-8", "replace") in str(caught.value)
     assert "Request id: of-a-proxy" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n</html>",
+        "\ufeff<!DOCTYPE html><html></html>",
+        '<?xml version="1.0"?>\n<!doctype HTML>\n<html></html>',
+        "<!-- made by a proxy -->\n<HTML></HTML>",
+    ],
+)
+def test_the_page_of_a_proxy_is_not_printed(api: DatasourcesApi, server: Scripted, page: str) -> None:
+    """Error texts and log lines of retries contained the whole page."""
+    server.script(Answer(502, body=page.encode()))
+    with pytest.raises(swagger_client.ServiceException) as caught:
+        api.get_datasource_by_dataset_id(DATASET)
+    assert "an HTML page" in str(caught.value)
+    assert "<" not in str(caught.value)
+    assert caught.value.body == page
+
+
+@pytest.mark.parametrize("host", ["localhost:9160", "https://", "htp://localhost", "http://localhost:port"])
+def test_a_host_that_is_not_a_url(host: str) -> None:
+    """The text said to check that a server without a name is running."""
+    configuration = swagger_client.Configuration(host=host)
+    with swagger_client.ApiClient(configuration) as client, pytest.raises(urllib3.exceptions.HTTPError) as caught:
+        DatasourcesApi(client).get_datasource_by_dataset_id(DATASET)
+    assert "write http:// or https://" in str(caught.value)
+
+
+@pytest.mark.parametrize(("path", "advised"), [("/v1", True), ("/v1/", True), ("", False)])
+def test_a_host_with_the_version_in_its_path(server: Scripted, path: str, advised: bool) -> None:
+    """The error only said that there is nothing at this path."""
+    server.script(failure(404, "NOT_FOUND", "there is nothing at this path"))
+    configuration = swagger_client.Configuration(host=server.url + path)
+    with swagger_client.ApiClient(configuration) as client, pytest.raises(swagger_client.NotFoundException) as caught:
+        DatasourcesApi(client).get_datasource_by_dataset_id(DATASET)
+    assert ("without /v1" in str(caught.value)) == advised
 
 
 def test_an_error_body_is_read_without_preload_content(api: DatasourcesApi, server: Scripted) -> None:
@@ -95,6 +133,13 @@ def test_the_token_in_a_proxys_error_page_is_hidden(api: DatasourcesApi, server:
         ("url: /v1/a?token=abc (Caused by x)", "url: /v1/a?token=*** (Caused by x)"),
         ("'Authorization': 'Bearer a.b-c'", "'Authorization': 'Bearer ***'"),
         ("the token is not good", "the token is not good"),
+        ("as 'Authorization: Bearer …'", "as 'Authorization: Bearer …'"),
+        ("curl -H 'Authorization: Bearer ...' /v1?token=…", "curl -H 'Authorization: Bearer ...' /v1?token=…"),
+        ("a bearer token is missing", "a bearer token is missing"),
+        ("Authorization: bearer abc", "Authorization: bearer ***"),
+        ("it got Bearer eyJhbGciOi.a-b_c= here", "it got Bearer *** here"),
+        ("it got Bearer%20eyJhbGciOi", "it got Bearer%20***"),
+        ("the token hw_abcdefghijkl", "the token ***"),
     ],
 )
 def test_redaction(text: str, shown: str) -> None:

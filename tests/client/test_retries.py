@@ -79,7 +79,7 @@ def test_the_number_of_attempts_after_hang_ups_is_limited(server: Scripted, retr
     assert len(server.requests) == tries
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 500, 502])
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 500])
 def test_permanent_errors_are_not_retried(server: Scripted, status: int) -> None:
     server.script(Answer(status, {}))
     with _api(server) as api, pytest.raises(swagger_client.ApiException):
@@ -87,7 +87,18 @@ def test_permanent_errors_are_not_retried(server: Scripted, status: int) -> None
     assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize("trouble", [BUSY, Answer(hang_up=True)], ids=["503", "hang-up"])
+@pytest.mark.parametrize("status", [502, 504])
+def test_a_restart_behind_a_proxy_is_retried(server: Scripted, status: int) -> None:
+    """A plain call failed at once, while iterations and downloads got over it."""
+    server.script(Answer(status, body=b"<html></html>"), Answer(status, body=b"<html></html>"), GOOD)
+    with _api(server) as api:
+        answer = api.get_datasource_processed_until_timestamp_by_dataset_id(DATASET)
+    assert answer.processed_until_timestamp.value == 5
+
+
+@pytest.mark.parametrize(
+    "trouble", [BUSY, Answer(502, {}), Answer(504, {}), Answer(hang_up=True)], ids=["503", "502", "504", "hang-up"]
+)
 def test_a_post_is_not_retried(server: Scripted, trouble: Answer) -> None:
     """It is unknown whether the first attempt succeeded."""
     server.script(trouble)

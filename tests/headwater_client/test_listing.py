@@ -18,7 +18,7 @@ import pytest
 import urllib3
 
 import swagger_client
-from headwater_client import Sample, iter_samples, new_samples
+from headwater_client import ReadUrls, Sample, iter_samples, new_samples, set_datasource
 from headwater_client.listing import DEFAULT_TIMEOUT_SECONDS
 from swagger_client.api.datasources_api import DatasourcesApi
 from swagger_client.model.datasource_raw_samples_data_row import DatasourceRawSamplesDataRow
@@ -328,3 +328,12 @@ def _until(condition: Callable[[], bool], seconds: float = 5) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.005)
+
+
+@pytest.mark.parametrize("work", [iter_samples, new_samples, ReadUrls, lambda api, name: set_datasource(api, name, {})])
+@pytest.mark.parametrize("name", ["front", "", "5" * 23, "5" * 24 + "\n", "X" * 1000])
+def test_a_name_instead_of_an_id(plain_api: DatasourcesApi, work: Callable[..., Any], name: str) -> None:
+    """The error was about a regular expression for `value`, and came with the first row."""
+    with pytest.raises(swagger_client.ApiValueError, match=r"24 hexadecimal digits.*get_datasets") as caught:
+        work(plain_api, name)
+    assert len(str(caught.value)) < 500

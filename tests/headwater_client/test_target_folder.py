@@ -253,3 +253,41 @@ def test_unusual_names_of_a_real_bucket(live_api: DatasourcesApi, dataset: str, 
     assert download(iter_samples(live_api, dataset), tmp_path).files == len(names)
     assert tree(tmp_path) == sorted(names)
     assert all((tmp_path / name).read_bytes() == name.encode() for name in names)
+
+
+def test_an_empty_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty environment variable filled the working directory."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(swagger_client.ApiValueError, match="folder is empty"):
+        download([], "")
+    download([], ".")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full device here")
+def test_a_full_disk_is_named(tmp_path: Path) -> None:
+    """The error was only "No space left on device", in a program with several disks."""
+    folder = TargetFolder(tmp_path / "target")
+    with pytest.raises(OSError, match=r"No space left on device: '.*target'"), folder.parent(("a.png",)):
+        Path("/dev/full").write_bytes(b"x")
+    folder.close()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="other systems encode all names")
+def test_a_name_that_the_locale_lacks(tmp_path: Path) -> None:
+    """The error was that of a codec, and did not say which setting helps."""
+    program = (
+        "from headwater_client.file_names import path_parts\n"
+        "from headwater_client.target_folder import TargetFolder\n"
+        "for work, name in ((path_parts, '\\u65e5.png'), (TargetFolder, '\\u65e5')):\n"
+        "    try:\n        work(name)\n"
+        "    except Exception as error:\n        print(type(error).__name__, error)\n"
+    )
+    environ = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environ, cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    first, second = done.stdout.splitlines()
+    assert first.startswith("UnusableNameError the name '\\u65e5.png' cannot be used")
+    assert second.startswith("ApiValueError the folder '\\u65e5' cannot be used")
+    assert "PYTHONUTF8=1" in first
+    assert "PYTHONUTF8=1" in second

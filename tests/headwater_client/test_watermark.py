@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import swagger_client
-from headwater_client import new_samples
+from headwater_client import download, new_samples
 from swagger_client.api.datasources_api import DatasourcesApi
 from tests.client.server import DATASET, Answer, Request, Scripted, failure
 from tests.headwater_client.conftest import OLD, put
@@ -51,6 +51,14 @@ def test_new_samples_are_listed_and_the_watermark_moves(
     with new_samples(live_api, dataset, settle=0) as samples:
         assert samples.begin > OLD
         assert list(samples) == []
+
+
+def test_new_samples_without_a_block(live_api: DatasourcesApi, dataset: str, tmp_path: Path) -> None:
+    """The error was that an object of a private class is not iterable."""
+    with pytest.raises(swagger_client.ApiTypeError, match=r"use `with new_samples\("):
+        list(new_samples(live_api, dataset))  # type: ignore[call-overload]
+    with pytest.raises(swagger_client.ApiTypeError, match=r"use `with new_samples\("):
+        download(new_samples(live_api, dataset), tmp_path)  # type: ignore[arg-type]
 
 
 def test_a_file_from_1970_is_new_until_the_watermark_is_set(

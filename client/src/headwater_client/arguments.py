@@ -1,13 +1,35 @@
-"""Check arguments that are numbers. Numbers of other libraries, such as numpy's, are accepted like Python's own."""
+"""Check arguments: ids of datasets, and numbers.
+
+Numbers of other libraries, such as numpy's, are accepted like Python's own.
+"""
 
 from __future__ import annotations
 
 import math
 import numbers
 import operator
+import re
 from typing import Any
 
+from headwater_client.file_names import printable
 from swagger_client.exceptions import ApiTypeError, ApiValueError
+
+_DATASET_ID = re.compile("[0-9a-f]{24}")
+
+
+def check_dataset_id(value: Any) -> None:
+    """Refuse a text that is not the id of a dataset, such as its name. Other types are checked by the call.
+
+    Raises:
+        ApiValueError: it is not 24 hexadecimal digits.
+    """
+    if isinstance(value, str) and not _DATASET_ID.fullmatch(value):
+        raise ApiValueError(
+            f"dataset_id is {printable(value)}: the id of a dataset has 24 hexadecimal digits (0-9, a-f). "
+            "To find it by the name: "
+            "next(each.id for each in DatasetsApi(api_client).get_datasets() if each.name.value == name)",
+            ["dataset_id"],
+        )
 
 
 def whole_number(value: Any, name: str, minimum: int) -> int:

@@ -6,6 +6,7 @@ import warnings
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Callable, Mapping, Optional, Union
 
+from headwater_client.arguments import check_dataset_id
 from headwater_client.listing import DEFAULT_TIMEOUT_SECONDS
 from headwater_client.sample import DatasetId
 from swagger_client.call_options import Timeout
@@ -53,9 +54,10 @@ def set_datasource(
     Raises:
         ApiException: the server refused or failed.
         ApiTypeError: the config is not a datasource.
-        ApiValueError: a member of the config is invalid.
+        ApiValueError: `dataset_id` is no id, or a member of the config is invalid.
         urllib3.exceptions.HTTPError: no response was received.
     """
+    check_dataset_id(dataset_id)
     update: Callable[..., Any] = api.update_datasource_by_dataset_id  # it returns None only without these options
     answered = update(dataset_id, config, _return_http_data_only=False, _request_timeout=request_timeout)
     headers: Mapping[str, str] = answered[2]

@@ -8,7 +8,6 @@ import queue
 import threading
 import time
 from contextlib import contextmanager
-from pathlib import Path
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -173,7 +172,7 @@ def download(  # noqa: PLR0913  a public signature; the options are keyword-only
     Raises:
         DownloadError: files could not be downloaded; it names them. With `fail_fast` it has the first one. Also with
             `on_refused="skip"` if the permission to read may be lost.
-        ApiValueError: `workers`, `attempts`, `pause`, `timeout` or `on_refused` is out of range.
+        ApiValueError: `folder` is empty, or `workers`, `attempts`, `pause`, `timeout` or `on_refused` is out of range.
         ApiTypeError: only one of `api` and `dataset_id` is given; a sample is not a row of a listing; a number has the
             wrong type.
         OpenApiException: the process was forked while it read `samples`, and this is the forked one.
@@ -187,7 +186,7 @@ def download(  # noqa: PLR0913  a public signature; the options are keyword-only
     retry_policy = RetryPolicy(attempts, pause)
     urls = ReadUrls(api, dataset_id)
     connections = Connections(workers, pool, api)
-    target = TargetFolder(Path(folder))
+    target = TargetFolder(folder)
     stop = Event()
     try:
         with Progress(progress, len(samples) if isinstance(samples, Sized) else None) as counts:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import sys
 from typing import Optional, Tuple
 
 from swagger_client.exceptions import ApiValueError
@@ -18,6 +19,12 @@ PathParts = Tuple[str, ...]
 
 MAX_PART_LENGTH = 255
 """How long one part of a path may be: UTF-8 bytes; on Windows, UTF-16 units."""
+
+ENCODING_ADVICE = (
+    f"this Python process writes file names in the encoding {sys.getfilesystemencoding()}, which lacks some of its "
+    "characters. Set the environment variable PYTHONUTF8=1"
+)
+"""Why a name cannot be encoded, and what to do."""
 
 _MAX_PRINTED = 200
 _TEMPORARY = re.compile(r"\.headwater-[0-9a-f]{32}\.part", re.IGNORECASE)
@@ -35,6 +42,15 @@ def printable(name: str) -> str:
     """Return a name for an error text: in ASCII, without control characters, and shortened."""
     text = ascii(name)
     return text if len(text) <= _MAX_PRINTED else f"{text[:_MAX_PRINTED]}..."
+
+
+def is_encodable(path: str) -> bool:
+    """Return whether this process can pass a path to the system: with the locale C, only ASCII may be possible."""
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def path_parts(name: str, windows: bool = os.name == "nt") -> PathParts:
@@ -72,6 +88,8 @@ def _reason_to_refuse(part: str, windows: bool) -> Optional[str]:
         return "it contains half of a surrogate pair, which is not valid Unicode text"
     if size > MAX_PART_LENGTH:
         return f"one part is longer than {MAX_PART_LENGTH} {'characters' if windows else 'bytes'}"
+    if not windows and not is_encodable(part):
+        return ENCODING_ADVICE
     if _TEMPORARY.fullmatch(part):
         return "temporary files of downloads have names like this"
     return _reason_to_refuse_on_windows(part) if windows else None

@@ -6,6 +6,7 @@ import functools
 import threading
 from typing import TYPE_CHECKING, Callable, Generator, Iterator, Optional
 
+from headwater_client.arguments import check_dataset_id
 from headwater_client.retries import RetryPolicy
 from headwater_client.sample import DatasetId, PageRequest, Sample, sample_of
 from headwater_client.times import Time, unix_seconds
@@ -64,10 +65,12 @@ def iter_samples(
 
     Raises:
         ApiTypeError: a time is neither whole seconds nor a datetime.
-        ApiValueError: a time is before 1970 or has no time zone; `attempts` or `pause` is out of range.
+        ApiValueError: `dataset_id` is no id; a time is before 1970 or has no time zone; `attempts` or `pause` is out of
+            range.
         ApiException: during iteration: the server refused, or all attempts failed.
         urllib3.exceptions.HTTPError: during iteration: no attempt received a response.
     """
+    check_dataset_id(dataset_id)
     begin = None if from_ is None else unix_seconds(from_, "from_")
     end = None if to is None else unix_seconds(to, "to")
     first = PageRequest(api, dataset_id, None, begin, end)

@@ -10,6 +10,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Deque, Dict, Iterator, NamedTuple, Optional
 
+from headwater_client.arguments import check_dataset_id
 from headwater_client.listing import DEFAULT_ATTEMPTS, DEFAULT_PAUSE_SECONDS, DEFAULT_TIMEOUT_SECONDS, Listing
 from headwater_client.retries import RetryPolicy
 from headwater_client.sample import DatasetId, PageRequest, page_request_of
@@ -55,6 +56,7 @@ class ReadUrls:
 
     Raises:
         ApiTypeError: only one of `api` and `dataset_id` is given.
+        ApiValueError: `dataset_id` is no id.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class ReadUrls:
     ) -> None:
         if (api is None) != (dataset_id is None):
             raise ApiTypeError("api and dataset_id belong together: give both or neither", ["api", "dataset_id"])
+        check_dataset_id(dataset_id)
         self._whole_listing = (
             None if api is None or dataset_id is None else PageRequest(api, dataset_id, None, None, None)
         )

@@ -14,11 +14,11 @@ import os
 import stat
 import sys
 from pathlib import Path
-from typing import BinaryIO, Iterator, Optional
+from typing import BinaryIO, Iterator, Optional, Union
 
 from headwater_client.case_collisions import CaseCollisionGuard
-from headwater_client.file_names import PathParts, printable
-from swagger_client.exceptions import OpenApiException
+from headwater_client.file_names import ENCODING_ADVICE, PathParts, is_encodable, printable
+from swagger_client.exceptions import ApiValueError, OpenApiException
 
 if sys.platform != "win32":
     import fcntl
@@ -34,6 +34,7 @@ _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _FOLDER_FLAGS = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | _CLOSE_ON_EXEC
 _FILE_FLAGS = os.O_RDWR | os.O_CREAT | _NO_FOLLOW | _CLOSE_ON_EXEC | getattr(os, "O_BINARY", 0)
 _REPARSE_POINT = 0x400
+_STORAGE_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 _HOW_TO_GO_ON = (
     ": remove what is there, or if another sample needs it, rename one of the two in the store or download it into "
@@ -55,12 +56,23 @@ class TargetFolder:
             Default: detected with a test file.
 
     Raises:
+        ApiValueError: the path is empty, or this process cannot encode it.
         OSError: it cannot be created or opened.
     """
 
-    def __init__(self, path: Path, use_dir_fd: bool = SUPPORTS_DIR_FD, folds_names: Optional[bool] = None) -> None:
-        path.mkdir(parents=True, exist_ok=True)
-        self._path = path.resolve()
+    def __init__(
+        self,
+        path: Union[str, os.PathLike[str]],
+        use_dir_fd: bool = SUPPORTS_DIR_FD,
+        folds_names: Optional[bool] = None,
+    ) -> None:
+        name = os.fspath(path)
+        if not name:
+            raise ApiValueError('folder is empty: name a folder, or "." for the working directory', ["folder"])
+        if not is_encodable(name):
+            raise ApiValueError(f"the folder {printable(name)} cannot be used: {ENCODING_ADVICE}", ["folder"])
+        Path(name).mkdir(parents=True, exist_ok=True)
+        self._path = Path(name).resolve()
         self._use_dir_fd = use_dir_fd
         self._collision_guard = CaseCollisionGuard(self._path, folds_names)
         self._descriptor = os.open(self._path, _FOLDER_FLAGS) if use_dir_fd else -1
@@ -89,6 +101,10 @@ class TargetFolder:
             for count, name in enumerate(parts[:-1], 1):
                 parent.enter(name, printable("/".join(parts[:count])))
             yield parent
+        except OSError as error:
+            if error.errno in _STORAGE_FULL:
+                error.filename = str(self._path)  # a write does not name a file
+            raise
         finally:
             parent.close()
 

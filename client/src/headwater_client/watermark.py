@@ -6,9 +6,9 @@ import logging
 import math
 import os
 import time
-from typing import TYPE_CHECKING, Any, Callable, Generator, Iterator, Mapping, Optional, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Callable, Generator, Iterator, Mapping, NoReturn, Optional, TypeVar, cast
 
-from headwater_client.arguments import seconds
+from headwater_client.arguments import check_dataset_id, seconds
 from headwater_client.listing import (
     DEFAULT_ATTEMPTS,
     DEFAULT_PAUSE_SECONDS,
@@ -20,7 +20,7 @@ from headwater_client.listing import (
 from headwater_client.retries import RetryPolicy
 from headwater_client.sample import DatasetId, PageRequest, Sample
 from headwater_client.times import server_seconds
-from swagger_client.exceptions import ApiException, ApiValueError
+from swagger_client.exceptions import ApiException, ApiTypeError, ApiValueError
 from swagger_client.model.datasource_processed_until_timestamp_request import DatasourceProcessedUntilTimestampRequest
 from swagger_client.model.timestamp import Timestamp
 
@@ -103,10 +103,11 @@ def new_samples(
         A context manager that returns the samples. Use it for one `with` only.
 
     Raises:
-        ApiValueError: `settle`, `attempts` or `pause` is out of range.
+        ApiValueError: `dataset_id` is no id, or `settle`, `attempts` or `pause` is out of range.
         ApiException: at the beginning or end of the block, or during iteration: the server refused or failed.
         urllib3.exceptions.HTTPError: at the same points: no response was received.
     """
+    check_dataset_id(dataset_id)
     settle = None if settle is None else seconds(settle, "settle")
     return _Block(_Watermark(api, dataset_id, RetryPolicy(attempts, pause), request_timeout), settle)
 
@@ -162,6 +163,9 @@ class _Block:
         self._samples: Optional[NewSamples] = None
         self._listing: Optional[Listing] = None
         self._process_id = 0
+
+    def __iter__(self) -> NoReturn:
+        raise ApiTypeError("use `with new_samples(...) as samples:`, and read `samples` in this block")
 
     def __enter__(self) -> NewSamples:
         if self._samples is not None:

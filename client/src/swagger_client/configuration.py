@@ -59,9 +59,9 @@ class Configuration(HostSettings, LoggingSettings):
         proxy_headers: headers for the proxy, in the form of urllib3's `make_headers`.
         connection_pool_maxsize: number of connections that stay open, and so of concurrent calls.
         socket_options: options of each connection in urllib3's form: `[(level, option, value), …]`.
-        retries: the number of retries for an idempotent call (GET, PUT, DELETE) after a connection error, a 429 or a
-            503; 0 for none; a `urllib3.Retry` for your own rules. Default: 3, with growing delays or the one of
-            `Retry-After`, at most 30 seconds each.
+        retries: the number of retries for an idempotent call (GET, PUT, DELETE) after a connection error, or a 429,
+            502, 503 or 504; 0 for none; a `urllib3.Retry` for your own rules. Default: 3, with growing delays or the
+            one of `Retry-After`, at most 30 seconds each.
         safe_chars_for_path_param: characters that are not quoted in a path.
         temp_folder_path: where `call_api` saves files. Default: the system's temporary folder.
         client_side_validation: has no effect, as in the generated client; see `disabled_client_side_validations`.

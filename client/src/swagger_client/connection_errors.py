@@ -26,6 +26,9 @@ def shorten(error: urllib3_exceptions.HTTPError, url: str) -> urllib3_exceptions
     redact_error(error)
     advice = "check that the server is running and that `host` of the configuration is its URL"
     reason = _reason(error)
+    if isinstance(reason, urllib3_exceptions.LocationValueError) or not url.lower().startswith(("http://", "https://")):
+        error.args = ("`host` of the configuration is not a URL: write http:// or https:// and the name of the server",)
+        return error.with_traceback(None)
     if isinstance(reason, urllib3_exceptions.ResponseError):
         return error  # there was a response, which your own `Retry` does not accept
     if isinstance(reason, urllib3_exceptions.ReadTimeoutError):

@@ -17,10 +17,12 @@ If no response is received, urllib3's exception (such as `MaxRetryError`) is rai
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, Iterable, Mapping, Optional, Protocol
 
 from swagger_client.redaction import redact
 
+_HTML = re.compile(r"[\ufeff\s]*(?:<[?!]-{0,2}[^>]*>\s*)*<(?:!doctype\s+html|html|head)\b", re.IGNORECASE)
 _MAX_BODY_CHARACTERS = 1000
 """How much of a body that is not an API error (such as a proxy's page) the text of an exception shows."""
 
@@ -113,6 +115,7 @@ class ApiException(OpenApiException):
     ) -> None:
         super().__init__()
         self._text: Optional[str] = None
+        self._advice: Optional[str] = None
         self.status = status
         self.reason = reason
         self.body: Optional[str] = None
@@ -123,6 +126,10 @@ class ApiException(OpenApiException):
             data = http_resp.data
             self.body = data.decode("utf-8", "replace") if isinstance(data, bytes) else data
             self.headers = http_resp.getheaders()
+
+    def advise(self, advice: str) -> None:
+        """Add to the text of this error what to do."""
+        self._advice = advice
 
     def hide(self, secrets: Iterable[str]) -> None:
         """Replace these secrets by `***` in the text of this error; `body` and `headers` keep them."""
@@ -158,9 +165,13 @@ class ApiException(OpenApiException):
         lines = [f"({self.status})", f"Reason: {self.reason}"]
         if self.code is not None:
             lines.append(f"Error: {self.code}: {self.message}")
+        elif _HTML.match(self.body or ""):
+            lines.append("HTTP response body: an HTML page, as proxies send it; `body` of this exception has it")
         elif self.body:
             # Redact before the text is cut: the cut could leave a part of a secret.
             lines.append(f"HTTP response body: {redact(self.body, secrets)[:_MAX_BODY_CHARACTERS]}")
+        if self._advice is not None:
+            lines.append(f"Advice: {self._advice}")
         if self.request_id is not None:
             lines.append(f"Request id: {self.request_id}")
         return redact("\n".join(lines), secrets) + "\n"

@@ -10,7 +10,14 @@ import re
 from typing import Iterable, Optional
 from urllib.parse import quote, quote_plus
 
-_SECRET = re.compile(r"((?:token|signature|credential|awsaccesskeyid|\bsig)=|bearer\s+)[^&\s\"'<>\\)]+", re.IGNORECASE)
+_END = r"[^&\s\"'<>\\)]+"
+# A text that describes a request has an ellipsis here, which stays readable.
+_PARAMETER = re.compile(rf"((?:token|signature|credential|awsaccesskeyid|\bsig)=)(?!…|\.\.\.){_END}", re.IGNORECASE)
+# After a scheme in a header, any credential; elsewhere what looks like one, so that "a bearer token" stays readable.
+_HEADER = re.compile(rf"(authorization[\"']*\s*[:=,]\s*[\"']?bearer\s+)(?!…|\.\.\.){_END}", re.IGNORECASE)
+_LIKE_A_CREDENTIAL = r"(?=[a-z._~+/:-]*[A-Z0-9]|[a-z._~+/:-]{20})"
+_BEARER = re.compile(rf"(\b(?:[Bb]earer|BEARER)(?:\s+|%20|\+)){_LIKE_A_CREDENTIAL}[A-Za-z0-9._~+/:-]{{8}}(?:{_END})?")
+_API_TOKEN = re.compile(r"()\bhw_[A-Za-z0-9_-]{8,}")
 _URL_LOGGERS = ("urllib3.connection", "urllib3.connectionpool", "urllib3.poolmanager", "urllib3.util.retry")
 
 _MIN_SECRET_LENGTH = 6
@@ -21,7 +28,9 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
     """Return the text with `***` for each of the secrets, and for tokens and signatures in URLs and headers."""
     for secret in sorted(secrets, key=len, reverse=True):  # one may be a prefix of another
         text = text.replace(secret, "***")
-    return _SECRET.sub(r"\1***", text)
+    for pattern in (_PARAMETER, _HEADER, _BEARER, _API_TOKEN):
+        text = pattern.sub(r"\1***", text)
+    return text
 
 
 def spellings(*secrets: Optional[str]) -> set[str]:

@@ -30,8 +30,8 @@ from swagger_client.redaction import redact, redact_logs
 DEFAULT_RETRIES = 3
 """The number of retries if `Configuration.retries` is None."""
 
-RETRIED_STATUSES = (429, 503)
-"""Too many requests; the server or its store is down or busy. See contract.md#errors."""
+RETRIED_STATUSES = (429, 502, 503, 504)
+"""Too many requests; the server or its store is down or busy (contract.md#errors), or restarts behind a proxy."""
 
 BACKOFF_SECONDS = 0.5
 """The factor of urllib3's formula: no delay before the second attempt, then 1 second, then 2."""
@@ -194,7 +194,10 @@ class RESTClientObject:
         if 200 <= response.status <= 299:
             return RESTResponse(response) if _preload_content else response
         exception = _EXCEPTIONS.get(response.status) or (ServiceException if response.status >= 500 else ApiException)
-        raise exception(http_resp=RESTResponse(response))
+        refusal = exception(http_resp=RESTResponse(response))
+        if response.status == 404 and urlsplit(url).path.startswith("/v1/v1/"):
+            refusal.advise("`host` of the configuration is the URL of the server without /v1")
+        raise refusal
 
     def GET(self, url: str, **options: Any) -> Any:
         """Send a request with this method, see `request`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import shlex
 import sys
 from enum import StrEnum
@@ -40,6 +41,13 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
+
+
+_MIN_REPEATED_CHARACTERS = 20
+"""How many characters the end of an error has that is not printed again."""
+
+_AS_ABOVE = "as above"
+_NEXT_PURPOSE = "; LIGHTLY: "
 
 
 class _Removable(StrEnum):
@@ -311,11 +319,27 @@ def _verify(ref: str, json: bool = False, *, beside_json: bool = False) -> None:
 
 def _verification_fields(answer: dict[str, Any]) -> Iterator[tuple[str, str]]:
     errors = answer.pop("errors", {})
-    told: set[str] = set()
+    told: list[str] = []
     for name, works in answer.items():
         state = "yes" if works else "no" if name in errors else "not tried (the purpose is INPUT)"
-        reason = errors.get(name)
-        yield name, f"{state}{', as above' if reason in told else ''}"
-        if reason is not None and reason not in told:
-            yield "", with_names(reason)
-            told.add(reason)
+        if name not in errors:
+            yield name, state
+            continue
+        first, *others = with_names(errors[name]).split(_NEXT_PURPOSE)
+        reason = _NEXT_PURPOSE.join([_without_told(first, told), *(_without_told(other, told) for other in others)])
+        yield name, f"{state}, as above" if reason == _AS_ABOVE else state
+        if reason != _AS_ABOVE:
+            yield "", reason
+
+
+def _without_told(reason: str, told: list[str]) -> str:
+    """Return an error with "as above" for its end, from a colon on, if an earlier one ends in the same way."""
+    starts = (0, *(colon.end() for colon in re.finditer(": ", reason)))
+    repeated = (
+        start
+        for start in starts
+        if len(reason) - start >= _MIN_REPEATED_CHARACTERS and any(each.endswith(reason[start:]) for each in told)
+    )
+    start = next(repeated, None)
+    told.append(reason)
+    return reason if start is None else f"{reason[:start]}{_AS_ABOVE}"
