@@ -228,10 +228,10 @@ def _correct_case(type_name: str) -> str:
 
 def _with_project(config: dict[str, str], datasource_type: DatasourceType) -> dict[str, str]:
     """Return the config with the project that a key file of Google names, if none was given."""
-    if datasource_type is not GCS or "gcsProjectId" in config:
+    if datasource_type is not GCS:
         return config
     project = _key_file_of(config["gcsCredentials"]).get("project_id")
-    return {**config, "gcsProjectId": project} if isinstance(project, str) else config
+    return {"gcsProjectId": project, **config} if isinstance(project, str) else config
 
 
 def _key_file_of(text: str) -> dict[str, Any]:
