@@ -194,7 +194,7 @@ def test_commands_on_pages_are_accepted(live: Live, page: str) -> None:
             words[words.index('""')] = ""
         type_name = words[words.index("--type") + 1]
         secret = [] if type_name in ("S3DelegatedAccess", "LOCAL", "LIGHTLY") else ["--secret-file", "-"]
-        live.headwater(*words, *secret, stdin="test-secret")
+        live.headwater(*words, *secret, stdin='{"type": "service_account"}' if type_name == "GCS" else "test-secret")
 
 
 async def test_files_written_as_on_the_page_appear_only_when_they_are_complete(tmp_path: Path) -> None:

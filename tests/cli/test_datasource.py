@@ -97,9 +97,19 @@ OPTIONS = {
 def test_set_takes_every_type_from_options(environ: dict[str, str], type_name: str) -> None:
     secret = SECRETS.get(type_name)
     source = ("--secret-file", "-") if secret else ()
+    entered = '{"private_key": "hush"}' if type_name == "GCS" else "hush"
     dataset = make_dataset(environ)
     out = run_command(
-        environ, "datasource", "set", dataset, "--type", type_name, *OPTIONS[type_name], *source, "--json", stdin="hush"
+        environ,
+        "datasource",
+        "set",
+        dataset,
+        "--type",
+        type_name,
+        *OPTIONS[type_name],
+        *source,
+        "--json",
+        stdin=entered,
     )
     shown = json.loads(out)
     assert shown["type"] == type_name
