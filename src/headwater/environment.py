@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, MutableMapping
-from difflib import get_close_matches
 from pathlib import Path
 
+from headwater.domain.choices import similar
 from headwater.domain.errors import StartupError
 
 PREFIX = "HEADWATER_"
@@ -26,9 +26,6 @@ _LINK = re.compile(r"(tcp|udp|sctp)://\S+:[0-9]+")
 _LINK_NAMES = re.compile(
     r"HEADWATER(_[A-Z0-9_]+)?_(SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
 )
-
-_SIMILARITY = 0.6
-"""How similar two names must be for a suggestion, from 0 to 1."""
 
 _LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
 _PLAIN = re.compile(r"[^\s'\"\\$`]*")
@@ -91,12 +88,12 @@ def unknown_variables(environ: Mapping[str, str], known: Mapping[str, bool]) -> 
         known: the variables of all settings, and whether a file can hold their value.
     """
     names = {*known, ENV_FILE, *(name + FILE_SUFFIX for name, in_file in known.items() if in_file)}
+    own = {each.removeprefix(PREFIX): each for each in names}
     for name, value in sorted(environ.items()):
         if not name.upper().startswith(PREFIX) or name in names or is_service_link(name, value):
             continue
-        own = {each.removeprefix(PREFIX): each for each in names}
-        similar = get_close_matches(name.upper().removeprefix(PREFIX), own, n=1, cutoff=_SIMILARITY)
-        yield name, own[similar[0]] if similar else None
+        meant = similar(name[len(PREFIX) :], own)
+        yield name, own[meant[0]] if meant else None
 
 
 def load_env_file(file: str, environ: MutableMapping[str, str]) -> None:

@@ -13,7 +13,7 @@ import typer
 from headwater.cli.choices import completion, purposes, regions
 from headwater.cli.dialogue import Dialogue
 from headwater.cli.on_dataset import SECRET_OPTION
-from headwater.domain.choices import suggest
+from headwater.domain.choices import with_suggestion
 from headwater.domain.datasource_members import (
     COMMON_MEMBERS,
     DATASOURCE_TYPES,
@@ -160,7 +160,7 @@ def _check_members(config: Mapping[str, Any]) -> None:
     known = ["type", "id", *(member.wire_name for member in datasource_type.members)]
     unknown = [name for name, value in config.items() if name not in known and value is not None]
     if unknown:
-        texts = (f"{visible(name)}{f' ({found})' if (found := suggest(name, known)) else ''}" for name in unknown)
+        texts = (with_suggestion(visible(name), name, known) for name in unknown)
         raise MalformedRequestError(
             f"--config: the type {datasource_type.name} has no member {', '.join(texts)}; correct or remove it"
         )

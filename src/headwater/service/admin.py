@@ -8,7 +8,7 @@ from typing import NamedTuple
 from headwater.auth.authenticate import digest, new_token
 from headwater.auth.permissions import DatasetContext, open_dataset
 from headwater.catalog.stored_datasource import DatasourceSummary
-from headwater.domain.choices import suggest
+from headwater.domain.choices import with_suggestion
 from headwater.domain.dataset import Dataset, NewDataset, check_name
 from headwater.domain.errors import DatasetUnknownError, MalformedRequestError, NotFoundError
 from headwater.domain.ids import is_id
@@ -77,7 +77,7 @@ async def create_dataset(ctx: ServiceContext, user: str | None, new: NewDataset)
         if len(known) > 1:
             raise MalformedRequestError(f"--user: required, because there are several users: {', '.join(known)}")
         user = known[0] if known else OPERATOR.user
-    elif not (is_unicode(user) and await ctx.catalog.users.exists(user)):
+    elif not await _user_exists(ctx, user):
         check_user_name(user)
     check_name(new.name)
     return await ctx.catalog.datasets.add(user, new)
@@ -89,9 +89,8 @@ async def list_datasets(ctx: ServiceContext, user: str | None) -> list[DatasetOv
     Raises:
         NotFoundError: there is no such user.
     """
-    if user is not None and not (is_unicode(user) and await ctx.catalog.users.exists(user)):
-        suggestion = suggest(user, await ctx.catalog.users.list())
-        raise NotFoundError(f"--user: there is no user {user!r}{f' ({suggestion})' if suggestion else ''}")
+    if user is not None and not await _user_exists(ctx, user):
+        raise NotFoundError(with_suggestion(f"--user: there is no user {user!r}", user, await ctx.catalog.users.list()))
     found = await ctx.catalog.datasets.list(user)
     summaries = await ctx.catalog.datasources.summaries([dataset.id for dataset in found])
     return [DatasetOverview(dataset, summaries[dataset.id]) for dataset in found]
@@ -116,11 +115,13 @@ async def find_dataset(ctx: ServiceContext, reference: str) -> DatasetContext:
         case [dataset]:
             return await open_dataset(ctx.catalog.datasets, OPERATOR, dataset.id, Permission.WRITE)
         case []:
-            suggestion = suggest(reference, [dataset.name for dataset in await ctx.catalog.datasets.list(None)])
-            raise DatasetUnknownError(
-                f"there is no dataset with the id or name {reference!r}{f' ({suggestion})' if suggestion else ''}; "
-                f"`headwater dataset list` shows all"
-            )
+            names = [dataset.name for dataset in await ctx.catalog.datasets.list(None)]
+            text = with_suggestion(f"there is no dataset with the id or name {reference!r}", reference, names)
+            raise DatasetUnknownError(f"{text}; `headwater dataset list` shows all")
         case several:
             owners = ", ".join(f"{dataset.id} of {dataset.owner}" for dataset in several)
             raise MalformedRequestError(f"several datasets are called {reference!r}; give an id: {owners}")
+
+
+async def _user_exists(ctx: ServiceContext, user: str) -> bool:
+    return is_unicode(user) and await ctx.catalog.users.exists(user)

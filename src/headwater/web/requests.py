@@ -9,6 +9,7 @@ import msgspec
 from fastapi import Depends, Request
 
 from headwater.auth.permissions import DatasetContext, open_dataset
+from headwater.domain.choices import similar
 from headwater.domain.errors import MalformedRequestError, PayloadTooLargeError
 from headwater.domain.permissions import Permission
 from headwater.domain.users import Principal
@@ -80,12 +81,8 @@ def _check_query(request: Request) -> None:
     for name in request.query_params:
         if name in QUERY_PARAMETERS:
             continue
-        from difflib import get_close_matches
-
-        known = {each.lower(): each for each in QUERY_PARAMETERS}
-        meant = get_close_matches(name.lower()[:100], known, n=1)
-        if meant:
-            raise MalformedRequestError(f"{name}: unknown query parameter; did you mean {known[meant[0]]}?")
+        if meant := similar(name, QUERY_PARAMETERS):
+            raise MalformedRequestError(f"{name}: unknown query parameter; did you mean {meant[0]}?")
         raise MalformedRequestError("there is a query parameter that no operation has; /docs shows what there is")
 
 
