@@ -284,6 +284,13 @@ def damaged() -> CatalogDamagedError:
     )
 
 
+def tables_missing() -> CatalogDamagedError:
+    """Return the error for a database in which tables or columns are missing while it is used."""
+    return CatalogDamagedError(
+        "tables of the catalog are missing: its operator must restore a copy of it and restart the server"
+    )
+
+
 def is_damage(error: BaseException) -> bool:
     """Return whether an error says that the file is malformed, or not a database at all."""
     return _sqlite_code(error) in _DAMAGED
@@ -332,9 +339,7 @@ def _unavailable_if_down() -> Iterator[None]:
         yield
     except (exc.DBAPIError, exc.TimeoutError) as error:
         if _is_schema_gone(error):
-            raise CatalogDamagedError(
-                "tables of the catalog are missing: its operator must restore a copy of it and restart the server"
-            ) from error
+            raise tables_missing() from error
         if is_damage(error):
             raise damaged() from error
         if isinstance(error, exc.IntegrityError | exc.ProgrammingError | exc.DataError):

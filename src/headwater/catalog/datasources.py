@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Select, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, delete, insert, select, update
 
 from headwater.catalog.clock import now_ms
 from headwater.catalog.database import MAX_IDS_PER_QUERY, Database
@@ -26,17 +26,13 @@ from headwater.domain.purposes import Reconfigured
 _DATASOURCES: Select[Any] = (
     select(*COLUMNS).where(datasources.c.dataset_id == bindparam("dataset_id")).order_by(datasources.c.purpose)
 )
-_IDS = (
-    select(datasources.c.dataset_id, datasources.c.id)
-    .where(datasources.c.dataset_id.in_(bindparam("dataset_ids", expanding=True)))
-    .order_by(datasources.c.dataset_id, datasources.c.purpose)
-)
-_SUMMARIES: Select[Any] = (
-    select(*COLUMNS)
-    .where(datasources.c.dataset_id.in_(bindparam("dataset_ids", expanding=True)))
-    .order_by(datasources.c.dataset_id, datasources.c.purpose)
-)
+_IN_DATASETS = datasources.c.dataset_id.in_(bindparam("dataset_ids", expanding=True))
+_BY_PURPOSE = (datasources.c.dataset_id, datasources.c.purpose)
+_IDS: Select[Any] = select(datasources.c.dataset_id, datasources.c.id).where(_IN_DATASETS).order_by(*_BY_PURPOSE)
+_SUMMARIES: Select[Any] = select(*COLUMNS).where(_IN_DATASETS).order_by(*_BY_PURPOSE)
 _LOCK_DATASET = select(datasets.c.watermark).where(datasets.c.id == bindparam("dataset_id")).with_for_update()
+
+T = TypeVar("T")
 
 
 class DatasourceCatalog:
@@ -56,29 +52,11 @@ class DatasourceCatalog:
 
     async def ids(self, dataset_ids: Sequence[str]) -> dict[str, Sequence[str]]:
         """Return the ids of the datasources of each of these datasets; an empty list for a dataset without any."""
-
-        def work(connection: Connection) -> dict[str, Sequence[str]]:
-            found: dict[str, Any] = {dataset_id: [] for dataset_id in dataset_ids}
-            for start in range(0, len(dataset_ids), MAX_IDS_PER_QUERY):
-                some = dataset_ids[start : start + MAX_IDS_PER_QUERY]
-                for row in connection.execute(_IDS, {"dataset_ids": some}):
-                    found[row.dataset_id].append(row.id)
-            return found
-
-        return await self._database.read(work)
+        return await self._of_each(_IDS, dataset_ids, lambda row: str(row.id))
 
     async def summaries(self, dataset_ids: Sequence[str]) -> dict[str, Sequence[DatasourceSummary]]:
         """Return what the datasources of each of these datasets point to; an empty list for a dataset without any."""
-
-        def work(connection: Connection) -> dict[str, Sequence[DatasourceSummary]]:
-            found: dict[str, Any] = {dataset_id: [] for dataset_id in dataset_ids}
-            for start in range(0, len(dataset_ids), MAX_IDS_PER_QUERY):
-                some = dataset_ids[start : start + MAX_IDS_PER_QUERY]
-                for row in connection.execute(_SUMMARIES, {"dataset_ids": some}):
-                    found[row.dataset_id].append(summary_of_row(row))
-            return found
-
-        return await self._database.read(work)
+        return await self._of_each(_SUMMARIES, dataset_ids, summary_of_row)
 
     async def change(
         self, dataset_id: str, decide: Callable[[Sequence[Datasource]], Reconfigured]
@@ -126,6 +104,21 @@ class DatasourceCatalog:
             return decided
 
         return await self._database.write(work)
+
+    async def _of_each(
+        self, query: Select[Any], dataset_ids: Sequence[str], read: Callable[[Row[Any]], T]
+    ) -> dict[str, Sequence[T]]:
+        """Return what `read` makes of the datasources of each of these datasets."""
+
+        def work(connection: Connection) -> dict[str, Sequence[T]]:
+            found: dict[str, list[T]] = {dataset_id: [] for dataset_id in dataset_ids}
+            for start in range(0, len(dataset_ids), MAX_IDS_PER_QUERY):
+                some = dataset_ids[start : start + MAX_IDS_PER_QUERY]
+                for row in connection.execute(query, {"dataset_ids": some}):
+                    found[row.dataset_id].append(read(row))
+            return dict(found)
+
+        return await self._database.read(work)
 
     def _load(
         self, connection: Connection, dataset_id: str, *, mask_lost_secrets: bool = False

@@ -8,8 +8,8 @@ import binascii
 import os
 import re
 import secrets
-import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from headwater.catalog.database import wait_within_limit
 from headwater.domain.errors import CatalogUnavailableError, HeadwaterError, StartupError
 from headwater.net.threads import DaemonExecutor, LimitedExecutor
+from headwater.new_files import unfinished_file, write_synced
 
 KEY_SETTING = "HEADWATER_SECRET_KEY"
 """The environment variable that can hold the keys instead of a key file."""
@@ -57,17 +58,18 @@ class Keyring:
         return tuple(self._keys)
 
     @classmethod
-    def parse(cls, text: str, source: str = KEY_SETTING) -> Keyring:
+    def parse(cls, text: str, file: Path | None = None) -> Keyring:
         """Return the keys in a text of the form `id:base64 of 32 bytes`, separated by commas if there are several.
 
         Args:
             text: the keys.
-            source: the setting or file that holds them, for error texts.
+            file: the key file that they were read from; None if they are in the setting.
 
         Raises:
             StartupError: an entry is malformed, or an id occurs twice. The text gives the number of the entry, never
                 its content.
         """
+        source = KEY_SETTING if file is None else f"key file {file}"
         keys: dict[str, bytes] = {}
         for number, entry in enumerate(text.split(","), start=1):
             key_id, _, encoded = entry.strip().partition(":")
@@ -79,7 +81,7 @@ class Keyring:
             if key_id in keys:
                 raise StartupError(f"{source}: entry {number} has the id of an earlier entry")
             keys[key_id] = key
-        return cls(tuple(keys.items()))
+        return cls(tuple(keys.items()), file)
 
     @classmethod
     def load_or_create(cls, path: Path) -> Keyring:
@@ -108,26 +110,16 @@ class Keyring:
                 raise StartupError(
                     f"key file {path}: other users may open it (mode {mode:04o}); run: chmod 600 '{path}'"
                 )
-            keyring = cls.parse(file.read().strip(), f"key file {path}")
-        keyring._file = path
-        return keyring
+            return cls.parse(file.read().strip(), path)
 
     @classmethod
     def _create(cls, path: Path) -> Keyring:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         line = f"{secrets.token_hex(4)}:{base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()}\n"
-        descriptor, unfinished = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            with os.fdopen(descriptor, "w", encoding="ascii") as file:
-                file.write(line)
-                file.flush()
-                os.fsync(file.fileno())
-            try:
+        with unfinished_file(path) as unfinished:
+            write_synced(unfinished, line)
+            with suppress(FileExistsError):
                 os.link(unfinished, path)
-            except FileExistsError:
-                pass
-        finally:
-            Path(unfinished).unlink()
         _sync_folder(path.parent)
         made = cls._load(path)
         if made is None:

@@ -8,8 +8,9 @@ from pathlib import Path
 import structlog
 from sqlalchemy import Connection, Engine, column, inspect, select, table, text
 
+from headwater.catalog.database import tables_missing
 from headwater.catalog.tables import metadata
-from headwater.domain.errors import CatalogDamagedError, CatalogUnavailableError, StartupError
+from headwater.domain.errors import CatalogUnavailableError, StartupError
 
 HEAD = "0005"
 """The newest migration. It is named here so that a current catalog opens without importing Alembic."""
@@ -111,9 +112,7 @@ def check_in_use(connection: Connection) -> None:
     """
     stored = stored_version(connection)
     if stored is None or _missing(connection):
-        raise CatalogDamagedError(
-            "tables of the catalog are missing: its operator must restore a copy of it and restart the server"
-        )
+        raise tables_missing()
     if stored != HEAD:
         raise CatalogUnavailableError(
             "the catalog was changed by another version of Headwater: its operator must run that version"

@@ -25,6 +25,7 @@ from headwater.catalog.database import Database, Unit, damaged, is_disk_error, r
 from headwater.catalog.schema import check_catalog, stored_version, upgrade_to_head
 from headwater.catalog.tables import metadata
 from headwater.domain.errors import CatalogUnavailableError, StartupError
+from headwater.new_files import unfinished_file
 
 T = TypeVar("T")
 
@@ -113,20 +114,15 @@ class SqliteDatabase(Database):
 
     def _create(self) -> None:
         """Create the catalog under another name first, so that a file that is there is always a whole catalog."""
-        try:
-            descriptor, unfinished = tempfile.mkstemp(prefix=f".{self._path.name}.", dir=self._path.parent)
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, self.name) from None
-        os.close(descriptor)
-        engine = _engine(Path(unfinished), poolclass=NullPool)
-        try:
-            upgrade_to_head(engine, self.name)
-            os.link(unfinished, self._path)
-        except FileExistsError:
-            pass  # another process was faster
-        finally:
-            engine.dispose()
-            Path(unfinished).unlink()
+        with unfinished_file(self._path) as unfinished:
+            engine = _engine(unfinished, poolclass=NullPool)
+            try:
+                upgrade_to_head(engine, self.name)
+                os.link(unfinished, self._path)
+            except FileExistsError:
+                pass  # another process was faster
+            finally:
+                engine.dispose()
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """See `Database.read`."""

@@ -7,14 +7,13 @@ that they list, verify and sign like the server. The file stays when the server 
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 from headwater.domain.errors import StartupError
+from headwater.new_files import unfinished_file, write_synced
 from headwater.settings import SPECS, Settings
 
 FILE_NAME = "server.json"
@@ -40,16 +39,10 @@ def share_settings(settings: Settings) -> None:
         return
     settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     text = json.dumps({"catalog": _catalog_of(settings), "settings": _shared(settings)}, indent=2)
-    descriptor, unfinished = tempfile.mkstemp(prefix=f".{FILE_NAME}.", dir=settings.folder)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        Path(unfinished).replace(settings.folder / FILE_NAME)
-    except BaseException:
-        Path(unfinished).unlink(missing_ok=True)
-        raise
+    file = settings.folder / FILE_NAME
+    with unfinished_file(file) as unfinished:
+        write_synced(unfinished, text + "\n")
+        unfinished.replace(file)
 
 
 def settings_for_command(environ: Mapping[str, str]) -> Settings:

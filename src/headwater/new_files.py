@@ -1,0 +1,43 @@
+"""Files that exist under their names only when they are complete, whatever interrupts the process."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def unfinished_file(path: Path) -> Iterator[Path]:
+    """Make an empty file with another name beside `path`, which only this user may open.
+
+    When it is complete, the caller links it to `path`, so that a file that is there stays; or renames it, so that it
+    replaces that file. If it still exists at the end of the block, it is deleted.
+
+    Raises:
+        OSError: it cannot be made. The error names `path`.
+    """
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
+    os.close(descriptor)
+    unfinished = Path(name)
+    try:
+        yield unfinished
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def write_synced(path: Path, text: str) -> None:
+    """Write a text to a file, and wait until the disk has it.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    with path.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
