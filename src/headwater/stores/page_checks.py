@@ -6,7 +6,7 @@ wrong objects must be an error: otherwise a listing would be endless or silently
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from headwater.domain.errors import LocationInvalidError, StoreUnavailableError, TooManyRequestsError
@@ -55,6 +55,11 @@ async def parse_page(
         raise StoreUnavailableError(error.message) from None
     except NotAListingError as error:
         raise wrong_protocol_error(context, str(error)) from None
+
+
+def folder_names(paths: Iterable[str], folder: str) -> list[str]:
+    """Return the names of folders, given by their paths in the bucket. Those that are not in `folder` are left out."""
+    return [path[len(folder) :].strip("/") for path in paths if path.startswith(folder) and path != folder]
 
 
 def key_too_long() -> NotAListingError:

@@ -6,6 +6,7 @@ Source: "List Blobs" in the Azure Storage REST reference.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
@@ -13,7 +14,7 @@ from headwater.domain.objects import Key, StoredObject, StorePage
 from headwater.domain.times import parse_object_time
 from headwater.net.transport import Response, is_transient
 from headwater.stores.listing_xml import Form, is_cut_short, parse_list_page
-from headwater.stores.page_checks import MAX_OBJECT_BYTES, NotAListingError, impossible_size
+from headwater.stores.page_checks import MAX_OBJECT_BYTES, NotAListingError, folder_names, impossible_size
 
 _FOLDER_NAMES = ("hdi_isfolder", "is_directory", "asv_isfolder")
 """Metadata, in lower case, by which Hadoop, AzCopy and other programs mark a blob without content as a folder."""
@@ -192,15 +193,11 @@ def read_folders(body: bytes, path: str) -> list[str]:
     Raises:
         NotAListingError: the body is not a list page.
     """
-    folders = []
+    paths = []
     for row in parse_list_page(body, _FOLDERS).rows:
-        try:
-            name = _decode(row.get("Name", ""), row)
-        except UnicodeDecodeError:
-            continue
-        if name.startswith(path) and name != path:
-            folders.append(name[len(path) :].strip("/"))
-    return folders
+        with suppress(UnicodeDecodeError):
+            paths.append(_decode(row.get("Name", ""), row))
+    return folder_names(paths, path)
 
 
 def _decode(name: str, row: Mapping[str, str]) -> str:

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import msgspec
 
-from headwater.stores.page_checks import NotAListingError
+from headwater.stores.page_checks import NotAListingError, folder_names
 
 KIND = "storage#objects"
 
@@ -65,13 +65,13 @@ def parse_list_page(body: bytes) -> ListPage:
     return _parse(body, _pages)
 
 
-def parse_folders(body: bytes) -> list[str]:
-    """Return the folders in the response to objects.list with a delimiter.
+def read_folders(body: bytes, path: str) -> list[str]:
+    """Return the names of the folders in the folder `path` of a bucket.
 
     Raises:
         NotAListingError: the body is not a list page.
     """
-    return _parse(body, _folders).prefixes
+    return folder_names(_parse(body, _folders).prefixes, path)
 
 
 def _parse(body: bytes, decoder: msgspec.json.Decoder[Page]) -> Page:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from headwater.domain.datasource import GcsConfig
 from headwater.domain.errors import ObjectNotFoundError
@@ -30,7 +30,7 @@ from headwater.stores.gcs import signing as gcs_signing
 from headwater.stores.gcs.bucket import OPERATOR_ENDPOINT, GcsBucket, gcs_bucket
 from headwater.stores.gcs.credentials import AccessTokens, KeyFile, read_key_file
 from headwater.stores.gcs.error_codes import GCS, is_transient_error
-from headwater.stores.gcs.listing import is_cut_short, parse_folders, parse_list_page, read_generation
+from headwater.stores.gcs.listing import is_cut_short, parse_list_page, read_folders, read_generation
 from headwater.stores.gcs.signing import UrlSigner
 from headwater.stores.page_checks import (
     BIG_PAGE_BYTES,
@@ -56,6 +56,8 @@ CONFIGURED = ConfigLabels("GCS", "client_email in gcsCredentials", "gcsCredentia
 """How error texts call what a user has configured."""
 
 _FIELDS = "kind,items(name,size,timeCreated,etag,generation),nextPageToken"
+
+T = TypeVar("T")
 
 
 def open_gcs(
@@ -139,19 +141,7 @@ class GcsStore(Store):
             query["startOffset"] = self._root + after
         if marker is not None:
             query["pageToken"] = marker
-        response = await self._send(
-            Operation.LIST,
-            _Call("GET", self._objects_path, query),
-            max_body_bytes=MAX_LIST_BODY_BYTES,
-            should_retry=_should_retry_list,
-        )
-        return await parse_page(
-            response,
-            self._context(Operation.LIST),
-            lambda body: self._read_page(body, prefix, after, limit, marker),
-            is_cut_short=is_cut_short(response.body),
-            is_big=len(response.body) >= BIG_PAGE_BYTES,
-        )
+        return await self._get_list(query, lambda body: self._read_page(body, prefix, after, limit, marker))
 
     @property
     def root(self) -> str:
@@ -161,13 +151,19 @@ class GcsStore(Store):
     async def list_folders(self, path: str) -> list[str]:
         """Return names of folders; see `Store.list_folders`."""
         query = {"prefix": path, "delimiter": "/", "maxResults": str(self.list_limit), "fields": "kind,prefixes"}
+        return await self._get_list(query, lambda body: read_folders(body, path))
+
+    async def _get_list(self, query: Mapping[str, str], parse: Callable[[bytes], T]) -> T:
         response = await self._send(
-            Operation.LIST, _Call("GET", self._objects_path, query), max_body_bytes=MAX_LIST_BODY_BYTES
+            Operation.LIST,
+            _Call("GET", self._objects_path, query),
+            max_body_bytes=MAX_LIST_BODY_BYTES,
+            should_retry=_should_retry_list,
         )
         return await parse_page(
             response,
             self._context(Operation.LIST),
-            lambda body: [name[len(path) :].strip("/") for name in parse_folders(body) if name.startswith(path)],
+            parse,
             is_cut_short=is_cut_short(response.body),
             is_big=len(response.body) >= BIG_PAGE_BYTES,
         )

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from headwater.domain.objects import Key, StoredObject, StorePage
 from headwater.stores.local.inodes import generation_of, inodes_are_stable
 from headwater.stores.local.listing_cache import ListingCache
-from headwater.stores.local.paths import MAX_DEPTH, MAX_PATH_BYTES
+from headwater.stores.local.paths import MAX_DEPTH, MAX_PATH_BYTES, byte_count
 from headwater.stores.local.root import (
     ABSENT,
     LIST_PERMISSION,
@@ -127,7 +127,7 @@ class TreeWalk:
             StoreError: the folder does not exist, or a folder in it cannot be read.
         """
         self._deadline = time.monotonic() + self.page_seconds
-        self._folder_bytes = len("/".join(self.folder).encode("utf-8", "surrogatepass"))
+        self._folder_bytes = byte_count("/".join(self.folder))
         try:
             return self._page(limit) if self._begin(prefix, after) else StorePage([], None)
         finally:

@@ -30,7 +30,7 @@ def check_new_path(parts: Parts) -> None:
     """
     if len(parts) > MAX_DEPTH:
         raise LocationInvalidError(f"the path has {len(parts)} parts; write a file with at most {MAX_DEPTH}")
-    longest, total = max(map(_byte_count, parts)), _byte_count("/".join(parts))
+    longest, total = max(map(byte_count, parts)), byte_count("/".join(parts))
     if longest > MAX_NAME_BYTES:
         raise LocationInvalidError(f"a name in the path has {longest} bytes; use names of at most {MAX_NAME_BYTES}")
     if total > MAX_PATH_BYTES:
@@ -39,5 +39,6 @@ def check_new_path(parts: Parts) -> None:
         raise LocationInvalidError("names such as this one are for files that are being uploaded; choose another")
 
 
-def _byte_count(text: str) -> int:
+def byte_count(text: str) -> int:
+    """Return how many bytes of UTF-8 a path or name has; a lone surrogate counts, too."""
     return len(text.encode("utf-8", "surrogatepass"))

@@ -5,6 +5,7 @@ Wire facts are from the Amazon S3 API reference (ListObjectsV2, ListObjects). Bo
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
@@ -17,6 +18,7 @@ from headwater.stores.page_checks import (
     MAX_KEY_BYTES,
     MAX_OBJECT_BYTES,
     NotAListingError,
+    folder_names,
     impossible_size,
     key_too_long,
     keys_out_of_order,
@@ -167,16 +169,12 @@ def read_folders(body: bytes, path: str) -> list[str]:
     """
     page = parse_list_page(body, _FOLDERS)
     is_url_encoded = page.page.get("EncodingType") == "url"
-    folders = []
+    paths = []
     for row in page.rows:
         name = row.get("Prefix", "")
-        try:
-            name = _decode(name).decode() if is_url_encoded else name
-        except UnicodeDecodeError:
-            continue
-        if name.startswith(path):
-            folders.append(name[len(path) :].strip("/"))
-    return folders
+        with suppress(UnicodeDecodeError):
+            paths.append(_decode(name).decode() if is_url_encoded else name)
+    return folder_names(paths, path)
 
 
 def _is_truncated(page: ListPage, limit: int) -> bool:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 from headwater.domain.datasource import ObsConfig, S3Config
 from headwater.domain.errors import CredentialsRefusedError, StoreError
@@ -48,6 +49,8 @@ MAX_LIST_BODY_BYTES = 5 * 2**20
 """A thousand keys of 1,024 bytes, each byte percent-encoded, have 4 MB."""
 
 OPERATOR_ENDPOINT = "HEADWATER_S3_ENDPOINT"
+
+T = TypeVar("T")
 
 
 def open_s3(config: S3Config, transport: Transport, operator_endpoint: str | None = None) -> S3Store:
@@ -270,43 +273,31 @@ class S3Store(Store):
 
     async def _list_folders(self, path: str, version: Version) -> list[str]:
         query = {**version.query, "delimiter": "/", "encoding-type": "url", "max-keys": str(self.list_limit)}
-        exchange = await self._sender.send(
-            Call("GET", self._bucket.path or "/", query={**query, "prefix": path}),
-            max_body_bytes=MAX_LIST_BODY_BYTES,
-        )
-        response = self._listed(exchange, version)
-        return await parse_page(
-            response,
-            self._context(Operation.LIST),
-            lambda body: read_folders(body, path),
-            is_cut_short=is_cut_short(response.body, FORM),
-            is_big=is_big(response.body),
-        )
-
-    def _listed(self, exchange: Exchange, version: Version) -> Response:
-        """Return the response to a list request; raise its error if it is one."""
-        if exchange.response.status == 200:
-            return exchange.response
-        error = self._error(exchange, Operation.LIST)
-        if version is VERSION_2 and may_lack_version_2(exchange.response):
-            raise _ListV2UnsupportedError(error)
-        raise error
+        return await self._get_list({**query, "prefix": path}, version, lambda body: read_folders(body, path))
 
     async def _list(
         self, prefix: str, after: Key | None, limit: int, version: Version, marker: str | None = None
     ) -> StorePage:
         limit = min(limit, self.list_limit)
         asked = ListRequest(self._bucket.name, self._root, prefix, after, limit, version, self._labels, marker)
+        return await self._get_list(asked.query, version, lambda body: read_page(body, asked))
+
+    async def _get_list(self, query: Mapping[str, str], version: Version, parse: Callable[[bytes], T]) -> T:
         exchange = await self._sender.send(
-            Call("GET", self._bucket.path or "/", query=asked.query),
+            Call("GET", self._bucket.path or "/", query=query),
             max_body_bytes=MAX_LIST_BODY_BYTES,
             should_retry=_should_retry_list,
         )
-        response = self._listed(exchange, version)
+        response = exchange.response
+        if response.status != 200:
+            error = self._error(exchange, Operation.LIST)
+            if version is VERSION_2 and may_lack_version_2(response):
+                raise _ListV2UnsupportedError(error)
+            raise error
         return await parse_page(
             response,
             self._context(Operation.LIST),
-            lambda body: read_page(body, asked),
+            parse,
             is_cut_short=is_cut_short(response.body, FORM),
             is_big=is_big(response.body),
         )
