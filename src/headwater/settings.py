@@ -24,6 +24,9 @@ WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104
 """Hosts that stand for all addresses, each with the address at which this machine then reaches itself."""
 
 
+CATALOG_FILE = "headwater.db"
+"""The name of the catalog in the data folder."""
+
 MAX_QUOTED = 100
 """How many characters of a value an error text repeats."""
 
@@ -218,7 +221,7 @@ class Settings:
     def catalog_url(self) -> str:
         """The URL of the database of the catalog."""
         if self.database_url is None:
-            return f"sqlite:///{self.folder / 'headwater.db'}"
+            return f"sqlite:///{self.folder / CATALOG_FILE}"
         scheme, separator, path = self.database_url.partition(":///")
         if scheme == "sqlite" and path.startswith("~"):
             return f"{scheme}{separator}{expand_home(f'{PREFIX}DATABASE_URL', Path(path))}"

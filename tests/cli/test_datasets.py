@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -99,3 +102,32 @@ def test_names_of_users_and_datasets_are_refused_by_argument(environ: dict[str, 
     assert "NAME: expected at least 3" in run_command(environ, "dataset", "create", "x", "--user", "ada", code=2)
     assert "--user: expected 1 to" in run_command(environ, "dataset", "create", "xyz", "--user", "a|b", code=2)
     assert "--user: expected 1 to" in run_command(environ, "token", "create", "--user", "a|b", code=2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "arguments", [("dataset", "delete"), ("datasource", "remove", "--purpose", "INPUT"), ("feed", "reset")]
+)
+def test_commands_in_two_steps_read_settings_once(
+    arguments: tuple[str, ...], environ: dict[str, str], tmp_path: Path
+) -> None:
+    """`dataset delete` failed with the secret key in a pipe, and printed its notes about settings twice."""
+    dataset = make_dataset(environ)
+    run_command(environ, "datasource", "set", dataset, *LOCAL)
+    key = Path(environ["HEADWATER_DATA_DIR"], "secret.key").read_bytes()
+    reading, writing = os.pipe()
+    os.write(writing, key)
+    os.close(writing)
+    with os.fdopen(reading):
+        done = subprocess.run(
+            [sys.executable, "-m", "headwater", *arguments, dataset],
+            env=environ | {"HEADWATER_SECRET_KEY_FILE": f"/dev/fd/{reading}", "HEADWATER_LOKAL_ROOT": "hidden"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            pass_fds=[reading],
+        )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("HEADWATER_LOKAL_ROOT is not a setting") == 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,8 +17,8 @@ from headwater.cli.format import (
     print_table,
     time_cell,
 )
-from headwater.cli.on_dataset import naming, run_on_dataset
-from headwater.cli.output import Json, note, print_json
+from headwater.cli.on_dataset import get_dataset, naming, run_on_dataset
+from headwater.cli.output import Json, Yes, confirm, note, print_json
 from headwater.cli.running import DatasetRef, note_implicit_user, run
 from headwater.domain.dataset import DatasetType, NewDataset
 from headwater.domain.feed import FeedMode
@@ -206,9 +205,7 @@ def update(ref: DatasetRef, feed: FeedChoice) -> None:
 
 
 @app.command("delete")
-def delete(
-    ref: DatasetRef, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False
-) -> None:
+def delete(ref: DatasetRef, yes: Yes = False) -> None:
     """Delete a dataset, not its files.
 
     Its datasources, secrets and watermark are deleted. The files in the bucket stay. At a terminal you are asked for
@@ -216,12 +213,8 @@ def delete(
     """
     from headwater.service.datasets import delete_dataset
 
-    async def get(_: ServiceContext, dataset: DatasetContext) -> Dataset:
-        return dataset.dataset
-
-    dataset = run_on_dataset(ref, get)
-    if not yes and sys.stdin.isatty():
-        typer.confirm(f"Delete the dataset {dataset.name!r} of {dataset.owner} ({dataset.id})?", abort=True)
+    dataset = get_dataset(ref)
+    confirm(f"Delete the dataset {dataset.name!r} of {dataset.owner} ({dataset.id})?", yes)
     run_on_dataset(dataset.id, delete_dataset)
     note(f"deleted {dataset.id} ({dataset.name})")
 

@@ -21,8 +21,8 @@ from headwater.cli.datasource_options import (
 )
 from headwater.cli.dialogue import Dialogue
 from headwater.cli.format import print_fields
-from headwater.cli.on_dataset import OPTION_NAMES, naming, run_on_dataset, with_names
-from headwater.cli.output import EXIT_FAILURE, Json, note, print_json
+from headwater.cli.on_dataset import OPTION_NAMES, get_dataset, naming, run_on_dataset, with_names
+from headwater.cli.output import EXIT_FAILURE, Json, Yes, confirm, note, print_json
 from headwater.cli.running import DatasetRef
 from headwater.domain.datasource_members import TYPE_NAMES
 from headwater.domain.errors import MalformedRequestError
@@ -199,7 +199,7 @@ def verify_datasources(ref: DatasetRef, json: Json = False) -> None:
 def remove(
     ref: DatasetRef,
     purpose: Annotated[_Removable, choice_option("--purpose", _Removable, "What no datasource shall serve any more.")],
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
+    yes: Yes = False,
 ) -> None:
     """Remove a datasource, not its files.
 
@@ -209,19 +209,14 @@ def remove(
     At a terminal you are asked for confirmation; a script is not.
     """
 
-    async def get(_: ServiceContext, dataset: DatasetContext) -> str:
-        return dataset.dataset.name
-
     async def work(ctx: ServiceContext, dataset: DatasetContext) -> Reconfigured:
         from headwater.domain.datasource import Purpose
         from headwater.service.configure import remove_datasource
 
         return await remove_datasource(ctx, dataset, Purpose(purpose))
 
-    name = run_on_dataset(ref, get)
-    if not yes and sys.stdin.isatty():
-        lost = " The watermark starts again at 0." if purpose is _Removable.INPUT else ""
-        typer.confirm(f"Remove the {purpose} datasource of {name!r}?{lost}", abort=True)
+    lost = " The watermark starts again at 0." if purpose is _Removable.INPUT else ""
+    confirm(f"Remove the {purpose} datasource of {get_dataset(ref).name!r}?{lost}", yes)
     done = run_on_dataset(ref, work)
     _note_removed(done)
     for left in done.datasources:
@@ -244,12 +239,8 @@ def _config(
             raise MalformedRequestError("--config: holds the whole config; leave out the other options")
         return config_from_file(config_file)
     if dialogue is not None:
-        run_on_dataset(ref, _nothing)  # before a person is asked for anything: does the dataset exist?
+        get_dataset(ref)  # before a person is asked for anything: does the dataset exist?
     return config_from_options(type_name, given, secret_file, dialogue)
-
-
-async def _nothing(ctx: ServiceContext, dataset: DatasetContext) -> None:
-    pass
 
 
 async def _configure(raw: Any, ctx: ServiceContext, dataset: DatasetContext) -> Reconfigured:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -20,8 +19,8 @@ from headwater.cli.format import (
     print_table,
     time_cell,
 )
-from headwater.cli.on_dataset import run_on_dataset
-from headwater.cli.output import CLOCK_TOLERANCE_SECONDS, Json, note, print_json
+from headwater.cli.on_dataset import get_dataset, run_on_dataset
+from headwater.cli.output import CLOCK_TOLERANCE_SECONDS, Json, Yes, confirm, note, print_json
 from headwater.cli.running import DatasetRef
 
 if TYPE_CHECKING:
@@ -75,9 +74,7 @@ def show(ref: DatasetRef, json: Json = False) -> None:
 
 
 @app.command("reset")
-def reset(
-    ref: DatasetRef, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False
-) -> None:
+def reset(ref: DatasetRef, yes: Yes = False) -> None:
     """Drop the index of a dataset.
 
     The next listing makes a new one; the watermark stays. The new index lists by the files' own times. So first process
@@ -87,14 +84,8 @@ def reset(
     """
     from headwater.service.feed import reset_feed
 
-    async def get(_: ServiceContext, dataset: DatasetContext) -> str:
-        return dataset.dataset.name
-
-    name = run_on_dataset(ref, get)
-    if not yes and sys.stdin.isatty():
-        typer.confirm(
-            f"Drop the index of {name!r}? Late files that were not processed are then not listed.", abort=True
-        )
+    name = get_dataset(ref).name
+    confirm(f"Drop the index of {name!r}? Late files that were not processed are then not listed.", yes)
     dropped = run_on_dataset(ref, reset_feed)
     note("the index was dropped; the next listing makes a new one" if dropped else "there was no index")
 

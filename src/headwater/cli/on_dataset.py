@@ -15,6 +15,7 @@ from headwater.domain.text import visible
 
 if TYPE_CHECKING:
     from headwater.auth.permissions import DatasetContext
+    from headwater.domain.dataset import Dataset
     from headwater.service.context import ServiceContext
 
 SECRET_OPTION = "--secret-file"  # noqa: S105  no secret
@@ -68,6 +69,19 @@ def run_on_dataset(
         except DatasourceUnknownError as error:
             command = f"headwater datasource set {shlex.quote(visible(ref))} --type TYPE --path PATH …"
             raise DatasourceUnknownError(f"{error.message}: `{command}`") from None
+
+
+def get_dataset(ref: str) -> Dataset:
+    """Return the dataset that a command names.
+
+    Raises:
+        HeadwaterError: as `find_dataset`.
+    """
+
+    async def get(_: ServiceContext, dataset: DatasetContext) -> Dataset:
+        return dataset.dataset
+
+    return run_on_dataset(ref, get)
 
 
 @contextmanager

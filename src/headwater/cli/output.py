@@ -37,6 +37,8 @@ CLOCK_TOLERANCE_SECONDS = 60
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
+
 
 def exit_code_of(error: HeadwaterError) -> int:
     """Return the exit code of a command that failed with this error."""
@@ -68,6 +70,12 @@ def fail(message: str) -> None:
 def note(message: str) -> None:
     """Print a message to stderr that is not part of the result."""
     print(message, file=sys.stderr)
+
+
+def confirm(question: str, yes: bool) -> None:
+    """Ask a question at a terminal, and abort the command if the answer is no. With `--yes`, do not ask."""
+    if not yes and sys.stdin.isatty():
+        typer.confirm(question, abort=True)
 
 
 def print_json(value: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Awaitable, Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -21,8 +22,6 @@ DatasetRef = Annotated[str, typer.Argument(metavar="DATASET", help="The id or na
 
 Result = TypeVar("Result")
 
-_CATALOG = "headwater.db"
-
 
 def run(
     work: Callable[[ServiceContext], Awaitable[Result]], setup: Setup | None = None, *, contacts_store: bool = False
@@ -36,26 +35,22 @@ def run(
 
     Raises:
         CatalogMissingError: there is no catalog, and the command may not create one.
+        StartupError: a setting cannot be used, or the server uses another catalog and this one does not exist.
     """
     import asyncio
 
-    from headwater.cli.shared_settings import settings_for_command
     from headwater.net.proxies import warn_about_proxies
     from headwater.observability.logs import log_to_stderr
     from headwater.service.context import Setup, open_context
-    from headwater.settings import unknown_settings
 
     log_to_stderr()
-    for name, similar in unknown_settings(os.environ):
-        note(f"{name} is not a setting and has no effect" + (f"; did you mean {similar}?" if similar else ""))
-    settings = settings_for_command(os.environ)
     setup = setup or Setup.NOTHING
+    settings = _find_settings(frozenset(os.environ.items()), setup)
 
     async def inside() -> Result:
         async with open_context(settings, setup) as ctx:
             return await work(ctx)
 
-    _check_catalog_of_server(settings, setup)
     if contacts_store:
         warn_about_proxies()
     if setup is not Setup.NOTHING and settings.database_url is None and not settings.folder.exists():
@@ -69,6 +64,24 @@ def run(
 def note_implicit_user(user: str) -> None:
     """Tell on stderr which user a command has chosen, because none was given."""
     note(f"the owner is the user {user!r}; --user NAME chooses another")
+
+
+@lru_cache(maxsize=1)
+def _find_settings(environ: frozenset[tuple[str, str]], setup: Setup) -> Settings:
+    """Return the settings of a command, and tell what is odd about them.
+
+    A command may call `run` several times. Still, every file is read once, because it may be a pipe, and every message
+    is printed once.
+    """
+    from headwater.cli.shared_settings import settings_for_command
+    from headwater.settings import unknown_settings
+
+    variables = dict(environ)
+    for name, similar in unknown_settings(variables):
+        note(f"{name} is not a setting and has no effect" + (f"; did you mean {similar}?" if similar else ""))
+    settings = settings_for_command(variables)
+    _check_catalog_of_server(settings, setup)
+    return settings
 
 
 def _check_catalog_of_server(settings: Settings, setup: Setup) -> None:
@@ -106,8 +119,10 @@ def _which_catalog(settings: Settings) -> str:
 
 def _other_catalogs(settings: Settings) -> Iterator[Path]:
     """Yield the folders with a catalog in the working directory and one level below it."""
+    from headwater.settings import CATALOG_FILE
+
     try:
-        for file in (*Path().glob(_CATALOG), *sorted(Path().glob(f"*/{_CATALOG}"))):
+        for file in (*Path().glob(CATALOG_FILE), *sorted(Path().glob(f"*/{CATALOG_FILE}"))):
             if file.absolute() != settings.sqlite_file:
                 yield file.parent
     except OSError:

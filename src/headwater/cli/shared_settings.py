@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from headwater.domain.errors import StartupError
 from headwater.new_files import unfinished_file, write_synced
-from headwater.settings import SPECS, Settings
+from headwater.settings import CATALOG_FILE, SPECS, Settings
 
 FILE_NAME = "server.json"
 
@@ -105,7 +105,7 @@ def _catalog_of(settings: Settings) -> str | None:
     """Return what tells the catalog from others, without user and password; None for the one in the data folder."""
     if settings.sqlite_file is not None:
         file = settings.sqlite_file.absolute()
-        return None if file == settings.folder / "headwater.db" else str(file)
+        return None if file == settings.folder / CATALOG_FILE else str(file)
     url = urlsplit(settings.catalog_url)
     named = parse_qs(url.query)
     where = [url.netloc.rpartition("@")[2], url.path, *(",".join(named.get(key, [])) for key in _QUERY_KEYS)]

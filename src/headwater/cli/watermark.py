@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from headwater.cli.format import format_second, format_time
-from headwater.cli.on_dataset import run_on_dataset
+from headwater.cli.on_dataset import get_dataset, run_on_dataset
 from headwater.cli.output import CLOCK_TOLERANCE_SECONDS, Json, note, print_json
 from headwater.cli.running import DatasetRef
 from headwater.domain.errors import MalformedRequestError
@@ -53,10 +53,7 @@ def get(ref: DatasetRef, json: Json = False) -> None:
     also printed as a time, on stderr.
     """
 
-    async def work(_: ServiceContext, dataset: DatasetContext) -> int:
-        return dataset.dataset.watermark
-
-    seconds = run_on_dataset(ref, work)
+    seconds = get_dataset(ref).watermark
     if json:
         print_json({"processedUntilTimestamp": seconds})
     else:

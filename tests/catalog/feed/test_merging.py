@@ -249,10 +249,12 @@ async def test_pages_of_one_user_leave_room_for_others(
         with working_for(user):
             reads = [feeds[number].read(started[number], several("abc")) for number in several_feeds]
             tasks += [asyncio.create_task(read) for read in reads]
-    async with asyncio.timeout(5):
-        while "ada" not in begun:
+    expected = min(database.merges_per_user, n_feeds)
+    async with asyncio.timeout(30):
+        while "ada" not in begun or begun.count("eve") < expected:
             await asyncio.sleep(0.01)
-    assert begun.count("eve") == min(database.merges_per_user, n_feeds), "pages of one feed would wait for each other"
+    await asyncio.sleep(0.1)
+    assert begun.count("eve") == expected, "pages of one feed would wait for each other"
     assert database.merges_per_user == (1 if isinstance(database, SqliteDatabase) else 2)
     go_on.set()
     await asyncio.gather(*tasks)

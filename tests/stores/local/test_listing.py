@@ -590,7 +590,7 @@ async def test_folders_above_are_opened_from_below(
 async def test_a_folder_that_moves_away_during_a_page_leads_nowhere_else(
     store: LocalStore, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The folder above one that is open may meanwhile be another one, of somebody else."""
+    """While a folder is open, its parent may be replaced by a folder of another user."""
     monkeypatch.setattr(local_listing, "MAX_OPEN_FOLDERS", 1)
     outside = folder.parent / "outside"
     outside.mkdir()

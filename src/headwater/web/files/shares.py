@@ -53,8 +53,8 @@ class Shares:
 def share_of(path: str) -> str:
     """Return the folder by which the URLs of a datasource are counted.
 
-    A path with `.lightly/` tells the datasource's own folder. Other paths do not, and their first two folders are used,
-    as for the threads of a disk.
+    The folder is what precedes `.lightly/` in the path. For a path without `.lightly/` it is the first two folders, as
+    for the threads of a disk.
 
     Examples:
         >>> share_of("team/a/set/.lightly/predictions/task/a.json")
