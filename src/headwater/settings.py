@@ -120,12 +120,20 @@ class Settings:
     page_size: int = _setting(
         1000, "The maximum number of samples in one page of a listing.", form=Form(1, 10_000, "samples")
     )
+    audit_retention_days: int = _setting(
+        365, "How long entries of the audit log are kept; 0 keeps them for ever.", form=Form(0, 36_500, "days")
+    )
     jwt_issuer: str | None = _setting(
         None, "The issuer whose JWTs are accepted as bearer tokens; needs an audience.", shown="unset: no JWTs"
     )
     jwt_audience: str | None = _setting(None, "The audience that a JWT must name.", shown="unset")
     jwks_url: str | None = _setting(
         None, "The URL of the keys of the issuer.", form=_URL, shown="from the issuer's discovery document"
+    )
+    jwt_groups_claim: str | None = _setting(
+        None,
+        "The claim of a JWT that lists the groups of its user, with whom datasets can be shared.",
+        shown="unset: no groups",
     )
     s3_endpoint: str | None = _setting(
         None,

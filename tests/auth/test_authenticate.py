@@ -15,12 +15,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from headwater.auth.authenticate import Authenticator, digest, new_token
+from headwater.auth.jwks import Jwks
 from headwater.auth.jwt import JwtVerifier
 from headwater.catalog.catalog import Catalog
 from headwater.catalog.keyring import Keyring
 from headwater.domain.errors import IssuerUnavailableError, JwtInvalidError, JwtMalformedError, UnauthorizedError
-from headwater.domain.users import ApiToken, Principal
+from headwater.domain.users import ApiToken, NewToken, Principal, Scope
 from headwater.net.egress import Egress
+from headwater.net.tasks import start_task
 from headwater.net.transport import Transport
 from tests.jwks import AUDIENCE, Issuer
 
@@ -34,12 +36,18 @@ class Tokens:
 
     def add(self, user: str, *, admin: bool = False) -> str:
         token = new_token()
-        self.known[digest(token)] = ApiToken(id="0" * 24, user=user, admin=admin, created_at=0, revoked_at=None)
+        limits = NewToken(scope=Scope.ADMIN if admin else Scope.WRITE)
+        self.known[digest(token)] = ApiToken(id="0" * 24, user=user, limits=limits, created_at=0)
         return token
 
-    async def find(self, digest: bytes) -> ApiToken | None:
+    async def find(self, digest: bytes) -> tuple[ApiToken, frozenset[str]] | None:
         self.lookups += 1
-        return self.known.get(digest)
+        return (self.known[digest], frozenset()) if digest in self.known else None
+
+
+def principal(user: str, scope: Scope = Scope.WRITE) -> Principal:
+    """Return the principal of a token of `Tokens`."""
+    return Principal(user, scope, token_id="0" * 24)
 
 
 @pytest.fixture
@@ -56,7 +64,7 @@ def issuer() -> Iterator[Issuer]:
 @pytest.fixture
 async def authenticator(tokens: Tokens, issuer: Issuer) -> AsyncIterator[Authenticator]:
     transport = Transport(Egress())
-    verifier = JwtVerifier(issuer.url, AUDIENCE, transport=transport)
+    verifier = JwtVerifier(issuer.url, AUDIENCE, Jwks(issuer.url, None, transport, start_task))
     yield Authenticator(tokens, verifier)
     await transport.aclose()
 
@@ -86,9 +94,9 @@ def test_digest_is_sha256() -> None:
 
 async def test_token_is_valid_in_the_query_and_in_the_header(authenticator: Authenticator, tokens: Tokens) -> None:
     token, boss = tokens.add("ann"), tokens.add("bob", admin=True)
-    assert await authenticator.authenticate([token], []) == Principal("ann", admin=False)
-    assert await authenticator.authenticate([], [f"Bearer {token}"]) == Principal("ann", admin=False)
-    assert await authenticator.authenticate([boss], []) == Principal("bob", admin=True)
+    assert await authenticator.authenticate([token], []) == principal("ann")
+    assert await authenticator.authenticate([], [f"Bearer {token}"]) == principal("ann")
+    assert await authenticator.authenticate([boss], []) == principal("bob", Scope.ADMIN)
 
 
 @pytest.mark.parametrize("scheme", ["Bearer ", "bearer ", "BEARER ", "bEaReR   ", "Bearer\t", "  Bearer "])
@@ -105,7 +113,7 @@ async def test_query_token_may_have_the_prefix_of_a_generated_client(
 
 
 async def test_jwt_is_valid_in_the_query_and_in_the_header(authenticator: Authenticator, issuer: Issuer) -> None:
-    expected = Principal(f"{issuer.url}|auth0|someone", admin=False)
+    expected = Principal(f"{issuer.url}|auth0|someone")
     assert await authenticator.authenticate([issuer.token(admin=True)], []) == expected
     assert await authenticator.authenticate([], [f"bearer {issuer.token()}"]) == expected
 
@@ -157,10 +165,10 @@ async def test_first_valid_credential_of_the_query_counts(
     authenticator: Authenticator, tokens: Tokens, issuer: Issuer
 ) -> None:
     ann, bob = tokens.add("ann"), tokens.add("bob", admin=True)
-    assert (await authenticator.authenticate([ann], [f"Bearer {bob}"])) == Principal("ann")
-    assert (await authenticator.authenticate([bob], [f"Bearer {ann}"])) == Principal("bob", admin=True)
-    assert (await authenticator.authenticate([ann, bob], [])) == Principal("ann")
-    assert (await authenticator.authenticate([ann], [f"Bearer {issuer.token()}"])) == Principal("ann")
+    assert (await authenticator.authenticate([ann], [f"Bearer {bob}"])) == principal("ann")
+    assert (await authenticator.authenticate([bob], [f"Bearer {ann}"])) == principal("bob", Scope.ADMIN)
+    assert (await authenticator.authenticate([ann, bob], [])) == principal("ann")
+    assert (await authenticator.authenticate([ann], [f"Bearer {issuer.token()}"])) == principal("ann")
     assert (await authenticator.authenticate([issuer.token()], [f"Bearer {ann}"])).user == f"{issuer.url}|auth0|someone"
 
 
@@ -210,8 +218,9 @@ async def test_revoked_token_is_unauthorized_at_once(tmp_path: Path) -> None:
     try:
         authenticator, token = Authenticator(catalog.tokens, None), new_token()
         await refused(authenticator, [token], [], UnauthorizedError)
-        made = await catalog.tokens.add("ann", True, digest(token))
-        assert await authenticator.authenticate([token], []) == Principal("ann", admin=True)
+        made = await catalog.tokens.add("ann", NewToken(scope=Scope.ADMIN), digest(token))
+        found = await authenticator.authenticate([token], [])
+        assert found == Principal("ann", Scope.ADMIN, token_id=made.id)
         assert await catalog.tokens.revoke(made.id)
         await refused(authenticator, [token], [], UnauthorizedError)
     finally:
@@ -235,7 +244,8 @@ def test_random_credentials_are_unauthorized_and_never_repeated(
 ) -> None:
     async def check() -> None:
         transport = Transport(Egress())
-        verifier = JwtVerifier("http://127.0.0.1:9/", AUDIENCE, transport=transport) if with_issuer else None
+        url = "http://127.0.0.1:9/"
+        verifier = JwtVerifier(url, AUDIENCE, Jwks(url, None, transport, start_task)) if with_issuer else None
         with pytest.raises(UnauthorizedError) as caught:
             await Authenticator(Tokens(), verifier).authenticate(query, [f"Bearer {value}" for value in header])
         assert _MARK not in caught.value.message

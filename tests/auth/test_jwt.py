@@ -7,7 +7,8 @@ import hashlib
 import hmac
 import itertools
 import json
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,7 @@ from hypothesis import strategies as st
 from structlog.testing import CapturingLogger
 
 from headwater.auth import jwks
+from headwater.auth.jwks import Jwks
 from headwater.auth.jwt import JwtVerifier, jwt_verifier
 from headwater.domain.errors import (
     IssuerUnavailableError,
@@ -60,11 +62,20 @@ def issuer() -> Iterator[Issuer]:
 
 
 @asynccontextmanager
-async def open_verifier(*settings: str, **clocks: Any) -> AsyncIterator[JwtVerifier]:
+async def open_verifier(
+    issuer: str,
+    audience: str,
+    jwks_url: str | None = None,
+    *,
+    monotonic: Callable[[], float] = time.monotonic,
+    **options: Any,
+) -> AsyncIterator[JwtVerifier]:
     transport = Transport(Egress())
     try:
         async with BackgroundTasks() as background:
-            yield JwtVerifier(*settings, transport=transport, start=background.start, **clocks)
+            yield JwtVerifier(
+                issuer, audience, Jwks(issuer, jwks_url, transport, background.start, monotonic), **options
+            )
     finally:
         await transport.aclose()
 
@@ -100,7 +111,7 @@ async def refused(verifier: JwtVerifier, token: str, error: type[UnauthorizedErr
 async def test_valid_token_names_its_user(issuer: Issuer, verifier: JwtVerifier, alg: str, kid: str | None) -> None:
     others = [signing_key(other, f"other-{other}", 1) for other in ALGORITHMS]
     issuer.keys = [*others, signing_key(alg, kid)]
-    assert await verifier.verify(issuer.token(issuer.keys[-1])) == f"{issuer.url}|auth0|someone"
+    assert (await verifier.verify(issuer.token(issuer.keys[-1]))).user == f"{issuer.url}|auth0|someone"
 
 
 @pytest.mark.parametrize("kid", ["the-key", None])
@@ -212,7 +223,7 @@ async def test_invalid_claim_is_refused(
 )
 async def test_valid_claim_is_accepted(issuer: Issuer, verifier: JwtVerifier, claim: str, value: object) -> None:
     sub = value if claim == "sub" else "auth0|someone"
-    assert await verifier.verify(issuer.token(claims={claim: value})) == f"{issuer.url}|{sub}"
+    assert (await verifier.verify(issuer.token(claims={claim: value}))).user == f"{issuer.url}|{sub}"
 
 
 @pytest.mark.parametrize(
@@ -310,7 +321,7 @@ async def test_keys_are_found_through_the_discovery_document(path: str) -> None:
     with Issuer(path=path.removesuffix("/")) as issuer:
         issuer.url += "/" if path.endswith("/") else ""
         async with open_verifier(issuer.url, AUDIENCE) as verifier:
-            assert await verifier.verify(issuer.token()) == f"{issuer.url}|auth0|someone"
+            assert (await verifier.verify(issuer.token())).user == f"{issuer.url}|auth0|someone"
             assert issuer.requests == [path.removesuffix("/") + DISCOVERY, JWKS]
 
 
@@ -485,7 +496,7 @@ async def test_cancelled_request_does_not_cancel_the_fetch(issuer: Issuer, verif
     first, second = (asyncio.create_task(verifier.verify(token)) for _ in range(2))
     await settled(lambda: issuer.requests)
     first.cancel()
-    assert await second == f"{issuer.url}|auth0|someone"
+    assert (await second).user == f"{issuer.url}|auth0|someone"
     assert issuer.fetches() == 1
 
 
@@ -694,7 +705,7 @@ def test_incomplete_settings_stop_the_start(
     issuer: str | None, audience: str | None, jwks_url: str | None, named: str
 ) -> None:
     with pytest.raises(StartupError, match=named):
-        jwt_verifier(issuer, audience, jwks_url, Transport(Egress()), start_task)
+        jwt_verifier(issuer, audience, jwks_url, None, Transport(Egress()), start_task)
 
 
 @pytest.mark.parametrize(
@@ -702,9 +713,9 @@ def test_incomplete_settings_stop_the_start(
     [(_ISSUER, None), (_ISSUER, ""), (_ISSUER, _KEYS + "?appid=1"), ("accounts.issuer.test", _KEYS)],
 )
 def test_complete_settings_make_a_verifier(issuer: str, jwks_url: str | None) -> None:
-    assert isinstance(jwt_verifier(issuer, AUDIENCE, jwks_url, Transport(Egress()), start_task), JwtVerifier)
+    assert isinstance(jwt_verifier(issuer, AUDIENCE, jwks_url, None, Transport(Egress()), start_task), JwtVerifier)
 
 
 def test_without_settings_there_is_no_verifier() -> None:
-    assert jwt_verifier(None, None, None, Transport(Egress()), start_task) is None
-    assert jwt_verifier("", "", "", Transport(Egress()), start_task) is None
+    assert jwt_verifier(None, None, None, None, Transport(Egress()), start_task) is None
+    assert jwt_verifier("", "", "", "", Transport(Egress()), start_task) is None

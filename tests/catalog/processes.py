@@ -21,6 +21,8 @@ from headwater.domain.datasource import Datasource, parse_config
 from headwater.domain.errors import CatalogUnavailableError, NameTakenError, StartupError
 from headwater.domain.ids import new_id
 from headwater.domain.purposes import Reconfigured
+from headwater.domain.sharing import owned_by
+from headwater.domain.users import NewToken
 
 KEYRING = Keyring([("test", bytes(range(32)))])
 
@@ -73,7 +75,7 @@ async def count(catalog: Catalog, times: int) -> None:
     try:
         dataset = await catalog.datasets.add("ann", NewDataset(name="count"))
     except NameTakenError:
-        (dataset,) = await catalog.datasets.list("ann", name="count")
+        (dataset,) = await catalog.datasets.list(owned_by("ann"), name="count")
 
     async def repeat() -> None:
         for _ in range(times // 4):
@@ -92,7 +94,7 @@ async def acknowledge(catalog: Catalog, owner: str) -> None:
     number = 0
     while True:
         number += 1
-        token = await catalog.tokens.add(owner, False, f"{owner} {number}".encode())
+        token = await catalog.tokens.add(owner, NewToken(), f"{owner} {number}".encode())
         say("token", token.id, owner, number)
         dataset = await catalog.datasets.add(owner, NewDataset(name=f"set {number}"))
         say("dataset", dataset.id, owner, number)

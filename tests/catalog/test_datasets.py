@@ -10,6 +10,7 @@ from headwater.domain.dataset import DatasetCreator, DatasetType, ImageType, New
 from headwater.domain.errors import NameTakenError
 from headwater.domain.feed import FeedMode
 from headwater.domain.ids import is_id, new_id
+from headwater.domain.sharing import owned_by
 from headwater.domain.window import LAST_SECOND
 from tests.catalog.values import config, dataset_with_datasources, put
 
@@ -79,12 +80,12 @@ async def test_list_orders_by_time_made_with_limit_and_offset(catalog):
     made.sort(key=lambda dataset: (dataset.created_at, dataset.id))
     ann = [dataset for dataset in made if dataset.owner == "ann"]
     assert await catalog.datasets.list(None) == made
-    assert await catalog.datasets.list("ann") == ann
-    assert await catalog.datasets.list("nobody") == []
+    assert await catalog.datasets.list(owned_by("ann")) == ann
+    assert await catalog.datasets.list(owned_by("nobody")) == []
     assert await catalog.datasets.list(None, limit=2) == made[:2]
     assert await catalog.datasets.list(None, offset=4) == made[4:]
     assert await catalog.datasets.list(None, limit=2, offset=3) == made[3:5]
-    assert await catalog.datasets.list("ann", limit=5, offset=1) == ann[1:]
+    assert await catalog.datasets.list(owned_by("ann"), limit=5, offset=1) == ann[1:]
     assert await catalog.datasets.list(None, limit=10**30) == made
     assert await catalog.datasets.list(None, offset=10**30) == []
 
@@ -94,7 +95,7 @@ async def test_list_by_name_is_exact_and_case_sensitive(catalog):
     bob = await catalog.datasets.add("bob", NewDataset(name="cats"))
     await catalog.datasets.add("ann", NewDataset(name="cats and dogs"))
     assert {dataset.id for dataset in await catalog.datasets.list(None, name="cats")} == {ann.id, bob.id}
-    assert await catalog.datasets.list("bob", name="cats") == [bob]
+    assert await catalog.datasets.list(owned_by("bob"), name="cats") == [bob]
     assert await catalog.datasets.list(None, name="cat") == []
     assert await catalog.datasets.list(None, name="Cats") == []
 
@@ -107,13 +108,13 @@ async def test_list_by_prefix_is_case_sensitive_and_has_no_wildcards(catalog):
         await catalog.datasets.add("ann", NewDataset(name=name))
     await catalog.datasets.add("bob", NewDataset(name="a_b"))
     for prefix in ["a_b", "a_", "a", "A", "a%", "a_b ", "z", "a-", "a_z", *names]:
-        found = await catalog.datasets.list("ann", prefix=prefix)
+        found = await catalog.datasets.list(owned_by("ann"), prefix=prefix)
         assert {each.name for each in found} == {name for name in names if name.startswith(prefix)}, prefix
-        assert found == [each for each in await catalog.datasets.list("ann") if each in found]
+        assert found == [each for each in await catalog.datasets.list(owned_by("ann")) if each in found]
     assert [each.owner for each in await catalog.datasets.list(None, prefix="a_b_")] == ["ann"]
     assert len(await catalog.datasets.list(None, prefix="a_b")) == 4
-    assert await catalog.datasets.list("ann", prefix="a_", limit=1, offset=1) == [
-        (await catalog.datasets.list("ann", prefix="a_"))[1]
+    assert await catalog.datasets.list(owned_by("ann"), prefix="a_", limit=1, offset=1) == [
+        (await catalog.datasets.list(owned_by("ann"), prefix="a_"))[1]
     ]
 
 
@@ -121,20 +122,20 @@ async def test_list_applies_newest_before_limit_and_offset(catalog):
     made = [await catalog.datasets.add("ann", NewDataset(name=f"set {number}")) for number in range(5)]
     await catalog.datasets.add("bob", NewDataset(name="set"))
     made.sort(key=lambda dataset: (dataset.created_at, dataset.id))
-    assert await catalog.datasets.list("ann", newest=3) == made[2:]
-    assert await catalog.datasets.list("ann", 2, 1, newest=3) == made[3:]
-    assert await catalog.datasets.list("ann", newest=10**30) == made
-    assert await catalog.datasets.list("ann", newest=3, prefix="no") == []
+    assert await catalog.datasets.list(owned_by("ann"), newest=3) == made[2:]
+    assert await catalog.datasets.list(owned_by("ann"), 2, 1, newest=3) == made[3:]
+    assert await catalog.datasets.list(owned_by("ann"), newest=10**30) == made
+    assert await catalog.datasets.list(owned_by("ann"), newest=3, prefix="no") == []
 
 
 async def test_list_by_ids_returns_each_known_dataset_once(catalog, monkeypatch):
     monkeypatch.setattr("headwater.catalog.datasets.MAX_IDS_PER_QUERY", 2)
     made = [await catalog.datasets.add("ann", NewDataset(name=f"set {number}")) for number in range(4)]
     ids = [made[3].id, new_id(), made[0].id, made[1].id, made[3].id]
-    assert await catalog.datasets.list_by_ids(ids) == sorted(
+    assert await catalog.datasets.list_by_ids(None, ids) == sorted(
         [made[0], made[1], made[3]], key=lambda dataset: (dataset.created_at, dataset.id)
     )
-    assert await catalog.datasets.list_by_ids([]) == []
+    assert await catalog.datasets.list_by_ids(None, []) == []
 
 
 async def test_list_children_returns_direct_children_of_all_owners(catalog):
@@ -143,8 +144,8 @@ async def test_list_children_returns_direct_children_of_all_owners(catalog):
         await catalog.datasets.add(owner, NewDataset(name="child", parent_id=parent.id)) for owner in ("ann", "bob")
     ]
     await catalog.datasets.add("ann", NewDataset(name="not a child", parent_id=made[0].id))
-    assert {each.id for each in await catalog.datasets.list_children(parent.id)} == {each.id for each in made}
-    assert await catalog.datasets.list_children(new_id()) == []
+    assert {each.id for each in await catalog.datasets.list_children(None, parent.id)} == {each.id for each in made}
+    assert await catalog.datasets.list_children(None, new_id()) == []
 
 
 async def test_touch_changes_modified_at_only(catalog):

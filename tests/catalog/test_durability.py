@@ -9,6 +9,8 @@ from headwater.catalog.catalog import Catalog
 from headwater.domain.dataset import NewDataset
 from headwater.domain.errors import NameTakenError
 from headwater.domain.purposes import Reconfigured
+from headwater.domain.sharing import owned_by
+from headwater.domain.users import NewToken
 from tests.catalog.processes import KEYRING, count_on, next_number, start
 from tests.catalog.values import config, dataset_with_datasources, put
 
@@ -33,7 +35,7 @@ async def test_concurrent_writes_of_all_kinds_are_kept(catalog):
     )
     await asyncio.gather(
         *(catalog.datasources.change(dataset.id, put(dataset.id, config("S3"))) for dataset in made),
-        *(catalog.tokens.add(f"user {number % 3}", False, bytes([number])) for number in range(30)),
+        *(catalog.tokens.add(f"user {number % 3}", NewToken(), bytes([number])) for number in range(30)),
     )
     marked = await asyncio.gather(
         *(catalog.datasets.set_watermark(dataset.id, n + 1, 1_700_000_000) for n, dataset in enumerate(made))
@@ -49,7 +51,7 @@ async def test_concurrent_adds_of_one_name_succeed_once(catalog):
     )
     assert sorted(type(result).__name__ for result in results) == ["Dataset"] + ["NameTakenError"] * 7
     assert all(isinstance(result, NameTakenError) for result in results if isinstance(result, Exception))
-    assert len(await catalog.datasets.list("ann")) == 1
+    assert len(await catalog.datasets.list(owned_by("ann"))) == 1
 
 
 async def test_cancelled_writes_are_atomic(catalog):

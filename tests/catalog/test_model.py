@@ -19,6 +19,8 @@ from headwater.domain.errors import CatalogUnavailableError, MalformedRequestErr
 from headwater.domain.feed import FeedMode
 from headwater.domain.ids import new_id
 from headwater.domain.purposes import input_datasource, reconfigure
+from headwater.domain.sharing import owned_by
+from headwater.domain.users import NewToken, Scope
 from headwater.domain.window import LAST_SECOND
 from tests.catalog.feed.fed import NOW, Fed, found
 from tests.catalog.values import KEY, config, dataset_with_datasources
@@ -70,7 +72,7 @@ class CatalogAgainstDictionaries(RuleBasedStateMachine):
     @rule(target=token_ids, user=OWNERS, admin=st.booleans())
     def add_token(self, user, admin):
         digest = len(self.tokens).to_bytes(32, "big")
-        token = self.run(self.catalog.tokens.add(user, admin, digest))
+        token = self.run(self.catalog.tokens.add(user, NewToken(scope=Scope.ADMIN if admin else Scope.WRITE), digest))
         self.tokens[digest] = token
         self.users.add(user)
         return token.id
@@ -213,7 +215,9 @@ class CatalogAgainstDictionaries(RuleBasedStateMachine):
         ordered = sorted(self.datasets.values(), key=lambda dataset: (dataset.created_at, dataset.id))
         assert self.run(self.catalog.datasets.list(None)) == ordered
         for owner in ("ann", "bob"):
-            assert self.run(self.catalog.datasets.list(owner)) == [each for each in ordered if each.owner == owner]
+            assert self.run(self.catalog.datasets.list(owned_by(owner))) == [
+                each for each in ordered if each.owner == owner
+            ]
             assert self.run(self.catalog.users.exists(owner)) is (owner in self.users)
         assert self.run(self.catalog.users.list()) == sorted(self.users)
         assert self.run(self.catalog.datasets.list(None, name="cats")) == [
@@ -231,7 +235,9 @@ class CatalogAgainstDictionaries(RuleBasedStateMachine):
         assert self.run(self.catalog.datasources.ids(list(ids))) == ids
         assert sorted(self.run(self.catalog.tokens.list()), key=str) == sorted(self.tokens.values(), key=str)
         for digest, token in self.tokens.items():
-            assert self.run(self.catalog.tokens.find(digest)) == (token if token.revoked_at is None else None)
+            assert self.run(self.catalog.tokens.find(digest)) == (
+                (token, frozenset()) if token.revoked_at is None else None
+            )
 
 
 CatalogAgainstDictionaries.TestCase.settings = settings(max_examples=10, stateful_step_count=25, deadline=None)

@@ -21,7 +21,7 @@ from headwater.domain.permissions import Permission
 from headwater.domain.purposes import input_datasource
 from headwater.domain.read_url import ReadUrlSigner
 from headwater.domain.redirected_url import RedirectedUrlSigner
-from headwater.domain.users import Principal
+from headwater.domain.users import Principal, Scope
 from tests.catalog.feed.fed import Fed, several
 
 PREVIOUS = Path(__file__).with_name("previous")
@@ -180,7 +180,7 @@ async def test_datasources_are_read_with_their_secrets(catalog):
 
 async def test_datasources_are_the_same_in_the_query_with_the_dataset(catalog):
     for expected in EXPECTED["datasets"]:
-        context = await open_dataset(catalog.datasets, Principal("x", admin=True), expected["id"], Permission.READ)
+        context = await open_dataset(catalog.datasets, Principal("x", Scope.ADMIN), expected["id"], Permission.READ)
         assert {source.id for source in context.datasources} == {each["id"] for each in expected["datasources"]}
 
 
@@ -193,7 +193,8 @@ async def test_tokens_authenticate(catalog):
                 await access.authenticate([token["text"]], [])
             assert await catalog.tokens.find(digest(token["text"])) is None
         else:
-            assert await access.authenticate([token["text"]], []) == Principal(token["user"], admin=token["admin"])
+            found = await access.authenticate([token["text"]], [])
+            assert (found.user, found.scope) == (token["user"], Scope.ADMIN if token["admin"] else Scope.WRITE)
 
 
 async def test_users_are_kept(catalog):

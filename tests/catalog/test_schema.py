@@ -23,6 +23,7 @@ from headwater.catalog.engine import parse_database_url
 from headwater.catalog.schema import HEAD, MIGRATIONS
 from headwater.catalog.tables import metadata
 from headwater.domain.errors import StartupError
+from headwater.domain.sharing import owned_by
 from tests.catalog.feed.fed import Fed, several
 from tests.catalog.values import add_user
 
@@ -106,9 +107,9 @@ async def test_catalog_of_the_first_version_is_upgraded_with_its_contents(url, k
     )
     assert (first.n_samples, first.size_in_bytes) == (0, 0)
     assert (second.id, second.img_type, second.parent_id) == ("b", "full", "a")
-    assert await catalog.datasets.list_children("a") == [second]
+    assert await catalog.datasets.list_children(None, "a") == [second]
     assert [source.id for source in await catalog.datasources.list("a")] == ["c"]
-    assert await catalog.datasets.list("ann", prefix="c") == [second]
+    assert await catalog.datasets.list(owned_by("ann"), prefix="c") == [second]
     await Fed(catalog, "a", "c").list_all(several("xy", size=10))
     counted, _ = await catalog.datasets.list(None)
     assert (counted.n_samples, counted.size_in_bytes) == (2, 20)

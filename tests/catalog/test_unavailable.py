@@ -16,6 +16,7 @@ from headwater.catalog.catalog import Catalog
 from headwater.cli.output import EXIT_UNAVAILABLE, exit_code_of, text_of
 from headwater.domain.dataset import NewDataset
 from headwater.domain.errors import CatalogUnavailableError
+from headwater.domain.sharing import owned_by
 from tests.catalog.feed.fed import make_fed
 from tests.catalog.processes import KEYRING, start
 from tests.catalog.values import add_user
@@ -165,7 +166,7 @@ async def test_full_disk_refuses_writes_and_keeps_what_was_acknowledged(sqlite_u
     assert "not ready" in output.splitlines(), "/readyz said ready while each write was refused"
     assert "ready again" in output.splitlines()
     catalog = await Catalog.open(sqlite_url, KEYRING)
-    assert sorted(dataset.id for dataset in await catalog.datasets.list("ann")) == sorted(acknowledged)
+    assert sorted(dataset.id for dataset in await catalog.datasets.list(owned_by("ann"))) == sorted(acknowledged)
     await catalog.close()
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from headwater.catalog.catalog import Catalog
 from headwater.domain.datasource import Datasource, DatasourceConfig, parse_config
 from headwater.domain.purposes import Reconfigured, reconfigure
+from headwater.domain.users import NewToken
 from tests.domain.configs import VALID
 
 KEY = bytes(range(32))
@@ -28,7 +29,7 @@ def put(dataset_id: str, new: DatasourceConfig) -> Callable[[Sequence[Datasource
 
 async def add_user(catalog: Catalog, name: str) -> None:
     """Make a user by the smallest write that makes one: adding a token."""
-    await catalog.tokens.add(name, False, os.urandom(32))
+    await catalog.tokens.add(name, NewToken(), os.urandom(32))
 
 
 async def dataset_with_datasources(catalog: Catalog, dataset_id: str) -> Any:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
+from datetime import UTC, datetime
 
 import pytest
 
-from tests.cli.commands import run_command
+from tests.cli.commands import make_dataset, run_command
 from tests.cli.terminal import at_terminal
 
 
@@ -20,7 +22,17 @@ def test_token_commands_create_list_and_revoke(environ: dict[str, str]) -> None:
     listed = json.loads(run_command(environ, "token", "list", "--json"))
     assert {(found["user"], found["admin"]) for found in listed} >= {("ada", False), ("root", True)}
     table = run_command(environ, "token", "list")
-    assert table.splitlines()[0].split() == ["ID", "USER", "ADMIN", "CREATED", "REVOKED"]
+    assert table.splitlines()[0].split() == [
+        "ID",
+        "USER",
+        "SCOPE",
+        "LABEL",
+        "DATASET",
+        "CREATED",
+        "USED",
+        "EXPIRES",
+        "REVOKED",
+    ]
     assert token not in table + json.dumps(listed)
     run_command(environ, "token", "revoke", admin["id"])
     revoked = {
@@ -44,3 +56,36 @@ def test_the_list_fits_a_terminal(environ: dict[str, str], columns: int) -> None
     shown = at_terminal(environ, "token", "list", columns=columns)
     assert all(len(line) <= columns for line in shown.lines[:-1])
     assert created in shown.text
+
+
+@pytest.mark.slow
+def test_limits_of_a_token(environ: dict[str, str]) -> None:
+    dataset = make_dataset(environ)
+    limits = ("--scope", "read", "--dataset", dataset, "--expires", "90d", "--label", "nightly")
+    made = json.loads(run_command(environ, "token", "create", "--user", "ada", *limits, "--json"))
+    assert (made["scope"], made["datasetId"], made["label"]) == ("read", dataset, "nightly")
+    assert abs(made["expiresAt"] / 1000 - time.time() - 90 * 86_400) < 60
+    dated = json.loads(run_command(environ, "token", "create", "--user", "ada", "--expires", "2199-01-31", "--json"))
+    assert dated["expiresAt"] == datetime(2199, 1, 31, tzinfo=UTC).timestamp() * 1000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (("--expires", "soon"), "--expires: expected"),
+        (("--expires", "2020-01-01"), "--expires: expected milliseconds"),
+        (("--admin", "--scope", "read"), "--admin: contradicts"),
+        (("--label", ""), "--label: expected"),
+        (("--scope", "writ"), "did you mean write?"),
+    ],
+)
+def test_limits_that_cannot_be_are_refused(environ: dict[str, str], options: tuple[str, ...], expected: str) -> None:
+    assert expected in run_command(environ, "token", "create", "--user", "ada", *options, code=2)
+
+
+@pytest.mark.slow
+def test_a_token_for_the_dataset_of_another_user_is_refused(environ: dict[str, str]) -> None:
+    dataset = make_dataset(environ)
+    error = run_command(environ, "token", "create", "--user", "mallory", "--dataset", dataset, code=2)
+    assert "--dataset: mallory may not use the dataset" in error

@@ -82,6 +82,7 @@ def test_seed_has_six_python_examples(seed_client: Path) -> None:
 
 def test_client_of_the_whole_document_can_be_imported(whole_client: Path) -> None:
     assert {path.stem for path in (whole_client / "swagger_client" / "api").glob("*_api.py")} == {
+        "access_api",
         "datasets_api",
         "datasources_api",
         "health_api",

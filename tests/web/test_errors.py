@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from headwater.domain.dataset import NewDataset
+from headwater.domain.users import NewToken
 from headwater.service import admin, configure, limits
 from headwater.service.context import open_context
 from headwater.settings import Settings
@@ -23,7 +24,7 @@ def test_401_has_www_authenticate(live: Live) -> None:
 async def test_too_many_requests_are_429_with_retry_after(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MAX_REQUESTS_PER_USER", 0)
     async with open_context(Settings.load({"HEADWATER_DATA_DIR": str(tmp_path)})) as ctx:
-        token, _ = await admin.create_token(ctx, "ada", admin=False)
+        token, _ = await admin.create_token(ctx, "ada", NewToken())
         dataset = await admin.create_dataset(ctx, "ada", NewDataset(name="busy"))
         await configure.put_datasource(ctx, await admin.find_dataset(ctx, dataset.id), VALID["LOCAL"])
         transport = httpx.ASGITransport(app=create_app(ctx))

@@ -152,9 +152,11 @@ def test_jwt_authenticates_a_user_of_its_own(tmp_path: Path) -> None:
         both = request(live.url, path=f"/v1/datasets?token={live.token}", headers={"Authorization": f"Bearer {jwt}"})
         assert both.status == 200
         assert jwt not in live.log.read_text()
-        named = command(live.environ, "token", "create", "--user", found["userId"])
-        assert named.returncode == 2
-        assert named.stdout == ""
+        named = live.headwater("token", "create", "--user", found["userId"])
+        assert live.call("GET", f"/v1/datasets/{made.json['id']}", token=named).status == 200
+        refused = command(live.environ, "token", "create", "--user", f"x{found['userId']}")
+        assert refused.returncode == 2
+        assert refused.stdout == ""
 
 
 def test_jwt_without_a_configured_issuer_is_401(live: Live) -> None:

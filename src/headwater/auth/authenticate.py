@@ -9,9 +9,11 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from headwater.auth.sightings import Sightings
 from headwater.domain.errors import IssuerUnavailableError, JwtInvalidError, UnauthorizedError
 from headwater.domain.users import ApiToken, Principal
 
@@ -25,8 +27,8 @@ _JWT_SHAPE = re.compile(r"[^.]*\.[^.]*\.[^.]*")  # no API token has a dot
 class TokenLookup(Protocol):
     """What `Authenticator` needs of the catalog."""
 
-    async def find(self, digest: bytes) -> ApiToken | None:
-        """Return the API token with this digest; None if there is none or it was revoked."""
+    async def find(self, digest: bytes) -> tuple[ApiToken, frozenset[str]] | None:
+        """Return the API token with this digest and the groups of its user; None if there is none or it was revoked."""
 
 
 def new_token() -> str:
@@ -53,11 +55,21 @@ class Authenticator:
     Args:
         tokens: finds API tokens.
         jwt: verifies JWTs; None on a server without a JWT issuer.
+        sightings: records when tokens were used, and the groups of users; None to record nothing.
+        now: returns Unix seconds.
     """
 
-    def __init__(self, tokens: TokenLookup, jwt: JwtVerifier | None) -> None:
+    def __init__(
+        self,
+        tokens: TokenLookup,
+        jwt: JwtVerifier | None,
+        sightings: Sightings | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self._tokens = tokens
         self._jwt = jwt
+        self._sightings = sightings
+        self._now = now
 
     async def authenticate(self, query_tokens: Sequence[str], authorization: Sequence[str]) -> Principal:
         """Return the principal of a request.
@@ -98,7 +110,10 @@ class Authenticator:
         if _JWT_SHAPE.fullmatch(token):
             if self._jwt is None:
                 raise JwtInvalidError("a JWT was sent, but this server has no JWT issuer configured: use an API token")
-            return Principal(user=await self._jwt.verify(token))
+            identity = await self._jwt.verify(token)
+            if self._sightings is not None:
+                self._sightings.saw_groups(identity.user, identity.groups)
+            return Principal(identity.user, groups=identity.groups)
         if not token:
             raise UnauthorizedError("an empty credential was sent: expected an API token or a JWT")
         known = await self._tokens.find(digest(token))
@@ -107,7 +122,14 @@ class Authenticator:
                 "a credential was sent that is neither a JWT nor a valid API token of this server; "
                 "`headwater token create`, run with this server's settings, makes one"
             )
-        return Principal(user=known.user, admin=known.admin)
+        api_token, groups = known
+        now = int(self._now() * 1000)
+        if not api_token.is_usable(now):
+            raise UnauthorizedError("the API token has expired: make a new one")
+        if self._sightings is not None:
+            self._sightings.saw_token(api_token, now)
+        limits = api_token.limits
+        return Principal(api_token.user, limits.scope, limits.dataset_id, groups, api_token.id, limits.expires_at)
 
 
 def _without_scheme(value: str) -> str:

@@ -11,14 +11,15 @@ import math
 import re
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
+import structlog
 from jwt import DecodeError, InvalidSignatureError, PyJWS, PyJWTError
 
 from headwater.auth.jwks import Jwks, Key, Keys
 from headwater.domain.errors import JwtInvalidError, JwtMalformedError, StartupError
-from headwater.domain.users import jwt_user_name
-from headwater.net.tasks import TaskStarter, start_task
+from headwater.domain.users import is_group_name, jwt_user_name
+from headwater.net.tasks import TaskStarter
 from headwater.net.transport import Transport
 from headwater.net.urls import is_http_url
 
@@ -29,11 +30,23 @@ LEEWAY_SECONDS = 5.0
 
 MAX_JWT_LENGTH = 16 * 1024
 
+MAX_GROUPS = 1000
+"""How many groups a JWT may name. Entra ID names at most 200."""
+
+log = structlog.get_logger(__name__)
+
 # At most 255 characters: OpenID Connect Core 1.0, section 2. JSON can contain control characters and lone surrogates,
 # which the catalog cannot store and a log line cannot show.
 _SUBJECT = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,255}")
 
 _JWS = PyJWS(algorithms=ALGORITHMS)
+
+
+class JwtIdentity(NamedTuple):
+    """Whom a JWT identifies: the name of the user, and its groups."""
+
+    user: str
+    groups: frozenset[str]
 
 
 class JwtVerifier:
@@ -42,30 +55,28 @@ class JwtVerifier:
     Args:
         issuer: the exact value of the claim `iss`.
         audience: what the claim `aud` must be or contain.
-        jwks_url: the URL of the issuer's JWK set; None to find it through the issuer's discovery document.
-        transport: fetches the keys; the caller closes it.
+        jwks: the public keys of the issuer.
+        groups_claim: the name of the claim that lists the groups of the user; None for no groups.
         now: returns Unix seconds.
-        monotonic: a clock in seconds that never goes back, for the age of the keys.
     """
 
     def __init__(
         self,
         issuer: str,
         audience: str,
-        jwks_url: str | None = None,
+        jwks: Jwks,
         *,
-        transport: Transport,
-        start: TaskStarter = start_task,
+        groups_claim: str | None = None,
         now: Callable[[], float] = time.time,
-        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._issuer = issuer
         self._audience = audience
+        self._jwks = jwks
+        self._groups_claim = groups_claim
         self._now = now
-        self._jwks = Jwks(issuer, jwks_url, transport, start, monotonic)
 
-    async def verify(self, token: str) -> str:
-        """Return the name of the user that a JWT identifies.
+    async def verify(self, token: str) -> JwtIdentity:
+        """Return whom a JWT identifies.
 
         Claims are checked before the signature, so that only a token with valid claims can cause a request to its
         issuer.
@@ -81,7 +92,22 @@ class JwtVerifier:
             raise JwtInvalidError(f"the JWT's algorithm (alg) is not allowed: expected one of {', '.join(ALGORITHMS)}")
         subject = self._checked_subject(claims)
         await self._check_signature(token, algorithm, header.get("kid"))
-        return jwt_user_name(self._issuer, subject)
+        return JwtIdentity(jwt_user_name(self._issuer, subject), self._groups(claims))
+
+    def _groups(self, claims: dict[str, Any]) -> frozenset[str]:
+        """Return the groups that a JWT names. A claim of another form gives no group, and is logged."""
+        listed = claims.get(self._groups_claim) if self._groups_claim else None
+        if listed is None:
+            return frozenset()
+        groups = [listed] if isinstance(listed, str) else listed
+        if not isinstance(groups, list) or len(groups) > MAX_GROUPS or not all(map(is_group_name, groups)):
+            log.warning(
+                "jwt_groups_unusable",
+                claim=self._groups_claim,
+                expected=f"at most {MAX_GROUPS} texts of 1 to 255 characters without control characters",
+            )
+            return frozenset()
+        return frozenset(groups)
 
     def _checked_subject(self, claims: dict[str, Any]) -> str:
         issuer, audiences = claims.get("iss"), claims.get("aud")
@@ -126,17 +152,25 @@ class JwtVerifier:
 
 
 def jwt_verifier(
-    issuer: str | None, audience: str | None, jwks_url: str | None, transport: Transport, start: TaskStarter
+    issuer: str | None,
+    audience: str | None,
+    jwks_url: str | None,
+    groups_claim: str | None,
+    transport: Transport,
+    start: TaskStarter,
 ) -> JwtVerifier | None:
-    """Return the verifier that the settings describe, or None if all three are unset or empty.
+    """Return the verifier that the settings describe, or None if all of them are unset or empty.
 
     Raises:
         StartupError: a setting is missing or is not a URL; the text names the setting.
     """
-    if not (issuer or audience or jwks_url):
+    if not (issuer or audience or jwks_url or groups_claim):
         return None
     if not issuer:
-        raise StartupError("HEADWATER_JWT_ISSUER: required with HEADWATER_JWT_AUDIENCE and HEADWATER_JWKS_URL")
+        raise StartupError(
+            "HEADWATER_JWT_ISSUER: required with HEADWATER_JWT_AUDIENCE, HEADWATER_JWKS_URL and "
+            "HEADWATER_JWT_GROUPS_CLAIM"
+        )
     if not audience:
         raise StartupError("HEADWATER_JWT_AUDIENCE: required with HEADWATER_JWT_ISSUER and HEADWATER_JWKS_URL")
     if jwks_url and not is_http_url(jwks_url):
@@ -146,7 +180,8 @@ def jwt_verifier(
             "HEADWATER_JWT_ISSUER: expected an http or https URL without user name, query or fragment; "
             "for an issuer with another name, set HEADWATER_JWKS_URL"
         )
-    return JwtVerifier(issuer, audience, jwks_url or None, transport=transport, start=start)
+    jwks = Jwks(issuer, jwks_url or None, transport, start)
+    return JwtVerifier(issuer, audience, jwks, groups_claim=groups_claim or None)
 
 
 def _read(token: str) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -11,7 +11,8 @@ from headwater.domain.dataset import Dataset
 from headwater.domain.datasource import Datasource
 from headwater.domain.errors import DatasetUnknownError, ForbiddenError
 from headwater.domain.ids import check_id
-from headwater.domain.permissions import Permission, permissions_of
+from headwater.domain.permissions import Permission, explain_refusal, needs_roles, permissions_of
+from headwater.domain.sharing import Role
 from headwater.domain.users import Principal
 
 LoadDatasources = Callable[[], Sequence[Datasource]]
@@ -23,6 +24,9 @@ class DatasetLookup(Protocol):
 
     async def find_with_datasources(self, dataset_id: str) -> tuple[Dataset, LoadDatasources] | None:
         """Return the dataset and its datasources, read in one query; None if there is no such dataset."""
+
+    async def roles(self, dataset_id: str, user: str, groups: frozenset[str]) -> Sequence[Role]:
+        """Return the roles that shares of the dataset give to the user and to these groups."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,10 @@ async def open_dataset(
     if found is None:
         raise DatasetUnknownError(f"there is no dataset with the id {dataset_id}")
     dataset, load_datasources = found
-    permissions = permissions_of(principal, dataset)
+    roles: Sequence[Role] = ()
+    if needs_roles(principal, dataset):
+        roles = await datasets.roles(dataset_id, principal.user, principal.groups)
+    permissions = permissions_of(principal, dataset, roles)
     if permission not in permissions:
-        raise ForbiddenError(f"the dataset {dataset_id} belongs to another user")
+        raise ForbiddenError(explain_refusal(principal, dataset, permission, roles))
     return DatasetContext(dataset, principal, permissions, load_datasources)

@@ -8,6 +8,7 @@ from typing import Self
 
 from sqlalchemy import Connection, exc, func, select
 
+from headwater.catalog.audit import AuditCatalog
 from headwater.catalog.database import Database, describe_error, is_damage, is_temporary
 from headwater.catalog.datasets import DatasetCatalog
 from headwater.catalog.datasources import DatasourceCatalog
@@ -15,6 +16,7 @@ from headwater.catalog.engine import parse_database_url
 from headwater.catalog.feed.feeds import FeedCatalog
 from headwater.catalog.keyring import KEY_SETTING, Keyring
 from headwater.catalog.schema import check_current, check_in_use
+from headwater.catalog.shares import ShareCatalog
 from headwater.catalog.tables import datasources
 from headwater.catalog.tokens import TokenCatalog
 from headwater.catalog.users import UserCatalog
@@ -49,8 +51,10 @@ class Catalog:
         self.users = UserCatalog(database)
         self.tokens = TokenCatalog(database)
         self.datasets = DatasetCatalog(database, keyring)
+        self.shares = ShareCatalog(database)
         self.datasources = DatasourceCatalog(database, keyring)
         self.feed = FeedCatalog(database)
+        self.audit = AuditCatalog(database)
 
     @classmethod
     async def open(cls, url: str, keyring: Keyring) -> Self:

@@ -8,18 +8,22 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection, Row, bindparam, delete, exc, insert, select, update
 
+from headwater.catalog.audit import record
 from headwater.catalog.clock import now_ms
 from headwater.catalog.database import MAX_IDS_PER_QUERY, Database
 from headwater.catalog.feed.feeds import acknowledge_watermark, drop_feed
 from headwater.catalog.keyring import Keyring
+from headwater.catalog.shares import roles_query, visible
 from headwater.catalog.stored_datasource import COLUMNS, datasource_of_row
 from headwater.catalog.tables import datasets, datasources, feeds
 from headwater.catalog.users import ensure_user
+from headwater.domain.audit import AuditEntry
 from headwater.domain.dataset import Dataset, DatasetCreator, DatasetType, ImageType, NewDataset
 from headwater.domain.datasource import Datasource, Purpose
 from headwater.domain.errors import NameTakenError
 from headwater.domain.feed import FeedMode
 from headwater.domain.ids import new_id
+from headwater.domain.sharing import Role, Visibility
 
 _MAX_ROWS = 2**31 - 1
 """The largest value of LIMIT and OFFSET that both databases accept."""
@@ -51,8 +55,13 @@ class DatasetCatalog:
         self._database = database
         self._keyring = keyring
 
-    async def add(self, owner: str, new: NewDataset) -> Dataset:
+    async def add(self, owner: str, new: NewDataset, entry: Callable[[Dataset], AuditEntry] | None = None) -> Dataset:
         """Make a dataset. Adds the owner if there is no user with this name.
+
+        Args:
+            owner: the owner.
+            new: the dataset.
+            entry: returns what the audit log says about it; None for nothing.
 
         Raises:
             NameTakenError: the owner has a dataset with this name.
@@ -79,6 +88,7 @@ class DatasetCatalog:
                 connection.execute(insert(datasets), _row_of(dataset))
             except exc.IntegrityError:
                 raise _name_taken(new.name) from None
+            record(connection, entry(dataset) if entry is not None else None)
 
         await self._database.write(work)
         return dataset
@@ -111,9 +121,14 @@ class DatasetCatalog:
 
         return _dataset_of(rows[0]), load_datasources
 
+    async def roles(self, dataset_id: str, user: str, groups: frozenset[str]) -> Sequence[Role]:
+        """Return the roles that shares of the dataset give to the user and to these groups."""
+        query = roles_query(dataset_id, user, groups)
+        return await self._database.read(lambda connection: [Role(role) for role in connection.scalars(query)])
+
     async def list(
         self,
-        owner: str | None,
+        visibility: Visibility | None,
         limit: int | None = None,
         offset: int = 0,
         *,
@@ -121,10 +136,10 @@ class DatasetCatalog:
         prefix: str | None = None,
         newest: int | None = None,
     ) -> Sequence[Dataset]:
-        """Return the datasets of one user, or of all, ordered by the time they were made, then by id.
+        """Return datasets, ordered by the time they were made, then by id.
 
         Args:
-            owner: the user; None for all users.
+            visibility: which; None for those of all users.
             limit: the maximum number of datasets; None for all.
             offset: how many datasets to skip first.
             name: only datasets with exactly this name. Case-sensitive, as is `prefix`.
@@ -132,8 +147,8 @@ class DatasetCatalog:
             newest: only this many of those made last, before `offset` and `limit` are applied.
         """
         query = _WITH_COUNTS
-        if owner is not None:
-            query = query.where(datasets.c.owner == owner)
+        if visibility is not None:
+            query = query.where(visible(visibility))
         if name is not None:
             query = query.where(datasets.c.name == name)
         if prefix is not None:
@@ -145,19 +160,21 @@ class DatasetCatalog:
         query = query.offset(min(offset, _MAX_ROWS))
         return await self._load(query if limit is None else query.limit(min(limit, _MAX_ROWS)))
 
-    async def list_by_ids(self, ids: Sequence[str]) -> Sequence[Dataset]:
-        """Return the datasets with these ids, each once, in the order of `list`. Unknown ids are skipped."""
+    async def list_by_ids(self, visibility: Visibility | None, ids: Sequence[str]) -> Sequence[Dataset]:
+        """Return the datasets with these ids that are visible, each once, as `list` does. Other ids are skipped."""
         found: dict[str, Dataset] = {}
+        query = _WITH_COUNTS if visibility is None else _WITH_COUNTS.where(visible(visibility))
         for start in range(0, len(ids), MAX_IDS_PER_QUERY):
-            some = await self._load(_WITH_COUNTS.where(datasets.c.id.in_(ids[start : start + MAX_IDS_PER_QUERY])))
+            some = await self._load(query.where(datasets.c.id.in_(ids[start : start + MAX_IDS_PER_QUERY])))
             found |= {dataset.id: dataset for dataset in some}
         return sorted(found.values(), key=lambda dataset: (dataset.created_at, dataset.id))
 
-    async def list_children(self, parent_id: str) -> Sequence[Dataset]:
-        """Return the datasets that were made as children of this one, in the order of `list`."""
-        return await self._load(_WITH_COUNTS.where(datasets.c.parent_id == parent_id))
+    async def list_children(self, visibility: Visibility | None, parent_id: str) -> Sequence[Dataset]:
+        """Return the datasets that were made as children of this one and are visible, as `list` does."""
+        query = _WITH_COUNTS.where(datasets.c.parent_id == parent_id)
+        return await self._load(query if visibility is None else query.where(visible(visibility)))
 
-    async def rename(self, dataset_id: str, name: str) -> bool:
+    async def rename(self, dataset_id: str, name: str, entry: AuditEntry | None = None) -> bool:
         """Give a dataset another name. Return False if there is no such dataset.
 
         Raises:
@@ -165,7 +182,7 @@ class DatasetCatalog:
         """
         statement = update(datasets).where(datasets.c.id == dataset_id).values(name=name, modified_at=now_ms())
         try:
-            return await self._changes_one(statement)
+            return await self._changes_one(statement, entry)
         except exc.IntegrityError:
             raise _name_taken(name) from None
 
@@ -173,17 +190,18 @@ class DatasetCatalog:
         """Record that a dataset was modified now. Return False if there is no such dataset."""
         return await self._changes_one(update(datasets).where(datasets.c.id == dataset_id).values(modified_at=now_ms()))
 
-    async def delete(self, dataset_id: str) -> bool:
+    async def delete(self, dataset_id: str, entry: AuditEntry | None = None) -> bool:
         """Delete a dataset with its datasources, secrets and watermark. Return False if there is no such dataset."""
-        return await self._changes_one(delete(datasets).where(datasets.c.id == dataset_id))
+        return await self._changes_one(delete(datasets).where(datasets.c.id == dataset_id), entry)
 
-    async def set_watermark(self, dataset_id: str, seconds: int, now: int) -> bool:
+    async def set_watermark(self, dataset_id: str, seconds: int, now: int, entry: AuditEntry | None = None) -> bool:
         """Set how far a dataset was processed. Return False if it has no datasource for raw samples.
 
         Args:
             dataset_id: the dataset.
             seconds: whole Unix seconds; may be less than before.
             now: the server's time in Unix seconds.
+            entry: what the audit log says about it; None for nothing.
         """
 
         def work(connection: Connection) -> bool:
@@ -191,11 +209,14 @@ class DatasetCatalog:
             if connection.execute(_SET_WATERMARK, parameters).rowcount != 1:
                 return False
             acknowledge_watermark(connection, dataset_id, seconds, now)
+            record(connection, entry)
             return True
 
         return await self._database.write(work)
 
-    async def set_feed(self, dataset_id: str, feed: FeedMode | None, effective: FeedMode) -> bool:
+    async def set_feed(
+        self, dataset_id: str, feed: FeedMode | None, effective: FeedMode, entry: AuditEntry | None = None
+    ) -> bool:
         """Choose how a dataset lists raw samples. Return False if there is no such dataset.
 
         Args:
@@ -210,12 +231,21 @@ class DatasetCatalog:
                 return False
             if effective is FeedMode.DATES:
                 drop_feed(connection, dataset_id)
+            record(connection, entry)
             return True
 
         return await self._database.write(work)
 
-    async def _changes_one(self, statement: sa.Update | sa.Delete, parameters: dict[str, Any] | None = None) -> bool:
-        return await self._database.write(lambda connection: connection.execute(statement, parameters).rowcount == 1)
+    async def _changes_one(self, statement: sa.Update | sa.Delete, entry: AuditEntry | None = None) -> bool:
+        """Return whether a statement changed a row. Only then the entry is added to the audit log."""
+
+        def work(connection: Connection) -> bool:
+            if connection.execute(statement).rowcount != 1:
+                return False
+            record(connection, entry)
+            return True
+
+        return await self._database.write(work)
 
     async def _load(self, query: sa.Select[Any]) -> Sequence[Dataset]:
         ordered = query.order_by(datasets.c.created_at, datasets.c.id)

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Row, Select, bindparam, delete, insert, select, update
 
+from headwater.catalog.audit import record
 from headwater.catalog.clock import now_ms
 from headwater.catalog.database import MAX_IDS_PER_QUERY, Database
 from headwater.catalog.feed.feeds import drop_feed
@@ -19,6 +20,7 @@ from headwater.catalog.stored_datasource import (
     summary_of_row,
 )
 from headwater.catalog.tables import datasets, datasources
+from headwater.domain.audit import AuditEntry
 from headwater.domain.datasource import Datasource
 from headwater.domain.errors import CatalogUnavailableError
 from headwater.domain.purposes import Reconfigured
@@ -59,7 +61,10 @@ class DatasourceCatalog:
         return await self._of_each(_SUMMARIES, dataset_ids, summary_of_row)
 
     async def change(
-        self, dataset_id: str, decide: Callable[[Sequence[Datasource]], Reconfigured]
+        self,
+        dataset_id: str,
+        decide: Callable[[Sequence[Datasource]], Reconfigured],
+        entry: Callable[[Reconfigured], AuditEntry] | None = None,
     ) -> Reconfigured | None:
         """Replace the datasources of a dataset with those that `decide` returns, in one transaction.
 
@@ -71,6 +76,7 @@ class DatasourceCatalog:
             dataset_id: the dataset.
             decide: called with the present datasources, in a thread. It must be pure. If it raises an error, nothing
                 is changed and the error is passed on.
+            entry: returns what the audit log says about it; None for nothing.
 
         Returns:
             What `decide` returned, with the watermark that was reset; None if there is no such dataset.
@@ -101,6 +107,7 @@ class DatasourceCatalog:
                 changed |= {"watermark": 0, "n_samples": 0, "size_in_bytes": 0}
                 decided = decided._replace(lost_watermark=found.watermark)
             connection.execute(update(datasets).where(datasets.c.id == dataset_id).values(**changed))
+            record(connection, entry(decided) if entry is not None else None)
             return decided
 
         return await self._database.write(work)

@@ -12,7 +12,7 @@ from headwater.catalog.database import tables_missing
 from headwater.catalog.tables import metadata
 from headwater.domain.errors import CatalogUnavailableError, StartupError
 
-HEAD = "0005"
+HEAD = "0007"
 """The newest migration. It is named here so that a current catalog opens without importing Alembic."""
 
 MIGRATIONS = Path(__file__).with_name("migrations")

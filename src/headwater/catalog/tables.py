@@ -12,6 +12,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     ForeignKey,
+    Index,
     Integer,
     LargeBinary,
     MetaData,
@@ -34,18 +35,25 @@ users = Table(
     metadata,
     Column("name", Text, primary_key=True),
     Column("created_at", BigInteger, nullable=False),
+    Column("jwt_groups", Text),
 )
+"""`jwt_groups`: a JSON list of the groups in the latest JWT of the user; NULL if there were none."""
 
 tokens = Table(
     "tokens",
     metadata,
     Column("id", Text, primary_key=True),
     Column("user", Text, ForeignKey(users.c.name), nullable=False),
-    Column("admin", Boolean, nullable=False),
+    Column("scope", Text, nullable=False, server_default="write"),
+    Column("dataset_id", Text),
+    Column("label", Text),
     Column("digest", LargeBinary, nullable=False, unique=True),
     Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),
     Column("revoked_at", BigInteger),
+    Column("last_used_at", BigInteger),
 )
+"""`scope` is a `Scope`. A token of a dataset that was deleted stays, and can do nothing."""
 
 datasets = Table(
     "datasets",
@@ -70,6 +78,18 @@ datasets = Table(
 `Dataset.include_all_files`. `n_samples` and `size_in_bytes` are copied from the dataset's feed once that is complete.
 `feed` is a `FeedMode`; NULL if the dataset follows the server's setting."""
 
+shares = Table(
+    "shares",
+    metadata,
+    Column("dataset_id", Text, ForeignKey(datasets.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("grantee", Text, primary_key=True),
+    Column("role", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Index("ix_shares_kind_grantee", "kind", "grantee"),
+)
+"""Whom datasets are shared with: `kind` is a `GranteeKind`, `role` a `Role`. A group or a user need not be known."""
+
 datasources = Table(
     "datasources",
     metadata,
@@ -83,6 +103,23 @@ datasources = Table(
     UniqueConstraint("dataset_id", "purpose"),
 )
 """`catalog.stored_datasource` defines what the columns hold."""
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("at", BigInteger, nullable=False, index=True),
+    Column("user", Text, nullable=False),
+    Column("token_id", Text),
+    Column("action", Text, nullable=False),
+    Column("dataset_id", Text, index=True),
+    Column("target", Text),
+    Column("details", Text),
+    Column("address", Text),
+    Column("request_id", Text),
+    sqlite_autoincrement=True,
+)
+"""Who changed what (`domain.audit`). Entries outlive what they are about. `details` is a JSON object."""
 
 feeds = Table(
     "feeds",

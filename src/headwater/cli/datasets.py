@@ -204,6 +204,27 @@ def update(ref: DatasetRef, feed: FeedChoice) -> None:
         note("raw samples are listed by an exact feed" + ("" if has_index else "; the next listing makes its index"))
 
 
+@app.command("transfer")
+def transfer(
+    ref: DatasetRef,
+    user: Annotated[
+        str,
+        typer.Option(
+            "--to", metavar="USER", help="The new owner, who has a token or a dataset, or ISSUER|SUBJECT of a JWT."
+        ),
+    ],
+) -> None:
+    """Give a dataset to another owner. The former owner becomes an editor."""
+    from headwater.service.sharing import transfer_dataset
+
+    async def work(ctx: ServiceContext, dataset: DatasetContext) -> None:
+        await transfer_dataset(ctx, dataset, user)
+
+    with naming({"user": "--to"}):
+        run_on_dataset(ref, work)
+    note(f"{ref} belongs to {user}")
+
+
 @app.command("delete")
 def delete(ref: DatasetRef, yes: Yes = False) -> None:
     """Delete a dataset, not its files.

@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from headwater import __version__
-from headwater.cli import datasets, datasource, feed, init, list_command, serving, tokens, watermark
+from headwater.cli import audit, datasets, datasource, feed, init, list_command, serving, shares, tokens, watermark
 from headwater.cli.output import EXIT_CODES_HELP, EXIT_FAILURE, EXIT_INTERRUPTED, exit_code_of, fail, text_of
 from headwater.cli.terminal import escape_what_cannot_be_shown
 from headwater.domain.errors import HeadwaterError
@@ -59,10 +59,12 @@ app.command("serve")(serving.serve)
 app.command("init")(init.init)
 app.add_typer(tokens.app, name="token")
 app.add_typer(datasets.app, name="dataset")
+app.add_typer(shares.app, name="share")
 app.add_typer(datasource.app, name="datasource")
 app.command("list")(list_command.list_command)
 app.add_typer(watermark.app, name="watermark")
 app.add_typer(feed.app, name="feed")
+app.command("audit")(audit.audit)
 
 
 class _Shell(StrEnum):

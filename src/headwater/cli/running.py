@@ -41,6 +41,7 @@ def run(
 
     from headwater.net.proxies import warn_about_proxies
     from headwater.observability.logs import log_to_stderr
+    from headwater.service.audit import coming_from
     from headwater.service.context import Setup, open_context
 
     log_to_stderr()
@@ -49,7 +50,8 @@ def run(
 
     async def inside() -> Result:
         async with open_context(settings, setup) as ctx:
-            return await work(ctx)
+            with coming_from(_system_user()):
+                return await work(ctx)
 
     if contacts_store:
         warn_about_proxies()
@@ -59,6 +61,17 @@ def run(
         return asyncio.run(inside())
     except CatalogMissingError as error:
         raise CatalogMissingError(f"{error.message}; {_which_catalog(settings)}") from None
+
+
+def _system_user() -> str:
+    """Return who runs the command, for the audit log."""
+    import getpass
+
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # a container may run with a number that has no name
+        name = str(os.getuid())
+    return f"command line of {name}"
 
 
 def note_implicit_user(user: str) -> None:

@@ -96,6 +96,7 @@ def _listen(settings: Settings) -> socket.socket:
 async def _serve(settings: Settings, listening: socket.socket) -> None:
     from headwater.net.proxies import warn_about_proxies
     from headwater.observability.logs import log_to_stderr
+    from headwater.service.audit import sweep_audit
     from headwater.service.context import open_context
     from headwater.service.feed import sweep_feeds
     from headwater.service.leftovers import sweep_leftovers
@@ -113,6 +114,7 @@ async def _serve(settings: Settings, listening: socket.socket) -> None:
             _warn_about_group(settings)
             ctx.background.start("sweep feeds", sweep_feeds(ctx))
             ctx.background.start("sweep leftovers", sweep_leftovers(ctx))
+            ctx.background.start("sweep audit", sweep_audit(ctx))
             await server.run_on(listening, create_app(ctx), await _greeting(ctx))
 
 

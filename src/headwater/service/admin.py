@@ -8,16 +8,20 @@ from typing import NamedTuple
 from headwater.auth.authenticate import digest, new_token
 from headwater.auth.permissions import DatasetContext, open_dataset
 from headwater.catalog.stored_datasource import DatasourceSummary
+from headwater.domain.audit import AuditAction
 from headwater.domain.choices import with_suggestion
 from headwater.domain.dataset import Dataset, NewDataset, check_name
-from headwater.domain.errors import DatasetUnknownError, MalformedRequestError, NotFoundError
+from headwater.domain.errors import DatasetUnknownError, ForbiddenError, MalformedRequestError, NotFoundError
 from headwater.domain.ids import is_id
 from headwater.domain.permissions import Permission
+from headwater.domain.sharing import owned_by
 from headwater.domain.text import is_unicode
-from headwater.domain.users import ApiToken, Principal, check_user_name
+from headwater.domain.users import ApiToken, NewToken, Principal, Scope, check_user_name, is_jwt_user_name
+from headwater.service.audit import audit_entry
 from headwater.service.context import ServiceContext
+from headwater.service.tokens import check_limits, created_entry, revoked_entry
 
-OPERATOR = Principal("operator", admin=True)
+OPERATOR = Principal("operator", Scope.ADMIN)
 """The principal of the command line. Anyone who can access the catalog may do everything."""
 
 
@@ -28,18 +32,31 @@ class DatasetOverview(NamedTuple):
     datasources: Sequence[DatasourceSummary]
 
 
-async def create_token(ctx: ServiceContext, user: str, admin: bool) -> tuple[str, ApiToken]:
+async def create_token(ctx: ServiceContext, user: str, new: NewToken) -> tuple[str, ApiToken]:
     """Create a token for a user; the user is created if needed.
 
     Returns:
         The token, which cannot be shown again, and what the catalog stores of it. It can be used at once.
 
     Raises:
-        MalformedRequestError: `user` is not a valid user name.
+        MalformedRequestError: `user` is not a valid user name, the limits of the token are invalid, or it would be
+            limited to a dataset that the user may not use.
+        DatasetUnknownError: there is no such dataset.
     """
-    check_user_name(user)
+    await _check_user(ctx, user)
+    check_limits(new)
+    if new.dataset_id is not None:
+        groups = await ctx.catalog.users.groups(user) or frozenset()
+        try:
+            await open_dataset(ctx.catalog.datasets, Principal(user, groups=groups), new.dataset_id, Permission.READ)
+        except ForbiddenError:
+            raise MalformedRequestError(
+                f"datasetId: {user} may not use the dataset {new.dataset_id}; share it first (`headwater share add`)"
+            ) from None
     token = new_token()
-    return token, await ctx.catalog.tokens.add(user, admin, digest(token))
+    return token, await ctx.catalog.tokens.add(
+        user, new, digest(token), entry=lambda made: created_entry(OPERATOR, made)
+    )
 
 
 async def list_tokens(ctx: ServiceContext) -> Sequence[ApiToken]:
@@ -56,7 +73,7 @@ async def revoke_token(ctx: ServiceContext, token_id: str) -> None:
     """
     if not is_id(token_id):
         raise MalformedRequestError("ID: expected the id of a token, as `headwater token list` shows it, not the token")
-    if not await ctx.catalog.tokens.revoke(token_id):
+    if not await ctx.catalog.tokens.revoke(token_id, revoked_entry(OPERATOR, token_id)):
         raise NotFoundError(f"there is no token with the id {token_id}; `headwater token list` shows them")
 
 
@@ -77,10 +94,12 @@ async def create_dataset(ctx: ServiceContext, user: str | None, new: NewDataset)
         if len(known) > 1:
             raise MalformedRequestError(f"--user: required, because there are several users: {', '.join(known)}")
         user = known[0] if known else OPERATOR.user
-    elif not await _user_exists(ctx, user):
-        check_user_name(user)
+    else:
+        await _check_user(ctx, user)
     check_name(new.name)
-    return await ctx.catalog.datasets.add(user, new)
+    return await ctx.catalog.datasets.add(
+        user, new, lambda made: audit_entry(OPERATOR, AuditAction.DATASET_CREATE, made.id, name=made.name, owner=user)
+    )
 
 
 async def list_datasets(ctx: ServiceContext, user: str | None) -> list[DatasetOverview]:
@@ -91,7 +110,7 @@ async def list_datasets(ctx: ServiceContext, user: str | None) -> list[DatasetOv
     """
     if user is not None and not await _user_exists(ctx, user):
         raise NotFoundError(with_suggestion(f"--user: there is no user {user!r}", user, await ctx.catalog.users.list()))
-    found = await ctx.catalog.datasets.list(user)
+    found = await ctx.catalog.datasets.list(None if user is None else owned_by(user))
     summaries = await ctx.catalog.datasources.summaries([dataset.id for dataset in found])
     return [DatasetOverview(dataset, summaries[dataset.id]) for dataset in found]
 
@@ -121,6 +140,16 @@ async def find_dataset(ctx: ServiceContext, reference: str) -> DatasetContext:
         case several:
             owners = ", ".join(f"{dataset.id} of {dataset.owner}" for dataset in several)
             raise MalformedRequestError(f"several datasets are called {reference!r}; give an id: {owners}")
+
+
+async def _check_user(ctx: ServiceContext, user: str) -> None:
+    """Check that a user exists or can be created.
+
+    Raises:
+        MalformedRequestError: it can not.
+    """
+    if not is_jwt_user_name(user, ctx.settings.jwt_issuer) and not await _user_exists(ctx, user):
+        check_user_name(user)
 
 
 async def _user_exists(ctx: ServiceContext, user: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from headwater.auth.permissions import DatasetContext
+from headwater.domain.audit import AuditAction, AuditEntry
 from headwater.domain.datasource import Datasource, Purpose, parse_new_config
 from headwater.domain.errors import DatasourceUnknownError
 from headwater.domain.purposes import (
@@ -14,6 +15,7 @@ from headwater.domain.purposes import (
     remove,
     sort_datasources,
 )
+from headwater.service.audit import dataset_entry
 from headwater.service.context import ServiceContext
 from headwater.service.datasets import dataset_unknown
 
@@ -91,7 +93,21 @@ async def put_datasource(ctx: ServiceContext, dataset: DatasetContext, raw: obje
         DatasetUnknownError: the dataset was deleted in the meantime.
     """
     config = parse_new_config(raw)
-    after = await ctx.catalog.datasources.change(dataset.id, lambda stored: reconfigure(dataset.id, stored, config))
+
+    def entry(decided: Reconfigured) -> AuditEntry:
+        return dataset_entry(
+            dataset,
+            AuditAction.DATASOURCE_SET,
+            config.purpose,
+            type=config.type,
+            path=config.full_path,
+            moved=decided.input_moved,
+            lost_watermark=decided.lost_watermark or None,
+        )
+
+    after = await ctx.catalog.datasources.change(
+        dataset.id, lambda stored: reconfigure(dataset.id, stored, config), entry
+    )
     if after is None:
         raise dataset_unknown(dataset.id)
     return after
@@ -111,7 +127,12 @@ async def remove_datasource(ctx: ServiceContext, dataset: DatasetContext, purpos
     Raises:
         NotFoundError: no datasource serves the purpose, or the dataset was deleted in the meantime.
     """
-    after = await ctx.catalog.datasources.change(dataset.id, lambda stored: remove(stored, purpose))
+
+    def entry(decided: Reconfigured) -> AuditEntry:
+        lost = decided.lost_watermark or None
+        return dataset_entry(dataset, AuditAction.DATASOURCE_REMOVE, purpose, lost_watermark=lost)
+
+    after = await ctx.catalog.datasources.change(dataset.id, lambda stored: remove(stored, purpose), entry)
     if after is None:
         raise dataset_unknown(dataset.id)
     return after

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headwater.auth.authenticate import Authenticator
+from headwater.auth.sightings import Sightings
 from headwater.catalog.catalog import Catalog
 from headwater.catalog.keyring import Keyring
 from headwater.domain.cursor import CursorSigner
@@ -117,7 +118,9 @@ async def open_context(settings: Settings, setup: Setup = Setup.UPGRADE) -> Asyn
             settings=settings,
             catalog=catalog,
             stores=stores,
-            authenticator=Authenticator(catalog.tokens, verifier),
+            authenticator=Authenticator(
+                catalog.tokens, verifier, Sightings(catalog.tokens, catalog.users, background.start)
+            ),
             background=background,
             cursors=CursorSigner(keyring.derive("cursors")),
             redirected_urls=RedirectedUrlSigner(keyring.derive("redirected read urls"), settings.base_url),
@@ -171,7 +174,7 @@ def _check_separation(settings: Settings) -> None:
 
 
 def _jwt_verifier(settings: Settings, transport: Transport, background: BackgroundTasks) -> JwtVerifier | None:
-    jwt_settings = (settings.jwt_issuer, settings.jwt_audience, settings.jwks_url)
+    jwt_settings = (settings.jwt_issuer, settings.jwt_audience, settings.jwks_url, settings.jwt_groups_claim)
     if not any(jwt_settings):
         return None
     from headwater.auth.jwt import jwt_verifier  # slow to import, and few installations need it

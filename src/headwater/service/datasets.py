@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from headwater.auth.permissions import DatasetContext, open_dataset
+from headwater.domain.audit import AuditAction
 from headwater.domain.dataset import Dataset, NewDataset, check_name, may_begin_name
-from headwater.domain.errors import DatasetUnknownError
+from headwater.domain.errors import DatasetUnknownError, ForbiddenError
 from headwater.domain.ids import check_id
 from headwater.domain.permissions import Permission
-from headwater.domain.users import Principal
+from headwater.domain.sharing import Visibility
+from headwater.domain.users import Principal, Scope
+from headwater.service.audit import audit_entry, dataset_entry
 from headwater.service.context import ServiceContext
 
 
@@ -27,16 +30,50 @@ class DatasetFilter:
     """Which of the datasets that a query finds are returned.
 
     Attributes:
-        other_users: return datasets that other users share. There are none: sharing does not exist.
+        own: return the datasets that the principal owns.
+        shared: return datasets of other users that are shared with the principal, or with a group of it.
+        team: return datasets of other users that are shared with a group of the principal.
         limit: the maximum number of datasets, applied last; None for all.
         offset: how many datasets to skip, applied after `newest`.
         newest: keep only this many of the datasets that were created last; None for all.
     """
 
-    other_users: bool = False
+    own: bool = True
+    shared: bool = False
+    team: bool = False
     limit: int | None = None
     offset: int = 0
     newest: int | None = None
+
+    @property
+    def asks_for_others(self) -> bool:
+        """Whether the filter says anything about datasets of other users."""
+        return self.shared or self.team
+
+
+def visibility_of(principal: Principal, dataset_filter: DatasetFilter) -> Visibility:
+    """Return which datasets a principal finds with a filter."""
+    return Visibility(
+        user=principal.user,
+        groups=principal.groups,
+        own=dataset_filter.own,
+        direct=dataset_filter.shared,
+        by_group=dataset_filter.asks_for_others,
+        all_others=principal.is_admin and dataset_filter.asks_for_others,
+        dataset_id=principal.dataset_id,
+    )
+
+
+def check_may_create(principal: Principal) -> None:
+    """Check that a principal may create datasets.
+
+    Raises:
+        ForbiddenError: its token is limited to reading, or to one dataset.
+    """
+    if principal.dataset_id is not None:
+        raise ForbiddenError("the token is limited to one dataset and may create none")
+    if not principal.scope.covers(Scope.WRITE):
+        raise ForbiddenError(f"the token has the scope {principal.scope}, and this operation needs {Scope.WRITE}")
 
 
 def dataset_unknown(dataset_id: str) -> DatasetUnknownError:
@@ -51,13 +88,18 @@ async def create_dataset(ctx: ServiceContext, principal: Principal, new: NewData
         MalformedRequestError: the name does not have the documented form.
         NameTakenError: the principal has a dataset with this name.
         DatasetUnknownError: the parent does not exist.
-        ForbiddenError: the parent belongs to another user.
+        ForbiddenError: the token is too limited, or the parent belongs to another user.
     """
+    check_may_create(principal)
     check_name(new.name)
     if new.parent_id is not None:
         check_id("parentDatasetId", new.parent_id)
         await open_dataset(ctx.catalog.datasets, principal, new.parent_id, Permission.READ)
-    return await ctx.catalog.datasets.add(principal.user, new)
+    return await ctx.catalog.datasets.add(
+        principal.user,
+        new,
+        lambda made: audit_entry(principal, AuditAction.DATASET_CREATE, made.id, name=made.name),
+    )
 
 
 async def summarize_dataset(ctx: ServiceContext, dataset: DatasetContext) -> DatasetSummary:
@@ -69,11 +111,12 @@ async def summarize_dataset(ctx: ServiceContext, dataset: DatasetContext) -> Dat
 async def list_datasets(
     ctx: ServiceContext, principal: Principal, dataset_filter: DatasetFilter
 ) -> list[DatasetSummary]:
-    """Return the datasets that the principal owns, oldest first. For an admin too, only its own."""
-    if dataset_filter.other_users:
-        return []
+    """Return the datasets that the filter selects, oldest first. To an admin, all datasets count as shared."""
     found = await ctx.catalog.datasets.list(
-        principal.user, dataset_filter.limit, dataset_filter.offset, newest=dataset_filter.newest
+        visibility_of(principal, dataset_filter),
+        dataset_filter.limit,
+        dataset_filter.offset,
+        newest=dataset_filter.newest,
     )
     return await _summaries(ctx, found)
 
@@ -81,19 +124,19 @@ async def list_datasets(
 async def find_datasets_by_name(
     ctx: ServiceContext, principal: Principal, name: str, *, exact: bool, dataset_filter: DatasetFilter
 ) -> list[DatasetSummary]:
-    """Return the datasets that the principal owns and that have a name, oldest first.
+    """Return the datasets that the filter selects and that have a name, oldest first.
 
     Args:
         ctx: the service.
-        principal: the owner.
+        principal: who asks.
         name: the name or a prefix of it; letter case matters. A text that no name can begin with finds nothing.
         exact: compare the whole name instead of a prefix.
         dataset_filter: which of them to return.
     """
-    if dataset_filter.other_users or not may_begin_name(name):
+    if not may_begin_name(name):
         return []
     found = await ctx.catalog.datasets.list(
-        principal.user,
+        visibility_of(principal, dataset_filter),
         dataset_filter.limit,
         dataset_filter.offset,
         name=name if exact else None,
@@ -111,8 +154,9 @@ async def find_datasets_by_ids(
     Raises:
         MalformedRequestError: an id does not have the form of an id.
     """
-    found = await ctx.catalog.datasets.list_by_ids([check_id("datasetIds", each) for each in ids])
-    usable = [dataset for dataset in found if principal.may_use(dataset.owner) and not dataset_filter.other_users]
+    anybodys = dataset_filter if dataset_filter.asks_for_others else DatasetFilter(shared=True)
+    visibility = visibility_of(principal, anybodys)
+    usable = await ctx.catalog.datasets.list_by_ids(visibility, [check_id("datasetIds", each) for each in ids])
     if dataset_filter.newest is not None:
         usable = usable[max(0, len(usable) - dataset_filter.newest) :]
     usable = usable[dataset_filter.offset :]
@@ -121,8 +165,8 @@ async def find_datasets_by_ids(
 
 async def list_child_datasets(ctx: ServiceContext, dataset: DatasetContext) -> list[DatasetSummary]:
     """Return the children of a dataset that its principal may use, oldest first."""
-    found = await ctx.catalog.datasets.list_children(dataset.id)
-    return await _summaries(ctx, [child for child in found if dataset.principal.may_use(child.owner)])
+    visibility = visibility_of(dataset.principal, DatasetFilter(shared=True))
+    return await _summaries(ctx, await ctx.catalog.datasets.list_children(visibility, dataset.id))
 
 
 async def rename_dataset(ctx: ServiceContext, dataset: DatasetContext, name: str) -> None:
@@ -133,7 +177,8 @@ async def rename_dataset(ctx: ServiceContext, dataset: DatasetContext, name: str
         NameTakenError: the owner has another dataset with this name.
         DatasetUnknownError: the dataset was deleted in the meantime.
     """
-    if not await ctx.catalog.datasets.rename(dataset.id, check_name(name)):
+    entry = dataset_entry(dataset, AuditAction.DATASET_RENAME, before=dataset.dataset.name, name=name)
+    if not await ctx.catalog.datasets.rename(dataset.id, check_name(name), entry):
         raise dataset_unknown(dataset.id)
 
 
@@ -149,7 +194,8 @@ async def register_upload(ctx: ServiceContext, dataset: DatasetContext) -> None:
 
 async def delete_dataset(ctx: ServiceContext, dataset: DatasetContext) -> None:
     """Delete a dataset with its datasources, their secrets and its watermark. Files in its storage stay."""
-    await ctx.catalog.datasets.delete(dataset.id)
+    entry = dataset_entry(dataset, AuditAction.DATASET_DELETE, name=dataset.dataset.name, owner=dataset.dataset.owner)
+    await ctx.catalog.datasets.delete(dataset.id, entry)
 
 
 async def _summaries(ctx: ServiceContext, datasets: Sequence[Dataset]) -> list[DatasetSummary]:

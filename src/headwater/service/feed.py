@@ -8,9 +8,11 @@ import structlog
 
 from headwater.auth.permissions import DatasetContext
 from headwater.catalog.feed.feeds import FeedSummary
+from headwater.domain.audit import AuditAction
 from headwater.domain.dataset import Dataset
 from headwater.domain.errors import CatalogUnavailableError
 from headwater.domain.feed import FeedMode
+from headwater.service.audit import dataset_entry
 from headwater.service.context import ServiceContext
 from headwater.service.datasets import dataset_unknown
 
@@ -39,7 +41,8 @@ async def set_feed(ctx: ServiceContext, dataset: DatasetContext, feed: FeedMode 
         DatasetUnknownError: the dataset was deleted in the meantime.
     """
     effective = feed or ctx.settings.feed
-    if not await ctx.catalog.datasets.set_feed(dataset.id, feed, effective):
+    entry = dataset_entry(dataset, AuditAction.FEED_MODE, feed=feed or "server", effective=effective)
+    if not await ctx.catalog.datasets.set_feed(dataset.id, feed, effective, entry):
         raise dataset_unknown(dataset.id)
     return effective
 
@@ -54,7 +57,7 @@ async def reset_feed(ctx: ServiceContext, dataset: DatasetContext) -> bool:
 
     The new index knows dates only: what arrived late and was not processed yet is not listed after the watermark.
     """
-    return await ctx.catalog.feed.drop(dataset.id)
+    return await ctx.catalog.feed.drop(dataset.id, dataset_entry(dataset, AuditAction.FEED_RESET))
 
 
 async def sweep_feeds(ctx: ServiceContext) -> None:

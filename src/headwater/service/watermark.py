@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from headwater.auth.permissions import DatasetContext
+from headwater.domain.audit import AuditAction
 from headwater.domain.errors import DatasourceUnknownError
 from headwater.domain.window import check_seconds
+from headwater.service.audit import dataset_entry
 from headwater.service.context import ServiceContext
 
 
@@ -21,5 +23,8 @@ async def set_watermark(ctx: ServiceContext, dataset: DatasetContext, seconds: o
         DatasourceUnknownError: no datasource is configured whose files could have been processed.
     """
     watermark = check_seconds("processedUntilTimestamp", seconds)
-    if not await ctx.catalog.datasets.set_watermark(dataset.id, watermark, int(ctx.now())):
+    before, entry = dataset.dataset.watermark, None
+    if watermark < before:  # each poll sets it forward; only what makes clients process files again is recorded
+        entry = dataset_entry(dataset, AuditAction.WATERMARK_BACK, before=before, watermark=watermark)
+    if not await ctx.catalog.datasets.set_watermark(dataset.id, watermark, int(ctx.now()), entry):
         raise DatasourceUnknownError("this dataset has no datasource to process; configure one first")

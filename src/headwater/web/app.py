@@ -14,14 +14,14 @@ from headwater.domain.errors import (
     RouteNotOfferedError,
 )
 from headwater.service.context import ServiceContext
-from headwater.web.api import datasets, datasources, health
+from headwater.web.api import access, datasets, datasources, health
 from headwater.web.api.not_offered import is_published
 from headwater.web.errors import error_response
 from headwater.web.files import routes as files
 from headwater.web.middleware import RequestMiddleware
 from headwater.web.pages import docs
 
-ROUTERS = (datasources.router, datasets.router, health.router)
+ROUTERS = (datasources.router, datasets.router, access.router, health.router)
 
 
 def create_app(ctx: ServiceContext) -> FastAPI:

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from headwater.catalog.database import limit_waits
 from headwater.domain.errors import HeadwaterError
+from headwater.service.audit import coming_from
 from headwater.web.errors import error_response
 
 _LEADING_SLASHES = re.compile(rb"^/{2,}")
@@ -52,7 +53,12 @@ class RequestMiddleware:
                 message = {**message, "headers": [*message["headers"], (b"x-request-id", request_id.encode())]}
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id), limit_waits():
+        client = scope.get("client")
+        with (
+            structlog.contextvars.bound_contextvars(request_id=request_id),
+            coming_from(client[0] if client else None, request_id),
+            limit_waits(),
+        ):
             try:
                 await self._app(scope, receive, send_with_id)
             except ClientDisconnect:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import codecs
-from typing import Annotated, Any
+from enum import StrEnum
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from fastapi import Depends, Request
 
 from headwater.auth.permissions import DatasetContext, open_dataset
-from headwater.domain.choices import similar
+from headwater.domain.choices import expected_one_of, similar
 from headwater.domain.errors import MalformedRequestError, PayloadTooLargeError
 from headwater.domain.permissions import Permission
 from headwater.domain.users import Principal
@@ -28,9 +29,11 @@ QUERY_PARAMETERS = frozenset(
     "token publicToken path purpose from to cursor useRedirectedReadUrl relevantFilenamesFileName "
     "relevantFilenamesRunId relevantFilenamesArtifactId dncShards taskName fileName shared getAssetsOfTeam "
     "getAssetsOfTeamInclusiveSelf excludePlayground pageSize pageOffset limit exact datasetIds force "
-    "currentVersion".split()
+    "currentVersion user group".split()
 )
 """The query parameters of all operations. A request may have any of them: those that it does not use are ignored."""
+
+ChoiceT = TypeVar("ChoiceT", bound=StrEnum)
 
 Context = Annotated[ServiceContext, Depends(_context)]
 """The service that the application runs on."""
@@ -70,6 +73,9 @@ AuthorizedDataset = Annotated[DatasetContext, _open_for(Permission.READ)]
 
 WritableDataset = Annotated[DatasetContext, _open_for(Permission.WRITE)]
 """The dataset in the path, opened for writing."""
+
+ManagedDataset = Annotated[DatasetContext, _open_for(Permission.MANAGE)]
+"""The dataset in the path, opened for deleting, sharing or transferring it."""
 
 
 def _check_query(request: Request) -> None:
@@ -179,3 +185,13 @@ def optional_string(body: dict[str, Any], name: str) -> str | None:
     if value is not None and not isinstance(value, str):
         raise MalformedRequestError(f"{name}: expected a string")
     return value
+
+
+def optional_choice(body: dict[str, Any], name: str, choices: type[ChoiceT]) -> ChoiceT | None:
+    """Return an optional member of a JSON object that is one of a few texts; None if it is missing or null."""
+    value = optional_string(body, name)
+    if value is None:
+        return None
+    if value not in tuple(choices):
+        raise MalformedRequestError(f"{name}: {expected_one_of(choices, value)}")
+    return choices(value)

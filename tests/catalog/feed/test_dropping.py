@@ -12,6 +12,7 @@ from headwater.catalog.tables import feed_changes, feed_listings, feed_rows, fee
 from headwater.domain.dataset import Dataset, NewDataset
 from headwater.domain.feed import FeedMode
 from headwater.domain.ids import new_id
+from headwater.domain.sharing import owned_by
 from tests.catalog.feed.fed import NOW, Fed, count_rows, found, make_fed, several
 from tests.catalog.values import config, put
 
@@ -172,11 +173,11 @@ async def test_every_query_for_datasets_has_the_counts_of_the_index(catalog: Cat
     def counts(datasets: Sequence[Dataset]) -> dict[str, tuple[int, int]]:
         return {each.id: (each.n_samples, each.size_in_bytes) for each in datasets}
 
-    assert counts(await catalog.datasets.list("ann")) == expected
+    assert counts(await catalog.datasets.list(owned_by("ann"))) == expected
     assert counts(await catalog.datasets.list(None, newest=4)) == expected
     assert counts(await catalog.datasets.list(None, name="fed")) == {fed.dataset: (3, 9)}
-    assert counts(await catalog.datasets.list_by_ids(list(expected))) == expected
-    assert counts(await catalog.datasets.list_children(parent)) == {child.id: expected[child.id]}
+    assert counts(await catalog.datasets.list_by_ids(None, list(expected))) == expected
+    assert counts(await catalog.datasets.list_children(None, parent)) == {child.id: expected[child.id]}
     for dataset_id in expected:
         one = await catalog.datasets.get(dataset_id)
         with_datasources = await catalog.datasets.find_with_datasources(dataset_id)

@@ -210,7 +210,7 @@ async def test_a_survey_ends_in_time_and_uses_what_it_knows(monkeypatch: pytest.
                 await asyncio.sleep(3600)
             return await super().list_page(prefix, after, limit, marker)
 
-    monkeypatch.setattr(splitting, "SURVEY_SECONDS", 0.3)
+    monkeypatch.setattr(splitting, "SURVEY_SECONDS", 1.0)
     points, _ = await find_split_points(Hanging([f"{number:06}" for number in range(100_000)]), "", 8)
     assert points
 
@@ -237,8 +237,8 @@ async def test_a_store_that_is_too_slow_to_be_split_has_one_shard(
                 await asyncio.sleep(3600)
             return await super().list_page(prefix, after, limit, marker)
 
-    monkeypatch.setattr(splitting, "SURVEY_SECONDS", 0.2)
-    async with asyncio.timeout(5):
+    monkeypatch.setattr(splitting, "SURVEY_SECONDS", 1.0)
+    async with asyncio.timeout(15):
         split = await find_split_points(Slow([f"0000{number:04}" for number in range(1500)], order=None), "", 8)
     assert (split == NOT_SPLIT) == (hangs_at != "last page")
     assert hung == [hangs_at]

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, bindparam, delete, select, update
 
+from headwater.catalog.audit import record
 from headwater.catalog.database import BOOKKEEPING_SECONDS, Database, hold_place, outside_request
 from headwater.catalog.feed.listings import (
     LOCK_DATASET,
@@ -35,6 +36,7 @@ from headwater.catalog.feed.record import (
 )
 from headwater.catalog.feed.rows import remove_some
 from headwater.catalog.tables import datasets, feed_listings, feeds
+from headwater.domain.audit import AuditEntry
 from headwater.domain.feed import (
     FeedListing,
     LateArrivals,
@@ -237,11 +239,17 @@ class FeedCatalog:
 
         return await self._database.read(work)
 
-    async def drop(self, dataset_id: str) -> bool:
+    async def drop(self, dataset_id: str, entry: AuditEntry | None = None) -> bool:
         """Drop the feed of a dataset; return whether it had one. `sweep` deletes its rows."""
         if await self.id_of(dataset_id) is None:
             return False
-        return await self._database.write(lambda connection: drop_feed(connection, dataset_id))
+
+        def work(connection: Connection) -> bool:
+            dropped = drop_feed(connection, dataset_id)
+            record(connection, entry if dropped else None)
+            return dropped
+
+        return await self._database.write(work)
 
     async def sweep(self) -> int:
         """Delete the rows of feeds that were dropped, some at a time; return how many feeds these were."""

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from enum import StrEnum
-from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request, Response
 from starlette.convertors import StringConvertor, register_url_convertor
 
-from headwater.domain.choices import expected_one_of
 from headwater.domain.dataset import DatasetCreator, DatasetType, ImageType, NewDataset, UploadMethod
 from headwater.domain.errors import MalformedRequestError
 from headwater.service import datasets
@@ -20,7 +17,9 @@ from headwater.web.requests import (
     AuthorizedDataset,
     Context,
     CurrentPrincipal,
+    ManagedDataset,
     WritableDataset,
+    optional_choice,
     optional_string,
     query_bool,
     query_int,
@@ -49,8 +48,6 @@ OLDEST_CLIENT_VERSION = "1.2.2"
 
 _VERSION = re.compile(r"[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9}")
 
-ChoiceT = TypeVar("ChoiceT", bound=StrEnum)
-
 
 @router.post("/datasets")
 async def create_dataset(request: Request, ctx: Context, principal: CurrentPrincipal) -> Response:
@@ -59,9 +56,9 @@ async def create_dataset(request: Request, ctx: Context, principal: CurrentPrinc
     required_field(body, "name")
     new = NewDataset(
         name=optional_string(body, "name") or "",
-        type=_optional_choice(body, "type", DatasetType) or DatasetType.IMAGES,
-        img_type=_optional_choice(body, "imgType", ImageType),
-        creator=_optional_choice(body, "creator", DatasetCreator) or DatasetCreator.UNKNOWN,
+        type=optional_choice(body, "type", DatasetType) or DatasetType.IMAGES,
+        img_type=optional_choice(body, "imgType", ImageType),
+        creator=optional_choice(body, "creator", DatasetCreator) or DatasetCreator.UNKNOWN,
         parent_id=optional_string(body, "parentDatasetId"),
     )
     return json_response({"id": (await datasets.create_dataset(ctx, principal, new)).id}, 201)
@@ -69,26 +66,26 @@ async def create_dataset(request: Request, ctx: Context, principal: CurrentPrinc
 
 @router.get("/datasets")
 async def list_datasets(request: Request, ctx: Context, principal: CurrentPrincipal) -> Response:
-    """List the user's own datasets. Datasets of other users are never listed: sharing does not exist."""
+    """List the user's own datasets, or those that are shared with the user."""
     return _datasets_response(await datasets.list_datasets(ctx, principal, _dataset_filter(request)))
 
 
 @router.get("/datasets/enriched")
 async def list_enriched_datasets(request: Request, ctx: Context, principal: CurrentPrincipal) -> Response:
-    """List the user's own datasets in the enriched form."""
+    """List the same datasets in the enriched form."""
     return _enriched_response(await datasets.list_datasets(ctx, principal, _enriched_filter(request)))
 
 
 @router.get("/datasets/enriched/query/ids")
 async def find_enriched_datasets_by_ids(request: Request, ctx: Context, principal: CurrentPrincipal) -> Response:
-    """List those of the given datasets that exist and belong to the user."""
+    """List those of the given datasets that exist and that the user may see."""
     ids = request.query_params.getlist("datasetIds")
     return _enriched_response(await datasets.find_datasets_by_ids(ctx, principal, ids, _enriched_filter(request)))
 
 
 @router.get("/datasets/enriched/query/name/{dataset_name:path}")
 async def find_enriched_datasets_by_name(request: Request, ctx: Context, principal: CurrentPrincipal) -> Response:
-    """List the user's own datasets with a name or name prefix, in the enriched form."""
+    """List datasets with a name or name prefix, in the enriched form."""
     name, exact = request.path_params["dataset_name"], query_bool(request, "exact")
     dataset_filter = _enriched_filter(request)
     return _enriched_response(
@@ -98,7 +95,7 @@ async def find_enriched_datasets_by_name(request: Request, ctx: Context, princip
 
 @router.get("/datasets/query/name/{dataset_name:path}")
 async def find_datasets_by_name(request: Request, ctx: Context, principal: CurrentPrincipal) -> Response:
-    """List the user's own datasets with a name or name prefix."""
+    """List datasets with a name or name prefix."""
     name, exact = request.path_params["dataset_name"], query_bool(request, "exact")
     dataset_filter = _dataset_filter(request)
     return _datasets_response(
@@ -122,7 +119,7 @@ async def rename_dataset(request: Request, ctx: Context, dataset: WritableDatase
 
 
 @router.delete("/datasets/{dataset_id:dataset_id}")
-async def delete_dataset(request: Request, ctx: Context, dataset: WritableDataset) -> Response:
+async def delete_dataset(request: Request, ctx: Context, dataset: ManagedDataset) -> Response:
     """Delete a dataset with its datasources, secrets and watermark. `force` is accepted and has no effect."""
     query_bool(request, "force")
     await datasets.delete_dataset(ctx, dataset)
@@ -142,7 +139,7 @@ async def register_upload(request: Request, ctx: Context, dataset: WritableDatas
     for name in ("total", "processed"):
         if type(required_field(body, name)) is not int or body[name] < 0:
             raise MalformedRequestError(f"{name}: expected a whole number, 0 or more")
-    _optional_choice(body, "uploadMethod", UploadMethod)
+    optional_choice(body, "uploadMethod", UploadMethod)
     if not isinstance(body.get("isRegistered"), bool | None):
         raise MalformedRequestError("isRegistered: expected true or false")
     await datasets.register_upload(ctx, dataset)
@@ -175,17 +172,15 @@ def _enriched_filter(request: Request) -> DatasetFilter:
 
 
 def _dataset_filter(request: Request, newest: int | None = None) -> DatasetFilter:
-    shared, of_team = query_bool(request, "shared"), query_bool(request, "getAssetsOfTeam")
-    query_bool(request, "getAssetsOfTeamInclusiveSelf")
+    shared, team = query_bool(request, "shared"), query_bool(request, "getAssetsOfTeam")
+    team_and_own = query_bool(request, "getAssetsOfTeamInclusiveSelf")
     query_bool(request, "excludePlayground")
     limit, offset = query_int(request, "pageSize", 1), query_int(request, "pageOffset", 0)
-    return DatasetFilter(other_users=shared or of_team, limit=limit, offset=offset or 0, newest=newest)
-
-
-def _optional_choice(body: dict[str, Any], name: str, choices: type[ChoiceT]) -> ChoiceT | None:
-    value = optional_string(body, name)
-    if value is None:
-        return None
-    if value not in tuple(choices):
-        raise MalformedRequestError(f"{name}: {expected_one_of(choices, value)}")
-    return choices(value)
+    return DatasetFilter(
+        own=team_and_own or not (shared or team),
+        shared=shared,
+        team=team or team_and_own,
+        limit=limit,
+        offset=offset or 0,
+        newest=newest,
+    )

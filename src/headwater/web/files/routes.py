@@ -33,10 +33,10 @@ MAX_DOWNLOADS_OF_ONE_DATASOURCE = 256
 
 def route(root: LocalFileRoot) -> BaseRoute:
     """Return the route that answers the URLs of files under a root."""
-    return _FilesRoute(LocalFiles(root), root.signer)
+    return FilesRoute(LocalFiles(root), root.signer)
 
 
-class _FilesRoute(BaseRoute):
+class FilesRoute(BaseRoute):
     """Every path that begins as the signer's URLs do, with every method.
 
     Not a `Route` of Starlette: its path patterns stop at a newline, and a file name may contain one.

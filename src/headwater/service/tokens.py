@@ -1,0 +1,121 @@
+"""Users make, list and revoke their own API tokens (contract.md#tokens)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from headwater.auth.authenticate import digest, new_token
+from headwater.auth.permissions import open_dataset
+from headwater.catalog.tokens import MAX_TOKENS_PER_USER
+from headwater.domain.audit import AuditAction, AuditEntry
+from headwater.domain.errors import ForbiddenError, MalformedRequestError, NotFoundError
+from headwater.domain.ids import check_id
+from headwater.domain.permissions import Permission
+from headwater.domain.users import ApiToken, NewToken, Principal, Scope, check_label
+from headwater.service.audit import audit_entry
+from headwater.service.context import ServiceContext
+
+
+async def create_token(ctx: ServiceContext, principal: Principal, new: NewToken) -> tuple[str, ApiToken]:
+    """Create a token for the principal. It cannot do more, or live longer, than the credential that creates it.
+
+    Returns:
+        The token, which cannot be shown again, and what the catalog stores of it. It can be used at once.
+
+    Raises:
+        MalformedRequestError: the label or the time is invalid, or the user has too many tokens.
+        ForbiddenError: the credential may not create such a token, or the dataset is not the user's to use.
+        DatasetUnknownError: there is no such dataset.
+    """
+    _check_may_manage(principal)
+    check_limits(new)
+    if not principal.scope.covers(new.scope):
+        raise ForbiddenError(f"a token with the scope {principal.scope} cannot create one with the scope {new.scope}")
+    if principal.expires_at is not None and (new.expires_at is None or new.expires_at > principal.expires_at):
+        raise ForbiddenError("expiresAt: a token that expires cannot create one that lives longer")
+    if new.dataset_id is not None:
+        await open_dataset(ctx.catalog.datasets, principal, new.dataset_id, Permission.READ)
+    token = new_token()
+    groups = principal.groups if principal.token_id is None else None  # those of a JWT are the latest
+    return token, await ctx.catalog.tokens.add(
+        principal.user,
+        new,
+        digest(token),
+        groups=groups,
+        limit=MAX_TOKENS_PER_USER,
+        entry=lambda made: created_entry(principal, made),
+    )
+
+
+async def list_tokens(ctx: ServiceContext, principal: Principal) -> Sequence[ApiToken]:
+    """Return what the catalog stores of the tokens of the principal, revoked ones included, oldest first.
+
+    Raises:
+        ForbiddenError: the token is limited to one dataset.
+    """
+    if principal.dataset_id is not None:
+        raise ForbiddenError("the token is limited to one dataset and may not list others")
+    return await ctx.catalog.tokens.list(principal.user)
+
+
+async def revoke_token(ctx: ServiceContext, principal: Principal, token_id: str) -> None:
+    """Revoke a token of the principal, with immediate effect. Revoking it again is no error.
+
+    Every token may revoke itself, and an admin every token.
+
+    Raises:
+        MalformedRequestError: `token_id` does not have the form of an id.
+        NotFoundError: the user has no token with this id.
+        ForbiddenError: the credential may not revoke other tokens.
+    """
+    check_id("tokenId", token_id)
+    if token_id != principal.token_id:
+        _check_may_manage(principal)
+        found = await ctx.catalog.tokens.get(token_id)
+        if found is None or not (principal.is_admin or found.user == principal.user):
+            raise NotFoundError(f"you have no token with the id {token_id}")
+    await ctx.catalog.tokens.revoke(token_id, revoked_entry(principal, token_id))
+
+
+def created_entry(principal: Principal, token: ApiToken) -> AuditEntry:
+    """Return what the audit log says about a new token."""
+    limits = token.limits
+    return audit_entry(
+        principal,
+        AuditAction.TOKEN_CREATE,
+        limits.dataset_id,
+        token.id,
+        user=token.user,
+        scope=limits.scope,
+        label=limits.label,
+        expires_at=limits.expires_at,
+    )
+
+
+def revoked_entry(principal: Principal, token_id: str) -> AuditEntry:
+    """Return what the audit log says about a token that is revoked."""
+    return audit_entry(principal, AuditAction.TOKEN_REVOKE, target=token_id)
+
+
+def check_limits(new: NewToken) -> None:
+    """Check what a new token shall be limited to.
+
+    Raises:
+        MalformedRequestError: the label is invalid, the time has passed, or the scope does not go with a dataset.
+    """
+    if new.label is not None:
+        check_label(new.label)
+    if new.expires_at is not None and new.expires_at <= time.time() * 1000:
+        raise MalformedRequestError("expiresAt: expected milliseconds since 1970 in the future")
+    if new.dataset_id is not None:
+        check_id("datasetId", new.dataset_id)
+        if new.scope is Scope.ADMIN:
+            raise MalformedRequestError("datasetId: a token with the scope admin cannot be limited to a dataset")
+
+
+def _check_may_manage(principal: Principal) -> None:
+    if principal.dataset_id is not None:
+        raise ForbiddenError("the token is limited to one dataset and manages no tokens")
+    if not principal.scope.covers(Scope.WRITE):
+        raise ForbiddenError(f"the token has the scope {principal.scope}, and this operation needs {Scope.WRITE}")
