@@ -21,6 +21,7 @@ from headwater.domain.window import Window
 from headwater.service.admin import create_dataset, create_token, find_dataset
 from headwater.service.configure import put_datasource
 from headwater.service.context import ServiceContext, open_context
+from headwater.service.listing import pages as listing_pages
 from headwater.service.listing.dated_source import DatedSource
 from headwater.service.listing.pages import ListingRequest, SamplesPage, list_samples, read_page
 from headwater.service.listing.store_source import StoreSource
@@ -113,7 +114,8 @@ async def test_keys_that_are_no_samples_are_read_once(tmp_path: Path, moto: str)
     assert len(pages) == 2, "as long as little was found and time is left, a request reads on"
 
 
-async def test_an_empty_listing_is_one_page(tmp_path: Path, moto: str) -> None:
+async def test_an_empty_listing_is_one_page(tmp_path: Path, moto: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listing_pages, "PAGE_SECONDS", 60.0)
     with FaultProxy(moto) as proxy:
         async with _service(tmp_path, proxy.url, "plain", 10) as (ctx, dataset):
             pages = await _pages(ctx, dataset, start=1, end=2)
