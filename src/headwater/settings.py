@@ -95,6 +95,12 @@ class Settings:
         form=_URL,
         shown="from host and port",
     )
+    trusted_proxies: str = _setting(
+        "",
+        "Addresses and CIDRs, separated by commas, of reverse proxies. The audit log has the address that the header "
+        "X-Forwarded-For of such a proxy names, instead of that of the proxy.",
+        shown="none",
+    )
     local_root: Path | None = _setting(
         None,
         "The mount root of LOCAL datasources: their paths are relative to it, and nothing outside it is ever read.",

@@ -74,6 +74,13 @@ def test_unusable_setting_is_named(tmp_path: Path, settings: dict[str, str], exp
         assert expected in run_command(environ, *arguments, code=6)
 
 
+@pytest.mark.parametrize("value", ["proxy.example.com", "10.0.0.1/8", "*"])
+def test_trusted_proxies_are_addresses(tmp_path: Path, value: str) -> None:
+    """Uvicorn ignores what it does not understand, and with `*` anybody could choose the address in the audit log."""
+    environ = environ_for(tmp_path / "data", trusted_proxies=value)
+    assert "HEADWATER_TRUSTED_PROXIES" in run_command(environ, "serve", code=6)
+
+
 def test_command_and_server_run_next_to_a_kubernetes_service_of_their_name(tmp_path: Path) -> None:
     """With a Service named `headwater`, every command ended with exit code 6."""
     environ = environ_for(tmp_path / "data") | SERVICE | {"HEADWATER_LOKAL_ROOT": "hidden"}

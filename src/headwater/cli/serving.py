@@ -106,7 +106,7 @@ async def _serve(settings: Settings, listening: socket.socket) -> None:
     log_to_stderr("INFO")
     _log_variables()
     warn_about_proxies()
-    server = Server()
+    server = Server(settings.trusted_proxies)
     with server.ended_by_signals():
         async with open_context(settings) as ctx:
             _share_settings(settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from headwater.auth.authenticate import digest, new_token
@@ -54,8 +55,9 @@ async def create_token(ctx: ServiceContext, user: str, new: NewToken) -> tuple[s
                 f"datasetId: {user} may not use the dataset {new.dataset_id}; share it first (`headwater share add`)"
             ) from None
     token = new_token()
+    entry = created_entry(OPERATOR, user, new)
     return token, await ctx.catalog.tokens.add(
-        user, new, digest(token), entry=lambda made: created_entry(OPERATOR, made)
+        user, new, digest(token), entry=lambda made: replace(entry, target=made.id)
     )
 
 
@@ -97,9 +99,8 @@ async def create_dataset(ctx: ServiceContext, user: str | None, new: NewDataset)
     else:
         await _check_user(ctx, user)
     check_name(new.name)
-    return await ctx.catalog.datasets.add(
-        user, new, lambda made: audit_entry(OPERATOR, AuditAction.DATASET_CREATE, made.id, name=made.name, owner=user)
-    )
+    entry = audit_entry(OPERATOR, AuditAction.DATASET_CREATE, name=new.name, owner=user)
+    return await ctx.catalog.datasets.add(user, new, lambda made: replace(entry, dataset_id=made.id))
 
 
 async def list_datasets(ctx: ServiceContext, user: str | None) -> list[DatasetOverview]:

@@ -21,6 +21,7 @@ SWEEP_SECONDS = 3600.0
 """How often a server looks for entries that are too old."""
 
 _DAY_MS = 86_400_000
+_MAX_ADDRESS_LENGTH = 100
 
 log = structlog.get_logger(__name__)
 
@@ -38,7 +39,8 @@ _origin: ContextVar[Origin] = ContextVar("origin", default=Origin())  # noqa: B0
 @contextmanager
 def coming_from(address: str | None, request_id: str | None = None) -> Iterator[None]:
     """Let the entries of the block say where the changes come from."""
-    before = _origin.set(Origin(address, request_id))
+    # A proxy may pass any text on as the address of its client.
+    before = _origin.set(Origin(address[:_MAX_ADDRESS_LENGTH] if address else None, request_id))
     try:
         yield
     finally:
@@ -53,6 +55,8 @@ def audit_entry(
     **details: Detail,
 ) -> AuditEntry:
     """Return the entry for a change that is made now.
+
+    Call it in the task of the request: what runs in a thread of the catalog does not know where the request comes from.
 
     Args:
         principal: who makes it.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
+
 from headwater.auth.permissions import DatasetContext
 from headwater.domain.audit import AuditAction, AuditEntry
 from headwater.domain.datasource import Datasource, Purpose, parse_new_config
@@ -93,20 +96,9 @@ async def put_datasource(ctx: ServiceContext, dataset: DatasetContext, raw: obje
         DatasetUnknownError: the dataset was deleted in the meantime.
     """
     config = parse_new_config(raw)
-
-    def entry(decided: Reconfigured) -> AuditEntry:
-        return dataset_entry(
-            dataset,
-            AuditAction.DATASOURCE_SET,
-            config.purpose,
-            type=config.type,
-            path=config.full_path,
-            moved=decided.input_moved,
-            lost_watermark=decided.lost_watermark or None,
-        )
-
+    entry = dataset_entry(dataset, AuditAction.DATASOURCE_SET, config.purpose, type=config.type, path=config.full_path)
     after = await ctx.catalog.datasources.change(
-        dataset.id, lambda stored: reconfigure(dataset.id, stored, config), entry
+        dataset.id, lambda stored: reconfigure(dataset.id, stored, config), partial(_with_effect, entry)
     )
     if after is None:
         raise dataset_unknown(dataset.id)
@@ -127,12 +119,17 @@ async def remove_datasource(ctx: ServiceContext, dataset: DatasetContext, purpos
     Raises:
         NotFoundError: no datasource serves the purpose, or the dataset was deleted in the meantime.
     """
-
-    def entry(decided: Reconfigured) -> AuditEntry:
-        lost = decided.lost_watermark or None
-        return dataset_entry(dataset, AuditAction.DATASOURCE_REMOVE, purpose, lost_watermark=lost)
-
-    after = await ctx.catalog.datasources.change(dataset.id, lambda stored: remove(stored, purpose), entry)
+    entry = dataset_entry(dataset, AuditAction.DATASOURCE_REMOVE, purpose)
+    after = await ctx.catalog.datasources.change(
+        dataset.id, lambda stored: remove(stored, purpose), partial(_with_effect, entry)
+    )
     if after is None:
         raise dataset_unknown(dataset.id)
     return after
+
+
+def _with_effect(entry: AuditEntry, decided: Reconfigured) -> AuditEntry:
+    """Return an entry of the audit log with what a change means for raw samples."""
+    if not decided.input_moved:
+        return entry
+    return replace(entry, details={**entry.details, "moved": True, "lost_watermark": decided.lost_watermark})

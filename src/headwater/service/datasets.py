@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from headwater.auth.permissions import DatasetContext, open_dataset
 from headwater.domain.audit import AuditAction
@@ -95,11 +95,8 @@ async def create_dataset(ctx: ServiceContext, principal: Principal, new: NewData
     if new.parent_id is not None:
         check_id("parentDatasetId", new.parent_id)
         await open_dataset(ctx.catalog.datasets, principal, new.parent_id, Permission.READ)
-    return await ctx.catalog.datasets.add(
-        principal.user,
-        new,
-        lambda made: audit_entry(principal, AuditAction.DATASET_CREATE, made.id, name=made.name),
-    )
+    entry = audit_entry(principal, AuditAction.DATASET_CREATE, name=new.name)
+    return await ctx.catalog.datasets.add(principal.user, new, lambda made: replace(entry, dataset_id=made.id))
 
 
 async def summarize_dataset(ctx: ServiceContext, dataset: DatasetContext) -> DatasetSummary:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from headwater.auth.authenticate import digest, new_token
 from headwater.auth.permissions import open_dataset
@@ -38,13 +39,14 @@ async def create_token(ctx: ServiceContext, principal: Principal, new: NewToken)
         await open_dataset(ctx.catalog.datasets, principal, new.dataset_id, Permission.READ)
     token = new_token()
     groups = principal.groups if principal.token_id is None else None  # those of a JWT are the latest
+    entry = created_entry(principal, principal.user, new)
     return token, await ctx.catalog.tokens.add(
         principal.user,
         new,
         digest(token),
         groups=groups,
         limit=MAX_TOKENS_PER_USER,
-        entry=lambda made: created_entry(principal, made),
+        entry=lambda made: replace(entry, target=made.id),
     )
 
 
@@ -78,18 +80,16 @@ async def revoke_token(ctx: ServiceContext, principal: Principal, token_id: str)
     await ctx.catalog.tokens.revoke(token_id, revoked_entry(principal, token_id))
 
 
-def created_entry(principal: Principal, token: ApiToken) -> AuditEntry:
-    """Return what the audit log says about a new token."""
-    limits = token.limits
+def created_entry(principal: Principal, user: str, new: NewToken) -> AuditEntry:
+    """Return what the audit log says about a new token of a user, without its id."""
     return audit_entry(
         principal,
         AuditAction.TOKEN_CREATE,
-        limits.dataset_id,
-        token.id,
-        user=token.user,
-        scope=limits.scope,
-        label=limits.label,
-        expires_at=limits.expires_at,
+        new.dataset_id,
+        user=user,
+        scope=new.scope,
+        label=new.label,
+        expires_at=new.expires_at,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import resource
 import signal
 import socket
@@ -15,6 +16,7 @@ import structlog
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from headwater.domain.errors import StartupError
 from headwater.web.http_protocol import HttpProtocol
 from headwater.web.open_connections import MAX_CONNECTIONS, Connections
 
@@ -32,9 +34,16 @@ class Server(uvicorn.Server):
 
     From the moment `ended_by_signals` is entered, SIGTERM and SIGINT make `run_on` return. Uvicorn would raise the
     signal again, so that the process exits with its number.
+
+    Args:
+        trusted_proxies: the setting `HEADWATER_TRUSTED_PROXIES`.
+
+    Raises:
+        StartupError: an entry of the setting is neither an address nor a network.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, trusted_proxies: str = "") -> None:
+        proxies = _parse_networks(trusted_proxies)
         self._connections = Connections(min(MAX_CONNECTIONS, _raise_open_files() // 2))
         super().__init__(
             uvicorn.Config(
@@ -44,7 +53,8 @@ class Server(uvicorn.Server):
                 log_config=None,
                 access_log=False,
                 lifespan="off",
-                proxy_headers=False,
+                proxy_headers=bool(proxies),
+                forwarded_allow_ips=proxies,
                 server_header=False,
                 timeout_graceful_shutdown=SHUTDOWN_GRACE_SECONDS,
             )
@@ -106,3 +116,17 @@ def _raise_open_files() -> int:
 
 async def _no_application(scope: Scope, receive: Receive, send: Send) -> None:
     raise RuntimeError("the server was started without an application")
+
+
+def _parse_networks(text: str) -> list[str]:
+    """Return the entries of `HEADWATER_TRUSTED_PROXIES`. Uvicorn would ignore one that it does not understand."""
+    entries = [entry for part in text.split(",") if (entry := part.strip())]
+    for entry in entries:
+        try:
+            ipaddress.ip_network(entry)
+        except ValueError:
+            raise StartupError(
+                f"HEADWATER_TRUSTED_PROXIES: {entry!r} is neither an address nor a network such as 10.1.0.0/16 (all "
+                f"bits after the prefix must be zero)"
+            ) from None
+    return entries

@@ -80,10 +80,11 @@ def test_every_change_is_recorded_once(own: Live) -> None:
     assert by_action["token.revoke"]["target"] == token["id"]
     assert by_action["share.set"]["target"] == "group vision"
     assert by_action["dataset.transfer"]["details"] == {"before": "ada"}
-    assert by_action["dataset.rename"]["from"] == "127.0.0.1"
+    assert {each["from"] for each in found if each["user"] == "ada"} == {"127.0.0.1"}
+    assert all("requestId" in each and "tokenId" in each for each in found if each["user"] == "ada")
     assert by_action["dataset.rename"]["requestId"] == answers[0].headers["X-Request-Id"]
-    assert by_action["dataset.delete"]["from"].startswith("command line of ")
-    assert "tokenId" in by_action["dataset.rename"]
+    operators = [each["from"] for each in found if each["user"] == "operator"]
+    assert all(each.startswith("command line of ") for each in operators)
 
     text = own.headwater("audit", "--json", "--limit", "1000") + own.headwater("audit")
     assert not [each for each in (secret, token["token"], own.token) if each in text]
@@ -120,3 +121,22 @@ def test_old_entries_are_deleted_in_the_background(tmp_path: Path) -> None:
         assert entries(live, "--user", "old") == []
         assert entries(live)
         assert request(live.url, path="/readyz").status == 200
+
+
+@pytest.mark.parametrize(
+    ("trusted", "forwarded", "expected"),
+    [
+        ("", "203.0.113.7", "127.0.0.1"),
+        ("10.0.0.0/8", "203.0.113.7", "127.0.0.1"),
+        ("127.0.0.1", "203.0.113.7", "203.0.113.7"),
+        ("127.0.0.0/8, 10.0.0.0/8", "198.51.100.1, 203.0.113.7, 10.1.1.1", "203.0.113.7"),
+        ("127.0.0.1", "x" * 500, "x" * 100),
+    ],
+)
+def test_the_address_is_that_of_the_client_of_a_trusted_proxy(
+    tmp_path: Path, trusted: str, forwarded: str, expected: str
+) -> None:
+    with running(tmp_path, trusted_proxies=trusted) as live:
+        made = live.call("POST", "/v1/datasets", {"name": "from afar"}, headers={"X-Forwarded-For": forwarded})
+        assert made.status == 201
+        assert entries(live, "--action", "dataset.create")[-1]["from"] == expected
