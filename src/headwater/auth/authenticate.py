@@ -52,6 +52,9 @@ def digest(token: str) -> bytes:
 class Authenticator:
     """Turns the credentials of a request into a principal.
 
+    Attributes:
+        jwt: as the argument.
+
     Args:
         tokens: finds API tokens.
         jwt: verifies JWTs; None on a server without a JWT issuer.
@@ -67,7 +70,7 @@ class Authenticator:
         now: Callable[[], float] = time.time,
     ) -> None:
         self._tokens = tokens
-        self._jwt = jwt
+        self.jwt = jwt
         self._sightings = sightings
         self._now = now
 
@@ -108,9 +111,9 @@ class Authenticator:
 
     async def _principal(self, token: str) -> Principal:
         if _JWT_SHAPE.fullmatch(token):
-            if self._jwt is None:
+            if self.jwt is None:
                 raise JwtInvalidError("a JWT was sent, but this server has no JWT issuer configured: use an API token")
-            identity = await self._jwt.verify(token)
+            identity = await self.jwt.verify(token)
             if self._sightings is not None:
                 self._sightings.saw_groups(identity.user, identity.groups)
             return Principal(identity.user, groups=identity.groups)

@@ -94,6 +94,14 @@ class JwtVerifier:
         await self._check_signature(token, algorithm, header.get("kid"))
         return JwtIdentity(jwt_user_name(self._issuer, subject), self._groups(claims))
 
+    async def fetch_keys(self) -> int:
+        """Return how many public keys of the issuer can be used.
+
+        Raises:
+            IssuerUnavailableError: the keys cannot be fetched now.
+        """
+        return len(await self._jwks.keys())
+
     def _groups(self, claims: dict[str, Any]) -> frozenset[str]:
         """Return the groups that a JWT names. A claim of another form gives no group, and is logged."""
         listed = claims.get(self._groups_claim) if self._groups_claim else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
@@ -65,29 +66,24 @@ def audit(
     entries = run(lambda ctx: list_audit(ctx, wanted))
     if json:
         print_json([_data(entry) for entry in entries])
-        return
-    print_table(
-        (
-            Column("TIME"),
-            Column("USER", cut=True),
-            Column("ACTION"),
-            Column("DATASET", optional=True),
-            Column("WHAT", cut=True),
-            Column("FROM", optional=True),
-        ),
-        (
-            (
-                format_time(entry.at / 1000),
-                entry.user,
-                entry.action,
-                entry.dataset_id or "",
-                _what(entry),
-                entry.address or "",
-            )
-            for entry in entries
-        ),
-        "there are no such entries",
+    else:
+        _print(entries)
+
+
+def _print(entries: Sequence[AuditEntry]) -> None:
+    columns = (
+        Column("TIME"),
+        Column("USER", cut=True),
+        Column("ACTION"),
+        Column("DATASET", optional=True),
+        Column("WHAT", cut=True),
+        Column("FROM", optional=True),
     )
+    rows = (
+        (format_time(each.at / 1000), each.user, each.action, each.dataset_id or "", _what(each), each.address or "")
+        for each in entries
+    )
+    print_table(columns, rows, "there are no such entries")
 
 
 def _what(entry: AuditEntry) -> str:

@@ -11,7 +11,19 @@ import typer
 from typer.core import TyperGroup
 
 from headwater import __version__
-from headwater.cli import audit, datasets, datasource, feed, init, list_command, serving, shares, tokens, watermark
+from headwater.cli import (
+    audit,
+    datasets,
+    datasource,
+    doctor,
+    feed,
+    init,
+    list_command,
+    serving,
+    shares,
+    tokens,
+    watermark,
+)
 from headwater.cli.output import EXIT_CODES_HELP, EXIT_FAILURE, EXIT_INTERRUPTED, exit_code_of, fail, text_of
 from headwater.cli.terminal import escape_what_cannot_be_shown
 from headwater.domain.errors import HeadwaterError
@@ -65,6 +77,7 @@ app.command("list")(list_command.list_command)
 app.add_typer(watermark.app, name="watermark")
 app.add_typer(feed.app, name="feed")
 app.command("audit")(audit.audit)
+app.command("doctor")(doctor.doctor)
 
 
 class _Shell(StrEnum):

@@ -65,6 +65,27 @@ def settings_for_command(environ: Mapping[str, str]) -> Settings:
         raise StartupError(f"{own.folder / FILE_NAME}: {error.message}; start the server again to renew it") from None
 
 
+def differences(environ: Mapping[str, str], settings: Settings) -> list[str]:
+    """Return what the environment sets otherwise than the server that started last with the data folder.
+
+    Args:
+        environ: the environment.
+        settings: what `settings_for_command` made of it.
+
+    Raises:
+        StartupError: the file cannot be used.
+    """
+    found = _load(settings)
+    if found is None or found.catalog != _catalog_of(settings):
+        return []
+    here = {name: value for name, value in _shared(settings).items() if environ.get(name) and name != "HEADWATER_PORT"}
+    return [
+        f"{name} is {value} here, and the server started with {found.settings.get(name, 'nothing')}"
+        for name, value in here.items()
+        if value != found.settings.get(name)
+    ]
+
+
 def server_has_another_catalog(settings: Settings) -> bool:
     """Return whether the settings choose the catalog in a data folder whose server had another when it started.
 

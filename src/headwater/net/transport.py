@@ -7,7 +7,9 @@ import random
 import ssl
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from headwater.domain.errors import LocationInvalidError, StoreError, StoreUnavailableError
@@ -123,6 +125,7 @@ class _Host:
     retry_tokens: float = field(default_factory=lambda: MAX_RETRY_TOKENS)
     requests: int = 0
     facts: dict[str, str] = field(default_factory=dict)
+    date: tuple[str, float] | None = None
 
 
 class Transport:
@@ -204,6 +207,8 @@ class Transport:
                 return result or error
             except StoreUnavailableError as error:
                 result = error
+            if isinstance(result, Response) and (date := result.headers.get("date")):
+                host.date = date, time.time()
             if isinstance(result, Response) and not request.should_retry(result):
                 host.retry_tokens = min(host.retry_tokens + 0.5, MAX_RETRY_TOKENS)
                 return result
@@ -230,6 +235,19 @@ class Transport:
         facts[fact] = value
         if len(facts) > MAX_FACTS:
             del facts[next(iter(facts))]
+
+    def clock_differences(self) -> dict[Origin, float]:
+        """Return by how many seconds the clocks of hosts are ahead of this one, by their last responses.
+
+        The header `Date` has whole seconds, so differences of a second mean nothing.
+        """
+        found = {}
+        for (_, origin), host in self._hosts.items():
+            if host.date is not None:
+                date, received = host.date
+                with suppress(ValueError):
+                    found[origin] = parsedate_to_datetime(date).timestamp() - received
+        return found
 
     async def aclose(self) -> None:
         """Close all connections."""

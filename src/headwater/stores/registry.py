@@ -23,6 +23,7 @@ from headwater.domain.read_url import FILES, MANAGED, ReadUrlSigner
 from headwater.net.refreshing import RefreshingCache
 from headwater.net.tasks import TaskStarter, start_task
 from headwater.net.transport import Transport
+from headwater.net.urls import Origin
 from headwater.settings import Settings
 from headwater.stores.azure.store import open_azure
 from headwater.stores.base import Store
@@ -105,6 +106,10 @@ class StoreRegistry:
     def local_file_roots(self) -> list[LocalFileRoot]:
         """The folders whose files this server serves itself."""
         return [root for root in (self._mount_root, self._managed_root) if root is not None]
+
+    def clock_differences(self) -> dict[Origin, float]:
+        """Return by how many seconds the clocks of stores are ahead of this one, by their last responses."""
+        return self._transport.clock_differences()
 
     def close(self) -> None:
         """End the threads for disks when they are idle."""
