@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import shutil
@@ -131,6 +132,23 @@ def test_every_metric_is_documented_with_its_type_and_labels(exposition: str) ->
         used = {label for sample in family.samples for label in sample.labels} - {"le"}
         assert used <= documented, name
         assert not family.samples or used == documented, name
+
+
+def test_every_request_to_a_store_names_its_provider() -> None:
+    """A request without one is counted as `other`."""
+    without: list[str] = []
+    providers: set[str] = set()
+    for file in (ROOT / "src" / "headwater").rglob("*.py"):
+        text = file.read_text()
+        if "from headwater.net.transport import" in text:
+            calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
+            requests = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "Request"]
+            named = [call for call in requests if any(keyword.arg == "provider" for keyword in call.keywords)]
+            without += [file.name] * (len(requests) - len(named))
+            providers.update(ast.literal_eval(k.value) for call in named for k in call.keywords if k.arg == "provider")
+    assert without == []
+    assert providers == {"s3", "gcs", "azure", "jwt_issuer"}
+    assert all(f"`{provider}`" in PAGE.read_text() for provider in providers)
 
 
 def test_values_of_labels_are_documented(exposition: str) -> None:
