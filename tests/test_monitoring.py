@@ -164,6 +164,12 @@ def test_every_alert_is_documented() -> None:
     assert set(_rows("Alerts", 2)) == {rule["alert"] for rule in rules()}
 
 
+def test_the_page_shows_the_configuration_of_prometheus() -> None:
+    shown = re.search(r"```yaml\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    assert shown is not None
+    assert yaml.safe_load(shown[1]) == yaml.safe_load((FILES / "prometheus.yaml").read_text())
+
+
 def promtool(*arguments: str | Path, stdin: str | None = None) -> str:
     done = subprocess.run(
         [need("promtool"), *arguments], input=stdin, capture_output=True, text=True, timeout=60, check=False
