@@ -4,29 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Any
 
 import pytest
 
 from headwater.domain.errors import LocationInvalidError, StoreUnavailableError
-from headwater.observability.work import CatalogWork, StoreWork, Work, count, observing, status_label
-
-
-class Recorder:
-    """Keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.told: list[Any] = []
-
-    def begin(self, work: Work) -> object:
-        self.told.append(("begin", work))
-        return len(self.told)
-
-    def end(self, work: Work, state: object) -> None:
-        self.told.append(("end", work, state))
-
-    def count(self, event: str, amount: int, *labels: str) -> None:
-        self.told.append((event, amount, *labels))
+from headwater.observability.work import CatalogWork, StoreWork, count, observing, status_label
+from tests.observability.recorder import Recorder
 
 
 def test_observers_see_work_that_begins_while_they_observe() -> None:

@@ -174,13 +174,13 @@ def to_store_error(error: ProviderError, context: OperationContext, secrets: Ite
         permission_advice=_permission_advice(context),
         region_advice=_region_advice(labels, plain(error.region, secrets, 60), plain(error.endpoint, secrets, 100)),
     )
-    count_error(provider.name, error.rule_code or error.code, provider.rules)
+    count_error(provider.name, provider.rules, error.code, error.rule_code)
     return apply_rule(error, provider.rules, f"{labels.store} did not {_describe(context)}", fields, secrets)
 
 
-def count_error(provider: str, code: str | None, known: Container[str]) -> None:
-    """Count an error of a store by its code, if that is a known one: a store may send anything."""
-    count("store_errors", provider, code if code is not None and code in known else OTHER)
+def count_error(provider: str, known: Container[str], *codes: str | None) -> None:
+    """Count an error of a store by the first of these codes that is a known one: a store may send anything."""
+    count("store_errors", provider, next((code for code in codes if code is not None and code in known), OTHER))
 
 
 def apply_rule(

@@ -232,7 +232,7 @@ class AccessTokens:
             region_advice=f"Check token_uri in {member}. Redirects are not followed",
         )
         error = read_token_error(response)
-        count_error("gcs", error.rule_code or error.code, TOKEN_RULES)
+        count_error("gcs", TOKEN_RULES, error.code, error.rule_code)
         return apply_rule(error, TOKEN_RULES, "Google gave no access token", fields, (assertion,))
 
 

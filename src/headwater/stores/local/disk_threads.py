@@ -95,7 +95,7 @@ class FolderExecutor:
                     self._executor, work, *args, timeout=USE_SECONDS, start_timeout=START_SECONDS, discard=discard
                 )
         except StoreError as error:
-            count_error("local", error.provider_code, errno.errorcode.values())
+            count_error("local", errno.errorcode.values(), error.provider_code)
             raise
         except NoFreeThreadError:
             raise StoreUnavailableError(

@@ -118,7 +118,7 @@ class AssumedRole:
                     start_timeout=START_SECONDS,
                 )
         except StoreError as error:
-            count_error("sts", error.provider_code, STS_RULES)
+            count_error("sts", STS_RULES, error.provider_code)
             raise
         except NoFreeThreadError:
             raise StoreUnavailableError(
