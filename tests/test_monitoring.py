@@ -178,6 +178,7 @@ def promtool(*arguments: str | Path, stdin: str | None = None) -> str:
     return done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_prometheus_accepts_metrics_rules_and_configuration(exposition: str, tmp_path: Path) -> None:
     """`check metrics` also finds names and types that do not follow the conventions."""
     assert promtool("check", "metrics", stdin=exposition) == ""
@@ -189,6 +190,7 @@ def test_prometheus_accepts_metrics_rules_and_configuration(exposition: str, tmp
     assert f"{len(rules())} rules found" in promtool("check", "config", tmp_path / "prometheus.yaml")
 
 
+@pytest.mark.slow
 def test_prometheus_accepts_the_queries_of_the_dashboard(tmp_path: Path) -> None:
     queries = [re.sub(r"\$__rate_interval", "5m", expression) for _, expression in panels()]
     made = [{"record": f"panel:{number}", "expr": query} for number, query in enumerate(queries)]
@@ -196,6 +198,7 @@ def test_prometheus_accepts_the_queries_of_the_dashboard(tmp_path: Path) -> None
     assert f"{len(queries)} rules found" in promtool("check", "rules", tmp_path / "panels.yaml")
 
 
+@pytest.mark.slow
 def test_alerts_fire_when_they_should_and_only_then(tmp_path: Path) -> None:
     shutil.copy(FILES / "alerts.yaml", tmp_path)
     shutil.copy(ROOT / "tests" / "alerts_test.yaml", tmp_path)

@@ -307,6 +307,7 @@ def test_the_number_of_datasets_with_metrics_is_limited(monitored: Live) -> None
     assert with_metrics <= set(ids[:20])
 
 
+@pytest.mark.slow
 def test_a_catalog_that_hangs_does_not_hang_the_scrape(tmp_path: Path) -> None:
     """The volume of the key file hangs, in the form of a pipe that nobody writes to."""
     with running(tmp_path, metrics_token=TOKEN) as server, ThreadPoolExecutor(3) as threads:
