@@ -50,7 +50,7 @@ format: .venv/.dev ## format the code
 requirements: .venv/.dev ## pin the newest versions that fit (needs uv)
 	uv pip compile $(COMPILE) pyproject.toml client/pyproject.toml requirements/build.in -o requirements/run.txt
 	uv pip compile $(COMPILE) -c requirements/run.txt pyproject.toml client/pyproject.toml requirements/build.in \
-		requirements/dev.in --extra postgresql -o requirements/dev.txt
+		requirements/dev.in --extra postgresql --extra tracing -o requirements/dev.txt
 	for file in requirements/published-*.in requirements/generator.in; do uv pip compile $(COMPILE) --no-deps $$file -o $${file%.in}.txt || exit; done
 COMPILE := -q --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
 	--no-emit-find-links

@@ -20,9 +20,9 @@ SETTINGS_INTRODUCTION = """\
 # Settings
 
 Settings are environment variables; an empty variable counts as unset. `headwater serve` also has an option for each
-(`--read-url-ttl` for `HEADWATER_READ_URL_TTL`) except `HEADWATER_SECRET_KEY`, because the list of processes shows
-arguments. `~` at the beginning of a path is the home folder. A variable that begins with `HEADWATER_` and is no setting
-has no effect, and is reported at start.
+(`--read-url-ttl` for `HEADWATER_READ_URL_TTL`) except `HEADWATER_SECRET_KEY` and `HEADWATER_METRICS_TOKEN`, because
+the list of processes shows arguments. `~` at the beginning of a path is the home folder. A variable that begins with
+`HEADWATER_` and is no setting has no effect, and is reported at start.
 """
 
 SETTINGS_SOURCES = """

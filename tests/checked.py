@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from headwater.service.context import ServiceContext
+    from headwater.web.api.metrics import MetricsPage
 
 REPORT = "CHECKED_ANSWERS_REPORT"
 """The environment variable with the path of the file that receives one line per invalid response."""
@@ -200,8 +201,8 @@ def main() -> None:
 
     create = app.create_app
 
-    def create_checked(ctx: ServiceContext) -> FastAPI:
-        checked_app = create(ctx)
+    def create_checked(ctx: ServiceContext, metrics: MetricsPage | None = None) -> FastAPI:
+        checked_app = create(ctx, metrics)
         checked_app.add_middleware(CheckedResponses)  # added last, so it is the outermost
         return checked_app
 

@@ -17,10 +17,11 @@ SECRET = "not to be shown"
 @pytest.mark.parametrize("spec", [spec for spec in SPECS if spec.secret], ids=lambda spec: spec.name)
 def test_every_secret_setting_can_be_in_a_file(spec: Spec, tmp_path: Path) -> None:
     """Secrets of Docker and Kubernetes are files; operators had to copy them into the environment."""
-    for content in (b"a b", b"a b\n", b"\xef\xbb\xbfa b\r\n"):
-        (tmp_path / "value").write_bytes(content)
+    value = "a-b-" * 8 if spec.form.is_token else "a b"
+    for before, after in (("", ""), ("", "\n"), ("\ufeff", "\r\n")):
+        (tmp_path / "value").write_bytes(f"{before}{value}{after}".encode())
         settings = Settings.load({f"{spec.env}_FILE": str(tmp_path / "value")})
-        assert getattr(settings, spec.name) == "a b"
+        assert getattr(settings, spec.name) == value
 
 
 @pytest.mark.parametrize(

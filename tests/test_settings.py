@@ -17,7 +17,8 @@ def test_settings_and_their_defaults_are_pinned() -> None:
         for name in (
             "HOST PORT DATA_DIR DATABASE_URL SECRET_KEY PUBLIC_URL TRUSTED_PROXIES LOCAL_ROOT LOCAL_MIN_AGE "
             "READ_URL_TTL FEED PAGE_SIZE AUDIT_RETENTION_DAYS JWT_ISSUER JWT_AUDIENCE JWKS_URL JWT_GROUPS_CLAIM "
-            "S3_ENDPOINT STS_ENDPOINT GCS_ENDPOINT AZURE_ENDPOINT MANAGED_STORE ALLOWED_ENDPOINTS"
+            "S3_ENDPOINT STS_ENDPOINT GCS_ENDPOINT AZURE_ENDPOINT MANAGED_STORE ALLOWED_ENDPOINTS "
+            "METRICS_PORT METRICS_HOST METRICS_TOKEN METRICS_MAX_DATASETS"
         ).split()
     ]
     settings = Settings.load({})
@@ -50,6 +51,10 @@ def test_feed_is_one_of_the_modes(mode: FeedMode) -> None:
         ("PORT", "http"),
         ("PORT", "65536"),
         ("PORT", "-1"),
+        ("METRICS_PORT", "65536"),
+        ("METRICS_TOKEN", "fifteen-letters"),
+        ("METRICS_TOKEN", "sixteen letters."),
+        ("METRICS_MAX_DATASETS", "10001"),
         ("PAGE_SIZE", "0"),
         ("PAGE_SIZE", "10001"),
         ("LOCAL_MIN_AGE", "-1"),

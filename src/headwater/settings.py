@@ -27,6 +27,9 @@ WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104
 CATALOG_FILE = "headwater.db"
 """The name of the catalog in the data folder."""
 
+MIN_TOKEN_CHARACTERS = 16
+"""The length of the shortest token that an operator may choose."""
+
 MAX_QUOTED = 100
 """How many characters of a value an error text repeats."""
 
@@ -40,6 +43,7 @@ class Form(NamedTuple):
         unit: what the number counts, for error texts.
         is_url: whether the value is an http or https URL.
         names_region: whether that URL may end in `?region=NAME`.
+        is_token: whether the value is a bearer token.
     """
 
     least: int = 0
@@ -47,6 +51,7 @@ class Form(NamedTuple):
     unit: str = ""
     is_url: bool = False
     names_region: bool = False
+    is_token: bool = False
 
 
 _URL = Form(is_url=True)
@@ -183,6 +188,27 @@ class Settings:
         shown="none",
     )
 
+    metrics_port: int | None = _setting(
+        None,
+        "A port of its own for metrics at /metrics (docs/monitoring.md); 0 takes a free port.",
+        form=Form(0, 65535),
+        shown="unset: no such port",
+    )
+    metrics_host: str = _setting("127.0.0.1", "The address that the port for metrics listens on.")
+    metrics_token: str | None = _setting(
+        None,
+        "The bearer token that reads metrics, 16 characters or more. Without a port for metrics, they are at /metrics "
+        "on the port of the API.",
+        shown="unset: anyone who reaches the port for metrics reads them; on the port of the API there are none",
+        form=Form(is_token=True),
+        secret=True,
+    )
+    metrics_max_datasets: int = _setting(
+        100,
+        "How many datasets have metrics of their own (watermark, last listing): the oldest ones; 0 is none.",
+        form=Form(0, 10_000, "datasets"),
+    )
+
     @classmethod
     def load(
         cls, environ: Mapping[str, str] | None = None, defaults: Mapping[str, str] | None = None, /, **options: Any
@@ -255,8 +281,7 @@ class Settings:
     @property
     def listening_url(self) -> str:
         """The URL at which this machine reaches the server."""
-        host = WILDCARDS.get(self.host, self.host)
-        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+        return url_of(self.host, self.port)
 
     @property
     def mount_root(self) -> Path | None:
@@ -313,6 +338,11 @@ class Spec:
             raise ValueError(f"expected {' or '.join(self.type)}, not {_quoted(value)}")
         if self.form.is_url:
             _check_url(value, names_region=self.form.names_region)
+        if self.form.is_token and not re.fullmatch(rf"[A-Za-z0-9._~+/=-]{{{MIN_TOKEN_CHARACTERS},}}", value):
+            raise ValueError(
+                f"expected {MIN_TOKEN_CHARACTERS} or more letters, digits and characters of -._~+/=, "
+                f"such as the output of `openssl rand -hex 32`"
+            )
         return expand_home(self.env, Path(value)) if self.type is Path else self.type(value)
 
     def _whole_number(self, text: str) -> int:
@@ -337,6 +367,12 @@ SPECS = tuple(_spec(declared, get_type_hints(Settings)[declared.name]) for decla
 def unknown_settings(environ: Mapping[str, str]) -> Iterator[tuple[str, str | None]]:
     """Yield each variable that looks like a setting and is none, with the most similar setting or None."""
     return unknown_variables(environ, {spec.env: spec.secret for spec in SPECS})
+
+
+def url_of(host: str, port: int) -> str:
+    """Return the URL at which this machine reaches a server that listens on a host."""
+    host = WILDCARDS.get(host, host)
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _check_url(value: str, *, names_region: bool) -> None:

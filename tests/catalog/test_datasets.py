@@ -6,10 +6,12 @@ from dataclasses import replace
 
 import pytest
 
+from headwater.catalog.feed.listings import ListingStart
 from headwater.domain.dataset import DatasetCreator, DatasetType, ImageType, NewDataset
 from headwater.domain.errors import NameTakenError
-from headwater.domain.feed import FeedMode
+from headwater.domain.feed import FIRST, LAST, FeedMode
 from headwater.domain.ids import is_id, new_id
+from headwater.domain.key_order import Order
 from headwater.domain.sharing import owned_by
 from headwater.domain.window import LAST_SECOND
 from tests.catalog.values import config, dataset_with_datasources, put
@@ -202,3 +204,22 @@ async def test_delete_removes_everything_of_the_dataset_and_nothing_else(catalog
     assert await catalog.datasources.list(gone.id) == []
     assert await dataset_with_datasources(catalog, kept.id) == before
     assert (await catalog.datasets.add("ann", NewDataset(name="gone"))).watermark == 0
+
+
+async def test_progress_is_that_of_the_oldest_datasets(catalog):
+    """With the watermark, and the time at which a listing of the feed last ended: the newest one may not have."""
+    ids = [(await catalog.datasets.add("ann", NewDataset(name=f"set {number}"))).id for number in range(3)]
+    ids.sort()
+    await catalog.datasources.change(ids[1], put(ids[1], config()))
+    (_, (datasource, *_)) = await dataset_with_datasources(catalog, ids[1])
+    start = ListingStart(ids[1], datasource.id, Order.CODE_POINTS, 10, NOW)
+    ended = await catalog.feed.begin(start)
+    await catalog.feed.begin(start)
+    assert await catalog.datasets.set_watermark(ids[1], NOW, NOW)
+    assert [tuple(row) for row in await catalog.datasets.progress(2)] == [(ids[0], 0, None), (ids[1], NOW, None)]
+    before = time.time_ns() // 1_000_000
+    await catalog.feed.end(ended.listing, (FIRST, LAST))
+    rows = await catalog.datasets.progress(5)
+    assert [row.id for row in rows] == ids
+    assert before <= rows[1].ended_at <= time.time_ns() // 1_000_000
+    assert await catalog.datasets.progress(0) == []

@@ -27,7 +27,9 @@ def test_version_and_help(environ: dict[str, str]) -> None:
     for path in ((), ("serve",), ("token",), ("datasource", "set"), ("list",), ("watermark", "set")):
         assert "Usage: headwater" in run_command(environ, *path, "--help")
     assert "--read-url-ttl" in run_command(environ, "serve", "--help")
-    assert "--secret-key" not in run_command(environ, "serve", "--help")
+    help_text = run_command(environ, "serve", "--help")
+    assert "--secret-key" not in help_text
+    assert "--metrics-token" not in help_text
 
 
 def test_exit_code_tells_that_the_storage_refuses(environ: dict[str, str]) -> None:

@@ -100,16 +100,20 @@ EVERYTHING = {
     "AZURE_ENDPOINT": "https://azure.example.com",
     "MANAGED_STORE": "file:///srv/managed",
     "ALLOWED_ENDPOINTS": "10.0.0.0/8",
+    "METRICS_PORT": "9101",
+    "METRICS_HOST": "::1",
+    "METRICS_MAX_DATASETS": "9",
 }
 
 
 def test_every_setting_but_secrets_is_shared(tmp_path: Path) -> None:
     """A setting that is not shared makes a command act otherwise than the server."""
-    server = environ_of(tmp_path, **EVERYTHING, SECRET_KEY="k:hidden")
+    secrets = {"SECRET_KEY": "k:hidden", "METRICS_TOKEN": "hidden-hidden-hidden"}
+    server = environ_of(tmp_path, **EVERYTHING, **secrets)
     share_settings(Settings.load(server))
     assert "hidden" not in (tmp_path / FILE_NAME).read_text()
     assert oct((tmp_path / FILE_NAME).stat().st_mode & 0o777) == "0o600"
-    found = settings_for_command(environ_of(tmp_path, SECRET_KEY="k:hidden"))
+    found = settings_for_command(environ_of(tmp_path, **secrets))
     assert found == Settings.load(server)
     unset = {name for name in vars(Settings()) if getattr(found, name) == getattr(Settings(), name)}
     assert unset <= {"database_url"}, "give the new setting a value in EVERYTHING"

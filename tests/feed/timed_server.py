@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from headwater.service.context import ServiceContext
+    from headwater.web.api.metrics import MetricsPage
 
 _clock: ContextVar[int | None] = ContextVar("clock", default=None)
 
@@ -52,8 +53,8 @@ def main() -> None:
         number = _clock.get()
         return time.time() if number is None else clocks.read(number) + ahead
 
-    def create_timed(ctx: ServiceContext) -> FastAPI:
-        timed = create(replace(ctx, now=now))
+    def create_timed(ctx: ServiceContext, metrics: MetricsPage | None = None) -> FastAPI:
+        timed = create(replace(ctx, now=now), metrics)
         timed.add_middleware(WithClock)
         return timed
 

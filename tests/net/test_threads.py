@@ -10,7 +10,15 @@ from concurrent.futures import Future, wait
 
 import pytest
 
-from headwater.net.threads import DaemonExecutor, LimitedExecutor, NoFreeThreadError, UserThreads, run_in_executor
+from headwater.net.threads import (
+    DaemonExecutor,
+    LimitedExecutor,
+    NoFreeThreadError,
+    UserThreads,
+    run_in_executor,
+    thread_usage,
+)
+from headwater.observability.work import Usage
 
 
 def test_an_executor_starts_no_more_threads_than_allowed() -> None:
@@ -106,3 +114,34 @@ def test_shutdown_ends_idle_threads_and_later_work_is_still_done() -> None:
     thread.join(20)
     assert not thread.is_alive()
     assert threads.submit(int, "5").result(20) == 5
+
+
+def usage_of(name: str) -> list[Usage]:
+    return [usage for usage in thread_usage() if usage.limit == name]
+
+
+def test_usage_counts_threads_and_work_once_however_many_parts_it_waits_in() -> None:
+    """A part of a part queues up in both: the same work would be counted three times."""
+    threads, other = DaemonExecutor(2, "counted"), DaemonExecutor(3, "counted")
+    shared = LimitedExecutor(threads, 2)
+    parts = UserThreads(shared, 1)
+    begin, begun = threading.Event(), threading.Semaphore(0)
+
+    def work() -> None:
+        begun.release()
+        begin.wait(20)
+
+    futures = [parts.for_user(user).submit(work) for user in ("ada", "eve", "bob") for _ in range(3)]
+    futures.append(threads.submit(work))
+    for _ in range(2):
+        assert begun.acquire(timeout=20)
+    given_up = parts.for_user("ada").submit(work)
+    assert given_up.cancel()
+    assert usage_of("counted") == [Usage("counted", 2, 2 + 3, 8)]
+    begin.set()
+    assert not wait(futures, 20).not_done
+    del futures, given_up, other
+    limit = time.monotonic() + 5
+    while usage_of("counted") != [Usage("counted", 0, 2, 0)]:
+        assert time.monotonic() < limit, usage_of("counted")
+        time.sleep(0.01)

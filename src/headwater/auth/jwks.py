@@ -227,6 +227,7 @@ class Jwks:
             is_operator_endpoint=True,
             max_body_bytes=MAX_DOCUMENT_BYTES,
             is_idempotent=False,
+            provider="jwt_issuer",
         )
         try:
             async with asyncio.timeout(FETCH_TIMEOUT_SECONDS):

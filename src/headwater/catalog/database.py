@@ -18,11 +18,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from sqlalchemy import Connection, exc
 
 from headwater.domain.errors import CatalogDamagedError, CatalogUnavailableError
+from headwater.observability.work import CatalogWork
 
 T = TypeVar("T")
 
@@ -70,9 +71,9 @@ _budget: ContextVar[_Budget | None] = ContextVar("catalog_budget", default=None)
 
 
 @contextmanager
-def limit_waits() -> Iterator[None]:
-    """Limit how long all units of work in this block wait together: to `WAIT_SECONDS`."""
-    token = _budget.set(_Budget(WAIT_SECONDS))
+def limit_waits(seconds: float | None = None) -> Iterator[None]:
+    """Limit how long all units of work in this block wait together: to `WAIT_SECONDS`, unless `seconds` are given."""
+    token = _budget.set(_Budget(WAIT_SECONDS if seconds is None else seconds))
     try:
         yield
     finally:
@@ -130,11 +131,13 @@ class Unit:
     Attributes:
         deadline: when it must have got what it waits for, as `time.monotonic`.
         got: when it got that, or gave up; None before. From then on its time does not count for the request.
+        started: when its function was called; None before.
     """
 
     def __init__(self, seconds: float) -> None:
         self.deadline = time.monotonic() + seconds
         self.got: float | None = None
+        self.started: float | None = None
 
     def left(self) -> float:
         """Return how many seconds are left until the deadline.
@@ -213,6 +216,7 @@ class Database(ABC):
 
 
 async def run_unit(
+    mode: Literal["read", "write"],
     executor: Executor,
     work: Callable[[Unit], T],
     wait: float | None,
@@ -223,8 +227,9 @@ async def run_unit(
     """Run a unit of work in a thread, for no longer than its time limit and what the request has left.
 
     Args:
+        mode: what the unit does, for metrics and traces.
         executor: the threads.
-        work: what to run. It sets `Unit.got` when it has got what it waits for.
+        work: what to run. It sets `Unit.got` when it has got what it waits for, and `Unit.started` when it begins.
         wait: the time limit in seconds; None for `WAIT_SECONDS`.
         at_deadline: called when the limit is over; returns how many more seconds to wait for the result.
         long: whether to add `LONG_SECONDS` to the limit outside a request.
@@ -239,6 +244,22 @@ async def run_unit(
     elif long:
         limit += LONG_SECONDS
     unit, began = Unit(limit), time.monotonic()
+    with CatalogWork(mode) as observed:
+        try:
+            return await _run_in_time(executor, work, unit, limit, at_deadline)
+        finally:
+            observed.waited = (unit.started or time.monotonic()) - began
+            if budget is not None and unit.got is not None:
+                budget.left -= unit.got - began
+
+
+async def _run_in_time(
+    executor: Executor,
+    work: Callable[[Unit], T],
+    unit: Unit,
+    limit: float,
+    at_deadline: Callable[[Unit], float],
+) -> T:
     loop = asyncio.get_running_loop()
     future = loop.run_in_executor(executor, work, unit)
     given_up = False
@@ -267,8 +288,6 @@ async def run_unit(
         raise
     finally:
         timer.cancel()
-        if budget is not None and unit.got is not None:
-            budget.left -= unit.got - began
 
 
 def unavailable() -> CatalogUnavailableError:

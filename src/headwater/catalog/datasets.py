@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Row, bindparam, delete, exc, insert, select, update
@@ -15,7 +15,7 @@ from headwater.catalog.feed.feeds import acknowledge_watermark, drop_feed
 from headwater.catalog.keyring import Keyring
 from headwater.catalog.shares import roles_query, visible
 from headwater.catalog.stored_datasource import COLUMNS, datasource_of_row
-from headwater.catalog.tables import datasets, datasources, feeds
+from headwater.catalog.tables import datasets, datasources, feed_listings, feeds
 from headwater.catalog.users import ensure_user
 from headwater.domain.audit import AuditEntry
 from headwater.domain.dataset import Dataset, DatasetCreator, DatasetType, ImageType, NewDataset
@@ -46,6 +46,26 @@ _HAS_INPUT = sa.exists().where(
 _SET_WATERMARK = (
     update(datasets).where(datasets.c.id == bindparam("dataset_id"), _HAS_INPUT).values(watermark=bindparam("seconds"))
 )
+
+
+_PROGRESS = (
+    select(
+        datasets.c.id,
+        datasets.c.watermark,
+        select(sa.func.max(feed_listings.c.ended_at)).where(feed_listings.c.feed == feeds.c.id).scalar_subquery(),
+    )
+    .outerjoin(feeds, feeds.c.dataset_id == datasets.c.id)
+    .order_by(datasets.c.id)
+    .limit(bindparam("most"))
+)
+
+
+class ProgressRow(NamedTuple):
+    """The watermark of a dataset, 0 if it was never set, and when a listing of its feed last ended, in milliseconds."""
+
+    id: str
+    watermark: int
+    ended_at: int | None
 
 
 class DatasetCatalog:
@@ -250,6 +270,11 @@ class DatasetCatalog:
     async def _load(self, query: sa.Select[Any]) -> Sequence[Dataset]:
         ordered = query.order_by(datasets.c.created_at, datasets.c.id)
         return await self._database.read(lambda connection: [_dataset_of(row) for row in connection.execute(ordered)])
+
+    async def progress(self, most: int) -> Sequence[ProgressRow]:
+        """Return the progress of datasets: the oldest ones, at most `most`."""
+        rows = await self._database.read(lambda connection: connection.execute(_PROGRESS, {"most": most}).all())
+        return [ProgressRow(*row) for row in rows]
 
 
 def _dataset_of(row: Row[Any]) -> Dataset:

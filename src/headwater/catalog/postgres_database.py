@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, exc
 
@@ -104,7 +104,7 @@ class PostgresDatabase(Database):
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """See `Database.read`."""
-        return await self._run(self._readers, self._reads, work)
+        return await self._run("read", work)
 
     async def write(
         self, work: Callable[[Connection], T], *, durable: bool = True, wait: float | None = None, long: bool = False
@@ -116,17 +116,18 @@ class PostgresDatabase(Database):
                 connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
             return work(connection)
 
-        return await self._run(self._writers, self._writes, run, wait, long=long)
+        return await self._run("write", run, wait, long=long)
 
     async def _run(
         self,
-        executor: ThreadPoolExecutor,
-        engine: Engine,
+        mode: Literal["read", "write"],
         work: Callable[[Connection], T],
         wait: float | None = None,
         *,
         long: bool = False,
     ) -> T:
+        executor, engine = (self._readers, self._reads) if mode == "read" else (self._writers, self._writes)
+
         def run(unit: Unit) -> T:
             unit.left()  # none, if it has waited for a thread until now
             with self._used.by(unit):
@@ -147,11 +148,11 @@ class PostgresDatabase(Database):
             self._used.hang_up(unit)
             return _HUNG_UP_SECONDS
 
-        return await run_unit(executor, run, wait, hang_up, long=long)
+        return await run_unit(mode, executor, run, wait, hang_up, long=long)
 
     def _run_once(self, engine: Engine, work: Callable[[Connection], T], unit: Unit) -> T:
         with engine.connect() as connection:
-            unit.got = time.monotonic()
+            unit.got = unit.started = time.monotonic()
             done = work(connection)
             try:
                 connection.commit()

@@ -131,10 +131,10 @@ class SqliteDatabase(Database):
             self._check_files()
             with self._engine.connect() as connection:
                 _wait_for_locks(connection, unit)
-                unit.got = time.monotonic()
+                unit.got = unit.started = time.monotonic()
                 return work(connection)
 
-        return await run_unit(self._readers, run, None, _more_seconds)
+        return await run_unit("read", self._readers, run, None, _more_seconds)
 
     async def write(
         self, work: Callable[[Connection], T], *, durable: bool = True, wait: float | None = None, long: bool = False
@@ -152,14 +152,14 @@ class SqliteDatabase(Database):
                 # A deferred transaction that reads first fails immediately with SQLITE_BUSY_SNAPSHOT if another
                 # process writes before it does, whatever the timeout. https://sqlite.org/isolation.html
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
-                unit.got = time.monotonic()
+                unit.got = unit.started = time.monotonic()
                 done = work(connection)
                 connection.commit()
             self._check_files()
             return done
 
         try:
-            done = await run_unit(self._writer, run, wait, _more_seconds)
+            done = await run_unit("write", self._writer, run, wait, _more_seconds)
         except CatalogUnavailableError as error:
             self._disk_failed = self._disk_failed or (error.__cause__ is not None and is_disk_error(error.__cause__))
             raise

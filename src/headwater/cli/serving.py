@@ -8,7 +8,7 @@ import shlex
 import socket
 import sys
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
@@ -38,8 +38,13 @@ def serve(**options: Any) -> None:
             "--database-url: holds a password, which the list of processes would show; set HEADWATER_DATABASE_URL"
         )
     settings = Settings.load(**options)
-    with closing(_listen(settings)) as listening, asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_serve(settings.listening_on(listening.getsockname()[1]), listening))
+    with ExitStack() as opened:
+        listening = opened.enter_context(closing(_listen(settings.host, settings.port, "")))
+        metrics = None
+        if settings.metrics_port is not None:
+            metrics = opened.enter_context(closing(_listen(settings.metrics_host, settings.metrics_port, "METRICS_")))
+        runner = opened.enter_context(asyncio.Runner(loop_factory=_loop_factory()))
+        runner.run(_serve(settings.listening_on(listening.getsockname()[1]), listening, metrics))
 
 
 def _option(spec: Spec) -> inspect.Parameter:
@@ -61,8 +66,9 @@ def _option(spec: Spec) -> inspect.Parameter:
     )
 
 
-# The secret key has no option: the list of processes shows arguments.
-_PARAMETERS = [_option(spec) for spec in SPECS if spec.name != "secret_key"]
+# These have no option: the list of processes shows arguments.
+_WITHOUT_OPTION = {"secret_key", "metrics_token"}
+_PARAMETERS = [_option(spec) for spec in SPECS if spec.name not in _WITHOUT_OPTION]
 serve.__signature__ = inspect.Signature(_PARAMETERS)  # type: ignore[attr-defined]  # what inspect.signature reads
 serve.__annotations__ = {parameter.name: parameter.annotation for parameter in _PARAMETERS}
 
@@ -76,31 +82,32 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvloop.new_event_loop
 
 
-def _listen(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+def _listen(host: str, port: int, prefix: str) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # asyncio sets TCP_NODELAY only on sockets that were made with the number of the protocol. Without TCP_NODELAY,
     # every response on a kept-alive connection waits 40 ms for the client's acknowledgement.
     listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listening.bind((settings.host, settings.port))
+        listening.bind((host, port))
     except OSError as error:
         listening.close()
         raise StartupError(
-            f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}; "
-            f"choose another with HEADWATER_HOST and HEADWATER_PORT"
+            f"cannot listen on {host}:{port}: {error.strerror or error}; "
+            f"choose another with HEADWATER_{prefix}HOST and HEADWATER_{prefix}PORT"
         ) from None
     return listening
 
 
-async def _serve(settings: Settings, listening: socket.socket) -> None:
+async def _serve(settings: Settings, listening: socket.socket, metrics: socket.socket | None) -> None:
+    from headwater.cli.monitoring import metrics_url, monitored_app
     from headwater.net.proxies import warn_about_proxies
     from headwater.observability.logs import log_to_stderr
+    from headwater.observability.tracing import traced
     from headwater.service.audit import sweep_audit
     from headwater.service.context import open_context
     from headwater.service.feed import sweep_feeds
     from headwater.service.leftovers import sweep_leftovers
-    from headwater.web.app import create_app
     from headwater.web.server import Server
 
     log_to_stderr("INFO")
@@ -115,7 +122,9 @@ async def _serve(settings: Settings, listening: socket.socket) -> None:
             ctx.background.start("sweep feeds", sweep_feeds(ctx))
             ctx.background.start("sweep leftovers", sweep_leftovers(ctx))
             ctx.background.start("sweep audit", sweep_audit(ctx))
-            await server.run_on(listening, create_app(ctx), await _greeting(ctx))
+            message = await _greeting(ctx, None if metrics is None else metrics_url(metrics))
+            async with traced(os.environ), monitored_app(ctx, server, metrics) as app:
+                await server.run_on(listening, app, message)
 
 
 def _log_variables() -> None:
@@ -174,13 +183,15 @@ def _warn_about_group(settings: Settings) -> None:
         log.warning("key_file_readable_by_group", file=str(file), mode=f"{file.stat().st_mode & 0o777:04o}")
 
 
-async def _greeting(ctx: ServiceContext) -> str:
-    """Return what is printed at start: the URL of the server and, if there is no valid token, how to create one."""
+async def _greeting(ctx: ServiceContext, metrics: str | None) -> str:
+    """Return what is printed at start: the URLs of the server and, if there is no valid token, how to create one."""
     from headwater import __version__
 
     settings = ctx.settings
     url = settings.listening_url
     lines = [f"Headwater {__version__} listens on {url} (the API's documentation: {url}/docs)"]
+    if metrics is not None:
+        lines.append(f"Metrics: {metrics}")
     if settings.base_url != url or settings.host in WILDCARDS:
         lines.append(f"Read URLs begin with {settings.base_url}, as set by HEADWATER_PUBLIC_URL")
     if settings.host in WILDCARDS and settings.public_url is None:

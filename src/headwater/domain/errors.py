@@ -52,6 +52,13 @@ class HeadwaterError(Exception):
         super().__init__(message)
         self.message = message
 
+    @classmethod
+    def name(cls) -> str:
+        """Return the name of the class without `Error`; `Unexpected` for an unforeseen error."""
+        if cls is HeadwaterError:
+            return "Unexpected"
+        return next(each.__name__ for each in cls.__mro__ if not each.__name__.startswith("_")).removesuffix("Error")
+
 
 class MalformedRequestError(HeadwaterError):
     """The request does not have the documented form. The text names the field and what was expected."""

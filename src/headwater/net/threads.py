@@ -12,7 +12,9 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from threading import Condition, Lock, Thread
 from typing import Any, ParamSpec, TypeVar, TypeVarTuple
-from weakref import WeakValueDictionary
+from weakref import WeakSet, WeakValueDictionary
+
+from headwater.observability.work import Usage
 
 Args = TypeVarTuple("Args")
 P = ParamSpec("P")
@@ -43,6 +45,18 @@ class DaemonExecutor(Executor):
         self._threads = 0
         self._idle = 0
         self._is_shut_down = False
+        with _usage_lock:
+            _pools.add(self)
+
+    @property
+    def name(self) -> str:
+        """The name of the threads."""
+        return self._name
+
+    def usage(self) -> Usage:
+        """Return how many of the threads work."""
+        with self._changed:
+            return Usage(self._name, self._threads - self._idle, self._max_threads, _count_work(self._jobs))
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Call `fn` in a thread."""
@@ -86,12 +100,15 @@ class LimitedExecutor(Executor):
         max_threads: further work waits here.
     """
 
-    def __init__(self, executor: Executor, max_threads: int) -> None:
+    def __init__(self, executor: DaemonExecutor | LimitedExecutor, max_threads: int) -> None:
         self._executor = executor
         self._max_threads = max_threads
         self._jobs: deque[_Job] = deque()
         self._lock = Lock()
         self._used_threads = 0
+        self.name: str = executor.name
+        with _usage_lock:
+            _parts.add(self)
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Call `fn` in a thread."""
@@ -105,6 +122,11 @@ class LimitedExecutor(Executor):
                 self._executor.submit(self._run)
                 self._used_threads += 1
         return future
+
+    def waiting(self) -> int:
+        """Return how much work of this part waits for a thread."""
+        with self._lock:
+            return _count_work(self._jobs)
 
     def _run(self) -> None:
         with self._lock:
@@ -128,7 +150,7 @@ class UserThreads:
         max_per_user: how many of them work for one user at the same time.
     """
 
-    def __init__(self, executor: Executor, max_per_user: int) -> None:
+    def __init__(self, executor: DaemonExecutor | LimitedExecutor, max_per_user: int) -> None:
         self._executor = executor
         self._max_per_user = max_per_user
         self._lock = Lock()
@@ -142,6 +164,32 @@ class UserThreads:
             if part is None:
                 part = self._parts[user] = LimitedExecutor(self._executor, self._max_per_user)
             return part
+
+
+_usage_lock = Lock()
+_pools: WeakSet[DaemonExecutor] = WeakSet()
+_parts: WeakSet[LimitedExecutor] = WeakSet()
+
+
+def thread_usage() -> list[Usage]:
+    """Return how many threads of this process are in use, by their name."""
+    with _usage_lock:
+        pools, parts = list(_pools), list(_parts)
+    usage: dict[str, Usage] = {}
+    for pool in pools:
+        found = pool.usage()
+        before = usage.get(pool.name, Usage(pool.name, 0, 0))
+        usage[pool.name] = Usage(pool.name, *map(int.__add__, before[1:], found[1:]))
+    for part in parts:
+        if waiting := part.waiting():
+            usage[part.name] = usage[part.name]._replace(waiting=usage[part.name].waiting + waiting)
+    return sorted(usage.values())
+
+
+def _count_work(jobs: deque[_Job]) -> int:
+    """Return how many jobs are work: not given up, and not the turn of a part, whose own jobs are counted."""
+    turn = LimitedExecutor._run
+    return sum(1 for future, fn, *_ in jobs if not future.cancelled() and getattr(fn, "__func__", None) is not turn)
 
 
 def _do(future: Future[Any], fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

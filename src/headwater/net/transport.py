@@ -18,6 +18,7 @@ from headwater.net.refreshing import RefreshingCache
 from headwater.net.tasks import TaskStarter, start_task
 from headwater.net.urls import Origin
 from headwater.net.users import UserPlaces
+from headwater.observability.work import OTHER, StoreWork, status_label
 
 if TYPE_CHECKING:
     import httpcore
@@ -98,6 +99,7 @@ class Request:
         max_body_bytes: a longer response is an error.
         should_retry: whether a response calls for another attempt.
         is_idempotent: whether the request may be sent again; None decides by the method.
+        provider: a short name of what is asked, for metrics and traces.
     """
 
     method: str
@@ -109,6 +111,7 @@ class Request:
     max_body_bytes: int
     should_retry: Callable[[Response], bool] = is_transient
     is_idempotent: bool | None = None
+    provider: str = OTHER
 
     @property
     def may_be_repeated(self) -> bool:
@@ -188,16 +191,20 @@ class Transport:
         """
         deadline = time.monotonic() + self._call_seconds
         host = self._host(request.is_operator_endpoint, request.origin)
-        host.requests += 1
-        try:
-            result = await self._request_with_retries(request, host, deadline)
-        finally:
-            host.requests -= 1
-        if isinstance(result, StoreError):
-            raise result
-        return result
+        with StoreWork(request.provider, request.method) as work:
+            host.requests += 1
+            try:
+                result = await self._request_with_retries(request, host, deadline, work)
+            finally:
+                host.requests -= 1
+            if isinstance(result, StoreError):
+                raise result
+            work.status = status_label(result.status)
+            return result
 
-    async def _request_with_retries(self, request: Request, host: _Host, deadline: float) -> Response | StoreError:
+    async def _request_with_retries(
+        self, request: Request, host: _Host, deadline: float, work: StoreWork
+    ) -> Response | StoreError:
         result: Response | StoreError | None = None
         for attempt in range(MAX_ATTEMPTS):
             try:
@@ -217,6 +224,7 @@ class Transport:
             if is_last or not request.may_be_repeated:
                 return result
             host.retry_tokens -= 1
+            work.retries += 1
             await asyncio.sleep(pause)
         raise AssertionError("the last attempt returns")
 

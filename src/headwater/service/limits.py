@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from headwater.domain.errors import TooManyRequestsError
 from headwater.net.users import working_for
+from headwater.observability.work import Usage
 
 MAX_REQUESTS_PER_USER = 100
 """Requests that access stores which one user may have in flight. Clients wait and retry on 429."""
@@ -18,6 +19,10 @@ class RequestLimiter:
 
     def __init__(self) -> None:
         self._in_flight: Counter[str] = Counter()
+
+    def usage(self) -> Usage:
+        """Return how many requests the user has in flight who has the most."""
+        return Usage("requests_of_one_user", max(self._in_flight.values(), default=0), MAX_REQUESTS_PER_USER)
 
     @contextmanager
     def hold(self, user: str) -> Iterator[None]:

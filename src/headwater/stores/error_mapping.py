@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import string
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from enum import Enum
 from typing import NamedTuple
 
@@ -21,6 +21,7 @@ from headwater.domain.errors import (
     StoreUnavailableError,
 )
 from headwater.net.transport import Response, is_transient_status
+from headwater.observability.work import OTHER, count
 
 MAX_ERROR_BODY_BYTES = 64 * 2**10
 """More than any error document has."""
@@ -68,6 +69,7 @@ class Provider(NamedTuple):
     """What error texts need to know about a provider.
 
     Attributes:
+        name: a short name, for metrics.
         protocol: the protocol's name, for endpoints that do not speak it.
         read_error: reads an error response.
         rules: by error code.
@@ -78,6 +80,7 @@ class Provider(NamedTuple):
         absent_looks_refused: added to the advice for a refused read.
     """
 
+    name: str
     protocol: str
     read_error: Callable[[Response, Operation], ProviderError]
     rules: Mapping[str, ErrorRule]
@@ -171,7 +174,13 @@ def to_store_error(error: ProviderError, context: OperationContext, secrets: Ite
         permission_advice=_permission_advice(context),
         region_advice=_region_advice(labels, plain(error.region, secrets, 60), plain(error.endpoint, secrets, 100)),
     )
+    count_error(provider.name, provider.rules, error.code, error.rule_code)
     return apply_rule(error, provider.rules, f"{labels.store} did not {_describe(context)}", fields, secrets)
+
+
+def count_error(provider: str, known: Container[str], *codes: str | None) -> None:
+    """Count an error of a store by the first of these codes that is a known one: a store may send anything."""
+    count("store_errors", provider, next((code for code in codes if code is not None and code in known), OTHER))
 
 
 def apply_rule(

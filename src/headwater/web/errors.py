@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from headwater.catalog.database import describe_error
 from headwater.domain.errors import HeadwaterError, MethodNotAllowedError, StoreError, UnauthorizedError
+from headwater.observability.work import count
 
 UNEXPECTED_ERROR = "an unexpected error; the server's log has details under this requestId"
 
@@ -33,6 +34,7 @@ def error_body(error: HeadwaterError, request_id: str) -> bytes:
 def error_response(request: Request, error: HeadwaterError) -> Response:
     """Return the response to a request that failed, and log the error if the server caused it."""
     request.state.error = error
+    count("errors", error.name())
     if error.status >= 500 and not isinstance(error, StoreError):
         log.error("request_failed", reason=error.message, cause=_cause(error))
     headers = {"Cache-Control": "no-store"}

@@ -14,8 +14,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from headwater.catalog.database import limit_waits
 from headwater.domain.errors import HeadwaterError
+from headwater.observability.work import RequestWork
 from headwater.service.audit import coming_from
 from headwater.web.errors import error_response
+
+_PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
+
+_CONVERTER = re.compile(r":\w+(?=})")
+"""How a route checks a part of a path."""
 
 _LEADING_SLASHES = re.compile(rb"^/{2,}")
 
@@ -29,7 +35,9 @@ class RequestMiddleware:
     - removes doubled slashes at the start of the path, which clients send if their server URL ends in `/`,
     - limits how long it waits for the catalog in all,
     - turns unexpected exceptions into a 500 response,
-    - writes one log line. The line does not contain the query, which may hold tokens and signatures.
+    - writes one log line, except for health checks and metrics that were answered. The line does not contain the query,
+      which may hold tokens and signatures,
+    - tells observers what was done.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -42,6 +50,7 @@ class RequestMiddleware:
             return
         request_id = secrets.token_hex(12)
         scope = _fold_leading_slashes(scope)
+        is_probe = scope["path"] in _PROBES
         scope.setdefault("state", {})["request_id"] = request_id
         status: int | None = None
         started = time.perf_counter()
@@ -54,7 +63,9 @@ class RequestMiddleware:
             await send(message)
 
         client = scope.get("client")
+        work = RequestWork(scope["method"], scope["headers"], request_id, is_probe=is_probe)
         with (
+            work,
             structlog.contextvars.bound_contextvars(request_id=request_id),
             coming_from(client[0] if client else None, request_id),
             limit_waits(),
@@ -70,14 +81,16 @@ class RequestMiddleware:
                 response = error_response(Request(scope), HeadwaterError(type(error).__name__))
                 await response(scope, receive, send_with_id)
             finally:
-                log.info(
-                    "request",
-                    method=scope["method"],
-                    path=scope["path"],
-                    status=status,
-                    ms=round((time.perf_counter() - started) * 1000, 1),
-                    **_outcome(scope),
-                )
+                work.route, work.status = _route_of(scope), status
+                if not is_probe or status != 200:
+                    log.info(
+                        "request",
+                        method=scope["method"],
+                        path=scope["path"],
+                        status=status,
+                        ms=round((time.perf_counter() - started) * 1000, 1),
+                        **_outcome(scope),
+                    )
 
 
 def _fold_leading_slashes(scope: Scope) -> MutableMapping[str, Any]:
@@ -85,6 +98,14 @@ def _fold_leading_slashes(scope: Scope) -> MutableMapping[str, Any]:
         return dict(scope)
     raw = scope.get("raw_path") or scope["path"].encode()
     return {**scope, "path": "/" + scope["path"].lstrip("/"), "raw_path": _LEADING_SLASHES.sub(b"/", raw)}
+
+
+def _route_of(scope: Scope) -> str | None:
+    """Return the template of a path; `/docs` for all pages and their files, and None if there is no such route."""
+    path: str | None = getattr(scope.get("route"), "path", None)
+    if path is not None:
+        return _CONVERTER.sub("", path)
+    return "/docs" if "endpoint" in scope else None
 
 
 def _outcome(scope: Scope) -> dict[str, str]:

@@ -9,6 +9,8 @@ from typing import Protocol
 
 import structlog
 
+from headwater.observability.work import Usage, count
+
 MAX_CONNECTIONS = 10_000
 """Open connections. Fewer if the process may not open twice as many files: a request opens some of its own."""
 
@@ -49,6 +51,10 @@ class Connections:
         # For each address its connections that wait for a request. The one that waits longest is first.
         self._waiting: dict[str, dict[Connection, None]] = {}
         self.limits = LimitLog()
+
+    def usage(self) -> Usage:
+        """Return how many connections are open."""
+        return Usage("connections", self._open.total(), self._most)
 
     def add(self, connection: Connection) -> bool:
         """Count a new connection, which waits for a request. Return whether there is a place for it."""
@@ -105,6 +111,7 @@ class LimitLog:
 
     def met(self, limit: str, client: str) -> None:
         """Note that a client has met a limit."""
+        count("limits_met", limit)
         self._times[limit] += 1
         self._clients[limit] = client
         self.flush(limit)

@@ -37,18 +37,20 @@ class Server(uvicorn.Server):
 
     Args:
         trusted_proxies: the setting `HEADWATER_TRUSTED_PROXIES`.
+        max_connections: how many may be open; None is `MAX_CONNECTIONS`.
 
     Raises:
         StartupError: an entry of the setting is neither an address nor a network.
     """
 
-    def __init__(self, trusted_proxies: str = "") -> None:
+    def __init__(self, trusted_proxies: str = "", max_connections: int | None = None) -> None:
         proxies = _parse_networks(trusted_proxies)
-        self._connections = Connections(min(MAX_CONNECTIONS, _raise_open_files() // 2))
+        most = MAX_CONNECTIONS if max_connections is None else max_connections
+        self.connections = Connections(min(most, _raise_open_files() // 2))
         super().__init__(
             uvicorn.Config(
                 _no_application,
-                http=partial(HttpProtocol, self._connections),  # type: ignore[arg-type]  # anything that makes one
+                http=partial(HttpProtocol, self.connections),  # type: ignore[arg-type]  # anything that makes one
                 ws="none",
                 log_config=None,
                 access_log=False,
@@ -61,15 +63,21 @@ class Server(uvicorn.Server):
         )
         self._startup_message = ""
 
-    async def run_on(self, listening: socket.socket, app: ASGIApp, startup_message: str) -> None:
-        """Serve until a signal arrives. `startup_message` is printed once connections are accepted."""
+    async def run_on(self, listening: socket.socket, app: ASGIApp, startup_message: str = "") -> None:
+        """Serve until a signal arrives or `should_exit` is set.
+
+        Args:
+            listening: accepts the connections.
+            app: answers the requests.
+            startup_message: is printed once connections are accepted, unless it is empty.
+        """
         self.config.app, self._startup_message = app, startup_message
         await self.serve(sockets=[listening])
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, then print the startup message."""
+        """Listen, then print the startup message, if there is one."""
         await super().startup(sockets)
-        if not self.should_exit:
+        if self._startup_message and not self.should_exit:
             print(self._startup_message, flush=True)  # noqa: T201  the output of `headwater serve`
 
     async def on_tick(self, counter: int) -> bool:
@@ -82,7 +90,7 @@ class Server(uvicorn.Server):
                 except Exception:  # it would end the server
                     log.exception("connection_check_failed")
                     connection.transport.abort()
-            self._connections.limits.flush_all()
+            self.connections.limits.flush_all()
         return await super().on_tick(counter)
 
     @contextmanager

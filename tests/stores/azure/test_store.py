@@ -17,8 +17,10 @@ from headwater.domain.errors import (
 )
 from headwater.net.egress import Egress
 from headwater.net.transport import Transport
+from headwater.observability.work import observing
 from headwater.stores.azure.store import AzureStore, open_azure
 from headwater.testing.fault_proxy import FaultProxy
+from tests.observability.recorder import Recorder
 from tests.servers import AZURE_ACCOUNT, AZURE_KEY
 from tests.stores.azure.server import account_sas, asked, config, container_sas, later, list_all, names, open_store, put
 from tests.stores.s3.server import fetch
@@ -339,9 +341,11 @@ async def test_a_refusal_names_the_permission_that_the_token_lacks(
 ) -> None:
     fill(container, ["a"])
     for key in (account_sas(permissions), container_sas(name, permissions)):
-        error = await refused(open_store(transport, azurite_url, name, key=key), call)
+        with observing(recorder := Recorder()):
+            error = await refused(open_store(transport, azurite_url, name, key=key), call)
         assert type(error) is CredentialsRefusedError
         assert error.provider_code == "AuthorizationPermissionMismatch"
+        assert ["azure", "AuthorizationPermissionMismatch"] in recorder.counted("store_errors")
         assert "accountKey: make a SAS token " + advice in error.message
 
 

@@ -21,11 +21,13 @@ from headwater.net import refreshing as renewal
 from headwater.net.egress import Egress
 from headwater.net.refreshing import Expiring, RefreshingCache
 from headwater.net.transport import Transport
+from headwater.observability.work import observing
 from headwater.stores.gcs import credentials as gcs_credentials
 from headwater.stores.gcs.bucket import gcs_bucket
 from headwater.stores.gcs.credentials import AccessTokens, read_key_file
 from headwater.stores.gcs.store import CONFIGURED, GcsStore
 from headwater.testing.fault_proxy import Delay, FaultProxy, Reset, Status
+from tests.observability.recorder import Recorder
 from tests.stores.gcs.bucket import LOOPBACK, open_store
 from tests.stores.gcs.server import AUDIENCE, EMAIL, KEY_ID, SCOPE, GcsServer, key_file, pem, private_key
 
@@ -363,8 +365,10 @@ async def test_a_deleted_account_is_an_error(
     transport: Transport, gcs: GcsServer, tokens: RefreshingCache[str]
 ) -> None:
     gcs.account_exists = False
-    error = await refusal_of(transport, gcs, tokens)
+    with observing(recorder := Recorder()):
+        error = await refusal_of(transport, gcs, tokens)
     assert type(error) is CredentialsRefusedError
+    assert recorder.counted("store_errors") == [["gcs", "invalid_grant"]]
     assert error.provider_code == "invalid_grant"
     assert "Google gave no access token: invalid_grant (Invalid grant: account not found). Check gcsC" in error.message
     await refusal_of(transport, gcs, tokens)

@@ -24,6 +24,7 @@ from headwater.domain.errors import CredentialsRefusedError, LocationInvalidErro
 from headwater.net.refreshing import REFUSAL_SECONDS, RETRY_PAUSE_SECONDS, RefreshingCache
 from headwater.net.transport import Transport
 from headwater.net.users import working_for
+from headwater.observability.work import observing
 from headwater.stores.s3 import assumed_role, sts
 from headwater.stores.s3.assumed_role import open_delegated
 from headwater.stores.s3.bucket import signed_region
@@ -31,6 +32,7 @@ from headwater.stores.s3.error_codes import RULES, STS_RULES
 from headwater.stores.s3.sigv4 import Credentials
 from headwater.stores.s3.store import S3Store
 from headwater.testing.fault_proxy import Delay, FaultProxy, Raw, Request, Status
+from tests.observability.recorder import Recorder
 from tests.servers import AwsUser, GuardedAws, free_port, rclone_s3, trust
 from tests.stores.s3.server import answering, error_xml, fetch, list_xml
 
@@ -366,9 +368,13 @@ async def test_wrong_external_id_is_refused(
     transport: Transport, sessions: RefreshingCache[Credentials], guarded: GuardedAws, role: str, own_identity: AwsUser
 ) -> None:
     wrong = config(role, external_id="external-id-of-eve")
-    error = await refused(open_delegated(wrong, transport, sessions, guarded.url, guarded.url))
+    with observing(recorder := Recorder()):
+        error = await refused(open_delegated(wrong, transport, sessions, guarded.url, guarded.url))
     assert type(error) is CredentialsRefusedError
     assert error.provider_code == "AccessDenied"
+    assert ["sts", "AccessDenied"] in recorder.counted("store_errors")
+    (work,) = {work for kind, work, *_ in recorder.told if kind == "end" and work.provider == "sts"}
+    assert work.status == "error"
     for word in ("s3ARN", "s3ExternalId", "trust policy", "sts:AssumeRole", own_identity.arn):
         assert word in error.message
     assert own_identity.secret not in error.message

@@ -24,6 +24,7 @@ from headwater.domain.lightly_folder import RAW, check_selection_file
 from headwater.domain.objects import StoredObject
 from headwater.domain.selection import Selection
 from headwater.domain.window import Window, check_seconds
+from headwater.observability.work import count
 from headwater.service.configure import require_input_datasource, require_lightly_datasource
 from headwater.service.context import ServiceContext
 from headwater.service.feed import feed_mode
@@ -126,6 +127,7 @@ async def list_samples(ctx: ServiceContext, dataset: DatasetContext, request: Li
         async with _withdrawn_on_error(ctx, spec if request.cursor is None else None):
             source = await _source_of(ctx, dataset, store, listing)
             page = await read_page(source, progress.resume, ctx.settings.page_size)
+            _count_page(spec, page)
             keys = [found.key for found in page.objects]
             if request.redirected or datasource.config.ALWAYS_REDIRECTED:
                 urls = ctx.redirected_urls.sign(datasource, keys)
@@ -285,6 +287,13 @@ async def _split(ctx: ServiceContext, dataset: DatasetContext, store: Store, spe
 async def _load_selection(ctx: ServiceContext, dataset: DatasetContext, file: str) -> Selection:
     datasource = require_lightly_datasource(dataset)
     return await ctx.selections.load(ctx.stores.open(datasource), datasource, file)
+
+
+def _count_page(spec: ListingSpec, page: ObjectPage) -> None:
+    feed = _feed_of(spec)
+    count("pages", feed)
+    count("rows", feed, amount=len(page.objects))
+    count("late_arrivals", amount=page.late.count)
 
 
 def _advance(progress: Progress, page: ObjectPage) -> Progress:

@@ -164,6 +164,7 @@ def _authentication_rule(detail: str, message: str) -> str:
 
 
 AZURE = Provider(
+    "azure",
     "Azure Blob Storage",
     read_error,
     RULES,

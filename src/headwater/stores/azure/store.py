@@ -342,6 +342,7 @@ class AzureStore(Store):
             is_operator_endpoint=container.is_operator_endpoint,
             max_body_bytes=max_body_bytes,
             should_retry=should_retry,
+            provider="azure",
         )
         try:
             return await self._transport.request(request)

@@ -29,7 +29,7 @@ from headwater.net.egress import SETTING, Egress
 from headwater.net.refreshing import Expiring, RefreshingCache
 from headwater.net.transport import Request, Response, Transport
 from headwater.net.urls import Origin, parse_endpoint
-from headwater.stores.error_mapping import MAX_ERROR_BODY_BYTES, AdviceFields, apply_rule
+from headwater.stores.error_mapping import MAX_ERROR_BODY_BYTES, AdviceFields, apply_rule, count_error
 from headwater.stores.gcs.error_codes import TOKEN_RULES, is_transient_token_error, read_token_error
 from headwater.stores.gcs.listing import UNREADABLE
 from headwater.stores.gcs.signing import in_thread
@@ -196,6 +196,7 @@ class AccessTokens:
             is_operator_endpoint=False,
             max_body_bytes=MAX_ERROR_BODY_BYTES,
             should_retry=is_transient_token_error,
+            provider="gcs",
             # A second token does no harm.
             is_idempotent=True,
         )
@@ -230,7 +231,9 @@ class AccessTokens:
             permission_advice=f"Check {member}",
             region_advice=f"Check token_uri in {member}. Redirects are not followed",
         )
-        return apply_rule(read_token_error(response), TOKEN_RULES, "Google gave no access token", fields, (assertion,))
+        error = read_token_error(response)
+        count_error("gcs", TOKEN_RULES, error.code, error.rule_code)
+        return apply_rule(error, TOKEN_RULES, "Google gave no access token", fields, (assertion,))
 
 
 class _Token(msgspec.Struct):

@@ -177,6 +177,7 @@ def is_transient_token_error(response: Response) -> bool:
 
 
 GCS = Provider(
+    "gcs",
     "Cloud Storage's JSON API",
     read_error,
     RULES,

@@ -250,6 +250,7 @@ class GcsStore(Store):
                 is_operator_endpoint=bucket.is_operator_endpoint,
                 max_body_bytes=max_body_bytes,
                 should_retry=should_retry,
+                provider="gcs",
                 # A media upload replaces the whole object.
                 is_idempotent=True,
             )

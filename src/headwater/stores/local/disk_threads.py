@@ -7,15 +7,17 @@ mount. The process ends without waiting for these threads (`net.threads`).
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
-from concurrent.futures import Executor
 from threading import Lock
 from typing import TypeVar, TypeVarTuple
 from weakref import WeakValueDictionary
 
-from headwater.domain.errors import StoreUnavailableError
+from headwater.domain.errors import StoreError, StoreUnavailableError
 from headwater.net.threads import DaemonExecutor, LimitedExecutor, NoFreeThreadError, run_in_executor
 from headwater.net.users import current_user
+from headwater.observability.work import StoreWork
+from headwater.stores.error_mapping import count_error
 from headwater.stores.local.root import LocalRoot, Parts, shown
 
 Args = TypeVarTuple("Args")
@@ -58,7 +60,9 @@ class DiskThreads:
         """End idle threads now, and busy ones when they have nothing left to do. Waits for none."""
         self._threads.shutdown()
 
-    def _executor(self, key: tuple[bytes, Parts, str], threads: Executor, max_threads: int) -> LimitedExecutor:
+    def _executor(
+        self, key: tuple[bytes, Parts, str], threads: DaemonExecutor | LimitedExecutor, max_threads: int
+    ) -> LimitedExecutor:
         executor = self._executors.get(key)
         if executor is None:
             executor = self._executors[key] = LimitedExecutor(threads, max_threads)
@@ -86,9 +90,13 @@ class FolderExecutor:
             StoreUnavailableError: the work did not finish, or did not start, within its time limit.
         """
         try:
-            return await run_in_executor(
-                self._executor, work, *args, timeout=USE_SECONDS, start_timeout=START_SECONDS, discard=discard
-            )
+            with StoreWork("local", "disk"):
+                return await run_in_executor(
+                    self._executor, work, *args, timeout=USE_SECONDS, start_timeout=START_SECONDS, discard=discard
+                )
+        except StoreError as error:
+            count_error("local", errno.errorcode.values(), error.provider_code)
+            raise
         except NoFreeThreadError:
             raise StoreUnavailableError(
                 f"too much already waits for the disk behind {shown(self._folder)}: it is slow or does not answer"

@@ -11,13 +11,15 @@ from collections import defaultdict
 from collections.abc import Callable
 
 from headwater.domain.datasource import S3DelegatedAccessConfig
-from headwater.domain.errors import StoreUnavailableError
+from headwater.domain.errors import StoreError, StoreUnavailableError
 from headwater.net.refreshing import Expiring, RefreshingCache
 from headwater.net.threads import DaemonExecutor, LimitedExecutor, NoFreeThreadError, UserThreads, run_in_executor
 from headwater.net.transport import Transport
 from headwater.net.users import current_user
-from headwater.stores.error_mapping import ConfigLabels
+from headwater.observability.work import StoreWork
+from headwater.stores.error_mapping import ConfigLabels, count_error
 from headwater.stores.s3.bucket import signed_region
+from headwater.stores.s3.error_codes import STS_RULES
 from headwater.stores.s3.sigv4 import Credentials
 from headwater.stores.s3.store import S3Store, region_label, s3_bucket
 
@@ -107,13 +109,17 @@ class AssumedRole:
     async def _fetch(self) -> Expiring[Credentials]:
         region = self._role[2]
         try:
-            session = await run_in_executor(
-                _executors[region].for_user(current_user()),
-                _assume,
-                *self._role,
-                timeout=CALL_SECONDS,
-                start_timeout=START_SECONDS,
-            )
+            with StoreWork("sts", "POST"):
+                session = await run_in_executor(
+                    _executors[region].for_user(current_user()),
+                    _assume,
+                    *self._role,
+                    timeout=CALL_SECONDS,
+                    start_timeout=START_SECONDS,
+                )
+        except StoreError as error:
+            count_error("sts", STS_RULES, error.provider_code)
+            raise
         except NoFreeThreadError:
             raise StoreUnavailableError(
                 "This server is assuming too many roles at once. Try again in a moment"

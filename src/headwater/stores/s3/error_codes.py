@@ -184,6 +184,7 @@ def may_lack_version_2(response: Response) -> bool:
 
 
 S3 = Provider(
+    "s3",
     "S3",
     read_error,
     RULES,

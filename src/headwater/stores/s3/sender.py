@@ -177,6 +177,7 @@ class Sender:
                 is_operator_endpoint=self._bucket.is_operator_endpoint,
                 max_body_bytes=max_body_bytes,
                 should_retry=should_retry,
+                provider="s3",
             )
             return Exchange(await self._transport.request(request), credentials, region)
 

@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from headwater.domain.errors import HeadwaterError, MethodNotAllowedError, NotFoundError
 from headwater.domain.read_url import ReadUrlSigner
+from headwater.observability.work import Usage
 from headwater.stores.local.files import LocalFiles
 from headwater.stores.local.runtime import LocalFileRoot
 from headwater.web.errors import error_response
@@ -31,7 +32,7 @@ MAX_DOWNLOADS_OF_ONE_DATASOURCE = 256
 """Those of them that may belong to one datasource, so that clients of it that do not read leave room for others."""
 
 
-def route(root: LocalFileRoot) -> BaseRoute:
+def route(root: LocalFileRoot) -> FilesRoute:
     """Return the route that answers the URLs of files under a root."""
     return FilesRoute(LocalFiles(root), root.signer)
 
@@ -45,13 +46,19 @@ class FilesRoute(BaseRoute):
     def __init__(self, files: LocalFiles, signer: ReadUrlSigner) -> None:
         self._files = files
         self._uploads = Uploads(files)
-        self._downloads = Shares("files are being sent", MAX_DOWNLOADS, MAX_DOWNLOADS_OF_ONE_DATASOURCE)
+        self._downloads = Shares("downloads", "files are being sent", MAX_DOWNLOADS, MAX_DOWNLOADS_OF_ONE_DATASOURCE)
         self._signer = signer
+        self.path = f"{signer.start}{{path}}"
+        """The template of the paths, as routes of the framework have it."""
+
+    def usage(self) -> list[Usage]:
+        """Return how many files are being sent and received."""
+        return [self._downloads.usage(), self._uploads.shares.usage()]
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Match paths that begin with the signer's prefix, such as `/files/`."""
         matched = scope["type"] == "http" and _without_root_path(scope, scope["path"]).startswith(self._signer.start)
-        return (Match.FULL if matched else Match.NONE), {}
+        return (Match.FULL, {"route": self}) if matched else (Match.NONE, {})
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""

@@ -8,22 +8,29 @@ from contextlib import contextmanager
 
 from headwater.domain.errors import TooManyRequestsError
 from headwater.domain.samples import LIGHTLY_FOLDER
+from headwater.observability.work import Usage
 
 
 class Shares:
     """Counts the transfers in flight, so that no datasource can occupy all of them.
 
     Args:
-        what: what is counted, for error texts, such as "files are being uploaded".
+        name: what is counted, for metrics.
+        what: the same, for error texts, such as "files are being uploaded".
         most: how many there may be.
         most_of_one: how many of them may belong to one datasource.
     """
 
-    def __init__(self, what: str, most: int, most_of_one: int) -> None:
+    def __init__(self, name: str, what: str, most: int, most_of_one: int) -> None:
+        self._name = name
         self._what = what
         self._most = most
         self._most_of_one = most_of_one
         self._in_flight: Counter[str] = Counter()
+
+    def usage(self) -> Usage:
+        """Return how many transfers there are."""
+        return Usage(self._name, self._in_flight.total(), self._most)
 
     @contextmanager
     def hold(self, share: str) -> Iterator[None]:

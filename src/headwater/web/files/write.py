@@ -35,7 +35,7 @@ class Uploads:
 
     def __init__(self, files: LocalFiles) -> None:
         self._files = files
-        self._shares = Shares("files are being uploaded", MAX_UPLOADS, MAX_UPLOADS_OF_ONE_DATASOURCE)
+        self.shares = Shares("uploads", "files are being uploaded", MAX_UPLOADS, MAX_UPLOADS_OF_ONE_DATASOURCE)
 
     async def receive(self, request: Request, path: str) -> None:
         """Write the body of a request to `path`. An upload that fails changes nothing.
@@ -53,7 +53,7 @@ class Uploads:
         announced = _announced_bytes(request)
         if announced is not None and announced > MAX_UPLOAD_BYTES:
             raise _too_large()
-        with self._shares.hold(share_of(path)):
+        with self.shares.hold(share_of(path)):
             await self._write(request, path, announced)
 
     async def _write(self, request: Request, path: str, announced: int | None) -> None:
