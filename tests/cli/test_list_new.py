@@ -122,6 +122,7 @@ def test_an_overwritten_file_is_listed_again(exact: Installation) -> None:
 
 
 def test_several_runs_in_one_second_lose_and_repeat_nothing(exact: Installation) -> None:
+    """A file of the future gets the second in which the folder is read: on a slow machine, that after the window."""
     done = subprocess.run(
         [sys.executable, "-c", _RUN_OFTEN, exact.dataset, str(exact.files), str(RUNS), str(MOST_RUNS)],
         env=exact.environ, capture_output=True, text=True, timeout=60, check=False,
@@ -129,7 +130,7 @@ def test_several_runs_in_one_second_lose_and_repeat_nothing(exact: Installation)
     assert done.returncode == 0, done.stderr
     two_in_one_second, runs = json.loads(done.stdout)
     listed = Counter(name for _, _, names in runs for name in names)
-    last = exact.later()
+    last = exact.later() + exact.later()
     listed.update(last)
     assert listed == Counter(f"{number:02}.png" for number in range(len(runs))), f"runs {runs}, last {last}"
     assert exact.later() == []
