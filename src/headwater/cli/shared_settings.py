@@ -7,10 +7,12 @@ that they list, verify and sign like the server. The file stays when the server 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from headwater.access import refusal
 from headwater.catalog.postgres_url import SCHEMES, parse_postgres_url
 from headwater.domain.errors import StartupError
 from headwater.new_files import unfinished_file, write_synced
@@ -96,7 +98,7 @@ def _load(settings: Settings) -> _Shared | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise StartupError(f"{file} cannot be read: {error.strerror}") from None
+        raise StartupError(f"{file} cannot be read: {refusal(file, os.R_OK) or error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise StartupError(f"{file} is damaged: start the server again to renew it, or delete it") from None
 
