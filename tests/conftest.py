@@ -104,11 +104,7 @@ _REPORT = pytest.StashKey[Path]()
 @pytest.fixture(scope="session")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[live_module.Live]:
     """A server for all tests of a process, with LOCAL datasources in `files/`, loopback endpoints and small pages."""
-    folder = tmp_path_factory.mktemp("live")
-    (folder / "files").mkdir()
-    with live_module.running(
-        folder, local_root=str(folder / "files"), allowed_endpoints="127.0.0.0/8", page_size="7"
-    ) as running:
+    with live_module.running_with_files(tmp_path_factory.mktemp("live")) as running:
         yield running
 
 
