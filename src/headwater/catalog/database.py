@@ -22,7 +22,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection, exc
 
-from headwater.catalog.postgres_errors import is_temporary_of_postgres, postgres_advice
+from headwater.catalog.postgres_errors import is_temporary_of_postgres, postgres_advice, summarize
 from headwater.domain.errors import CatalogDamagedError, CatalogUnavailableError
 
 T = TypeVar("T")
@@ -319,7 +319,7 @@ def describe_error(error: BaseException) -> str:
     cause = getattr(error, "orig", None) or error
     text = str(cause)
     if (diagnostics := getattr(cause, "diag", None)) is not None:  # of psycopg, whose texts go on with lines of SQL
-        text = diagnostics.message_primary or text.partition("\n")[0]
+        text = diagnostics.message_primary or summarize(text)
     text = " ".join(text.split())
     advice = _ADVICE.get(_sqlite_code(error) or 0) or postgres_advice(text)
     return f"{text}. {advice}" if advice and advice != text else text

@@ -118,10 +118,8 @@ class PostgresDatabase(Database):
         connection.commit()
         if record.info["pooled"]:
             connection.prepare_threshold = None
-            if (
-                "options" in self._parameters
-            ):  # it may have left them out, so that the tables are those of another schema
-                connection.close()
+            if "options" in self._parameters:
+                connection.close()  # it may leave them out, so that this is another schema
                 raise unavailable() from ValueError(OPTIONS_BEHIND_POOLER)
 
     async def version(self) -> str | None:

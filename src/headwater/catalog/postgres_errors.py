@@ -40,7 +40,8 @@ _ADVICE = {
     "password are percent-encoded",
     "no password supplied": "Put the password into HEADWATER_DATABASE_URL, after the user and a colon",
     "failed to resolve host": "Check the host in HEADWATER_DATABASE_URL",
-    "does not exist": "Create it, or correct HEADWATER_DATABASE_URL",
+    'FATAL: database "': "Create it, or correct HEADWATER_DATABASE_URL",
+    'FATAL: role "': "Check the user in HEADWATER_DATABASE_URL",
     "no such database": "Create it, or correct HEADWATER_DATABASE_URL",
     "read-only": "The server is a standby, or its operator has made it read-only",
     "unsupported startup parameter": OPTIONS_BEHIND_POOLER,
@@ -62,6 +63,12 @@ def is_temporary_of_postgres(cause: BaseException | None) -> bool:
     if state is None:
         return type(cause).__name__ == "ConnectionTimeout" or any(each in text for each in _TEMPORARY_TEXTS)
     return bool(state.startswith(_TEMPORARY_STATES))
+
+
+def summarize(text: str) -> str:
+    """Return what an error of psycopg without a SQLSTATE says: of several hosts, what each of them has said."""
+    attempts = [line.removeprefix("- ") for line in text.splitlines() if line.startswith("- host: ")]
+    return "; ".join(attempts) or text.partition("\n")[0]
 
 
 def postgres_advice(text: str) -> str | None:

@@ -69,8 +69,12 @@ def check_keywords(parameters: dict[str, str]) -> None:
 
     known = {option.keyword.decode() for option in Conninfo.get_defaults()}
     for name in parameters.keys() - known:
-        question = suggest(name, known) or "such as ?sslmode=require&connect_timeout=5"
-        raise StartupError(f"{_EXPECTED}; a parameter after the `?` is none of libpq: {question}")
+        what = "a parameter after the `?` is none of libpq"
+        if name == "prepare_threshold":
+            what = "leave out prepare_threshold, because behind a pooler no statements are prepared anyway"
+        elif question := suggest(name, known):
+            what = f"{what}: {question}"
+        raise StartupError(f"{_EXPECTED}; {what}")
 
 
 def _check_characters(rest: str) -> None:
