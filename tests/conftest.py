@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import CodeType
 
@@ -13,12 +13,14 @@ import pytest
 from tests import checked
 from tests import live as live_module
 from tests.generated import seed_client, whole_client
+from tests.postgresql import own_postgres
 from tests.published.environments import installed
-from tests.servers import azurite, guarded_aws, moto_server, postgres_server, rclone_s3
+from tests.servers import azurite, guarded_aws, moto_server, postgres_database, postgres_server, rclone_s3
 
 EXTERNAL_SERVERS = frozenset(
     {
-        *(start.__name__ for start in (moto_server, guarded_aws, rclone_s3, azurite, postgres_server)),
+        *(start.__name__ for start in (moto_server, guarded_aws, rclone_s3, azurite)),
+        *(start.__name__ for start in (postgres_server, own_postgres)),
         *(generate.__name__ for generate in (seed_client, whole_client)),  # needs Java
         installed.__name__,  # a published client
     }
@@ -102,11 +104,7 @@ _REPORT = pytest.StashKey[Path]()
 @pytest.fixture(scope="session")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[live_module.Live]:
     """A server for all tests of a process, with LOCAL datasources in `files/`, loopback endpoints and small pages."""
-    folder = tmp_path_factory.mktemp("live")
-    (folder / "files").mkdir()
-    with live_module.running(
-        folder, local_root=str(folder / "files"), allowed_endpoints="127.0.0.0/8", page_size="7"
-    ) as running:
+    with live_module.running_with_files(tmp_path_factory.mktemp("live")) as running:
         yield running
 
 
@@ -117,3 +115,17 @@ def bucket(live: live_module.Live, request: pytest.FixtureRequest) -> Path:
     folder = root / f"{request.node.name[:40].translate(str.maketrans('/[] ', '____'))}-{len(list(root.iterdir()))}"
     folder.mkdir()
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Callable[[str], str]]:
+    """A PostgreSQL server of this test process, as a function that returns the URL of a database by its name."""
+    with postgres_server() as uri_of:
+        yield uri_of
+
+
+@pytest.fixture
+def postgres_url(postgres: Callable[[str], str]) -> Iterator[str]:
+    """The URL of an empty database of PostgreSQL."""
+    with postgres_database(postgres) as url:
+        yield url

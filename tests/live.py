@@ -234,6 +234,13 @@ def running(folder: Path, **settings: str) -> AbstractContextManager[Live]:
     return _running(folder, settings, checked=True)
 
 
+def running_with_files(folder: Path, **settings: str) -> AbstractContextManager[Live]:
+    """Run a server like `running`, with LOCAL datasources in `files/`, loopback endpoints and small pages."""
+    (folder / "files").mkdir()
+    given = {"local_root": str(folder / "files"), "allowed_endpoints": "127.0.0.0/8", "page_size": "7", **settings}
+    return running(folder, **given)
+
+
 def measured(folder: Path, **settings: str) -> AbstractContextManager[Live]:
     """Run a server like `running`, for benchmarks: its responses are not checked."""
     return _running(folder, settings, checked=False)

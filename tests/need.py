@@ -25,3 +25,11 @@ def need(tool: str) -> str:
         missing(f"{tool} is not on this machine")
     assert path is not None
     return path
+
+
+def unprivileged() -> list[str]:
+    """Return the prefix of a command that file modes apply to; they do not apply to root otherwise."""
+    if os.geteuid() != 0:
+        return []
+    rights = "-dac_override,-dac_read_search"
+    return [need("setpriv"), f"--bounding-set={rights}", f"--inh-caps={rights}"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import psycopg
 import pytest
@@ -11,25 +11,12 @@ import pytest
 from headwater.catalog.catalog import Catalog
 from headwater.catalog.keyring import Keyring
 from headwater.catalog.tables import metadata
-from tests.servers import postgres_database, postgres_server
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Callable[[str], str]]:
-    """A PostgreSQL server of this test process, as a function that returns the URL of a database by its name."""
-    with postgres_server() as uri_of:
-        yield uri_of
+from tests.servers import postgres_database
 
 
 @pytest.fixture
 def sqlite_url(tmp_path) -> str:
     return f"sqlite:///{tmp_path}/data/catalog.sqlite3"
-
-
-@pytest.fixture
-def postgres_url(postgres) -> Iterator[str]:
-    with postgres_database(postgres) as url:
-        yield url
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])

@@ -20,7 +20,8 @@ from headwater.catalog.catalog import Catalog
 from headwater.catalog.keyring import Keyring
 from headwater.cli.output import EXIT_CANNOT_START, exit_code_of
 from headwater.domain.dataset import NewDataset
-from headwater.domain.errors import CatalogDamagedError, CatalogUnavailableError
+from headwater.domain.errors import CatalogDamagedError, CatalogUnavailableError, StartupError
+from tests.catalog.processes import KEYRING, start
 from tests.catalog.values import add_user, config, put
 
 
@@ -121,6 +122,72 @@ async def test_restored_copy_is_used_after_a_restart(
     restored = await Catalog.open(sqlite_url, keyring)
     assert await restored.users.list() == ["ann"]
     await restored.close()
+    with sqlite3.connect(file) as again:
+        assert again.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    again.close()
+
+
+def _crash(url: str, *, after: int) -> None:
+    """Write in another process, and kill it after a number of writes."""
+    process = start("acknowledge", url, f"user {after}")
+    assert process.stdout is not None
+    for _ in range(after):
+        assert process.stdout.readline()
+    process.kill()
+    process.wait()
+    process.stdout.close()
+
+
+async def _datasets(url: str) -> int:
+    catalog = await Catalog.open(url, KEYRING)
+    found = len(await catalog.datasets.list(None))
+    await catalog.close()
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("put_back", [shutil.copyfile, shutil.move], ids=["overwritten", "replaced"])
+async def test_copy_beside_the_log_of_a_crash_is_refused(
+    sqlite_url: str, tmp_path: Path, put_back: Callable[[Path, Path], None]
+) -> None:
+    """SQLite added the log to it: the server was ready, and the catalog a mixture, damaged or not."""
+    file = tmp_path / "data" / "catalog.sqlite3"
+    await (await Catalog.open(sqlite_url, KEYRING)).close()
+    _crash(sqlite_url, after=20)
+    copied = await _datasets(sqlite_url)
+    copy = _copy(file, tmp_path / "copy")
+    _crash(sqlite_url, after=1200)  # the log holds 1,000 pages before it begins anew
+    shutil.copyfile(file, own := tmp_path / "own")
+    put_back(copy, file)
+    before = file.read_bytes()
+    for attempt in (Catalog.open(sqlite_url, KEYRING), Catalog.check_exists(sqlite_url)):
+        with pytest.raises(StartupError, match=r"older than the changes in catalog.sqlite3-wal beside it") as caught:
+            await attempt
+        assert exit_code_of(caught.value) == EXIT_CANNOT_START
+    assert file.read_bytes() == before, "SQLite must not open it"
+    for name in ("catalog.sqlite3-wal", "catalog.sqlite3-shm"):
+        file.with_name(name).rename(tmp_path / name)
+    assert await _datasets(sqlite_url) == copied
+    for path in (own, tmp_path / "catalog.sqlite3-wal"):
+        path.rename(file.with_name(path.name.replace("own", file.name)))
+    assert await _datasets(sqlite_url) > copied + 100, "its own file is used with the log"
+
+
+async def test_copy_that_the_log_continues_becomes_the_catalog_before_the_crash(
+    sqlite_url: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "data" / "catalog.sqlite3"
+    await (await Catalog.open(sqlite_url, KEYRING)).close()
+    process = start("acknowledge", sqlite_url, "ann")
+    assert process.stdout is not None
+    process.stdout.readline()
+    copy = _copy(file, tmp_path / "copy")
+    lines = [process.stdout.readline() for _ in range(70)]
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    copy.rename(file)
+    assert await _datasets(sqlite_url) >= sum(line.startswith("dataset ") for line in lines)
     with sqlite3.connect(file) as again:
         assert again.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     again.close()

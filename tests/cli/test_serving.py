@@ -76,7 +76,8 @@ def test_serve_names_a_folder_that_its_user_may_not_use(tmp_path: Path) -> None:
         env=environ, cwd="/", capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 6, done.stderr
-    assert f"the data folder {closed / 'data'} cannot be used (Permission denied)" in done.stderr
+    assert f"the data folder {closed / 'data'} cannot be used: " in done.stderr
+    assert "belongs to user root (0) (mode 0700), and this process runs as user 12345; run it as user" in done.stderr
 
 
 def test_the_server_and_verify_warn_about_a_proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

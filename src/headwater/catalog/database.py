@@ -22,6 +22,7 @@ from typing import Literal, TypeVar
 
 from sqlalchemy import Connection, exc
 
+from headwater.catalog.postgres_errors import is_temporary_of_postgres, postgres_advice, summarize
 from headwater.domain.errors import CatalogDamagedError, CatalogUnavailableError
 from headwater.observability.work import CatalogWork
 
@@ -41,12 +42,6 @@ LONG_SECONDS = 60.0
 
 _GONE = {"42P01", "42703", "3F000", "42501"}
 """SQLSTATEs of PostgreSQL: no such table, column or schema, or no permission to use it any more."""
-
-_TEMPORARY_STATES = ("08", "53", "55P03", "57")
-"""How SQLSTATEs begin that pass: no connection, no resources, a lock that is held, a server that stops or starts."""
-
-_TEMPORARY_TEXTS = ("Connection refused", "starting up", "shutting down", "too many clients", "timeout expired")
-"""Texts of errors of PostgreSQL without a SQLSTATE."""
 
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _TEMPORARY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
@@ -326,11 +321,7 @@ def is_temporary(error: BaseException) -> bool:
         return not isinstance(error, CatalogDamagedError) and (error.__cause__ is None or is_temporary(error.__cause__))
     if isinstance(error, TimeoutError | exc.TimeoutError) or _sqlite_code(error) in _TEMPORARY:
         return True
-    cause = getattr(error, "orig", None)
-    state = getattr(cause, "sqlstate", None)
-    if state is None:  # the connection could not be made
-        return type(cause).__name__ == "ConnectionTimeout" or any(text in str(cause) for text in _TEMPORARY_TEXTS)
-    return bool(state.startswith(_TEMPORARY_STATES))
+    return is_temporary_of_postgres(getattr(error, "orig", None))
 
 
 def _sqlite_code(error: BaseException) -> int | None:
@@ -347,9 +338,10 @@ def describe_error(error: BaseException) -> str:
     cause = getattr(error, "orig", None) or error
     text = str(cause)
     if (diagnostics := getattr(cause, "diag", None)) is not None:  # of psycopg, whose texts go on with lines of SQL
-        text = diagnostics.message_primary or text.partition("\n")[0]
-    advice = _ADVICE.get(_sqlite_code(error) or 0)
-    return " ".join(text.split()) + (f". {advice}" if advice else "")
+        text = diagnostics.message_primary or summarize(text)
+    text = " ".join(text.split())
+    advice = _ADVICE.get(_sqlite_code(error) or 0) or postgres_advice(text)
+    return f"{text}. {advice}" if advice and advice != text else text
 
 
 @contextmanager

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sqlalchemy import exc, make_url
-
 from headwater.catalog.database import Database
 from headwater.catalog.postgres_database import PostgresDatabase
+from headwater.catalog.postgres_url import SCHEMES, parse_postgres_url
 from headwater.catalog.sqlite_database import SqliteDatabase
 from headwater.domain.errors import StartupError
 
@@ -26,12 +25,6 @@ def parse_database_url(url: str) -> Database:
         if not rest.startswith("/") or rest in ("/", "/:memory:"):
             raise StartupError(_EXPECTED_URL)
         return SqliteDatabase(Path(rest[1:]))
-    if scheme in ("postgresql", "postgresql+psycopg"):
-        try:
-            parsed = make_url(url)
-        except (exc.ArgumentError, ValueError):
-            raise StartupError(_EXPECTED_URL) from None
-        if "@" in (parsed.host or ""):
-            raise StartupError(f"{_EXPECTED_URL}, with special characters of the password percent-encoded")
-        return PostgresDatabase(parsed)
+    if scheme in SCHEMES:
+        return PostgresDatabase(parse_postgres_url(rest))
     raise StartupError(_EXPECTED_URL)

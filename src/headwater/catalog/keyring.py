@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from headwater.access import refusal
 from headwater.catalog.database import wait_within_limit
 from headwater.domain.errors import CatalogUnavailableError, HeadwaterError, StartupError
 from headwater.net.threads import DaemonExecutor, LimitedExecutor
@@ -95,7 +96,8 @@ class Keyring:
         try:
             return cls._load(path) or cls._create(path)
         except OSError as error:
-            raise StartupError(f"key file {path} cannot be used: {error.strerror}") from error
+            refused = refusal(path, os.R_OK) if isinstance(error, PermissionError) else None
+            raise StartupError(f"key file {path} cannot be used: {refused or error.strerror}") from error
 
     @classmethod
     def _load(cls, path: Path) -> Keyring | None:

@@ -20,9 +20,11 @@ from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, exc, select
 
+from headwater.access import refusal
 from headwater.catalog import database
 from headwater.catalog.database import Database, Unit, damaged, is_disk_error, run_unit, unavailable
 from headwater.catalog.schema import check_catalog, stored_version, upgrade_to_head
+from headwater.catalog.sqlite_log import check_log, count_write
 from headwater.catalog.tables import metadata
 from headwater.domain.errors import CatalogUnavailableError, StartupError
 from headwater.new_files import unfinished_file
@@ -68,6 +70,7 @@ class SqliteDatabase(Database):
         self._readers = ThreadPoolExecutor(_READERS, "catalog-read")
         self._writer = ThreadPoolExecutor(1, "catalog-write")
         self._log = path.with_name(path.name + "-wal")
+        self._shared = path.with_name(path.name + "-shm")
         self._opened: dict[Path, _Identity] = {}
         self._keeps_open: sqlite3.Connection | None = None
         self._emptying = threading.Lock()
@@ -78,9 +81,11 @@ class SqliteDatabase(Database):
         return await asyncio.to_thread(self._version)
 
     def _version(self) -> str | None:
+        self._check_rights()
         if not self._path.exists():
             return None
         self._check_not_empty()
+        check_log(self._path, self._log)
         with self._engine.connect() as connection:
             return stored_version(connection)
 
@@ -90,11 +95,11 @@ class SqliteDatabase(Database):
 
     def _prepare(self) -> None:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._check_rights()
         if not self._path.exists():
             self._create()
         self._check_not_empty()
-        if not os.access(self._path, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
-            raise StartupError(f"catalog {self.name} cannot be written by this user; correct its owner or its mode")
+        check_log(self._path, self._log)
         upgrade_to_head(self._engine, self.name, create=False)
         with self._engine.connect() as connection:
             _check_pages(connection, self._path)
@@ -102,8 +107,19 @@ class SqliteDatabase(Database):
             _switch_to_wal(connection)
         self._keeps_open = _connect(self._path)
         self._keeps_open.execute("SELECT count(*) FROM sqlite_master").fetchall()  # makes SQLite open its other files
-        files = (self._path, self._log, self._path.with_name(self._path.name + "-shm"))
+        files = (self._path, self._log, self._shared)
         self._opened = {file: _identity(file) for file in files}
+
+    def _check_rights(self) -> None:
+        """Check that this user may write all files of the catalog, and make files in its folder.
+
+        SQLite opens a file that it may not write for reading: each write would fail later.
+        """
+        needed = {self._path.parent: os.R_OK | os.W_OK | os.X_OK}
+        needed |= dict.fromkeys((self._path, self._log, self._shared), os.R_OK | os.W_OK)
+        for path, rights in needed.items():
+            if refused := refusal(path, rights):
+                raise StartupError(f"catalog {self.name} cannot be written: {refused}")
 
     def _check_not_empty(self) -> None:
         if self._path.is_file() and self._path.stat().st_size == 0:
@@ -153,7 +169,11 @@ class SqliteDatabase(Database):
                 # process writes before it does, whatever the timeout. https://sqlite.org/isolation.html
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
                 unit.got = unit.started = time.monotonic()
+                driver: Any = connection.connection.driver_connection
+                before = driver.total_changes
                 done = work(connection)
+                if driver.total_changes != before:
+                    count_write(connection)
                 connection.commit()
             self._check_files()
             return done
@@ -177,9 +197,7 @@ class SqliteDatabase(Database):
                 file.write(bytes(_SPARE_BYTES))
         except OSError as error:
             raise unavailable() from error
-        # The number means nothing to Headwater. SQLite writes no page whose content stays the same.
-        number = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
-        connection.exec_driver_sql(f"PRAGMA user_version = {(number + 1) % 1000}")
+        count_write(connection)
 
     async def close(self) -> None:
         """See `Database.close`."""

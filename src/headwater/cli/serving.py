@@ -10,7 +10,6 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Annotated, Any
-from urllib.parse import urlsplit
 
 import typer
 
@@ -32,8 +31,8 @@ def serve(**options: Any) -> None:
     """
     import asyncio
 
-    database = urlsplit(options.get("database_url") or "")
-    if "@" in database.netloc or "password" in database.query:
+    scheme, _, rest = (options.get("database_url") or "").partition("://")
+    if scheme != "sqlite" and ("@" in rest or "password" in rest):
         raise StartupError(
             "--database-url: holds a password, which the list of processes would show; set HEADWATER_DATABASE_URL"
         )

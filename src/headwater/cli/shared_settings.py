@@ -7,18 +7,20 @@ that they list, verify and sign like the server. The file stays when the server 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import parse_qs, urlsplit
 
+from headwater.access import refusal
+from headwater.catalog.postgres_url import SCHEMES, parse_postgres_url
 from headwater.domain.errors import StartupError
 from headwater.new_files import unfinished_file, write_synced
 from headwater.settings import CATALOG_FILE, SPECS, Settings
 
 FILE_NAME = "server.json"
 
-_QUERY_KEYS = ("host", "hostaddr", "port", "dbname")
+_NAMING = ("host", "hostaddr", "port", "dbname", "service")
 """Parameters of a PostgreSQL URL that name the database."""
 
 
@@ -117,7 +119,7 @@ def _load(settings: Settings) -> _Shared | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise StartupError(f"{file} cannot be read: {error.strerror}") from None
+        raise StartupError(f"{file} cannot be read: {refusal(file, os.R_OK) or error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise StartupError(f"{file} is damaged: start the server again to renew it, or delete it") from None
 
@@ -127,7 +129,6 @@ def _catalog_of(settings: Settings) -> str | None:
     if settings.sqlite_file is not None:
         file = settings.sqlite_file.absolute()
         return None if file == settings.folder / CATALOG_FILE else str(file)
-    url = urlsplit(settings.catalog_url)
-    named = parse_qs(url.query)
-    where = [url.netloc.rpartition("@")[2], url.path, *(",".join(named.get(key, [])) for key in _QUERY_KEYS)]
-    return " ".join(where)
+    scheme, _, rest = settings.catalog_url.partition("://")
+    named = parse_postgres_url(rest).parameters if scheme in SCHEMES else {}
+    return " ".join(named.get(keyword, "") for keyword in _NAMING)

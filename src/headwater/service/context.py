@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable
@@ -11,6 +12,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from headwater.access import refusal
 from headwater.auth.authenticate import Authenticator
 from headwater.auth.sightings import Sightings
 from headwater.catalog.catalog import Catalog
@@ -135,13 +137,13 @@ def _check_data_folder(settings: Settings) -> None:
     """
     if not settings.uses_folder:
         return
+    folder = settings.folder
     try:
-        key_file(settings).exists()
-    except OSError as error:
-        raise StartupError(
-            f"the data folder {settings.folder} cannot be used ({error.strerror}): correct the owner and mode of it "
-            f"and of the folders above it, or set HEADWATER_DATA_DIR to another"
-        ) from None
+        there = folder.exists()
+    except OSError:
+        there = True
+    if there and (refused := refusal(folder, os.R_OK | os.X_OK)):
+        raise StartupError(f"the data folder {folder} cannot be used: {refused}, or set HEADWATER_DATA_DIR to another")
 
 
 def _check_separation(settings: Settings) -> None:
@@ -219,5 +221,6 @@ def _create_data_folder(folder: Path) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise StartupError(
-            f"the data folder {folder} cannot be made ({error.strerror}); set HEADWATER_DATA_DIR to one that can"
+            f"the data folder {folder} cannot be made: {refusal(folder) or error.strerror}, or set HEADWATER_DATA_DIR "
+            f"to another"
         ) from None

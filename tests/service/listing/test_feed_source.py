@@ -31,12 +31,6 @@ from tests.service.listing.served import NOW, Served, serving
 from tests.stores.memory import MemoryStore, by_path, by_utf_8, by_utf_16
 
 
-@pytest.fixture
-async def served(tmp_path: Path) -> AsyncIterator[Served]:
-    async with serving(tmp_path) as opened:
-        yield opened
-
-
 async def test_each_version_is_in_one_window(served: Served) -> None:
     for name in ("a.png", "b.png", "c.png"):
         served.put(name)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -19,17 +18,23 @@ from headwater.service.feed import reset_feed
 from headwater.service.listing.registration import end_listing
 from headwater.service.watermark import set_watermark
 from headwater.stores.local.store import LocalStore
-from tests.service.listing.served import NOW, RELEVANT, Served, serving
+from tests.service.listing.served import NOW, RELEVANT, Served
 
 TEN = [f"{number}.png" for number in range(10)]
 
 
 @pytest.fixture
-async def served(tmp_path: Path) -> AsyncIterator[Served]:
-    async with serving(tmp_path) as opened:
-        for name in TEN:
-            opened.put(name)
-        yield opened
+def served(served: Served) -> Served:
+    for name in TEN:
+        served.put(name)
+    return served
+
+
+@pytest.fixture
+def served_on_sqlite(served_on_sqlite: Served) -> Served:
+    for name in TEN:
+        served_on_sqlite.put(name)
+    return served_on_sqlite
 
 
 def without_feed(served: Served, text: str) -> str:
@@ -203,9 +208,10 @@ async def test_shards_of_a_feed_that_was_reset_continue(served: Served) -> None:
 
 
 async def test_a_lock_does_not_fail_the_end_of_a_listing_that_need_not_be_recorded(
-    served: Served, monkeypatch: pytest.MonkeyPatch
+    served_on_sqlite: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The last page of each listing waited for the write lock of another process, one after the other."""
+    served = served_on_sqlite
     monkeypatch.setattr(database, "BOOKKEEPING_SECONDS", 0.1)
     monkeypatch.setattr(database, "WAIT_SECONDS", 0.5)
     await served.names()
@@ -231,12 +237,13 @@ async def test_a_lock_does_not_fail_the_end_of_a_listing_that_need_not_be_record
 
 
 async def test_the_last_page_does_not_wait_for_rows_of_deleted_files(
-    served: Served, monkeypatch: pytest.MonkeyPatch
+    served_on_sqlite: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The end was recorded, and then the page failed because these rows could not be deleted at once.
 
     They are deleted in the background; or, if that fails, after the next complete listing.
     """
+    served = served_on_sqlite
 
     async def unknown(_store: LocalStore) -> None:
         return None
