@@ -44,6 +44,7 @@ class Form(NamedTuple):
         is_url: whether the value is an http or https URL.
         names_region: whether that URL may end in `?region=NAME`.
         is_token: whether the value is a bearer token.
+        is_networks: whether the value is a list of addresses and networks, separated by commas.
     """
 
     least: int = 0
@@ -52,6 +53,7 @@ class Form(NamedTuple):
     is_url: bool = False
     names_region: bool = False
     is_token: bool = False
+    is_networks: bool = False
 
 
 _URL = Form(is_url=True)
@@ -104,6 +106,7 @@ class Settings:
         "",
         "Addresses and CIDRs, separated by commas, of reverse proxies. The audit log has the address that the header "
         "X-Forwarded-For of such a proxy names, instead of that of the proxy.",
+        form=Form(is_networks=True),
         shown="none",
     )
     local_root: Path | None = _setting(
@@ -336,6 +339,8 @@ class Spec:
             return self._whole_number(str(value).strip())
         if issubclass(self.type, StrEnum) and value not in list(self.type):
             raise ValueError(f"expected {' or '.join(self.type)}, not {_quoted(value)}")
+        if self.form.is_networks:
+            _check_networks(value)
         if self.form.is_url:
             _check_url(value, names_region=self.form.names_region)
         if self.form.is_token and not re.fullmatch(rf"[A-Za-z0-9._~+/=-]{{{MIN_TOKEN_CHARACTERS},}}", value):
@@ -373,6 +378,20 @@ def url_of(host: str, port: int) -> str:
     """Return the URL at which this machine reaches a server that listens on a host."""
     host = WILDCARDS.get(host, host)
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _check_networks(value: str) -> None:
+    from ipaddress import ip_network  # not needed by most commands
+
+    for entry in (part.strip() for part in value.split(",")):
+        try:
+            if entry:
+                ip_network(entry)
+        except ValueError:
+            raise ValueError(
+                f"{_quoted(entry)} is neither an address nor a network such as 10.1.0.0/16 (all bits after the prefix "
+                f"must be zero)"
+            ) from None
 
 
 def _check_url(value: str, *, names_region: bool) -> None:

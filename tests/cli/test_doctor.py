@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -78,6 +79,26 @@ def test_what_is_wrong_is_told_with_what_to_do(tmp_path: Path) -> None:
     assert [subject for level, subject in found if level == "problem" and subject.startswith("dataset ")]
 
 
+def test_a_server_that_hangs_is_a_problem(tmp_path: Path) -> None:
+    """It was a warning that told to start one."""
+    environ = environ_for(tmp_path / "data")
+    run_command(environ, "init")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        code, found = examine(environ | {"HEADWATER_PORT": str(silent.getsockname()[1])})
+    assert code == 1
+    assert "did not answer" in found["problem", "server"]
+
+
+def test_texts_of_users_cannot_forge_a_line(tmp_path: Path) -> None:
+    environ = environ_for(tmp_path / "data")
+    run_command(environ, "init")
+    config = {"type": "GCS", "fullPath": "x\n\x1b[32mok       forged", "gcsProjectId": "p", "gcsCredentials": "{}"}
+    run_command(environ, "datasource", "set", make_dataset(environ), "--config", "-", stdin=json.dumps(config))
+    shown = command(environ, "doctor").stdout
+    assert "\x1b" not in shown
+    assert not [line for line in shown.splitlines() if "forged" in line and line.startswith("\x1b")]
+
+
 def test_settings_that_differ_from_those_of_the_server(tmp_path: Path) -> None:
     with running(tmp_path, page_size="7") as live:
         code, found = examine(live.environ | {"HEADWATER_PAGE_SIZE": "8"})
@@ -90,6 +111,8 @@ def test_settings_that_differ_from_those_of_the_server(tmp_path: Path) -> None:
     [
         ({}, "catalog", "there is no catalog"),
         ({"port": "x"}, "settings", "HEADWATER_PORT"),
+        ({"trusted_proxies": "proxy.example.com"}, "settings", "HEADWATER_TRUSTED_PROXIES"),
+        ({}, "catalog", "`headwater init` makes a new one"),
         ({"database_url": "postgresql://me:hidden@127.0.0.1:9/none"}, "catalog", "cannot be opened"),
     ],
 )

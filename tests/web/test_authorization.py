@@ -39,7 +39,6 @@ class Access(Enum):
     PUBLIC = "anybody, without a credential"
     SIGNED = "who has a signed URL; credentials do not count"
     ANY = "every valid credential"
-    UNLIMITED = "every credential that is not limited to one dataset"
     USER = "every credential that is limited neither to one dataset nor to reading"
     READ = "who may read the dataset"
     WRITE = "who may write to the dataset"
@@ -81,7 +80,7 @@ ACCESS: dict[tuple[str, str], Access] = {
     ("GET", f"{_D}/children"): Access.READ,
     ("PUT", f"{_D}/registerDatasetUpload"): Access.WRITE,
     ("GET", f"{_H}/whoami"): Access.ANY,
-    ("GET", f"{_H}/tokens"): Access.UNLIMITED,
+    ("GET", f"{_H}/tokens"): Access.USER,
     ("POST", f"{_H}/tokens"): Access.USER,
     ("DELETE", f"{_H}/tokens/{{token_id}}"): Access.USER,
     ("GET", f"{_H}/datasets/{{dataset_id}}/shares"): Access.MANAGE,
@@ -101,9 +100,9 @@ ACCESS: dict[tuple[str, str], Access] = {
     ("GET", "/openapi.json"): Access.PUBLIC,
 }
 
-_READING = {Access.PUBLIC, Access.ANY, Access.UNLIMITED, Access.READ}
+_READING = {Access.PUBLIC, Access.ANY, Access.READ}
 _EVERYTHING = {*Access} - {Access.SIGNED}
-_NO_DATASET = {Access.PUBLIC, Access.ANY, Access.UNLIMITED, Access.USER}
+_NO_DATASET = {Access.PUBLIC, Access.ANY, Access.USER}
 
 CREDENTIALS: dict[str, set[Access]] = {
     "owner": _EVERYTHING,

@@ -131,6 +131,8 @@ class Authenticator:
             raise UnauthorizedError("the API token has expired: make a new one")
         if self._sightings is not None:
             self._sightings.saw_token(api_token, now)
+        if self.jwt is None or not self.jwt.tells_groups_of(api_token.user):
+            groups = frozenset()  # they are those of another issuer, or of earlier settings
         limits = api_token.limits
         return Principal(api_token.user, limits.scope, limits.dataset_id, groups, api_token.id, limits.expires_at)
 

@@ -18,7 +18,7 @@ from jwt import DecodeError, InvalidSignatureError, PyJWS, PyJWTError
 
 from headwater.auth.jwks import Jwks, Key, Keys
 from headwater.domain.errors import JwtInvalidError, JwtMalformedError, StartupError
-from headwater.domain.users import is_group_name, jwt_user_name
+from headwater.domain.users import is_jwt_user_name, is_printable_name, jwt_user_name
 from headwater.net.tasks import TaskStarter
 from headwater.net.transport import Transport
 from headwater.net.urls import is_http_url
@@ -94,6 +94,10 @@ class JwtVerifier:
         await self._check_signature(token, algorithm, header.get("kid"))
         return JwtIdentity(jwt_user_name(self._issuer, subject), self._groups(claims))
 
+    def tells_groups_of(self, user: str) -> bool:
+        """Return whether JWTs of this issuer tell the groups of a user with this name."""
+        return bool(self._groups_claim) and is_jwt_user_name(user, self._issuer)
+
     async def fetch_keys(self) -> int:
         """Return how many public keys of the issuer can be used.
 
@@ -108,7 +112,7 @@ class JwtVerifier:
         if listed is None:
             return frozenset()
         groups = [listed] if isinstance(listed, str) else listed
-        if not isinstance(groups, list) or len(groups) > MAX_GROUPS or not all(map(is_group_name, groups)):
+        if not isinstance(groups, list) or len(groups) > MAX_GROUPS or not all(map(is_printable_name, groups)):
             log.warning(
                 "jwt_groups_unusable",
                 claim=self._groups_claim,

@@ -20,7 +20,7 @@ GROUPS_SECONDS = 60
 """The least time between two records of the groups of one user, whose JWTs may disagree."""
 
 MAX_USERS = 10_000
-"""Of how many users the recorded groups are remembered, to record them only when they change."""
+"""Of how many users it is remembered when their groups were recorded."""
 
 log = structlog.get_logger(__name__)
 
@@ -53,7 +53,7 @@ class Sightings:
         self._users = users
         self._start = start
         self._uses_in_progress: set[str] = set()
-        self._groups: OrderedDict[str, tuple[frozenset[str], float]] = OrderedDict()
+        self._recorded: OrderedDict[str, float] = OrderedDict()
 
     def saw_token(self, token: ApiToken, now: int) -> None:
         """Record that a token was used, unless that was recorded less than `USE_SECONDS` ago.
@@ -69,17 +69,19 @@ class Sightings:
             task.add_done_callback(lambda _: self._uses_in_progress.discard(token.id))
 
     def saw_groups(self, user: str, groups: frozenset[str]) -> None:
-        """Record the groups in a JWT of a user if they have changed, at most once in `GROUPS_SECONDS`."""
+        """Record the groups in a JWT of a user, at most once in `GROUPS_SECONDS`.
+
+        Also if this server has recorded the same: another one may have recorded others since.
+        """
         now = time.monotonic()
-        recorded, at = self._groups.get(user, (None, 0.0))
-        if recorded == groups or (recorded is not None and now - at < GROUPS_SECONDS):
-            self._groups.move_to_end(user)
+        if user in self._recorded and now - self._recorded[user] < GROUPS_SECONDS:
             return
-        self._groups[user] = groups, now
-        if len(self._groups) > MAX_USERS:
-            self._groups.popitem(last=False)
+        self._recorded[user] = now
+        self._recorded.move_to_end(user)
+        if len(self._recorded) > MAX_USERS:
+            self._recorded.popitem(last=False)
         task = self._start("record_groups", _logged(self._users.set_groups(user, groups)))
-        task.add_done_callback(lambda done: done.cancelled() or done.result() or self._groups.pop(user, None))
+        task.add_done_callback(lambda done: done.cancelled() or done.result() or self._recorded.pop(user, None))
 
 
 async def _logged(record: Coroutine[object, object, None]) -> bool:

@@ -43,6 +43,7 @@ _HAS_INPUT = sa.exists().where(
     datasources.c.dataset_id == datasets.c.id,
     datasources.c.purpose.in_((Purpose.INPUT_OUTPUT.value, Purpose.INPUT.value)),
 )
+_LOCK_WATERMARK = select(datasets.c.watermark).where(datasets.c.id == bindparam("dataset_id")).with_for_update()
 _SET_WATERMARK = (
     update(datasets).where(datasets.c.id == bindparam("dataset_id"), _HAS_INPUT).values(watermark=bindparam("seconds"))
 )
@@ -214,22 +215,25 @@ class DatasetCatalog:
         """Delete a dataset with its datasources, secrets and watermark. Return False if there is no such dataset."""
         return await self._changes_one(delete(datasets).where(datasets.c.id == dataset_id), entry)
 
-    async def set_watermark(self, dataset_id: str, seconds: int, now: int, entry: AuditEntry | None = None) -> bool:
+    async def set_watermark(
+        self, dataset_id: str, seconds: int, now: int, entry: Callable[[int], AuditEntry | None] | None = None
+    ) -> bool:
         """Set how far a dataset was processed. Return False if it has no datasource for raw samples.
 
         Args:
             dataset_id: the dataset.
             seconds: whole Unix seconds; may be less than before.
             now: the server's time in Unix seconds.
-            entry: what the audit log says about it; None for nothing.
+            entry: returns what the audit log says about it, if anything, when called with the watermark before.
         """
 
         def work(connection: Connection) -> bool:
             parameters = {"dataset_id": dataset_id, "seconds": seconds}
+            before = connection.scalar(_LOCK_WATERMARK, parameters) or 0
             if connection.execute(_SET_WATERMARK, parameters).rowcount != 1:
                 return False
             acknowledge_watermark(connection, dataset_id, seconds, now)
-            record(connection, entry)
+            record(connection, entry(before) if entry is not None else None)
             return True
 
         return await self._database.write(work)

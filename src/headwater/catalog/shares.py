@@ -49,9 +49,12 @@ class ShareCatalog:
         def work(connection: Connection) -> bool:
             if not _lock(connection, dataset_id):
                 return False
-            changed = update(shares).where(*_is(dataset_id, grantee)).values(role=role)
+            before = connection.scalar(select(shares.c.role).where(*_is(dataset_id, grantee)))
+            if before == role:
+                return True
             record(connection, entry)
-            if connection.execute(changed).rowcount == 1:
+            if before is not None:
+                connection.execute(update(shares).where(*_is(dataset_id, grantee)).values(role=role))
                 return True
             of_dataset = select(func.count()).select_from(shares).where(shares.c.dataset_id == dataset_id)
             if connection.execute(of_dataset).scalar_one() >= MAX_SHARES_PER_DATASET:

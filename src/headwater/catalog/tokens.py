@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
 from headwater.catalog.audit import record
 from headwater.catalog.clock import now_ms
-from headwater.catalog.database import Database
+from headwater.catalog.database import BOOKKEEPING_SECONDS, Database, outside_request
 from headwater.catalog.tables import tokens, users
 from headwater.catalog.users import ensure_user, groups_of_row
 from headwater.domain.audit import AuditEntry
@@ -70,6 +70,7 @@ class TokenCatalog:
 
         def work(connection: Connection) -> None:
             ensure_user(connection, user, groups)
+            connection.execute(select(users.c.name).where(users.c.name == user).with_for_update())
             if limit is not None and connection.scalar(_count_usable(user, token.created_at), {}) >= limit:
                 raise MalformedRequestError(f"you have {limit} tokens; revoke some of them first")
             connection.execute(insert(tokens), row)
@@ -124,7 +125,7 @@ class TokenCatalog:
         return await self._database.read(work)
 
     async def record_use(self, token_id: str, at: int) -> None:
-        """Record that a token was used.
+        """Record that a token was used. Does not hold up the request that starts it.
 
         Args:
             token_id: the token.
@@ -135,7 +136,10 @@ class TokenCatalog:
             .where(tokens.c.id == token_id, func.coalesce(tokens.c.last_used_at, 0) < at)
             .values(last_used_at=at)
         )
-        await self._database.write(lambda connection: connection.execute(statement), durable=False)
+        with outside_request():
+            await self._database.write(
+                lambda connection: connection.execute(statement), durable=False, wait=BOOKKEEPING_SECONDS
+            )
 
 
 def _count_usable(user: str, now: int) -> Any:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, Update, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from headwater.catalog.clock import now_ms
-from headwater.catalog.database import Database
+from headwater.catalog.database import BOOKKEEPING_SECONDS, Database, outside_request
 from headwater.catalog.tables import users
 
 
@@ -41,9 +41,12 @@ class UserCatalog:
         return await self._database.read(work)
 
     async def set_groups(self, name: str, groups: Collection[str]) -> None:
-        """Store the groups of a user, if there is a user with this name."""
+        """Store the groups of a user, if there is one with this name. The request that starts it does not wait."""
         statement = _set_groups(name, groups)
-        await self._database.write(lambda connection: connection.execute(statement))
+        with outside_request():
+            stored = await self.groups(name)
+            if stored is not None and stored != groups:
+                await self._database.write(lambda connection: connection.execute(statement), wait=BOOKKEEPING_SECONDS)
 
 
 def ensure_user(connection: Connection, name: str, groups: Collection[str] | None = None) -> None:

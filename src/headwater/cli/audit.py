@@ -17,6 +17,7 @@ from headwater.domain.audit import AuditAction, AuditEntry, AuditFilter
 from headwater.domain.choices import with_suggestion
 from headwater.domain.errors import MalformedRequestError
 from headwater.domain.ids import is_id
+from headwater.domain.users import is_printable_name
 
 _KINDS = sorted({action.partition(".")[0] for action in AuditAction})
 _ACTIONS = [*_KINDS, *AuditAction]
@@ -48,14 +49,14 @@ def audit(
 
     Every change of datasets, datasources, shares and tokens is recorded, with the user, the address or the user of the
     command line, and the request id that the log of the server has. Setting the watermark forward is not recorded,
-    because every poll does it; setting it back is.
+    because every poll does it, unless it is set into the future; setting it back is.
     """
     from headwater.service.audit import list_audit
 
-    if action is not None and action not in (*_KINDS, *AuditAction):
-        raise MalformedRequestError(
-            with_suggestion("--action: there is no such action", action, [*_KINDS, *AuditAction])
-        )
+    if user is not None and not is_printable_name(user):
+        raise MalformedRequestError("--user: no user can have this name")
+    if action is not None and action not in _ACTIONS:
+        raise MalformedRequestError(with_suggestion("--action: there is no such action", action, _ACTIONS))
     wanted = AuditFilter(
         user=user,
         dataset_id=None if dataset is None else dataset if is_id(dataset) else get_dataset(dataset).id,

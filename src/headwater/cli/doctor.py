@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 import typer
 
 from headwater.cli.output import EXIT_FAILURE, Json, print_json, text_of
-from headwater.domain.errors import HeadwaterError
+from headwater.cli.running import which_catalog
+from headwater.domain.errors import CatalogMissingError, HeadwaterError
+from headwater.domain.text import visible
 
 if TYPE_CHECKING:
     from headwater.service.doctor import Finding
@@ -47,7 +49,7 @@ async def _run(*, shown: bool) -> list[Finding]:
     async for finding in _findings():
         findings.append(finding)
         if shown:
-            print(f"{finding.level:<{_WIDTH}}{finding.subject}: {finding.text}")
+            print(f"{finding.level:<{_WIDTH}}{visible(finding.subject)}: {visible(finding.text)}")
             sys.stdout.flush()
     return findings
 
@@ -81,5 +83,8 @@ async def _findings() -> AsyncIterator[Finding]:
         async with open_context(settings, Setup.NOTHING) as ctx:
             async for finding in check_catalog(ctx):
                 yield finding
+    except CatalogMissingError as error:
+        yield Finding(Level.PROBLEM, "catalog", f"{error.message}: {which_catalog(settings)}")
     except HeadwaterError as error:
-        yield Finding(Level.PROBLEM, "catalog", text_of(error))
+        subject = "settings" if error.message.startswith("HEADWATER_") else "catalog"
+        yield Finding(Level.PROBLEM, subject, text_of(error))

@@ -13,6 +13,7 @@ import typer
 
 from headwater.cli.output import note
 from headwater.domain.errors import CatalogMissingError, StartupError
+from headwater.domain.text import visible
 
 if TYPE_CHECKING:
     from headwater.service.context import ServiceContext, Setup
@@ -60,18 +61,19 @@ def run(
     try:
         return asyncio.run(inside())
     except CatalogMissingError as error:
-        raise CatalogMissingError(f"{error.message}; {_which_catalog(settings)}") from None
+        raise CatalogMissingError(f"{error.message}; {which_catalog(settings)}") from None
 
 
 def _system_user() -> str:
-    """Return who runs the command, for the audit log."""
-    import getpass
+    """Return who runs the command, for the audit log: by the system, because variables may say anything."""
+    import pwd
 
     try:
-        name = getpass.getuser()
-    except (KeyError, OSError):  # a container may run with a number that has no name
+        name = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a container may run with a number that has no name
         name = str(os.getuid())
-    return f"command line of {name}"
+    behind = os.environ.get("SUDO_USER", "") if os.getuid() == 0 else ""
+    return f"command line of {name}" + (f" (sudo by {visible(behind)[:100]})" if behind else "")
 
 
 def note_implicit_user(user: str) -> None:
@@ -114,7 +116,7 @@ def _check_catalog_of_server(settings: Settings, setup: Setup) -> None:
     note(text)
 
 
-def _which_catalog(settings: Settings) -> str:
+def which_catalog(settings: Settings) -> str:
     """Return which settings choose the catalog, where another one is, and how to make a new one."""
     near = ""
     if settings.database_url is not None:

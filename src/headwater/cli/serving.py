@@ -7,6 +7,7 @@ import os
 import shlex
 import socket
 import sys
+import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Annotated, Any
@@ -202,7 +203,7 @@ async def _greeting(ctx: ServiceContext, metrics: str | None) -> str:
     managed = ManagedLocation.parse(settings.managed_store).folder if settings.managed_store else None
     if managed is not None and not _is_folder(managed):
         lines.append(f"HEADWATER_MANAGED_STORE is not a folder at present: {managed}")
-    if not any(token.revoked_at is None for token in await ctx.catalog.tokens.list()):
+    if not any(token.is_usable(int(time.time() * 1000)) for token in await ctx.catalog.tokens.list()):
         lines.append("There is no valid token. Create one with the data folder, database and secrets of this server:")
         folder = f"HEADWATER_DATA_DIR={shlex.quote(str(settings.folder))} " if settings.data_dir is not None else ""
         # The URL may hold a password.

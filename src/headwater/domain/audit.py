@@ -18,6 +18,7 @@ class AuditAction(StrEnum):
     DATASET_TRANSFER = "dataset.transfer"
     DATASOURCE_SET = "datasource.set"
     DATASOURCE_REMOVE = "datasource.remove"
+    WATERMARK_AHEAD = "watermark.ahead"
     WATERMARK_BACK = "watermark.back"
     FEED_MODE = "feed.mode"
     FEED_RESET = "feed.reset"

@@ -50,3 +50,19 @@ def split_bucket(path: str) -> tuple[str, str]:
     else:
         bucket, _, prefix = rest.partition("/")
     return bucket, prefix if not prefix or prefix.endswith("/") else prefix + "/"
+
+
+def shown_path(path: str) -> str:
+    """Return a path of a datasource without what may be secret in it: users and passwords, and what follows a `?`.
+
+    Somebody may have pasted a whole URL with its signature.
+
+    Examples:
+        >>> shown_path("s3://key:secret@bucket/cameras?X-Amz-Signature=1")
+        's3://bucket/cameras'
+    """
+    without_query = path.partition("?")[0]
+    _, rest = split_scheme(without_query)
+    scheme = without_query.removesuffix(rest)
+    bucket, slash, prefix = rest.partition("/")
+    return f"{scheme}{bucket.rpartition('@')[2]}{slash}{prefix}"

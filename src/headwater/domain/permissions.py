@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from headwater.domain.dataset import Dataset
 from headwater.domain.sharing import Role
-from headwater.domain.users import Principal, Scope
+from headwater.domain.users import Principal, Scope, scope_too_small
 
 
 class Permission(StrEnum):
@@ -66,6 +66,6 @@ def explain_refusal(principal: Principal, dataset: Dataset, permission: Permissi
     if permission in permissions_of(unlimited, dataset, roles):
         if principal.dataset_id is not None and permission is Permission.MANAGE:
             return "a token that is limited to a dataset may not delete, share or transfer it"
-        return f"the token has the scope {principal.scope}, and this operation needs {Scope.WRITE}"
+        return scope_too_small(principal.scope)
     needed = Role.OWNER if permission is Permission.MANAGE else Role.EDITOR
     return f"the dataset {dataset.id} is shared with you, but this operation needs the role {needed}"

@@ -6,12 +6,12 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from headwater.domain.errors import MalformedRequestError
+from headwater.domain.errors import ForbiddenError, MalformedRequestError
 from headwater.domain.text import is_unicode
 
 _NAME = re.compile(r"[^\s|\x00-\x1f\x7f](?:[^|\x00-\x1f\x7f]{0,253}[^\s|\x00-\x1f\x7f])?")
 
-_GROUP = re.compile(r"[^\x00-\x1f\x7f-\x9f]{1,255}")
+_PRINTABLE = re.compile(r"[^\x00-\x1f\x7f-\x9f]{1,255}")
 
 
 class Scope(StrEnum):
@@ -34,6 +34,11 @@ class Scope(StrEnum):
 _SCOPES = tuple(Scope)
 
 
+def scope_too_small(scope: Scope) -> str:
+    """Return the text of the error for an operation that needs more than this scope."""
+    return f"the token has the scope {scope}, and this operation needs {Scope.WRITE}"
+
+
 @dataclass(frozen=True, slots=True)
 class Principal:
     """Who makes a request, and what its credential is limited to.
@@ -53,6 +58,20 @@ class Principal:
     groups: frozenset[str] = frozenset()
     token_id: str | None = None
     expires_at: int | None = None
+
+    def check_unlimited(self, what: str) -> None:
+        """Check that the credential is limited neither to one dataset nor to reading.
+
+        Args:
+            what: what is attempted, for the text of the error: "create datasets".
+
+        Raises:
+            ForbiddenError: it is.
+        """
+        if self.dataset_id is not None:
+            raise ForbiddenError(f"a token that is limited to one dataset may not {what}")
+        if not self.scope.covers(Scope.WRITE):
+            raise ForbiddenError(scope_too_small(self.scope))
 
     @property
     def is_admin(self) -> bool:
@@ -121,14 +140,14 @@ def check_user_name(name: str) -> str:
     return name
 
 
-def is_group_name(name: object) -> bool:
-    """Return whether a group can have this name: 1 to 255 characters without control characters."""
-    return isinstance(name, str) and _GROUP.fullmatch(name) is not None and is_unicode(name)
+def is_printable_name(name: object) -> bool:
+    """Return whether a text may name a group or a user of a JWT, or label a token: 1 to 255 printable characters."""
+    return isinstance(name, str) and _PRINTABLE.fullmatch(name) is not None and is_unicode(name)
 
 
 def is_jwt_user_name(name: str, issuer: str | None) -> bool:
     """Return whether the JWTs of an issuer can identify a user with this name, `issuer|sub`."""
-    return issuer is not None and name.startswith(f"{issuer}|") and is_group_name(name[len(issuer) + 1 :])
+    return issuer is not None and name.startswith(f"{issuer}|") and is_printable_name(name[len(issuer) + 1 :])
 
 
 def check_label(label: str) -> str:
@@ -137,7 +156,7 @@ def check_label(label: str) -> str:
     Raises:
         MalformedRequestError: it is empty, longer than 255 characters, or holds control characters.
     """
-    if not is_group_name(label):
+    if not is_printable_name(label):
         raise MalformedRequestError("label: expected 1 to 255 characters without control characters")
     return label
 

@@ -75,7 +75,8 @@ async def revoke_token(ctx: ServiceContext, token_id: str) -> None:
     """
     if not is_id(token_id):
         raise MalformedRequestError("ID: expected the id of a token, as `headwater token list` shows it, not the token")
-    if not await ctx.catalog.tokens.revoke(token_id, revoked_entry(OPERATOR, token_id)):
+    found = await ctx.catalog.tokens.get(token_id)
+    if found is None or not await ctx.catalog.tokens.revoke(token_id, revoked_entry(OPERATOR, token_id, found.user)):
         raise NotFoundError(f"there is no token with the id {token_id}; `headwater token list` shows them")
 
 

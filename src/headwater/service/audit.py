@@ -21,7 +21,6 @@ SWEEP_SECONDS = 3600.0
 """How often a server looks for entries that are too old."""
 
 _DAY_MS = 86_400_000
-_MAX_ADDRESS_LENGTH = 100
 
 log = structlog.get_logger(__name__)
 
@@ -39,8 +38,7 @@ _origin: ContextVar[Origin] = ContextVar("origin", default=Origin())  # noqa: B0
 @contextmanager
 def coming_from(address: str | None, request_id: str | None = None) -> Iterator[None]:
     """Let the entries of the block say where the changes come from."""
-    # A proxy may pass any text on as the address of its client.
-    before = _origin.set(Origin(address[:_MAX_ADDRESS_LENGTH] if address else None, request_id))
+    before = _origin.set(Origin(address, request_id))
     try:
         yield
     finally:

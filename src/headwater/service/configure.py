@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
 from headwater.auth.permissions import DatasetContext
 from headwater.domain.audit import AuditAction, AuditEntry
-from headwater.domain.datasource import Datasource, Purpose, parse_new_config
-from headwater.domain.errors import DatasourceUnknownError
+from headwater.domain.datasource import SECRET_MASK, Datasource, DatasourceConfig, Purpose, parse_new_config
+from headwater.domain.errors import DatasourceUnknownError, ForbiddenError
+from headwater.domain.location import shown_path
+from headwater.domain.permissions import Permission
 from headwater.domain.purposes import (
     Reconfigured,
     find_datasource,
@@ -93,13 +96,19 @@ async def put_datasource(ctx: ServiceContext, dataset: DatasetContext, raw: obje
     Raises:
         MalformedRequestError: the config does not have the documented form, or it contains a mask instead of a secret
             that is needed.
+        ForbiddenError: the principal may not manage the dataset, and the stored secret would be used for other data.
         DatasetUnknownError: the dataset was deleted in the meantime.
     """
     config = parse_new_config(raw)
-    entry = dataset_entry(dataset, AuditAction.DATASOURCE_SET, config.purpose, type=config.type, path=config.full_path)
-    after = await ctx.catalog.datasources.change(
-        dataset.id, lambda stored: reconfigure(dataset.id, stored, config), partial(_with_effect, entry)
-    )
+    path = shown_path(config.full_path)
+    entry = dataset_entry(dataset, AuditAction.DATASOURCE_SET, config.purpose, type=config.type, path=path)
+
+    def decide(stored: Sequence[Datasource]) -> Reconfigured:
+        if Permission.MANAGE not in dataset.permissions:
+            _check_use_of_secret(config, stored)
+        return reconfigure(dataset.id, stored, config)
+
+    after = await ctx.catalog.datasources.change(dataset.id, decide, partial(_with_effect, entry))
     if after is None:
         raise dataset_unknown(dataset.id)
     return after
@@ -128,8 +137,20 @@ async def remove_datasource(ctx: ServiceContext, dataset: DatasetContext, purpos
     return after
 
 
+def _check_use_of_secret(config: DatasourceConfig, stored: Sequence[Datasource]) -> None:
+    """Check that a masked secret is used for data that it is used for already.
+
+    Editors do not know the secret. Otherwise they could read whatever else the owner's credentials reach.
+    """
+    if config.secret == SECRET_MASK and config.location not in {each.config.location for each in stored}:
+        raise ForbiddenError(
+            "the stored credentials may be used for another location only by an owner of the dataset, and not with a "
+            "token that is limited to it; send the secret again"
+        )
+
+
 def _with_effect(entry: AuditEntry, decided: Reconfigured) -> AuditEntry:
     """Return an entry of the audit log with what a change means for raw samples."""
-    if not decided.input_moved:
+    if not decided.lost_watermark:
         return entry
-    return replace(entry, details={**entry.details, "moved": True, "lost_watermark": decided.lost_watermark})
+    return replace(entry, details={**entry.details, "lost_watermark": decided.lost_watermark})

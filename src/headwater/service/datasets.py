@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from headwater.auth.permissions import DatasetContext, open_dataset
 from headwater.domain.audit import AuditAction
 from headwater.domain.dataset import Dataset, NewDataset, check_name, may_begin_name
-from headwater.domain.errors import DatasetUnknownError, ForbiddenError
+from headwater.domain.errors import DatasetUnknownError, NameTakenError
 from headwater.domain.ids import check_id
 from headwater.domain.permissions import Permission
 from headwater.domain.sharing import Visibility
-from headwater.domain.users import Principal, Scope
+from headwater.domain.users import Principal
 from headwater.service.audit import audit_entry, dataset_entry
 from headwater.service.context import ServiceContext
 
@@ -64,18 +64,6 @@ def visibility_of(principal: Principal, dataset_filter: DatasetFilter) -> Visibi
     )
 
 
-def check_may_create(principal: Principal) -> None:
-    """Check that a principal may create datasets.
-
-    Raises:
-        ForbiddenError: its token is limited to reading, or to one dataset.
-    """
-    if principal.dataset_id is not None:
-        raise ForbiddenError("the token is limited to one dataset and may create none")
-    if not principal.scope.covers(Scope.WRITE):
-        raise ForbiddenError(f"the token has the scope {principal.scope}, and this operation needs {Scope.WRITE}")
-
-
 def dataset_unknown(dataset_id: str) -> DatasetUnknownError:
     """Return the error for a dataset that does not exist, or no longer exists."""
     return DatasetUnknownError(f"there is no dataset with the id {dataset_id}")
@@ -90,7 +78,7 @@ async def create_dataset(ctx: ServiceContext, principal: Principal, new: NewData
         DatasetUnknownError: the parent does not exist.
         ForbiddenError: the token is too limited, or the parent belongs to another user.
     """
-    check_may_create(principal)
+    principal.check_unlimited("create datasets")
     check_name(new.name)
     if new.parent_id is not None:
         check_id("parentDatasetId", new.parent_id)
@@ -171,11 +159,20 @@ async def rename_dataset(ctx: ServiceContext, dataset: DatasetContext, name: str
 
     Raises:
         MalformedRequestError: the name does not have the documented form.
-        NameTakenError: the owner has another dataset with this name.
+        NameTakenError: the owner has another dataset with this name. The text does not say so to others.
         DatasetUnknownError: the dataset was deleted in the meantime.
     """
-    entry = dataset_entry(dataset, AuditAction.DATASET_RENAME, before=dataset.dataset.name, name=name)
-    if not await ctx.catalog.datasets.rename(dataset.id, check_name(name), entry):
+    before = dataset.dataset
+    entry = dataset_entry(dataset, AuditAction.DATASET_RENAME, before=before.name, name=name)
+    try:
+        renamed = await ctx.catalog.datasets.rename(
+            dataset.id, check_name(name), entry if name != before.name else None
+        )
+    except NameTakenError:
+        if dataset.principal.user == before.owner:
+            raise
+        raise NameTakenError("name: this dataset cannot have this name; choose another") from None
+    if not renamed:
         raise dataset_unknown(dataset.id)
 
 

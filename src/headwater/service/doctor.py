@@ -8,10 +8,14 @@ import shutil
 import time
 from collections.abc import AsyncIterator, Iterator
 from enum import StrEnum
+from pathlib import Path
 from typing import NamedTuple
 
-from headwater.domain.datasource import Datasource
+from headwater.domain.dataset import Dataset
+from headwater.domain.datasource import Datasource, Purpose
 from headwater.domain.errors import HeadwaterError, IssuerUnavailableError
+from headwater.domain.location import shown_path
+from headwater.domain.samples import LIGHTLY_FOLDER
 from headwater.domain.users import Scope
 from headwater.net.egress import Egress
 from headwater.net.proxies import ignored_variables
@@ -20,8 +24,8 @@ from headwater.net.urls import Origin, split_http_url
 from headwater.service.context import ServiceContext
 from headwater.settings import Settings
 
-MAX_DATASOURCES = 20
-"""How many datasources are tried, those of the newest datasets first."""
+MAX_DATASETS = 20
+"""How many datasets are tried, the newest first."""
 
 STORE_SECONDS = 10.0
 """The time limit for one datasource."""
@@ -62,9 +66,9 @@ def check_environment(settings: Settings) -> Iterator[Finding]:
     allowed = settings.allowed_endpoints or "none besides public addresses"
     yield Finding(Level.OK, "egress", f"datasources may point to: {allowed}")
     root = settings.mount_root
-    if root is not None and not (root.is_dir() and os.access(root, os.R_OK | os.X_OK)):
+    if root is not None and not (_is_folder(root) and os.access(root, os.R_OK | os.X_OK)):
         yield Finding(Level.PROBLEM, "files", f"HEADWATER_LOCAL_ROOT: {root} is no folder that this user may read")
-    if settings.uses_folder and settings.folder.exists():
+    if settings.uses_folder and _is_folder(settings.folder):
         free = shutil.disk_usage(settings.folder).free
         level = Level.OK if free >= MIN_FREE_BYTES else Level.WARNING
         yield Finding(level, "disk", f"{free / 2**30:.1f} GiB free in {settings.folder}")
@@ -76,8 +80,9 @@ async def check_server(settings: Settings) -> AsyncIterator[Finding]:
     try:
         listening = await _status(transport, f"{settings.listening_url}/readyz")
         if isinstance(listening, str):
-            text = f"no server answers; start it with `headwater serve` ({listening})"
-            yield Finding(Level.WARNING, "server", text)
+            refused = "refused the connection" in listening
+            text = "no server runs; `headwater serve` starts it" if refused else "its log may say why"
+            yield Finding(Level.WARNING if refused else Level.PROBLEM, "server", f"{text} ({listening})")
         elif listening == 200:
             yield Finding(Level.OK, "server", f"ready at {settings.listening_url}")
         else:
@@ -132,26 +137,35 @@ async def _check_issuer(ctx: ServiceContext) -> Finding:
 
 
 async def _check_stores(ctx: ServiceContext) -> AsyncIterator[Finding]:
-    """Yield a finding for each datasource of the newest datasets. One page of each is listed."""
-    newest = await ctx.catalog.datasets.list(None, newest=MAX_DATASOURCES)
-    left = MAX_DATASOURCES
-    for dataset in reversed(newest):
-        try:
-            datasources = await ctx.catalog.datasources.list(dataset.id)
-        except HeadwaterError as error:
-            yield Finding(Level.PROBLEM, f"dataset {dataset.name}", error.message)
-            continue
-        for datasource in datasources[:left]:
-            left -= 1
-            yield await _check_store(ctx, f"dataset {dataset.name}", datasource)
+    """Yield a finding for each datasource of the newest datasets that have any. One page of each is listed."""
+    datasets = await ctx.catalog.datasets.list(None)
+    ids = await ctx.catalog.datasources.ids([dataset.id for dataset in datasets])
+    configured = [dataset for dataset in reversed(datasets) if ids[dataset.id]]
+    checks = (_check_dataset(ctx, dataset) for dataset in configured[:MAX_DATASETS])
+    for findings in asyncio.as_completed([asyncio.ensure_future(check) for check in checks]):
+        for finding in await findings:
+            yield finding
+    if len(configured) > MAX_DATASETS:
+        text = f"{len(configured) - MAX_DATASETS} older ones were not tried"
+        yield Finding(Level.OK, "datasets", text)
+
+
+async def _check_dataset(ctx: ServiceContext, dataset: Dataset) -> list[Finding]:
+    subject = f"dataset {dataset.name}"
+    try:
+        return [await _check_store(ctx, subject, each) for each in await ctx.catalog.datasources.list(dataset.id)]
+    except HeadwaterError as error:
+        return [Finding(Level.PROBLEM, subject, error.message)]
 
 
 async def _check_store(ctx: ServiceContext, subject: str, datasource: Datasource) -> Finding:
     config = datasource.config
-    what = f"{config.purpose} in {config.type} {config.full_path}".rstrip()
+    what = f"{config.purpose} in {config.type} {shown_path(config.full_path)}".rstrip()
+    # A policy for the `.lightly/` folder may allow to list nothing else.
+    prefix = LIGHTLY_FOLDER if config.purpose is Purpose.LIGHTLY else ""
     try:
         async with asyncio.timeout(STORE_SECONDS):
-            await ctx.stores.open(datasource).list_page("", None, 1)
+            await ctx.stores.open(datasource).list_page(prefix, None, 1)
     except HeadwaterError as error:
         return Finding(Level.PROBLEM, subject, f"{what}: {error.message}")
     except TimeoutError:
@@ -167,6 +181,13 @@ def _clock_finding(origin: Origin, seconds: float) -> Finding:
         f"signatures of a clock that is wrong; set this machine's clock (NTP)"
     )
     return Finding(Level.PROBLEM if abs(seconds) > 300 else Level.WARNING, "clock", text)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False  # this user may not look
 
 
 async def _status(transport: Transport, url: str) -> int | str:

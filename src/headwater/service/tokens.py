@@ -29,7 +29,7 @@ async def create_token(ctx: ServiceContext, principal: Principal, new: NewToken)
         ForbiddenError: the credential may not create such a token, or the dataset is not the user's to use.
         DatasetUnknownError: there is no such dataset.
     """
-    _check_may_manage(principal)
+    principal.check_unlimited("manage tokens")
     check_limits(new)
     if not principal.scope.covers(new.scope):
         raise ForbiddenError(f"a token with the scope {principal.scope} cannot create one with the scope {new.scope}")
@@ -54,10 +54,9 @@ async def list_tokens(ctx: ServiceContext, principal: Principal) -> Sequence[Api
     """Return what the catalog stores of the tokens of the principal, revoked ones included, oldest first.
 
     Raises:
-        ForbiddenError: the token is limited to one dataset.
+        ForbiddenError: the token is limited to one dataset or to reading.
     """
-    if principal.dataset_id is not None:
-        raise ForbiddenError("the token is limited to one dataset and may not list others")
+    principal.check_unlimited("list tokens")
     return await ctx.catalog.tokens.list(principal.user)
 
 
@@ -72,12 +71,14 @@ async def revoke_token(ctx: ServiceContext, principal: Principal, token_id: str)
         ForbiddenError: the credential may not revoke other tokens.
     """
     check_id("tokenId", token_id)
+    user = principal.user
     if token_id != principal.token_id:
-        _check_may_manage(principal)
+        principal.check_unlimited("manage tokens")
         found = await ctx.catalog.tokens.get(token_id)
         if found is None or not (principal.is_admin or found.user == principal.user):
             raise NotFoundError(f"you have no token with the id {token_id}")
-    await ctx.catalog.tokens.revoke(token_id, revoked_entry(principal, token_id))
+        user = found.user
+    await ctx.catalog.tokens.revoke(token_id, revoked_entry(principal, token_id, user))
 
 
 def created_entry(principal: Principal, user: str, new: NewToken) -> AuditEntry:
@@ -93,9 +94,9 @@ def created_entry(principal: Principal, user: str, new: NewToken) -> AuditEntry:
     )
 
 
-def revoked_entry(principal: Principal, token_id: str) -> AuditEntry:
-    """Return what the audit log says about a token that is revoked."""
-    return audit_entry(principal, AuditAction.TOKEN_REVOKE, target=token_id)
+def revoked_entry(principal: Principal, token_id: str, user: str) -> AuditEntry:
+    """Return what the audit log says about a token of a user that is revoked."""
+    return audit_entry(principal, AuditAction.TOKEN_REVOKE, target=token_id, user=user)
 
 
 def check_limits(new: NewToken) -> None:
@@ -112,10 +113,3 @@ def check_limits(new: NewToken) -> None:
         check_id("datasetId", new.dataset_id)
         if new.scope is Scope.ADMIN:
             raise MalformedRequestError("datasetId: a token with the scope admin cannot be limited to a dataset")
-
-
-def _check_may_manage(principal: Principal) -> None:
-    if principal.dataset_id is not None:
-        raise ForbiddenError("the token is limited to one dataset and manages no tokens")
-    if not principal.scope.covers(Scope.WRITE):
-        raise ForbiddenError(f"the token has the scope {principal.scope}, and this operation needs {Scope.WRITE}")

@@ -6,6 +6,7 @@ import re
 import secrets
 import time
 from collections.abc import MutableMapping
+from ipaddress import ip_address
 from typing import Any
 
 import structlog
@@ -62,12 +63,11 @@ class RequestMiddleware:
                 message = {**message, "headers": [*message["headers"], (b"x-request-id", request_id.encode())]}
             await send(message)
 
-        client = scope.get("client")
         work = RequestWork(scope["method"], scope["headers"], request_id, is_probe=is_probe)
         with (
             work,
             structlog.contextvars.bound_contextvars(request_id=request_id),
-            coming_from(client[0] if client else None, request_id),
+            coming_from(_address_of(scope), request_id),
             limit_waits(),
         ):
             try:
@@ -91,6 +91,16 @@ class RequestMiddleware:
                         ms=round((time.perf_counter() - started) * 1000, 1),
                         **_outcome(scope),
                     )
+
+
+def _address_of(scope: Scope) -> str:
+    """Return the address of the client. A trusted proxy may have passed on any text as that."""
+    client = scope.get("client")
+    try:
+        address = ip_address(client[0]) if client else None
+    except ValueError:
+        address = None
+    return "unknown" if address is None else str(getattr(address, "ipv4_mapped", None) or address)
 
 
 def _fold_leading_slashes(scope: Scope) -> MutableMapping[str, Any]:

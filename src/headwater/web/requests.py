@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import time
 from enum import StrEnum
 from typing import Annotated, Any, TypeVar
 
@@ -18,6 +19,11 @@ from headwater.service.context import ServiceContext
 
 MAX_BODY_BYTES = 1 << 20
 """The largest request body that is read; far larger than any documented one."""
+
+
+SLOW_BODY_SECONDS = 1.0
+"""Who may do what is checked before the body is read, and again after a body that took longer than this. Clients may
+take an hour for a body, and tokens and shares that end meanwhile must not."""
 
 
 async def _context(request: Request) -> ServiceContext:
@@ -40,10 +46,13 @@ Context = Annotated[ServiceContext, Depends(_context)]
 
 
 async def _authenticate(request: Request, ctx: Context) -> Principal:
-    principal = await ctx.authenticator.authenticate(
-        request.query_params.getlist("token"), request.headers.getlist("authorization")
-    )
-    request.state.principal = principal
+    async def check() -> Principal:
+        return await ctx.authenticator.authenticate(
+            request.query_params.getlist("token"), request.headers.getlist("authorization")
+        )
+
+    principal = await check()
+    request.state.principal, request.state.check_again = principal, check
     return principal
 
 
@@ -61,7 +70,14 @@ CurrentPrincipal = Annotated[Principal, Depends(_check_query_of)]
 
 def _open_for(permission: Permission) -> Any:
     async def open_for_permission(request: Request, ctx: Context, principal: _Principal) -> DatasetContext:
-        dataset = await open_dataset(ctx.catalog.datasets, principal, request.path_params["dataset_id"], permission)
+        dataset_id = request.path_params["dataset_id"]
+        dataset = await open_dataset(ctx.catalog.datasets, principal, dataset_id, permission)
+        authenticate = request.state.check_again
+
+        async def check() -> None:
+            await open_dataset(ctx.catalog.datasets, await authenticate(), dataset_id, permission)
+
+        request.state.check_again = check
         _check_query(request)
         return dataset
 
@@ -144,12 +160,15 @@ async def read_json(request: Request) -> Any:
     Raises:
         PayloadTooLargeError: the body is larger.
         MalformedRequestError: the body is empty or not JSON.
+        UnauthorizedError, ForbiddenError: the body was slow, and the credential or the permission has ended meanwhile.
     """
-    body = bytearray()
+    body, started = bytearray(), time.monotonic()
     async for chunk in request.stream():
         body += chunk
         if len(body) > MAX_BODY_BYTES:
             raise PayloadTooLargeError(f"the body is larger than {MAX_BODY_BYTES} bytes")
+    if time.monotonic() - started > SLOW_BODY_SECONDS:
+        await request.state.check_again()
     if not body.strip():
         raise MalformedRequestError("body: expected a JSON document, got nothing")
     try:

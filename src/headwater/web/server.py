@@ -16,7 +16,6 @@ import structlog
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from headwater.domain.errors import StartupError
 from headwater.web.http_protocol import HttpProtocol
 from headwater.web.open_connections import MAX_CONNECTIONS, Connections
 
@@ -38,13 +37,10 @@ class Server(uvicorn.Server):
     Args:
         trusted_proxies: the setting `HEADWATER_TRUSTED_PROXIES`.
         max_connections: how many may be open; None is `MAX_CONNECTIONS`.
-
-    Raises:
-        StartupError: an entry of the setting is neither an address nor a network.
     """
 
     def __init__(self, trusted_proxies: str = "", max_connections: int | None = None) -> None:
-        proxies = _parse_networks(trusted_proxies)
+        proxies = _as_seen(trusted_proxies)
         most = MAX_CONNECTIONS if max_connections is None else max_connections
         self.connections = Connections(min(most, _raise_open_files() // 2))
         super().__init__(
@@ -126,15 +122,8 @@ async def _no_application(scope: Scope, receive: Receive, send: Send) -> None:
     raise RuntimeError("the server was started without an application")
 
 
-def _parse_networks(text: str) -> list[str]:
-    """Return the entries of `HEADWATER_TRUSTED_PROXIES`. Uvicorn would ignore one that it does not understand."""
-    entries = [entry for part in text.split(",") if (entry := part.strip())]
-    for entry in entries:
-        try:
-            ipaddress.ip_network(entry)
-        except ValueError:
-            raise StartupError(
-                f"HEADWATER_TRUSTED_PROXIES: {entry!r} is neither an address nor a network such as 10.1.0.0/16 (all "
-                f"bits after the prefix must be zero)"
-            ) from None
-    return entries
+def _as_seen(proxies: str) -> list[str]:
+    """Return the networks of `HEADWATER_TRUSTED_PROXIES`, also as a socket for IPv6 shows addresses of IPv4."""
+    networks = [ipaddress.ip_network(entry) for part in proxies.split(",") if (entry := part.strip())]
+    mapped = [f"::ffff:{each.network_address}/{96 + each.prefixlen}" for each in networks if each.version == 4]
+    return [*map(str, networks), *mapped]

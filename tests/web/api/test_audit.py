@@ -34,21 +34,26 @@ def test_every_change_is_recorded_once(own: Live) -> None:
     shares = f"/v1/headwater/datasets/{dataset}/shares"
     token = own.call("POST", "/v1/headwater/tokens", {"scope": "read", "label": "nightly"}).json
     secret = "never-to-be-seen-anywhere"
+    hidden = {"s3SecretAccessKey": secret}
     steps: list[tuple[str, str, Any, dict[str, str]]] = [
         ("PUT", path, {"name": "streets"}, {}),
-        ("PUT", datasource, {**VALID["S3"], "s3SecretAccessKey": secret}, {}),
+        ("PUT", path, {"name": "streets"}, {}),
+        ("PUT", datasource, {**VALID["S3"], "fullPath": f"s3://k:{secret}@b/c?sig={secret}", **hidden}, {}),
         ("PUT", f"{datasource}/processedUntilTimestamp", {"processedUntilTimestamp": 9}, {}),
         ("PUT", f"{datasource}/processedUntilTimestamp", {"processedUntilTimestamp": 5}, {}),
+        ("PUT", f"{datasource}/processedUntilTimestamp", {"processedUntilTimestamp": 4_000_000_000}, {}),
+        ("PUT", f"{datasource}/processedUntilTimestamp", {"processedUntilTimestamp": 5}, {}),
         ("PUT", datasource, VALID["LOCAL"], {}),
+        ("PUT", shares, {"user": "bob", "role": "owner"}, {}),
         ("PUT", shares, {"user": "bob", "role": "owner"}, {}),
         ("DELETE", shares, None, {"user": "bob"}),
         ("PUT", shares, {"group": "vision", "role": "reader"}, {}),
         ("DELETE", f"/v1/headwater/tokens/{token['id']}", None, {}),
         ("DELETE", f"/v1/headwater/tokens/{token['id']}", None, {}),
-        ("PUT", f"/v1/headwater/datasets/{dataset}/owner", {"user": "bob"}, {}),
     ]
     answers = [own.call(method, url, body, query=query) for method, url, body, query in steps]
     assert {answer.status for answer in answers} == {200}
+    own.headwater("dataset", "transfer", dataset, "--to", "bob")
     own.headwater("datasource", "remove", dataset, "--purpose", "INPUT", "--yes")
     own.headwater("dataset", "delete", dataset, "--yes")
     assert own.call("PUT", path, {"name": "no more"}).status == 404
@@ -62,21 +67,25 @@ def test_every_change_is_recorded_once(own: Live) -> None:
         ("ada", "dataset.rename"),
         ("ada", "datasource.set"),
         ("ada", "watermark.back"),
+        ("ada", "watermark.ahead"),
+        ("ada", "watermark.back"),
         ("ada", "datasource.set"),
         ("ada", "share.set"),
         ("ada", "share.remove"),
         ("ada", "share.set"),
         ("ada", "token.revoke"),
-        ("ada", "dataset.transfer"),
+        ("operator", "dataset.transfer"),
         ("operator", "datasource.remove"),
         ("operator", "dataset.delete"),
     ]
     assert [(each["user"], each["action"]) for each in found] == expected
     by_action = {each["action"]: each for each in found}
     assert by_action["dataset.rename"]["details"] == {"before": "street-scenes", "name": "streets"}
-    assert by_action["watermark.back"]["details"] == {"before": 9, "watermark": 5}
+    backs = [each["details"] for each in found if each["action"] == "watermark.back"]
+    assert backs == [{"before": 9, "watermark": 5}, {"before": 4_000_000_000, "watermark": 5}]
+    assert next(each["details"].get("path") for each in found if each["action"] == "datasource.set") == "s3://b/c"
     moved = by_action["datasource.set"]["details"]
-    assert (moved["type"], moved["moved"], moved["lost_watermark"]) == ("LOCAL", True, 5)
+    assert (moved["type"], moved["lost_watermark"]) == ("LOCAL", 5)
     assert by_action["token.revoke"]["target"] == token["id"]
     assert by_action["share.set"]["target"] == "group vision"
     assert by_action["dataset.transfer"]["details"] == {"before": "ada"}
@@ -130,7 +139,7 @@ def test_old_entries_are_deleted_in_the_background(tmp_path: Path) -> None:
         ("10.0.0.0/8", "203.0.113.7", "127.0.0.1"),
         ("127.0.0.1", "203.0.113.7", "203.0.113.7"),
         ("127.0.0.0/8, 10.0.0.0/8", "198.51.100.1, 203.0.113.7, 10.1.1.1", "203.0.113.7"),
-        ("127.0.0.1", "x" * 500, "x" * 100),
+        ("127.0.0.1", "command line of root", "unknown"),
     ],
 )
 def test_the_address_is_that_of_the_client_of_a_trusted_proxy(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import pytest
 
@@ -133,6 +135,7 @@ def test_a_share_ends_with_the_next_request(users: Users) -> None:
     assert users.call("ada", "DELETE", shares, user="bob").status == 200
     assert users.call("bob", "GET", f"/v1/datasets/{dataset}").status == 403
     assert users.call("ada", "DELETE", shares, user="bob").status == 404
+    assert users.call("ada", "DELETE", shares, user="b\0b").status == 400
 
 
 def test_users_leave_but_remove_nobody_else(users: Users) -> None:
@@ -149,18 +152,73 @@ def test_users_leave_but_remove_nobody_else(users: Users) -> None:
 def test_a_new_owner(users: Users) -> None:
     dataset = users.live.dataset()
     name = users.call("ada", "GET", f"/v1/datasets/{dataset}").json["name"]
-    users.share(dataset, user="bob", role="reader")
+    users.share(dataset, user="bob", role="editor")
     owner = f"/v1/headwater/datasets/{dataset}/owner"
     assert users.call("bob", "PUT", owner, {"user": "bob"}).status == 403
-    assert users.call("ada", "PUT", owner, {"user": "bob"}).status == 200
+    assert users.call("ada", "PUT", owner, {"user": "bob"}).status == 403, "nobody gets a dataset without asking for it"
+    users.share(dataset, user="bob", role="owner")
+    assert users.call("bob", "PUT", owner, {"user": "cleo"}).status == 403
+    assert users.call("bob", "PUT", owner, {"user": "bob"}).status == 200
     assert users.call("bob", "GET", f"/v1/datasets/{dataset}").json["userId"] == "bob"
     shares = users.call("bob", "GET", f"/v1/headwater/datasets/{dataset}/shares").json
     assert [(share["user"], share["role"]) for share in shares] == [("ada", "editor")]
     assert users.call("ada", "DELETE", f"/v1/datasets/{dataset}").status == 403
     users.live.dataset(name)
-    taken = users.call("bob", "PUT", owner, {"user": "ada"})
+    users.share(dataset, by="bob", user="ada", role="owner")
+    taken = users.call("ada", "PUT", owner, {"user": "ada"})
     assert (taken.status, taken.code) == (400, "DATASET_NAME_EXISTS")
     assert users.call("bob", "GET", f"/v1/datasets/{dataset}").json["userId"] == "bob"
+
+
+def test_an_admin_gives_a_dataset_to_known_users(users: Users) -> None:
+    dataset = users.live.dataset()
+    users.tokens["root"] = users.live.headwater("token", "create", "--user", "root", "--admin")
+    owner = f"/v1/headwater/datasets/{dataset}/owner"
+    assert users.call("root", "PUT", owner, {"user": "nobody-knows"}).status == 400
+    assert users.call("root", "PUT", owner, {"user": "bob"}).status == 200
+    assert users.call("bob", "GET", f"/v1/datasets/{dataset}").json["userId"] == "bob"
+
+
+def test_an_editor_learns_no_names_of_the_owner(users: Users) -> None:
+    """The error said that the caller had a dataset with the name, and so told the names of the owner's datasets."""
+    dataset, secret = users.live.dataset(), users.live.dataset(f"secret {os.urandom(4).hex()}")
+    name = users.call("ada", "GET", f"/v1/datasets/{secret}").json["name"]
+    users.share(dataset, user="bob", role="editor")
+    refused = users.call("bob", "PUT", f"/v1/datasets/{dataset}", {"name": name})
+    assert (refused.status, refused.code) == (400, "DATASET_NAME_EXISTS")
+    assert refused.json["message"] == "name: this dataset cannot have this name; choose another"
+
+
+def test_an_editor_uses_stored_credentials_only_where_they_are_used(users: Users) -> None:
+    """With the mask, an editor could move the datasource to any bucket that the credentials of the owner reach."""
+    dataset = users.live.configured({**VALID["S3"], "fullPath": "s3://bucket/shared"})
+    datasource = users.live.datasource(dataset)
+    users.share(dataset, user="bob", role="editor")
+    masked = users.call("bob", "GET", datasource).json
+    assert users.call("bob", "PUT", datasource, {**masked, "thumbSuffix": ".thumb/[filename]"}).status == 200
+    elsewhere = {**masked, "fullPath": "s3://payroll"}
+    assert users.call("bob", "PUT", datasource, elsewhere).status == 403
+    limited = users.call("ada", "POST", "/v1/headwater/tokens", {"datasetId": dataset}).json["token"]
+    assert users.live.call("PUT", datasource, elsewhere, token=limited).status == 403
+    assert users.call("bob", "PUT", datasource, {**elsewhere, "s3SecretAccessKey": "test"}).status == 200
+    assert users.call("ada", "PUT", datasource, masked).status == 200
+
+
+def test_a_slow_body_does_not_outlive_a_share(users: Users) -> None:
+    """A co-owner who was removed finished a PUT that had begun before, and took the dataset."""
+    dataset = users.live.dataset()
+    shares, owner = (f"/v1/headwater/datasets/{dataset}/{name}" for name in ("shares", "owner"))
+    users.share(dataset, user="bob", role="owner")
+    body = b'{"user": "bob"}'
+    parts = urlsplit(users.live.url)
+    with socket.create_connection((parts.hostname, parts.port), 30) as connection:
+        head = f"PUT {owner} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {users.token('bob')}\r\n"
+        connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body[:3])
+        time.sleep(1.2)
+        assert users.call("ada", "DELETE", shares, user="bob").status == 200
+        connection.sendall(body[3:])
+        assert connection.recv(100).startswith(b"HTTP/1.1 403 ")
+    assert users.call("ada", "GET", f"/v1/datasets/{dataset}").json["userId"] == "ada"
 
 
 @pytest.mark.parametrize(

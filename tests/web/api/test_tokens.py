@@ -96,6 +96,7 @@ def test_no_token_makes_one_that_can_do_more(live: Live) -> None:
     assert live.call("POST", TOKENS, {"scope": "admin"}).status == 403
     reader = make(live, scope="read")
     assert live.call("POST", TOKENS, {"scope": "read"}, token=reader["token"]).status == 403
+    assert live.call("GET", TOKENS, token=reader["token"]).status == 403
     stranger = live.headwater("token", "create", "--user", "grace")
     assert live.call("POST", TOKENS, {"datasetId": live.dataset()}, token=stranger).status == 403
 
@@ -115,7 +116,7 @@ def test_every_token_may_revoke_itself(live: Live) -> None:
     other = make(live, scope="read")
     assert live.call("DELETE", f"{TOKENS}/{other['id']}", token=reader["token"]).status == 403
     assert live.call("DELETE", f"{TOKENS}/{reader['id']}", token=reader["token"]).status == 200
-    assert live.call("GET", TOKENS, token=reader["token"]).status == 401
+    assert live.call("GET", "/v1/headwater/whoami", token=reader["token"]).status == 401
 
 
 @pytest.mark.parametrize(
