@@ -6,28 +6,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Self
 
-from sqlalchemy import Connection, exc, func, select
+from sqlalchemy import exc
 
 from headwater.catalog.database import Database, describe_error, is_damage, is_temporary
 from headwater.catalog.datasets import DatasetCatalog
 from headwater.catalog.datasources import DatasourceCatalog
 from headwater.catalog.engine import parse_database_url
 from headwater.catalog.feed.feeds import FeedCatalog
-from headwater.catalog.keyring import KEY_SETTING, Keyring
+from headwater.catalog.keyring import Keyring
 from headwater.catalog.schema import check_current, check_in_use
-from headwater.catalog.tables import datasources
+from headwater.catalog.stored_secrets import SecretCatalog, check_keys
 from headwater.catalog.tokens import TokenCatalog
 from headwater.catalog.users import UserCatalog
 from headwater.domain.errors import (
     CatalogDamagedError,
     CatalogMissingError,
     CatalogUnavailableError,
-    KeyMissingError,
     StartupError,
 )
-
-_SECRETS_PER_KEY = 20
-"""How many secrets are decrypted per key on opening. One that fails was altered; if all fail, the key is wrong."""
 
 
 class Catalog:
@@ -51,6 +47,7 @@ class Catalog:
         self.datasets = DatasetCatalog(database, keyring)
         self.datasources = DatasourceCatalog(database, keyring)
         self.feed = FeedCatalog(database)
+        self.secrets = SecretCatalog(database, keyring)
 
     @classmethod
     async def open(cls, url: str, keyring: Keyring) -> Self:
@@ -69,7 +66,7 @@ class Catalog:
         try:
             with _cannot_be_opened(database):
                 await database.prepare()
-                await database.read(catalog._check_keys)
+                await database.read(lambda connection: check_keys(connection, keyring))
         except BaseException:
             await database.close()
             raise
@@ -103,26 +100,6 @@ class Catalog:
         await self._database.read(check_in_use)
         await self._database.check_writes()
         await self._keyring.check_in_time()
-
-    def _check_keys(self, connection: Connection) -> None:
-        secret, ids = datasources.c.secret, self._keyring.ids
-        encrypted_with = {key_id: func.substr(secret, 1, len(key_id) + 1) == f"{key_id}:" for key_id in ids}
-        query = select(datasources.c.dataset_id, secret).where(secret.is_not(None)).limit(_SECRETS_PER_KEY)
-        foreign = connection.execute(query.where(*(~condition for condition in encrypted_with.values()))).first()
-        if foreign is not None:
-            key_id = foreign.secret.partition(":")[0]
-            raise KeyMissingError(
-                f"the catalog holds secrets encrypted with the key '{key_id}', which is not among this server's "
-                f"keys ({', '.join(ids)}): add it to {KEY_SETTING}, or restore the key file that belongs to this "
-                f"catalog"
-            )
-        for key_id, condition in encrypted_with.items():
-            rows = connection.execute(query.where(condition)).all()
-            if rows and not any(self._keyring.decrypts(row.secret, row.dataset_id) for row in rows):
-                raise KeyMissingError(
-                    f"the key '{key_id}' does not decrypt the catalog's secrets: they were encrypted with another "
-                    f"key that has the same id. Correct {KEY_SETTING}, or restore the key file"
-                )
 
 
 @contextmanager

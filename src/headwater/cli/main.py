@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from headwater import __version__
-from headwater.cli import datasets, datasource, feed, init, list_command, serving, tokens, watermark
+from headwater.cli import datasets, datasource, feed, init, list_command, secrets, serving, tokens, watermark
 from headwater.cli.output import EXIT_CODES_HELP, EXIT_FAILURE, EXIT_INTERRUPTED, exit_code_of, fail, text_of
 from headwater.cli.terminal import escape_what_cannot_be_shown
 from headwater.domain.errors import HeadwaterError
@@ -63,6 +63,7 @@ app.add_typer(datasource.app, name="datasource")
 app.command("list")(list_command.list_command)
 app.add_typer(watermark.app, name="watermark")
 app.add_typer(feed.app, name="feed")
+app.add_typer(secrets.app, name="secrets")
 
 
 class _Shell(StrEnum):

@@ -98,6 +98,7 @@ async def _serve(settings: Settings, listening: socket.socket) -> None:
     from headwater.observability.logs import log_to_stderr
     from headwater.service.context import open_context
     from headwater.service.feed import sweep_feeds
+    from headwater.service.keys import follow_key_file
     from headwater.service.leftovers import sweep_leftovers
     from headwater.web.app import create_app
     from headwater.web.server import Server
@@ -111,6 +112,7 @@ async def _serve(settings: Settings, listening: socket.socket) -> None:
             _share_settings(settings)
             _warn_about_network_disk(settings)
             _warn_about_group(settings)
+            ctx.background.start("follow key file", follow_key_file(ctx))
             ctx.background.start("sweep feeds", sweep_feeds(ctx))
             ctx.background.start("sweep leftovers", sweep_leftovers(ctx))
             await server.run_on(listening, create_app(ctx), await _greeting(ctx))
