@@ -64,7 +64,7 @@ class Catalog:
         database = parse_database_url(url)
         catalog = cls(database, keyring)
         try:
-            with _cannot_be_opened(database):
+            with explained(database, "cannot be opened"):
                 await database.prepare()
                 await database.read(lambda connection: check_keys(connection, keyring))
         except BaseException:
@@ -83,7 +83,7 @@ class Catalog:
         """
         database = parse_database_url(url)
         try:
-            with _cannot_be_opened(database):
+            with explained(database, "cannot be opened"):
                 stored = await database.version()
         finally:
             await database.close()
@@ -103,11 +103,17 @@ class Catalog:
 
 
 @contextmanager
-def _cannot_be_opened(database: Database) -> Iterator[None]:
+def explained(database: Database, what: str) -> Iterator[None]:
+    """Let errors of the database in this block say what cannot be done.
+
+    Raises:
+        CatalogUnavailableError: it cannot be done at present.
+        StartupError: it cannot be done.
+    """
     try:
         yield
     except (exc.SQLAlchemyError, OSError, CatalogUnavailableError) as error:
-        message = f"catalog {database.name} cannot be opened: {describe_error(error)}"
+        message = f"catalog {database.name} {what}: {describe_error(error)}"
         if isinstance(error, CatalogDamagedError) or is_damage(error):
             message += ". The file is damaged, or no catalog: stop its servers and restore a copy of the catalog"
         elif is_temporary(error):

@@ -98,8 +98,7 @@ class PostgresDatabase(Database):
     async def prepare(self) -> None:
         """See `Database.prepare`. A migration has no time limit."""
         if not await self.read(is_current):
-            engine = create_engine(self._url, poolclass=NullPool, hide_parameters=True)
-            await asyncio.to_thread(upgrade_to_head, engine, self.name)
+            await asyncio.to_thread(upgrade_to_head, self.unlimited(), self.name)
         await self.read(partial(check_catalog, name=self.name))
 
     async def read(self, work: Callable[[Connection], T]) -> T:
@@ -161,6 +160,10 @@ class PostgresDatabase(Database):
 
     async def check_writes(self) -> None:
         """See `Database.check_writes`. The space of a server is not known here."""
+
+    def unlimited(self) -> Engine:
+        """See `Database.unlimited`."""
+        return create_engine(self._url, poolclass=NullPool, hide_parameters=True)
 
     async def close(self) -> None:
         """See `Database.close`."""

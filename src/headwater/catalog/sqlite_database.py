@@ -62,7 +62,7 @@ class SqliteDatabase(Database):
     merges_per_user = 1
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         self.name = str(path)
         self._engine = _engine(path, pool_size=_READERS + 1, max_overflow=0)
         self._readers = ThreadPoolExecutor(_READERS, "catalog-read")
@@ -78,7 +78,7 @@ class SqliteDatabase(Database):
         return await asyncio.to_thread(self._version)
 
     def _version(self) -> str | None:
-        if not self._path.exists():
+        if not self.path.exists():
             return None
         self._check_not_empty()
         with self._engine.connect() as connection:
@@ -89,24 +89,24 @@ class SqliteDatabase(Database):
         await asyncio.to_thread(self._prepare)
 
     def _prepare(self) -> None:
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not self._path.exists():
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not self.path.exists():
             self._create()
         self._check_not_empty()
-        if not os.access(self._path, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
+        if not os.access(self.path, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
             raise StartupError(f"catalog {self.name} cannot be written by this user; correct its owner or its mode")
         upgrade_to_head(self._engine, self.name, create=False)
         with self._engine.connect() as connection:
-            _check_pages(connection, self._path)
+            _check_pages(connection, self.path)
             check_catalog(connection, self.name)
             _switch_to_wal(connection)
-        self._keeps_open = _connect(self._path)
+        self._keeps_open = _connect(self.path)
         self._keeps_open.execute("SELECT count(*) FROM sqlite_master").fetchall()  # makes SQLite open its other files
-        files = (self._path, self._log, self._path.with_name(self._path.name + "-shm"))
+        files = (self.path, self._log, self.path.with_name(self.path.name + "-shm"))
         self._opened = {file: _identity(file) for file in files}
 
     def _check_not_empty(self) -> None:
-        if self._path.is_file() and self._path.stat().st_size == 0:
+        if self.path.is_file() and self.path.stat().st_size == 0:
             raise StartupError(
                 f"catalog {self.name} is an empty file: what it held is lost, or another program made it. Restore a "
                 f"copy of the catalog; or delete the file, to begin without datasets"
@@ -114,11 +114,11 @@ class SqliteDatabase(Database):
 
     def _create(self) -> None:
         """Create the catalog under another name first, so that a file that is there is always a whole catalog."""
-        with unfinished_file(self._path) as unfinished:
+        with unfinished_file(self.path) as unfinished:
             engine = _engine(unfinished, poolclass=NullPool)
             try:
                 upgrade_to_head(engine, self.name)
-                os.link(unfinished, self._path)
+                os.link(unfinished, self.path)
             except FileExistsError:
                 pass  # another process was faster
             finally:
@@ -173,13 +173,17 @@ class SqliteDatabase(Database):
 
     def _write_something(self, connection: Connection) -> None:
         try:
-            with tempfile.TemporaryFile(dir=self._path.parent) as file:
+            with tempfile.TemporaryFile(dir=self.path.parent) as file:
                 file.write(bytes(_SPARE_BYTES))
         except OSError as error:
             raise unavailable() from error
         # The number means nothing to Headwater. SQLite writes no page whose content stays the same.
         number = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
         connection.exec_driver_sql(f"PRAGMA user_version = {(number + 1) % 1000}")
+
+    def unlimited(self) -> Engine:
+        """See `Database.unlimited`."""
+        return _engine(self.path, poolclass=NullPool)
 
     async def close(self) -> None:
         """See `Database.close`."""
@@ -204,7 +208,7 @@ class SqliteDatabase(Database):
                 cause = OSError(errno.ESTALE, "another file than the one that was opened", str(file))
             except OSError as error:
                 cause = error
-            if file == self._path:
+            if file == self.path:
                 self._empty_log()
             raise CatalogUnavailableError(
                 "a file of the catalog was removed or replaced while the server used it: its operator must "

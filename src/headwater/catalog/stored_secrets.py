@@ -57,8 +57,8 @@ def check_keys(connection: Connection, keyring: Keyring) -> None:
         key_id = foreign.secret.partition(":")[0]
         raise KeyMissingError(
             f"the catalog holds secrets encrypted with the key '{key_id}', which is not among this server's "
-            f"keys ({', '.join(keyring.ids)}): add it to {KEY_SETTING}, or restore the key file that belongs to this "
-            f"catalog"
+            f"keys ({', '.join(keyring.ids) or 'none'}): add it to {KEY_SETTING}, or restore the key file that belongs "
+            f"to this catalog"
         )
     for key_id in keyring.ids:
         rows = connection.execute(_STORED.where(_starts_with(key_id)).limit(_SECRETS_PER_KEY)).all()

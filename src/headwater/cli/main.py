@@ -11,7 +11,19 @@ import typer
 from typer.core import TyperGroup
 
 from headwater import __version__
-from headwater.cli import datasets, datasource, feed, init, list_command, secrets, serving, tokens, watermark
+from headwater.cli import (
+    backup,
+    datasets,
+    datasource,
+    db,
+    feed,
+    init,
+    list_command,
+    secrets,
+    serving,
+    tokens,
+    watermark,
+)
 from headwater.cli.output import EXIT_CODES_HELP, EXIT_FAILURE, EXIT_INTERRUPTED, exit_code_of, fail, text_of
 from headwater.cli.terminal import escape_what_cannot_be_shown
 from headwater.domain.errors import HeadwaterError
@@ -64,6 +76,9 @@ app.command("list")(list_command.list_command)
 app.add_typer(watermark.app, name="watermark")
 app.add_typer(feed.app, name="feed")
 app.add_typer(secrets.app, name="secrets")
+app.command("backup")(backup.backup)
+app.command("restore")(backup.restore)
+app.add_typer(db.app, name="db")
 
 
 class _Shell(StrEnum):
