@@ -187,6 +187,20 @@ def test_log_of_the_replaced_catalog_is_not_added_to_the_new_one(source: Setting
     restored.close()
 
 
+def test_log_of_a_catalog_that_was_moved_away_is_not_added_to_the_new_one(file: Path, tmp_path: Path) -> None:
+    """It may hold what that catalog needs, so it is only removed if told so."""
+    target = settings_of(tmp_path / "target")
+    target.folder.mkdir()
+    left = target.folder / "headwater.db-wal"
+    left.write_bytes(b"left")
+    with pytest.raises(StartupError, match="belongs to a catalog that is not there any more"):
+        restore(target, file, overwrite=False, with_keys=True)
+    assert left.exists()
+    restore(target, file, overwrite=True, with_keys=True)
+    assert not left.exists()
+    assert secrets_in(target) == {"cats": "of cats"}
+
+
 def _garbage(live: Path) -> None:
     live.write_bytes(os.urandom(50_000))
 
@@ -212,6 +226,39 @@ def test_damaged_catalog_is_replaced_if_told_so(source: Settings, file: Path, ha
     assert live.read_bytes() == damaged
     restore(source, file, overwrite=True, with_keys=True)
     assert secrets_in(source) == {"cats": "of cats"}
+
+
+def test_catalog_of_an_earlier_version_is_backed_up(source: Settings, tmp_path: Path) -> None:
+    """Before an upgrade, the new program has to make the backup: the old one has no command for it."""
+    live = source.folder / "headwater.db"
+    live.unlink()
+    connection = sqlite3.connect(live)
+    connection.executescript((Path(__file__).parents[1] / "catalog/previous/catalog.sql").read_text())
+    connection.close()
+    (source.folder / "secret.key").write_text(KEY_TEXT)
+    before = live.read_bytes()
+    back_up(source, tmp_path / "file", with_keys=True)
+    assert live.read_bytes() == before, "it is not upgraded"
+    target = settings_of(tmp_path / "target")
+    restore(target, tmp_path / "file", overwrite=False, with_keys=True)
+    assert not any(part.faults for part in check(target))
+    assert len(secrets_in_all(target)) == 8
+
+
+def secrets_in_all(settings: Settings) -> list[str | None]:
+    """Return the secret of each datasource."""
+
+    async def work() -> list[str | None]:
+        catalog = await _open(settings)
+        found = [
+            source.config.secret
+            for dataset in await catalog.datasets.list(None)
+            for source in await catalog.datasources.list(dataset.id)
+        ]
+        await catalog.close()
+        return found
+
+    return asyncio.run(work())
 
 
 def test_file_that_exists_is_not_overwritten(source: Settings, file: Path, tmp_path: Path) -> None:
@@ -376,3 +423,40 @@ def _fault_or_error(settings: Settings) -> str:
         return str(faults(settings)["file"])
     except StartupError as error:
         return error.message
+
+
+BACK_UP = (
+    "import resource, sys; from pathlib import Path; from headwater.service.backup import back_up, check, restore; "
+    "from headwater.settings import Settings; source = Settings.load({}, data_dir=sys.argv[1]); "
+    "back_up(source, Path(sys.argv[2]), with_keys=True); "
+    "restore(source, Path(sys.argv[2]), overwrite=True, with_keys=True); "
+    "assert not any(part.faults for part in check(source)); "
+    "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+)
+
+
+@pytest.mark.nightly
+def test_memory_does_not_depend_on_the_number_of_files(source: Settings, tmp_path: Path) -> None:
+    connection = sqlite3.connect(source.folder / "headwater.db")
+    (dataset,) = connection.execute("SELECT id FROM datasets").fetchone()
+    names = "id, dataset_id, key_order, out_of_order, promised, promised_by_others, listings, changes, complete"
+    peaks = []
+    for rows in (1_000, 1_000_000):
+        with connection:
+            connection.execute("DELETE FROM feed_rows")
+            connection.execute("DELETE FROM feeds")
+            feed = f"INSERT INTO feeds ({names}, n_rows, n_bytes) VALUES (1, ?, '', 0, 1, 1, 1, 1, 1, ?, ?)"
+            connection.execute(feed, (dataset, rows, rows))
+            connection.executemany(
+                "INSERT INTO feed_rows VALUES (1, ?, ?, 1, 1, NULL)",
+                ((f"folder/with/a/long/name/{number:09}.png".encode(), number) for number in range(rows)),
+            )
+        connection.close()
+        file = tmp_path / str(rows)
+        done = subprocess.run(
+            [sys.executable, "-c", BACK_UP, str(source.folder), str(file)], capture_output=True, text=True, check=True
+        )
+        peaks.append(int(done.stdout) // 1024)
+        connection = sqlite3.connect(source.folder / "headwater.db")
+    connection.close()
+    assert peaks[1] - peaks[0] < 20, f"MiB: {peaks}"

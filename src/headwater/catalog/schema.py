@@ -20,7 +20,10 @@ MIGRATIONS = Path(__file__).with_name("migrations")
 _ADVISORY_LOCK = 0x4865616477617465
 """Advisory locks of PostgreSQL are numbers, shared by all clients of a database. This is "Headwate" in ASCII."""
 
-_VERSION = table("alembic_version", column("version_num"))
+VERSION_TABLE = "alembic_version"
+"""The table that holds the version of the others."""
+
+_VERSION = table(VERSION_TABLE, column("version_num"))
 
 log = structlog.get_logger(__name__)
 
@@ -49,7 +52,8 @@ def check_current(stored: str) -> None:
     if stored < HEAD:
         raise StartupError(
             f"the catalog has version {stored}, and this Headwater needs version {HEAD}. Stop all servers of the "
-            f"earlier Headwater and make a copy of the catalog; then `headwater serve` or `headwater init` upgrades it"
+            f"earlier Headwater and make a copy of the catalog (`headwater backup FILE`); then `headwater serve` or "
+            f"`headwater init` upgrades it"
         )
 
 

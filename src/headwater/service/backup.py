@@ -18,13 +18,13 @@ from headwater.catalog.checks import CheckedPart, check_parts
 from headwater.catalog.database import Database
 from headwater.catalog.engine import parse_database_url
 from headwater.catalog.keyring import Keyring
-from headwater.catalog.schema import HEAD, check_catalog, stored_version
+from headwater.catalog.schema import HEAD, check_catalog, known_versions, newer_catalog, stored_version
 from headwater.catalog.secret_key_file import KEY_SETTING, KeyFile, format_keys, parse_keys
 from headwater.catalog.stored_secrets import check_keys
 from headwater.catalog.transfer.catalog_file import FORMAT, VERSION, CatalogFile, CatalogWriter, Header
 from headwater.catalog.transfer.exporting import export_tables, snapshot
 from headwater.catalog.transfer.importing import import_catalog
-from headwater.domain.errors import KeyMissingError, MalformedRequestError, StartupError
+from headwater.domain.errors import CatalogMissingError, KeyMissingError, MalformedRequestError, StartupError
 from headwater.new_files import sync_folder, unfinished_file
 from headwater.service.context import key_file
 from headwater.settings import Settings
@@ -47,7 +47,7 @@ class Written(NamedTuple):
 
 
 def back_up(settings: Settings, path: Path, *, with_keys: bool) -> Written:
-    """Write the whole catalog to a file with mode 0600, as it is at one moment.
+    """Write the whole catalog to a file with mode 0600, as it is at one moment. It may be of an earlier version.
 
     Args:
         settings: say which catalog.
@@ -58,7 +58,6 @@ def back_up(settings: Settings, path: Path, *, with_keys: bool) -> Written:
         MalformedRequestError: the file exists, or cannot be written.
         StartupError: there is no catalog, or it or its key cannot be used.
     """
-    asyncio.run(Catalog.check_exists(settings.catalog_url))
     file = key_file(settings) if with_keys and settings.secret_key is None else None
     for attempt in range(_MAX_ROTATIONS + 1):
         try:
@@ -71,8 +70,13 @@ def back_up(settings: Settings, path: Path, *, with_keys: bool) -> Written:
 
 def _write(engine: Engine, name: str, path: Path, key_path: Path | None) -> Written:
     with _new_file(path) as unfinished, unfinished.open("wb") as file, snapshot(engine) as connection:
-        stored_version(connection)  # begins the snapshot
-        check_catalog(connection, name)
+        version = stored_version(connection)  # begins the snapshot
+        if version is None:
+            raise CatalogMissingError(f"there is no catalog at {name}")
+        if version == HEAD:
+            check_catalog(connection, name)
+        elif version not in known_versions():
+            raise newer_catalog(version)
         keys: dict[str, bytes] = {}
         if key_path is not None:
             # After the snapshot was begun: these keys decrypt what is in it, or it is tried again.
@@ -82,7 +86,7 @@ def _write(engine: Engine, name: str, path: Path, key_path: Path | None) -> Writ
         header = Header(
             format=FORMAT,
             version=VERSION,
-            tables=HEAD,
+            tables=version,
             headwater=__version__,
             created_at=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
             keys=format_keys(keys) if keys else None,
@@ -169,6 +173,8 @@ def _import(database: Database, file: CatalogFile, replace: bool, check: Callabl
 
 
 def _with_engine(settings: Settings, what: str, work: Callable[[Engine, str], T]) -> T:
+    if settings.sqlite_file is not None and not settings.sqlite_file.exists():
+        raise CatalogMissingError(f"there is no catalog at {settings.sqlite_file}")
     database = parse_database_url(settings.catalog_url)
     engine = database.unlimited()
     try:

@@ -12,9 +12,9 @@ from sqlalchemy import Column, Connection, Table
 
 from headwater.catalog.database import Database
 from headwater.catalog.engine import parse_database_url
-from headwater.catalog.schema import HEAD, migrate, table_columns
+from headwater.catalog.schema import HEAD, VERSION_TABLE, migrate, table_columns
 from headwater.catalog.tables import metadata
-from headwater.catalog.transfer.exporting import last_id, type_name
+from headwater.catalog.transfer.exporting import last_id, tables_of, type_name
 
 ALPHABET = "aZ09 _-/.%'\"\\\n\té✓😀\x7f"
 BIGGEST = 2**31 - 1  # ids of feeds have 32 bits in PostgreSQL
@@ -34,19 +34,19 @@ def connected(url: str) -> Iterator[Connection]:
         engine.dispose()
 
 
-def fill(url: str, seed: int, at_least: int = 0) -> None:
-    """Create the tables and put random rows into each: as many as `at_least`, to four more."""
+def fill(url: str, seed: int, at_least: int = 0, version: str = HEAD) -> None:
+    """Create the tables of a version and put random rows into each: as many as `at_least`, to four more."""
     dice = random.Random(seed)
     with connected(url) as connection:
-        migrate(connection, HEAD)
+        migrate(connection, version)
         present: dict[str, list[dict[str, Any]]] = {}
-        for table in metadata.sorted_tables:
+        for table in tables_of(connection):
             made = [_row(dice, table, present) for _ in range(dice.randint(at_least, at_least + 4))]
             rows = _unique(table, [row for row in made if row is not None])
             present[table.name] = rows
             if rows:
                 connection.execute(sa.insert(table), rows)
-        for table in numbered():
+        for table in numbered() if version == HEAD else ():
             if at_least == 0 and dice.random() < 0.5:  # the last ids were given to rows that are gone
                 last = max((row[_number(table).name] for row in present[table.name]), default=0) + dice.randint(1, 1000)
                 if last < BIGGEST:
@@ -121,15 +121,23 @@ def _unique(table: Table, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return kept
 
 
+def rows_of(url: str) -> dict[str, list[dict[str, Any]]]:
+    """Return the rows of every table."""
+    with connected(url) as connection:
+        return {
+            table.name: [dict(row._mapping) for row in connection.execute(sa.select(table))]
+            for table in tables_of(connection)
+        }
+
+
 def content(url: str) -> dict[str, Any]:
     """Return the rows of every table that the database has, and the ids that are not given again."""
     with connected(url) as connection:
         found: dict[str, Any] = {
-            name: sorted(map(repr, connection.execute(sa.select(metadata.tables[name]))))
-            for name in table_columns(connection)
-            if name != "alembic_version"
+            table.name: sorted(map(repr, connection.execute(sa.select(table)))) for table in tables_of(connection)
         }
-        found["last ids"] = {table.name: last_id(connection, table) for table in numbered()}
+        assert set(found) == table_columns(connection).keys() - {VERSION_TABLE}
+        found["last ids"] = {table.name: last_id(connection, table) for table in numbered() if table.name in found}
         return found
 
 

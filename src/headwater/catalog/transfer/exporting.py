@@ -14,6 +14,7 @@ from sqlalchemy import (
     Float,
     Integer,
     LargeBinary,
+    MetaData,
     Select,
     Table,
     Text,
@@ -22,6 +23,7 @@ from sqlalchemy import (
     text,
 )
 
+from headwater.catalog.schema import VERSION_TABLE, is_current
 from headwater.catalog.tables import metadata
 from headwater.catalog.transfer.catalog_file import ROWS_PER_BATCH, CatalogWriter, Row, StoredTable
 
@@ -49,9 +51,18 @@ def snapshot(engine: Engine) -> Iterator[Connection]:
         connection.rollback()
 
 
+def tables_of(connection: Connection) -> Sequence[Table]:
+    """Return the tables of a catalog, those that others refer to first. Those of an earlier version are looked up."""
+    if is_current(connection):
+        return metadata.sorted_tables
+    earlier = MetaData()
+    earlier.reflect(connection, only=lambda name, _: name != VERSION_TABLE)
+    return earlier.sorted_tables
+
+
 def export_tables(connection: Connection, writer: CatalogWriter) -> None:
-    """Write all tables of a catalog of the newest version, those that others refer to first."""
-    for table in metadata.sorted_tables:
+    """Write all tables of a catalog."""
+    for table in tables_of(connection):
         columns = {str(column.name): type_name(column) for column in table.columns}
         stored = StoredTable(table=str(table.name), columns=columns, last_id=last_id(connection, table))
         writer.write_table(stored, _batches(connection, table))
@@ -75,6 +86,8 @@ def last_id(connection: Connection, table: Table) -> int | None:
     if column is None:
         return None
     if connection.dialect.name == "sqlite":
+        if not connection.dialect.has_table(connection, "sqlite_sequence"):
+            return None
         query = text("SELECT max(seq) FROM sqlite_sequence WHERE name = :name")
         return connection.execute(query, {"name": table.name}).scalar() or 0
     sequence = connection.execute(sequence_of(table)).scalar_one()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from fcntl import LOCK_EX, LOCK_NB, lockf
 from pathlib import Path
 from typing import IO, Any
@@ -17,6 +17,7 @@ from headwater.catalog.database import Database
 from headwater.catalog.postgres_database import PostgresDatabase
 from headwater.catalog.schema import (
     HEAD,
+    VERSION_TABLE,
     check_catalog,
     known_versions,
     lock_migrations,
@@ -81,7 +82,7 @@ def import_catalog(database: Database, file: CatalogFile, *, replace: bool, chec
 
 def _load(connection: Connection, file: CatalogFile, check: Check, name: str) -> None:
     migrate(connection, file.header.tables)
-    expected = {each: columns for each, columns in table_columns(connection).items() if each != "alembic_version"}
+    expected = {each: columns for each, columns in table_columns(connection).items() if each != VERSION_TABLE}
     loaded = set()
     with file.read() as tables:
         for table in tables:
@@ -144,18 +145,18 @@ def _import_into_postgres(database: PostgresDatabase, file: CatalogFile, replace
             connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
             lock_migrations(connection)
             present = table_columns(connection).keys()
-            ours = {*metadata.tables, "alembic_version"}
+            ours = {*metadata.tables, VERSION_TABLE}
             if present and not (present <= ours and stored_version(connection)):
                 raise StartupError(
                     f"{database.name} holds tables of another program: choose another database or schema"
                 )
             if present:
                 if connection.execute(_SESSIONS).scalar_one():
-                    raise in_use(database.name)
+                    raise in_use()
                 if not replace and not _is_empty(connection):
                     raise exists(database.name)
                 names = ", ".join(f'"{each}"' for each in sorted(present))
-                connection.execute(text(f"DROP TABLE {names} CASCADE"))
+                connection.execute(text(f"DROP TABLE {names}"))
             _load(connection, file, check, database.name)
             connection.commit()
     finally:
@@ -167,6 +168,10 @@ def _import_into_sqlite(database: SqliteDatabase, file: CatalogFile, replace: bo
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if path.exists():
         _check_replaceable(path, database.name, replace)
+    elif not replace and (left := next(filter(Path.exists, _companions(path)), None)) is not None:
+        raise StartupError(
+            f"{left} belongs to a catalog that is not there any more: move it to that file, or delete it"
+        )
     with unfinished_file(path) as unfinished:
         engine = SqliteDatabase(unfinished).unlimited()
         try:
@@ -181,26 +186,43 @@ def _import_into_sqlite(database: SqliteDatabase, file: CatalogFile, replace: bo
 
 
 def _check_replaceable(path: Path, name: str, replace: bool) -> None:
-    with _owned(path, name, damaged_too=replace) as connection:
-        if not replace:
+    """Check early what `_put_in_place` checks in the end."""
+    if replace:
+        with _owned(path, name, damaged_too=True):
+            return
+    try:
+        with closing(sqlite3.connect(path)) as connection:
             _check_empty(connection, name)
+    except sqlite3.DatabaseError as error:
+        raise _unreadable(name, error) from None
 
 
 def _put_in_place(unfinished: Path, path: Path, name: str, replace: bool) -> None:
     """Give a new catalog its name. Nobody uses the one that it replaces."""
+    if not path.exists() and replace:
+        _remove_companions(path)
     with suppress(FileExistsError):
         os.link(unfinished, path)
         return
     with _owned(path, name, damaged_too=replace) as connection:
         if not replace:
             _check_empty(connection, name)
-        for end in ("-wal", "-shm", "-journal"):  # they belong to the file that is replaced
-            path.with_name(path.name + end).unlink(missing_ok=True)
+        _remove_companions(path)
         status = path.stat()
         if (status.st_uid, status.st_gid) != (unfinished.stat().st_uid, unfinished.stat().st_gid):
             os.chown(unfinished, status.st_uid, status.st_gid)
         unfinished.chmod(status.st_mode & 0o770)
         unfinished.replace(path)
+
+
+def _companions(path: Path) -> list[Path]:
+    """Return the files in which SQLite keeps a part of a database. It would add them to a new one with its name."""
+    return [path.with_name(path.name + end) for end in ("-wal", "-shm", "-journal")]
+
+
+def _remove_companions(path: Path) -> None:
+    for each in _companions(path):
+        each.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -217,16 +239,16 @@ def _owned(path: Path, name: str, *, damaged_too: bool) -> Iterator[sqlite3.Conn
         StartupError: it is damaged.
     """
     with path.open("r+b") as file:
-        _lock(file, name)
+        _lock(file)
     connection = sqlite3.connect(path, timeout=0, isolation_level=None)
     try:
-        _make_exclusive(connection, name)
+        _make_exclusive(connection)
     except sqlite3.DatabaseError as error:
         connection.close()
         if not damaged_too:
-            raise StartupError(f"catalog {name} cannot be read ({error}): it is damaged, or another file") from None
+            raise _unreadable(name, error) from None
         with path.open("r+b") as file:
-            _lock(file, name)
+            _lock(file)
             yield None
         return
     except BaseException:
@@ -238,16 +260,16 @@ def _owned(path: Path, name: str, *, damaged_too: bool) -> Iterator[sqlite3.Conn
         connection.close()
 
 
-def _lock(file: IO[bytes], name: str) -> None:
+def _lock(file: IO[bytes]) -> None:
     """Lock a file that may be no database, until it is closed."""
     start, length = _SQLITE_LOCK
     try:
         lockf(file, LOCK_EX | LOCK_NB, length, start)
     except OSError:
-        raise in_use(name) from None
+        raise in_use() from None
 
 
-def _make_exclusive(connection: sqlite3.Connection, name: str) -> None:
+def _make_exclusive(connection: sqlite3.Connection) -> None:
     try:
         connection.execute("PRAGMA journal_mode = DELETE")  # fails while there is another connection
         connection.execute("BEGIN EXCLUSIVE")
@@ -256,13 +278,13 @@ def _make_exclusive(connection: sqlite3.Connection, name: str) -> None:
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
             raise
-    raise in_use(name)
+    raise in_use()
 
 
 def _check_empty(connection: sqlite3.Connection | None, name: str) -> None:
     assert connection is not None
     tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-    if "alembic_version" not in tables:
+    if VERSION_TABLE not in tables:
         raise StartupError(f"{name} is not a catalog of Headwater: choose another file")
     for table in metadata.tables.keys() & tables:
         if connection.execute(f'SELECT 1 FROM "{table}" LIMIT 1').fetchone():  # noqa: S608
@@ -274,8 +296,12 @@ def exists(name: str) -> CatalogExistsError:
     return CatalogExistsError(f"there is a catalog with data at {name}")
 
 
-def in_use(name: str) -> CatalogUnavailableError:
+def in_use() -> CatalogUnavailableError:
     """Return the error for a catalog that cannot be replaced, because it is used."""
     return CatalogUnavailableError(
-        f"the catalog {name} is in use: stop all servers and commands that use it, and what else is connected to it"
+        "it is in use: stop all servers and commands that use it, and whatever else is connected to it"
     )
+
+
+def _unreadable(name: str, error: sqlite3.Error) -> StartupError:
+    return StartupError(f"catalog {name} cannot be read ({error}): it is damaged, or another file")
