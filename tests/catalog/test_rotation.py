@@ -73,14 +73,17 @@ async def test_concurrent_writes_of_servers_are_neither_lost_nor_left_behind(url
     written = dict.fromkeys(ids, 0)
     stop = asyncio.Event()
 
+    async def write_next(catalog: Catalog, dataset_id: str) -> None:
+        number = written[dataset_id] + 1
+        new = config("S3", s3SecretAccessKey=f"{dataset_id} {number}")
+        await catalog.datasources.change(dataset_id, put(dataset_id, new))
+        written[dataset_id] = number
+
     async def write(catalog: Catalog, mine: Sequence[str]) -> None:
         while not stop.is_set():
             for dataset_id in mine:
-                number = written[dataset_id] + 1
-                await catalog.datasources.change(
-                    dataset_id, put(dataset_id, config("S3", s3SecretAccessKey=f"{dataset_id} {number}"))
-                )
-                written[dataset_id] = number
+                await write_next(catalog, dataset_id)
+                await asyncio.sleep(0.002)  # SQLite does not let processes write in turn
 
     async def rotate() -> None:
         operator = await open_catalog(url, file)
@@ -95,6 +98,8 @@ async def test_concurrent_writes_of_servers_are_neither_lost_nor_left_behind(url
         await operator.close()
         stop.set()
 
+    for dataset_id in ids:  # what a server decrypts shows it that the file is the right one
+        await write_next(one, dataset_id)
     await asyncio.gather(rotate(), write(one, ids[:6]), write(two, ids[6:]))
     for catalog in (one, two, await open_catalog(url, file)):
         for dataset_id in ids:
@@ -123,6 +128,35 @@ async def test_write_that_has_begun_before_the_rotation_uses_the_new_key(url: st
     await operator.secrets.count_with_other_keys()
     await writing
     assert await keys_in_use(url) == {key_id}
+    await catalog.close()
+    await operator.close()
+
+
+async def test_rotation_waits_for_writes_that_use_the_old_key(
+    url: str, file: KeyFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It found no secret with the old key, forgot that key, and then the write was committed."""
+    catalog, operator = await open_catalog(url, file), await open_catalog(url, file)
+    dataset = await catalog.datasets.add("ann", NewDataset(name="cats"))
+    encrypting, commit = threading.Event(), threading.Event()
+    encrypt = catalog._keyring.encrypt
+
+    def slowly(text: str, dataset_id: str) -> str:
+        encrypting.set()
+        assert commit.wait(10)
+        return encrypt(text, dataset_id)
+
+    monkeypatch.setattr(catalog._keyring, "encrypt", slowly)
+    writing = asyncio.create_task(catalog.datasources.change(dataset.id, put(dataset.id, config("S3"))))
+    await asyncio.to_thread(encrypting.wait, 10)
+    add_key(file)
+    await operator.ping()
+    counting = asyncio.create_task(operator.secrets.count_with_other_keys())
+    await asyncio.sleep(0.3)
+    assert not counting.done()
+    commit.set()
+    await writing
+    assert await counting == 1
     await catalog.close()
     await operator.close()
 
