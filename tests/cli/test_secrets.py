@@ -19,12 +19,11 @@ import pytest
 
 from headwater.catalog.catalog import Catalog
 from headwater.catalog.keyring import FOLLOW_SECONDS, Keyring
-from headwater.catalog.secret_key_file import format_keys, new_key
 from tests.catalog.values import KEY_TEXT
 from tests.cli.commands import run_command
 from tests.domain.configs import VALID
 from tests.live import Live, command, environ_for, fetch, start
-from tests.servers import postgres_database, postgres_server
+from tests.service.test_backup import make, secrets_in, settings_of
 
 SECRETS = 20_000
 """So many that a command can be killed in the middle."""
@@ -196,53 +195,30 @@ async def _check_secrets(data: Path) -> None:
 
 def test_key_in_a_setting_is_rotated_in_steps_that_the_command_says(tmp_path: Path) -> None:
     environ = environ_for(tmp_path / "data", secret_key=KEY_TEXT)
-    run_command(environ, "init")
-    steps = run_command(environ, "secrets", "rotate", code=1)  # they are run below
+    settings = settings_of(tmp_path / "data", secret_key=KEY_TEXT)
+    make(settings)
+    steps = run_command(environ, "secrets", "rotate", code=1)
     assert "HEADWATER_SECRET_KEY" in steps
     assert "OLD,NEW" in steps
     assert KEY_TEXT not in steps
     new = run_command(environ, "secrets", "new-key")
-    run_command(environ, "dataset", "create", "cats", "--user", "ada")
-    options = ("--type", "S3", "--path", "s3://b/p", "--region", "eu-central-1", "--access-key-id", "k")
-    old_first = {**environ, "HEADWATER_SECRET_KEY": f"{KEY_TEXT},{new}"}
-    run_command(old_first, "datasource", "set", "cats", *options, "--secret-file", "-", stdin="the secret")
+    make(settings_of(tmp_path / "data", secret_key=f"{KEY_TEXT},{new}"), "dogs")
     assert list(_keys_in_use(tmp_path / "data")) == ["test"]
-    both = {**environ, "HEADWATER_SECRET_KEY": f"{new},{KEY_TEXT}"}
-    done = command(both, "secrets", "rotate")
+    done = command({**environ, "HEADWATER_SECRET_KEY": f"{new},{KEY_TEXT}"}, "secrets", "rotate")
     assert done.returncode == 0
-    assert "encrypted 1 secret again" in done.stderr
-    run_command({**environ, "HEADWATER_SECRET_KEY": new}, "datasource", "show", "cats")
+    assert "encrypted 2 secrets again" in done.stderr
+    assert secrets_in(settings_of(tmp_path / "data", secret_key=new)) == {"cats": "of cats", "dogs": "of dogs"}
 
 
 def test_secret_that_no_key_decrypts_is_named_and_the_old_key_kept(tmp_path: Path) -> None:
     """Without the old key, no server would start any more: it is named in the secret."""
-    environ = environ_for(tmp_path / "data")
-    run_command(environ, "init")
-    dataset = run_command(environ, "dataset", "create", "cats", "--user", "ada")
-    keyring = Keyring.load_or_create(tmp_path / "data/secret.key")
-    database = sqlite3.connect(tmp_path / "data/headwater.db")
-    with database:
-        for number, secret in enumerate((f"{keyring.ids[0]}:AAAA", keyring.encrypt("good", dataset))):
-            row = (number, dataset, number, "{}", secret)
-            database.execute("INSERT INTO datasources VALUES (?, ?, ?, ?, ?, NULL, NULL)", row)
+    settings = settings_of(tmp_path / "data")
+    altered = make(settings)
+    make(settings, "dogs")
+    (old,) = Keyring.load_or_create(tmp_path / "data/secret.key").ids
+    database = sqlite3.connect(tmp_path / "data/headwater.db", isolation_level=None)
+    database.execute("UPDATE datasources SET secret = ? WHERE dataset_id = ?", (f"{old}:AAAA", altered))
     database.close()
-    assert dataset in run_command(environ, "secrets", "rotate", "--forget-old", code=1)
-    assert keyring.ids[0] in Keyring.load_or_create(tmp_path / "data/secret.key").ids
+    assert altered in run_command(environ_for(tmp_path / "data"), "secrets", "rotate", "--forget-old", code=1)
+    assert old in Keyring.load_or_create(tmp_path / "data/secret.key").ids
     assert len(_keys_in_use(tmp_path / "data")) == 2
-
-
-def test_other_servers_of_postgresql_may_have_copies_of_the_key_file(tmp_path: Path) -> None:
-    """Servers with a copy of the key file would not decrypt what is encrypted with the new key."""
-    with postgres_server() as uri_of, postgres_database(uri_of) as url:
-        environ = environ_for(tmp_path / "data", database_url=url)
-        run_command(environ, "init")
-        assert "--yes: required" in run_command(environ, "secrets", "rotate", code=2)
-        assert len(Keyring.load_or_create(tmp_path / "data/secret.key").ids) == 1
-        run_command(environ, "secrets", "rotate", "--yes")
-    assert len(Keyring.load_or_create(tmp_path / "data/secret.key").ids) == 2
-
-
-def test_new_key_is_one_that_the_setting_takes() -> None:
-    text = run_command(dict(os.environ), "secrets", "new-key")
-    assert len(Keyring.parse(text).ids) == 1
-    assert Keyring.parse(format_keys(dict([new_key(), new_key()]))).ids

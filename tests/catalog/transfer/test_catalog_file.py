@@ -94,12 +94,11 @@ def test_unchanged_lines_are_accepted(whole: Path, tmp_path: Path) -> None:
     CatalogFile(_changed(whole, tmp_path / "file", lambda _lines: None))
 
 
-@pytest.mark.parametrize(
-    "text", [b"", b"songs", b"{}\n", gzip.compress(b""), gzip.compress(b"[1]\n"), gzip.compress(b"x")]
-)
-def test_another_file_is_refused(tmp_path: Path, text: bytes) -> None:
+@pytest.mark.parametrize("compressed", [True, False])
+@pytest.mark.parametrize("text", [b"", b"songs", b"{}\n", b"[1]\n"])
+def test_another_file_is_refused(tmp_path: Path, text: bytes, compressed: bool) -> None:
     file = tmp_path / "file"
-    file.write_bytes(text)
+    file.write_bytes(gzip.compress(text) if compressed else text)
     with pytest.raises(MalformedRequestError, match=str(file)):
         CatalogFile(file)
     with pytest.raises(MalformedRequestError, match="cannot be read: No such file"):

@@ -26,7 +26,7 @@ from headwater.catalog.transfer.exporting import export_tables, snapshot, type_n
 from headwater.catalog.transfer.importing import import_catalog
 from tests.catalog.transfer.random_catalogs import connected, content, fill, next_id, numbered
 
-EXAMPLES = 6
+EXAMPLES = 5
 
 
 def export(url: str, path: Path, version: str = HEAD) -> Path:
