@@ -6,19 +6,17 @@ The options of `headwater serve` and docs/reference/settings.md are generated fr
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields, replace
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, get_type_hints
-from urllib.parse import urlsplit
+from typing import Any, get_type_hints
 
 from headwater.domain.errors import StartupError
 from headwater.domain.feed import FeedMode
-from headwater.domain.s3_region import split_region
 from headwater.environment import PREFIX, expand_home, is_service_link, read_variable, unknown_variables
+from headwater.setting_forms import Form, quoted
 
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104
 """Hosts that stand for all addresses, each with the address at which this machine then reaches itself."""
@@ -26,35 +24,6 @@ WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104
 
 CATALOG_FILE = "headwater.db"
 """The name of the catalog in the data folder."""
-
-MIN_TOKEN_CHARACTERS = 16
-"""The length of the shortest token that an operator may choose."""
-
-MAX_QUOTED = 100
-"""How many characters of a value an error text repeats."""
-
-
-class Form(NamedTuple):
-    """The form of the values of one setting, if its type does not say it.
-
-    Attributes:
-        least: the smallest number.
-        most: the largest number.
-        unit: what the number counts, for error texts.
-        is_url: whether the value is an http or https URL.
-        names_region: whether that URL may end in `?region=NAME`.
-        is_token: whether the value is a bearer token.
-        is_networks: whether the value is a list of addresses and networks, separated by commas.
-    """
-
-    least: int = 0
-    most: int = 0
-    unit: str = ""
-    is_url: bool = False
-    names_region: bool = False
-    is_token: bool = False
-    is_networks: bool = False
-
 
 _URL = Form(is_url=True)
 _S3_URL = Form(is_url=True, names_region=True)
@@ -336,26 +305,11 @@ class Spec:
             StartupError: the path begins with a home folder that does not exist.
         """
         if self.type is int:
-            return self._whole_number(str(value).strip())
+            return self.form.whole_number(str(value).strip())
         if issubclass(self.type, StrEnum) and value not in list(self.type):
-            raise ValueError(f"expected {' or '.join(self.type)}, not {_quoted(value)}")
-        if self.form.is_networks:
-            _check_networks(value)
-        if self.form.is_url:
-            _check_url(value, names_region=self.form.names_region)
-        if self.form.is_token and not re.fullmatch(rf"[A-Za-z0-9._~+/=-]{{{MIN_TOKEN_CHARACTERS},}}", value):
-            raise ValueError(
-                f"expected {MIN_TOKEN_CHARACTERS} or more letters, digits and characters of -._~+/=, "
-                f"such as the output of `openssl rand -hex 32`"
-            )
+            raise ValueError(f"expected {' or '.join(self.type)}, not {quoted(value)}")
+        self.form.check_text(value)
         return expand_home(self.env, Path(value)) if self.type is Path else self.type(value)
-
-    def _whole_number(self, text: str) -> int:
-        least, most, unit, *_ = self.form
-        if not re.fullmatch(r"-?[0-9]{1,15}", text) or not least <= int(text) <= most:
-            of = f" of {unit}" if unit else ""
-            raise ValueError(f"expected a whole number{of} from {least} to {most}, not {_quoted(text)}")
-        return int(text)
 
 
 def _spec(declared: Field[Any], hint: Any) -> Spec:
@@ -378,35 +332,3 @@ def url_of(host: str, port: int) -> str:
     """Return the URL at which this machine reaches a server that listens on a host."""
     host = WILDCARDS.get(host, host)
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
-
-
-def _check_networks(value: str) -> None:
-    from ipaddress import ip_network  # not needed by most commands
-
-    for entry in (part.strip() for part in value.split(",")):
-        try:
-            if entry:
-                ip_network(entry)
-        except ValueError:
-            raise ValueError(
-                f"{_quoted(entry)} is neither an address nor a network such as 10.1.0.0/16 (all bits after the prefix "
-                f"must be zero)"
-            ) from None
-
-
-def _check_url(value: str, *, names_region: bool) -> None:
-    if names_region:
-        value, _ = split_region(value)
-    try:
-        parts = urlsplit(value)
-        usable = parts.scheme in ("http", "https") and parts.hostname and (parts.port or True)
-        usable = usable and not parts.query and not parts.fragment and not parts.username
-    except ValueError:
-        usable = False
-    if not usable:
-        shown = "" if set(value) & set("@?#") else f", not {_quoted(value)}"  # what may be a secret is not repeated
-        raise ValueError(f"expected a URL such as https://data.example.com, without query or credentials{shown}")
-
-
-def _quoted(text: str) -> str:
-    return repr(text) if len(text) <= MAX_QUOTED else f"{text[:MAX_QUOTED]!r}..."

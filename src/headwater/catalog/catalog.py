@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Self
 
-from sqlalchemy import Connection, exc, func, select
+from sqlalchemy import exc
 
 from headwater.catalog.audit import AuditCatalog
 from headwater.catalog.database import Database, describe_error, is_damage, is_temporary
@@ -14,22 +14,18 @@ from headwater.catalog.datasets import DatasetCatalog
 from headwater.catalog.datasources import DatasourceCatalog
 from headwater.catalog.engine import parse_database_url
 from headwater.catalog.feed.feeds import FeedCatalog
-from headwater.catalog.keyring import KEY_SETTING, Keyring
+from headwater.catalog.keyring import Keyring
 from headwater.catalog.schema import check_current, check_in_use
 from headwater.catalog.shares import ShareCatalog
-from headwater.catalog.tables import datasources
+from headwater.catalog.stored_secrets import SecretCatalog, check_keys
 from headwater.catalog.tokens import TokenCatalog
 from headwater.catalog.users import UserCatalog
 from headwater.domain.errors import (
     CatalogDamagedError,
     CatalogMissingError,
     CatalogUnavailableError,
-    KeyMissingError,
     StartupError,
 )
-
-_SECRETS_PER_KEY = 20
-"""How many secrets are decrypted per key on opening. One that fails was altered; if all fail, the key is wrong."""
 
 
 class Catalog:
@@ -55,6 +51,7 @@ class Catalog:
         self.datasources = DatasourceCatalog(database, keyring)
         self.feed = FeedCatalog(database)
         self.audit = AuditCatalog(database)
+        self.secrets = SecretCatalog(database, keyring)
 
     @classmethod
     async def open(cls, url: str, keyring: Keyring) -> Self:
@@ -71,9 +68,9 @@ class Catalog:
         database = parse_database_url(url)
         catalog = cls(database, keyring)
         try:
-            with _cannot_be_opened(database):
+            with explained(database, "cannot be opened"):
                 await database.prepare()
-                await database.read(catalog._check_keys)
+                await database.read(lambda connection: check_keys(connection, keyring))
         except BaseException:
             await database.close()
             raise
@@ -90,7 +87,7 @@ class Catalog:
         """
         database = parse_database_url(url)
         try:
-            with _cannot_be_opened(database):
+            with explained(database, "cannot be opened"):
                 stored = await database.version()
         finally:
             await database.close()
@@ -108,33 +105,19 @@ class Catalog:
         await self._database.check_writes()
         await self._keyring.check_in_time()
 
-    def _check_keys(self, connection: Connection) -> None:
-        secret, ids = datasources.c.secret, self._keyring.ids
-        encrypted_with = {key_id: func.substr(secret, 1, len(key_id) + 1) == f"{key_id}:" for key_id in ids}
-        query = select(datasources.c.dataset_id, secret).where(secret.is_not(None)).limit(_SECRETS_PER_KEY)
-        foreign = connection.execute(query.where(*(~condition for condition in encrypted_with.values()))).first()
-        if foreign is not None:
-            key_id = foreign.secret.partition(":")[0]
-            raise KeyMissingError(
-                f"the catalog holds secrets encrypted with the key '{key_id}', which is not among this server's "
-                f"keys ({', '.join(ids)}): add it to {KEY_SETTING}, or restore the key file that belongs to this "
-                f"catalog"
-            )
-        for key_id, condition in encrypted_with.items():
-            rows = connection.execute(query.where(condition)).all()
-            if rows and not any(self._keyring.decrypts(row.secret, row.dataset_id) for row in rows):
-                raise KeyMissingError(
-                    f"the key '{key_id}' does not decrypt the catalog's secrets: they were encrypted with another "
-                    f"key that has the same id. Correct {KEY_SETTING}, or restore the key file"
-                )
-
 
 @contextmanager
-def _cannot_be_opened(database: Database) -> Iterator[None]:
+def explained(database: Database, what: str) -> Iterator[None]:
+    """Let errors of the database in this block say what cannot be done.
+
+    Raises:
+        CatalogUnavailableError: it cannot be done at present.
+        StartupError: it cannot be done.
+    """
     try:
         yield
     except (exc.SQLAlchemyError, OSError, CatalogUnavailableError) as error:
-        message = f"catalog {database.name} cannot be opened: {describe_error(error)}"
+        message = f"catalog {database.name} {what}: {describe_error(error)}"
         if isinstance(error, CatalogDamagedError) or is_damage(error):
             message += ". The file is damaged, or no catalog: stop its servers and restore a copy of the catalog"
         elif is_temporary(error):

@@ -20,7 +20,7 @@ from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from typing import Literal, TypeVar
 
-from sqlalchemy import Connection, exc
+from sqlalchemy import Connection, Engine, exc
 
 from headwater.catalog.postgres_errors import is_temporary_of_postgres, postgres_advice, summarize
 from headwater.domain.errors import CatalogDamagedError, CatalogUnavailableError
@@ -204,6 +204,10 @@ class Database(ABC):
         Raises:
             CatalogUnavailableError: there is still none.
         """
+
+    @abstractmethod
+    def unlimited(self) -> Engine:
+        """Return an engine of its own, for work that takes as long as it needs. The caller disposes of it."""
 
     @abstractmethod
     async def close(self) -> None:

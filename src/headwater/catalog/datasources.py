@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Row, Select, bindparam, delete, insert, select, update
@@ -11,7 +12,7 @@ from headwater.catalog.audit import record
 from headwater.catalog.clock import now_ms
 from headwater.catalog.database import MAX_IDS_PER_QUERY, Database
 from headwater.catalog.feed.feeds import drop_feed
-from headwater.catalog.keyring import Keyring
+from headwater.catalog.keyring import Keyring, KeysChangedError
 from headwater.catalog.stored_datasource import (
     COLUMNS,
     DatasourceSummary,
@@ -33,6 +34,9 @@ _BY_PURPOSE = (datasources.c.dataset_id, datasources.c.purpose)
 _IDS: Select[Any] = select(datasources.c.dataset_id, datasources.c.id).where(_IN_DATASETS).order_by(*_BY_PURPOSE)
 _SUMMARIES: Select[Any] = select(*COLUMNS).where(_IN_DATASETS).order_by(*_BY_PURPOSE)
 _LOCK_DATASET = select(datasets.c.watermark).where(datasets.c.id == bindparam("dataset_id")).with_for_update()
+
+_MAX_ROTATIONS = 3
+"""How often a write begins again because the keys were rotated meanwhile."""
 
 T = TypeVar("T")
 
@@ -84,7 +88,19 @@ class DatasourceCatalog:
         Raises:
             CatalogUnavailableError: also if there is a secret to encrypt, and the key file is lost.
         """
+        for _ in range(_MAX_ROTATIONS):
+            with suppress(KeysChangedError):
+                return await self._change(dataset_id, decide, entry)
+        return await self._change(dataset_id, decide, entry)
+
+    async def _change(
+        self,
+        dataset_id: str,
+        decide: Callable[[Sequence[Datasource]], Reconfigured],
+        entry: Callable[[Reconfigured], AuditEntry] | None,
+    ) -> Reconfigured | None:
         lost: CatalogUnavailableError | None = None
+        ids = self._keyring.ids
         try:
             await self._keyring.check_in_time()  # before the transaction: others wait for that
         except CatalogUnavailableError as error:
@@ -96,10 +112,12 @@ class DatasourceCatalog:
                 return None
             decided = decide(self._load(connection, dataset_id, mask_lost_secrets=True))
             connection.execute(delete(datasources).where(datasources.c.dataset_id == dataset_id))
+            if any(datasource.config.secret is not None for datasource in decided.datasources):
+                if lost is not None and self._keyring.ids == ids:
+                    raise lost
+                self._keyring.check_unchanged()  # after the first write, for which a rotation of the keys waits
             if decided.datasources:
                 rows = [row_of_datasource(self._keyring, datasource) for datasource in decided.datasources]
-                if lost is not None and any(row["secret"] is not None for row in rows):
-                    raise lost
                 connection.execute(insert(datasources), rows)
             changed: dict[str, int | None] = {"modified_at": now_ms()}
             if decided.input_moved:

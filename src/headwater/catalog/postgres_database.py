@@ -129,11 +129,7 @@ class PostgresDatabase(Database):
     async def prepare(self) -> None:
         """See `Database.prepare`. A migration has no time limit."""
         if not await self.read(is_current):
-            arguments = {**self._parameters, "prepare_threshold": None}
-            engine = create_engine(
-                "postgresql+psycopg://", connect_args=arguments, poolclass=NullPool, hide_parameters=True
-            )
-            await asyncio.to_thread(upgrade_to_head, engine, self.name)
+            await asyncio.to_thread(upgrade_to_head, self.unlimited(), self.name)
         await self.read(partial(check_catalog, name=self.name))
         await self.write(_try_to_write)
 
@@ -219,6 +215,11 @@ class PostgresDatabase(Database):
         """See `Database.check_writes`. The latest write may also have failed because the database is read-only."""
         if self._read_only:
             await self.write(_try_to_write)
+
+    def unlimited(self) -> Engine:
+        """See `Database.unlimited`."""
+        arguments = {**self._parameters, "prepare_threshold": None}
+        return create_engine("postgresql+psycopg://", connect_args=arguments, poolclass=NullPool, hide_parameters=True)
 
     async def close(self) -> None:
         """See `Database.close`."""

@@ -20,11 +20,14 @@ MIGRATIONS = Path(__file__).with_name("migrations")
 _ADVISORY_LOCK = 0x4865616477617465
 """Advisory locks of PostgreSQL are numbers, shared by all clients of a database. This is "Headwate" in ASCII."""
 
-_VERSION = table("alembic_version", column("version_num"))
+VERSION_TABLE = "alembic_version"
+"""The table that holds the version of the others."""
+
+_VERSION = table(VERSION_TABLE, column("version_num"))
 
 log = structlog.get_logger(__name__)
 
-_alembic = threading.Lock()
+_alembic = threading.RLock()
 """Alembic keeps its state in globals, so only one thread at a time may use it."""
 
 
@@ -45,15 +48,17 @@ def check_current(stored: str) -> None:
         StartupError: they have another version than this code needs.
     """
     if stored > HEAD:
-        raise _newer(stored)
+        raise newer_catalog(stored)
     if stored < HEAD:
         raise StartupError(
             f"the catalog has version {stored}, and this Headwater needs version {HEAD}. Stop all servers of the "
-            f"earlier Headwater and make a copy of the catalog; then `headwater serve` or `headwater init` upgrades it"
+            f"earlier Headwater and make a copy of the catalog (`headwater backup FILE`); then `headwater serve` or "
+            f"`headwater init` upgrades it"
         )
 
 
-def _newer(stored: str) -> StartupError:
+def newer_catalog(stored: str) -> StartupError:
+    """Return the error for a catalog that a newer version wrote."""
     return StartupError(
         f"the catalog has version {stored}, and this Headwater knows versions up to {HEAD} only: a newer "
         f"Headwater wrote it. Upgrade Headwater, or go back to a copy of the catalog from before"
@@ -83,7 +88,7 @@ def upgrade_to_head(engine: Engine, name: str, *, create: bool = True) -> None:
         if engine.dialect.name == "sqlite":
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         else:
-            connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _ADVISORY_LOCK})
+            lock_migrations(connection)
         stored = stored_version(connection)
         if stored != HEAD:
             _upgrade(connection, stored, name, create)
@@ -121,7 +126,7 @@ def check_in_use(connection: Connection) -> None:
 
 def _missing(connection: Connection) -> list[str]:
     """Return which tables, and columns of other tables, a catalog of the newest version lacks."""
-    present = _columns(connection)
+    present = table_columns(connection)
     expected = {each.name: {column.name for column in each.columns} for each in metadata.sorted_tables}
     missing = sorted(expected.keys() - present.keys())
     for name in sorted(expected.keys() & present.keys()):
@@ -142,7 +147,7 @@ _POSTGRES_COLUMNS = text(
 )
 
 
-def _columns(connection: Connection) -> dict[str, set[str]]:
+def table_columns(connection: Connection) -> dict[str, set[str]]:
     """Return the columns of all tables, those of other programs included."""
     found: dict[str, set[str]] = {}
     query = _SQLITE_COLUMNS if connection.dialect.name == "sqlite" else _POSTGRES_COLUMNS
@@ -151,15 +156,32 @@ def _columns(connection: Connection) -> dict[str, set[str]]:
     return found
 
 
-def _upgrade(connection: Connection, stored: str | None, name: str, create: bool) -> None:
+def lock_migrations(connection: Connection) -> None:
+    """Let no other process migrate a database of PostgreSQL until the end of the transaction."""
+    connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _ADVISORY_LOCK})
+
+
+def known_versions() -> set[str]:
+    """Return the versions of the tables that this code can upgrade, and its own."""
+    from alembic.script import ScriptDirectory
+
+    return {script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions()}
+
+
+def migrate(connection: Connection, version: str) -> None:
+    """Run the missing migrations up to a version, in the transaction of the connection."""
     from alembic import command
     from alembic.config import Config
-    from alembic.script import ScriptDirectory
 
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    tables = sorted(_columns(connection))
+    with _alembic:
+        command.upgrade(config, version)
+
+
+def _upgrade(connection: Connection, stored: str | None, name: str, create: bool) -> None:
+    known = known_versions()
+    tables = sorted(table_columns(connection))
     if stored not in known and metadata.tables.keys() - tables and (tables or not create):
         held = f"it holds the tables {', '.join(tables[:5])}" if tables else "it has no tables"
         raise StartupError(
@@ -167,7 +189,7 @@ def _upgrade(connection: Connection, stored: str | None, name: str, create: bool
             f"an empty one, in HEADWATER_DATABASE_URL, to begin without datasets"
         )
     if stored is not None and stored not in known:
-        raise _newer(stored)
-    command.upgrade(config, "head")
+        raise newer_catalog(stored)
+    migrate(connection, "head")
     if stored is not None:
         log.warning("catalog_migrated", before=stored, after=HEAD)

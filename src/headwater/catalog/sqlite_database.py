@@ -64,7 +64,7 @@ class SqliteDatabase(Database):
     merges_per_user = 1
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         self.name = str(path)
         self._engine = _engine(path, pool_size=_READERS + 1, max_overflow=0)
         self._readers = ThreadPoolExecutor(_READERS, "catalog-read")
@@ -82,10 +82,10 @@ class SqliteDatabase(Database):
 
     def _version(self) -> str | None:
         self._check_rights()
-        if not self._path.exists():
+        if not self.path.exists():
             return None
         self._check_not_empty()
-        check_log(self._path, self._log)
+        check_log(self.path, self._log)
         with self._engine.connect() as connection:
             return stored_version(connection)
 
@@ -94,20 +94,20 @@ class SqliteDatabase(Database):
         await asyncio.to_thread(self._prepare)
 
     def _prepare(self) -> None:
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._check_rights()
-        if not self._path.exists():
+        if not self.path.exists():
             self._create()
         self._check_not_empty()
-        check_log(self._path, self._log)
+        check_log(self.path, self._log)
         upgrade_to_head(self._engine, self.name, create=False)
         with self._engine.connect() as connection:
-            _check_pages(connection, self._path)
+            _check_pages(connection, self.path)
             check_catalog(connection, self.name)
             _switch_to_wal(connection)
-        self._keeps_open = _connect(self._path)
+        self._keeps_open = _connect(self.path)
         self._keeps_open.execute("SELECT count(*) FROM sqlite_master").fetchall()  # makes SQLite open its other files
-        files = (self._path, self._log, self._shared)
+        files = (self.path, self._log, self._shared)
         self._opened = {file: _identity(file) for file in files}
 
     def _check_rights(self) -> None:
@@ -115,14 +115,14 @@ class SqliteDatabase(Database):
 
         SQLite opens a file that it may not write for reading: each write would fail later.
         """
-        needed = {self._path.parent: os.R_OK | os.W_OK | os.X_OK}
-        needed |= dict.fromkeys((self._path, self._log, self._shared), os.R_OK | os.W_OK)
+        needed = {self.path.parent: os.R_OK | os.W_OK | os.X_OK}
+        needed |= dict.fromkeys((self.path, self._log, self._shared), os.R_OK | os.W_OK)
         for path, rights in needed.items():
             if refused := refusal(path, rights):
                 raise StartupError(f"catalog {self.name} cannot be written: {refused}")
 
     def _check_not_empty(self) -> None:
-        if self._path.is_file() and self._path.stat().st_size == 0:
+        if self.path.is_file() and self.path.stat().st_size == 0:
             raise StartupError(
                 f"catalog {self.name} is an empty file: what it held is lost, or another program made it. Restore a "
                 f"copy of the catalog; or delete the file, to begin without datasets"
@@ -130,11 +130,11 @@ class SqliteDatabase(Database):
 
     def _create(self) -> None:
         """Create the catalog under another name first, so that a file that is there is always a whole catalog."""
-        with unfinished_file(self._path) as unfinished:
+        with unfinished_file(self.path) as unfinished:
             engine = _engine(unfinished, poolclass=NullPool)
             try:
                 upgrade_to_head(engine, self.name)
-                os.link(unfinished, self._path)
+                os.link(unfinished, self.path)
             except FileExistsError:
                 pass  # another process was faster
             finally:
@@ -193,11 +193,15 @@ class SqliteDatabase(Database):
 
     def _write_something(self, connection: Connection) -> None:
         try:
-            with tempfile.TemporaryFile(dir=self._path.parent) as file:
+            with tempfile.TemporaryFile(dir=self.path.parent) as file:
                 file.write(bytes(_SPARE_BYTES))
         except OSError as error:
             raise unavailable() from error
         count_write(connection)
+
+    def unlimited(self) -> Engine:
+        """See `Database.unlimited`."""
+        return _engine(self.path, poolclass=NullPool)
 
     async def close(self) -> None:
         """See `Database.close`."""
@@ -222,7 +226,7 @@ class SqliteDatabase(Database):
                 cause = OSError(errno.ESTALE, "another file than the one that was opened", str(file))
             except OSError as error:
                 cause = error
-            if file == self._path:
+            if file == self.path:
                 self._empty_log()
             raise CatalogUnavailableError(
                 "a file of the catalog was removed or replaced while the server used it: its operator must "

@@ -13,12 +13,15 @@ from typer.core import TyperGroup
 from headwater import __version__
 from headwater.cli import (
     audit,
+    backup,
     datasets,
     datasource,
+    db,
     doctor,
     feed,
     init,
     list_command,
+    secrets,
     serving,
     shares,
     tokens,
@@ -78,6 +81,10 @@ app.add_typer(watermark.app, name="watermark")
 app.add_typer(feed.app, name="feed")
 app.command("audit")(audit.audit)
 app.command("doctor")(doctor.doctor)
+app.add_typer(secrets.app, name="secrets")
+app.command("backup")(backup.backup)
+app.command("restore")(backup.restore)
+app.add_typer(db.app, name="db")
 
 
 class _Shell(StrEnum):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -58,8 +59,29 @@ def run(
         warn_about_proxies()
     if setup is not Setup.NOTHING and settings.database_url is None and not settings.folder.exists():
         note(f"setting up a new data folder: {settings.folder}")
-    try:
+    with _saying_which_catalog(settings):
         return asyncio.run(inside())
+
+
+def run_with_settings(work: Callable[[Settings], Result]) -> Result:
+    """Return the result of `work`, called with the settings of a command that needs the catalog, but not the service.
+
+    Raises:
+        StartupError: as `run`.
+    """
+    from headwater.observability.logs import log_to_stderr
+    from headwater.service.context import Setup
+
+    log_to_stderr()
+    settings = _find_settings(frozenset(os.environ.items()), Setup.NOTHING)
+    with _saying_which_catalog(settings):
+        return work(settings)
+
+
+@contextmanager
+def _saying_which_catalog(settings: Settings) -> Iterator[None]:
+    try:
+        yield
     except CatalogMissingError as error:
         raise CatalogMissingError(f"{error.message}; {which_catalog(settings)}") from None
 

@@ -107,6 +107,7 @@ async def _serve(settings: Settings, listening: socket.socket, metrics: socket.s
     from headwater.service.audit import sweep_audit
     from headwater.service.context import open_context
     from headwater.service.feed import sweep_feeds
+    from headwater.service.keys import follow_key_file
     from headwater.service.leftovers import sweep_leftovers
     from headwater.web.server import Server
 
@@ -119,6 +120,7 @@ async def _serve(settings: Settings, listening: socket.socket, metrics: socket.s
             _share_settings(settings)
             _warn_about_network_disk(settings)
             _warn_about_group(settings)
+            ctx.background.start("follow key file", follow_key_file(ctx))
             ctx.background.start("sweep feeds", sweep_feeds(ctx))
             ctx.background.start("sweep leftovers", sweep_leftovers(ctx))
             ctx.background.start("sweep audit", sweep_audit(ctx))

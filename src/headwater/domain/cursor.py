@@ -85,11 +85,11 @@ class CursorSigner:
     """Turns cursors into opaque, URL-safe, authenticated text and back.
 
     Args:
-        keys: HMAC keys. The first signs; all verify, so that a cursor outlives a key rotation.
+        keys: HMAC keys. The first signs; all verify, so that a cursor outlives a key rotation. The sequence may change.
     """
 
     def __init__(self, keys: Sequence[bytes]) -> None:
-        self._keys = tuple(keys)
+        self._keys = keys
 
     def seal(self, cursor: Cursor) -> str:
         """Return the cursor as text, which is never empty."""

@@ -14,7 +14,7 @@ import hashlib
 import hmac
 import re
 from base64 import urlsafe_b64encode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from urllib.parse import quote
 
@@ -34,7 +34,8 @@ class ReadUrlSigner:
     """Signs URLs of files, and verifies them.
 
     Args:
-        keys: HMAC keys of 32 bytes. The first signs; all verify, so that a URL outlives a key rotation.
+        keys: HMAC keys of 32 bytes. The first signs; all verify, so that a URL outlives a key rotation. The
+            sequence may change.
         base_url: the beginning of URLs, as clients reach the server: scheme, host, and optionally a path.
         scope: what the paths are relative to. A URL that was signed for another scope is invalid, so URLs become
             invalid when the operator changes the mount root.
@@ -47,11 +48,11 @@ class ReadUrlSigner:
     def __init__(self, keys: Sequence[bytes], base_url: str, scope: str, start: str = FILES) -> None:
         if not keys or any(len(key) != _KEY_BYTES for key in keys):
             raise ValueError(f"read URLs are signed with at least one key of {_KEY_BYTES} bytes")
+        self._keys: Callable[[], Sequence[bytes]] = lambda: keys  # so that no representation shows them
         where = hashlib.sha256(scope.encode("utf-8", "surrogatepass")).digest()
-        self._macs = {
-            # The use comes first, before anything that a user controls, so that one use cannot be taken for another.
-            write: tuple(hmac.new(key, b"headwater %s url 1\n" % use + where, hashlib.sha256) for key in keys)
-            for write, use in ((False, b"read"), (True, b"write"))
+        # The use comes first, before anything that a user controls, so that one use cannot be taken for another.
+        self._uses = {
+            write: b"headwater %s url 1\n" % use + where for write, use in ((False, b"read"), (True, b"write"))
         }
         self.start = start
         self._url_start = base_url.rstrip("/") + start
@@ -64,7 +65,7 @@ class ReadUrlSigner:
             expires: the Unix second from which the URLs are invalid.
             write: whether the URLs are for PUT, instead of for GET and HEAD.
         """
-        mac, start = _with_expiry(self._macs[write][0], str(expires)), self._url_start
+        mac, start = self._mac(self._keys()[0], str(expires), write), self._url_start
         end = f"?expires={expires}&signature="
         return [f"{start}{quote(path, '/', errors='surrogatepass')}{end}{_signature(mac, path)}" for path in paths]
 
@@ -84,8 +85,8 @@ class ReadUrlSigner:
         given = signature.encode("utf-8", "surrogatepass")
         # Every key is tried, so that the time taken does not show which key signed.
         matches = [
-            hmac.compare_digest(_signature(_with_expiry(mac, expires), path).encode(), given)
-            for mac in self._macs[write]
+            hmac.compare_digest(_signature(self._mac(key, expires, write), path).encode(), given)
+            for key in self._keys()
             if _EXPIRES.fullmatch(expires)
         ]
         if not any(matches):
@@ -104,12 +105,9 @@ class ReadUrlSigner:
             raise ForbiddenError("this " + what.format(_date(int(expires))))
         return int(left)
 
-
-def _with_expiry(mac: hmac.HMAC, expires: str) -> hmac.HMAC:
-    """Return a copy of `mac` that includes the expiry. The path comes last, so that no two URLs sign the same text."""
-    mac = mac.copy()
-    mac.update(f"{expires}\n".encode())
-    return mac
+    def _mac(self, key: bytes, expires: str, write: bool) -> hmac.HMAC:
+        """Return an HMAC of the use and the expiry. The path comes last, so that no two URLs sign the same text."""
+        return hmac.new(key, self._uses[write] + f"{expires}\n".encode(), hashlib.sha256)
 
 
 def _signature(mac: hmac.HMAC, path: str) -> str:

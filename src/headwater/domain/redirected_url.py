@@ -32,13 +32,12 @@ class RedirectedUrlSigner:
     """Signs redirected URLs, and finds the datasource that one was signed for.
 
     Args:
-        keys: HMAC keys. The first signs; all verify, so that URLs outlive a key rotation.
+        keys: HMAC keys. The first signs; all verify, so that URLs outlive a key rotation. The sequence may change.
         base_url: the beginning of URLs, as clients reach the server: scheme, host, and optionally a path.
     """
 
     def __init__(self, keys: Sequence[bytes], base_url: str) -> None:
-        # The purpose comes first, before anything that a user controls, so that no other token can be taken for one.
-        self._macs = tuple(hmac.new(key, b"headwater redirected read url 1\n", hashlib.sha256) for key in keys)
+        self._keys = keys
         self._base = base_url.rstrip("/")
 
     def sign(self, datasource: Datasource, keys: Iterable[Key]) -> list[str]:
@@ -49,7 +48,7 @@ class RedirectedUrlSigner:
                 datasource for all others.
             keys: the keys.
         """
-        raw, lightly = (_with_datasource(self._macs[0], datasource, in_folder) for in_folder in (False, True))
+        raw, lightly = (_with_datasource(self._keys[0], datasource, in_folder) for in_folder in (False, True))
         start = f"{self._base}/v1/datasets/{datasource.dataset_id}/datasource/{ROUTE}?path="
         return [
             f"{start}{quote(key, '/', errors='surrogatepass')}"
@@ -70,14 +69,15 @@ class RedirectedUrlSigner:
         if datasource is None:
             return None
         given = token.encode("utf-8", "surrogatepass")
-        signed = [_token(_with_datasource(mac, datasource, in_folder), key).encode() for mac in self._macs]
+        signed = [_token(_with_datasource(each, datasource, in_folder), key).encode() for each in self._keys]
         return datasource if any(hmac.compare_digest(each, given) for each in signed) else None
 
 
-def _with_datasource(mac: hmac.HMAC, datasource: Datasource, in_folder: bool) -> hmac.HMAC:
-    """Return a copy of `mac` that includes the datasource. The key comes last, so that no two URLs share a token."""
+def _with_datasource(signing_key: bytes, datasource: Datasource, in_folder: bool) -> hmac.HMAC:
+    """Return an HMAC that includes the datasource. The object's key comes last, so that no two URLs share a token."""
     origin = (datasource.lightly_origin if in_folder else datasource.input_origin) or datasource.id
-    mac = mac.copy()
+    # The purpose comes first, before anything that a user controls, so that no other token can be taken for one.
+    mac = hmac.new(signing_key, b"headwater redirected read url 1\n", hashlib.sha256)
     mac.update(f"{datasource.dataset_id}\n{origin}\n{datasource.config.location.fingerprint}\n".encode())
     return mac
 

@@ -52,6 +52,7 @@ class ServiceContext:
     Attributes:
         settings: the settings that the service was opened with.
         catalog: everything that survives a restart.
+        keyring: the keys that encrypt secrets and sign cursors and URLs.
         stores: opens the store of a datasource.
         authenticator: authenticates requests.
         background: starts and stops work that may outlive the request that needs it.
@@ -65,6 +66,7 @@ class ServiceContext:
 
     settings: Settings
     catalog: Catalog
+    keyring: Keyring
     stores: StoreRegistry
     authenticator: Authenticator
     background: BackgroundTasks
@@ -104,7 +106,7 @@ async def open_context(settings: Settings, setup: Setup = Setup.UPGRADE) -> Asyn
         verifier = _jwt_verifier(settings, issuer_transport, background)
         created_key = _lacks_key(settings)
         keyring = _keyring(settings)
-        stores = StoreRegistry(settings, keyring.derive("read urls"), transport, background.start)
+        stores = StoreRegistry(settings, keyring.follow("read urls"), transport, background.start)
         opened.callback(stores.close)
         try:
             catalog = await Catalog.open(settings.catalog_url, keyring)
@@ -119,13 +121,14 @@ async def open_context(settings: Settings, setup: Setup = Setup.UPGRADE) -> Asyn
         yield ServiceContext(
             settings=settings,
             catalog=catalog,
+            keyring=keyring,
             stores=stores,
             authenticator=Authenticator(
                 catalog.tokens, verifier, Sightings(catalog.tokens, catalog.users, background.start)
             ),
             background=background,
-            cursors=CursorSigner(keyring.derive("cursors")),
-            redirected_urls=RedirectedUrlSigner(keyring.derive("redirected read urls"), settings.base_url),
+            cursors=CursorSigner(keyring.follow("cursors")),
+            redirected_urls=RedirectedUrlSigner(keyring.follow("redirected read urls"), settings.base_url),
         )
 
 

@@ -21,8 +21,8 @@ ON_BOTH = {
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run each test that uses `live` on both databases."""
-    if "live" in metafunc.fixturenames:
+    """Run each test that uses `live` on both databases. A module may have a server `live` of its own."""
+    if "live" in metafunc.fixturenames and not hasattr(metafunc.module, "live"):
         always = metafunc.module.__name__.rpartition(".")[2] in ON_BOTH
         marks = [pytest.mark.slow, *([] if always else [pytest.mark.nightly])]
         databases = ["sqlite", pytest.param("postgresql", marks=marks)]
