@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -66,14 +67,19 @@ def closed_port() -> Iterator[int]:
         yield held.getsockname()[1]
 
 
+@cache
+def private_key() -> str:
+    """Return a private key, as key files of Google contain one."""
+    private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return private.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ).decode()
+
+
 def key_file(token_uri: str) -> str:
     """Return the key file of a service account that exists nowhere."""
-    private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    pem = private.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
     members = {"client_email": "a@b.iam.gserviceaccount.com", "private_key_id": "1", "token_uri": token_uri}
-    return json.dumps({"type": "service_account", "private_key": pem.decode(), **members})
+    return json.dumps({"type": "service_account", "private_key": private_key(), **members})
 
 
 def configs(endpoint: str) -> dict[str, dict[str, Any]]:
