@@ -53,7 +53,7 @@ def check_unavailable(live: Live, *answers: Answer) -> None:
 
 def write_until_refused(live: Live) -> tuple[list[str], Answer]:
     """Create datasets until one is refused; return the ids of those that were acknowledged, and the refusal."""
-    made = []
+    made: list[str] = []
     for number in range(5000):
         answer = live.call("POST", "/v1/datasets", {"name": f"{number} " + "x" * 240})
         if answer.status != 201:
