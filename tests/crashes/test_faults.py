@@ -100,6 +100,7 @@ def in_small_disk(folder: Path, size: str, options: str = "") -> list[str]:
     return [need("unshare"), "--mount", "sh", "-c", script, "sh"]
 
 
+@pytest.mark.nightly
 def test_full_disk(tmp_path: Path) -> None:
     """A disk without space: reads work, writes are 503, and space makes it work again."""
     data = tmp_path / "data"

@@ -13,6 +13,9 @@ import pytest
 from tests.crashes.play import Totals, play
 
 KILLS = 20
+CRASHES = 2
+"""Of PostgreSQL."""
+
 NIGHTLY_KILLS = int(os.environ.get("HEADWATER_TESTS_KILLS", "1000"))
 PROGRESS_SECONDS = 10.0
 
@@ -26,7 +29,7 @@ def test_nothing_is_lost_in_kills() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_nothing_is_lost_if_postgresql_crashes() -> None:
-    _check(play(3, seed=time.time_ns(), database="postgresql", kill_database=True), 3)
+    _check(play(CRASHES, seed=time.time_ns(), database="postgresql", kill_database=True), CRASHES)
 
 
 @pytest.mark.nightly
