@@ -27,7 +27,7 @@ test: .venv/.dev ## run all tests, in parallel, with coverage as information
 test-fast: .venv/.dev ## run the tests that need no external server, in under two minutes
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m 'not slow' $(ARGS)
 
-nightly: .venv/.dev ## play 10,000 histories on servers, and more in one process: nothing is lost or listed twice
+nightly: .venv/.dev ## play 10,000 histories, 1,000 kills and 10,000 generated requests for each operation (hours)
 	$(BIN)/python -m pytest -m nightly -s $(ARGS)
 
 lint: .venv/.dev ## check style, types and import rules

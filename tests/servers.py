@@ -317,7 +317,9 @@ def postgres_database(uri_of: Callable[[str], str]) -> Iterator[str]:
     name = f"test_{uuid.uuid4().hex}"
     with psycopg.connect(uri_of("postgres"), autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
-        try:
-            yield uri_of(name)
-        finally:
+    try:
+        yield uri_of(name)
+    finally:
+        # Another connection: the server may have been restarted.
+        with psycopg.connect(uri_of("postgres"), autocommit=True) as connection:
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)")

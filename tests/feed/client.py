@@ -60,29 +60,21 @@ class Client:
         return len(self._servers)
 
     async def call(
-        self, method: str, path: str, query: Mapping[str, Any], body: Any = None, *, clock: int, server: int = 0
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, Any],
+        body: Any = None,
+        *,
+        clock: int | None = None,
+        server: int = 0,
     ) -> Answer:
-        """Send a request until it is answered with another status than 503.
-
-        Args:
-            method: such as GET.
-            path: without the query.
-            query: its parameters.
-            body: is sent as JSON.
-            clock: the number of the clock that the server uses.
-            server: the number of the server.
-        """
-        target = f"{path}?{urlencode(query)}" if query else path
-        content = b"" if body is None else json.dumps(body).encode()
-        head = (
-            f"{method} {target} HTTP/1.1\r\nHost: server\r\nAuthorization: Bearer {self._token}\r\n"
-            f"{HEADER}: {clock}\r\nContent-Length: {len(content)}\r\nContent-Type: application/json\r\n\r\n"
-        )
+        """Send a request until it is answered with another status than 503. The arguments are those of `send`."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + MAX_WAIT_SECONDS
         while True:
             try:
-                answer = await self._exchange(head.encode() + content, server)
+                answer = await self.send(method, path, query, body, clock=clock, server=server)
                 if answer.status != 503:
                     return answer
                 self.unavailable += 1
@@ -91,6 +83,38 @@ class Client:
             if loop.time() > deadline:
                 raise TimeoutError(f"no answer to {method} {path}")
             await asyncio.sleep(PAUSE_SECONDS)
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, Any],
+        body: Any = None,
+        *,
+        clock: int | None = None,
+        server: int = 0,
+    ) -> Answer:
+        """Send a request once.
+
+        Args:
+            method: such as GET.
+            path: without the query.
+            query: its parameters.
+            body: is sent as JSON.
+            clock: the number of the clock that the server uses; None is the real time.
+            server: the number of the server.
+
+        Raises:
+            OSError, EOFError: there is no answer.
+        """
+        target = f"{path}?{urlencode(query)}" if query else path
+        content = b"" if body is None else json.dumps(body).encode()
+        time = "" if clock is None else f"{HEADER}: {clock}\r\n"
+        head = (
+            f"{method} {target} HTTP/1.1\r\nHost: server\r\nAuthorization: Bearer {self._token}\r\n"
+            f"{time}Content-Length: {len(content)}\r\nContent-Type: application/json\r\n\r\n"
+        )
+        return await self._exchange(head.encode() + content, server)
 
     def close(self) -> None:
         """Close all connections."""

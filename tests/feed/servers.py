@@ -42,6 +42,16 @@ class Server:
 
     async def start(self) -> None:
         """Start the process and wait until it listens."""
+        self.spawn()
+        assert self._process is not None
+        assert self._process.stdout is not None
+        line = await asyncio.to_thread(self._process.stdout.readline)
+        found = re.search(r"listens on (http://\S+)", line)
+        assert found is not None, f"the server did not start: {line!r} {self._log.read_text()[-2000:]}"
+        self.url = found[1]
+
+    def spawn(self) -> None:
+        """Start the process and do not wait."""
         with self._log.open("ab") as stderr:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "tests.feed.timed_server", "serve"],
@@ -51,11 +61,6 @@ class Server:
                 stderr=stderr,
                 text=True,
             )
-        assert self._process.stdout is not None
-        line = await asyncio.to_thread(self._process.stdout.readline)
-        found = re.search(r"listens on (http://\S+)", line)
-        assert found is not None, f"the server did not start: {line!r} {self._log.read_text()[-2000:]}"
-        self.url = found[1]
 
     async def kill(self) -> None:
         """Kill the process without any warning."""
@@ -80,9 +85,15 @@ class Server:
 
 
 class Installation:
-    """Servers with one catalog, and what histories need to use them."""
+    """Servers with one catalog, and what histories need to use them.
 
-    def __init__(self, servers: list[Server], clocks: Clocks, buckets: BucketServer, token: str) -> None:
+    `database_url` is that of PostgreSQL, and empty for SQLite.
+    """
+
+    def __init__(
+        self, servers: list[Server], clocks: Clocks, buckets: BucketServer, token: str, database_url: str
+    ) -> None:
+        self.database_url = database_url
         self._servers = servers
         self._clocks = clocks
         self._kill: asyncio.Task[None] | None = None
@@ -100,12 +111,25 @@ class Installation:
     async def kill(self) -> None:
         """Kill all servers and start them again. A kill within moments of another one is the same kill."""
         if self._kill is None or self._kill.done():
-            self._kill = asyncio.create_task(self._kill_and_restart())
+            self._kill = asyncio.create_task(self._kill_soon())
         await asyncio.shield(self._kill)
 
-    async def _kill_and_restart(self) -> None:
+    async def _kill_soon(self) -> None:
         await asyncio.sleep(KILL_DELAY_SECONDS)
+        await self.kill_now()
+
+    async def kill_now(self, early: float | None = None) -> None:
+        """Kill all servers at once and start them again.
+
+        Args:
+            early: if given, kill them a second time, this many seconds after they were started again.
+        """
         await asyncio.gather(*(server.kill() for server in self._servers))
+        if early is not None:
+            for server in self._servers:
+                server.spawn()
+            await asyncio.sleep(early)
+            await asyncio.gather(*(server.kill() for server in self._servers))
         await asyncio.gather(*(server.start() for server in self._servers))
 
 
@@ -135,6 +159,6 @@ async def installation(folder: Path, feed: str, *, replicas: bool = False) -> As
         made = await asyncio.to_thread(command, environ, "token", "create", "--user", "ada")
         assert made.returncode == 0, made.stderr
         buckets = await stack.enter_async_context(BucketServer())
-        running = Installation(servers, clocks, buckets, made.stdout.strip())
+        running = Installation(servers, clocks, buckets, made.stdout.strip(), settings.get("database_url", ""))
         stack.callback(running.client.close)
         yield running

@@ -7,20 +7,7 @@ from structlog.testing import capture_logs
 
 from headwater.domain.errors import LocationInvalidError, StartupError
 from headwater.net.egress import Egress
-
-NEVER = """
-169.254.169.254 169.254.0.1 fe80::1 fe80::1%eth0 fd00:ec2::254 fd20:ce::254 100.100.100.200 168.63.129.16 192.0.0.192
-0.0.0.0 0.1.2.3 :: ::2 224.0.0.1 239.255.255.250 255.255.255.255 ff02::1
-::ffff:169.254.169.254 ::ffff:a9fe:a9fe ::169.254.169.254 64:ff9b::169.254.169.254 2002:a9fe:a9fe::1
-2001:0:a9fe:a9fe::1 2001:0:808:808:0:0:5601:5601
-""".split()
-
-GUARDED = """
-127.0.0.1 127.9.9.9 ::1 10.0.0.1 172.16.0.1 172.31.255.255 192.168.1.1 fc00::1 fdff::1 fec0::1 100.64.0.1
-192.0.0.1 192.0.2.1 198.18.0.1 198.51.100.1 203.0.113.1 240.0.0.1 2001:db8::1 3fff::1 4000::1 64:ff9b:1::1 100::1
-::ffff:127.0.0.1 ::ffff:7f00:1 ::ffff:0:7f00:1 ::127.0.0.1 64:ff9b::127.0.0.1 64:ff9b::10.0.0.1 2002:7f00:1::1
-2001:0:7f00:1::1
-""".split()
+from tests.confinement.egress_vectors import GUARDED, NEVER
 
 PUBLIC = "8.8.8.8 1.1.1.1 172.32.0.1 100.128.0.1 2606:4700::1111 2a00:1450::1 ::ffff:8.8.8.8 64:ff9b::8.8.8.8".split()
 

@@ -51,6 +51,7 @@ _ADVICE = {
     sqlite3.SQLITE_READONLY: _RIGHTS,
     sqlite3.SQLITE_CANTOPEN: _RIGHTS,
     sqlite3.SQLITE_IOERR: _DISK,
+    sqlite3.SQLITE_FULL: "Free some space on the disk",
 }
 """What to check after an error of SQLite, by its primary result code. https://sqlite.org/rescode.html"""
 
@@ -199,10 +200,10 @@ class Database(ABC):
 
     @abstractmethod
     async def check_writes(self) -> None:
-        """Write something, if the disk had no space for the latest write.
+        """Write something, if the latest write failed because the disk is full or the lock was not free.
 
         Raises:
-            CatalogUnavailableError: there is still none.
+            CatalogUnavailableError: it still fails.
         """
 
     @abstractmethod
@@ -294,6 +295,13 @@ def unavailable() -> CatalogUnavailableError:
     return CatalogUnavailableError("the catalog cannot be used right now; try again shortly")
 
 
+def disk_failed() -> CatalogUnavailableError:
+    """Return the error for a database whose disk is full or broken."""
+    return CatalogUnavailableError(
+        "the catalog's disk is full or broken: the operator of this server must free some space; try again later"
+    )
+
+
 def damaged() -> CatalogDamagedError:
     """Return the error for a database in which SQLite finds pages that it has not written."""
     return CatalogDamagedError(
@@ -357,6 +365,8 @@ def _unavailable_if_down() -> Iterator[None]:
             raise tables_missing() from error
         if is_damage(error):
             raise damaged() from error
+        if is_disk_error(error):
+            raise disk_failed() from error
         if isinstance(error, exc.IntegrityError | exc.ProgrammingError | exc.DataError):
             raise
         raise unavailable() from error

@@ -22,7 +22,7 @@ from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, 
 
 from headwater.access import refusal
 from headwater.catalog import database
-from headwater.catalog.database import Database, Unit, damaged, is_disk_error, run_unit, unavailable
+from headwater.catalog.database import Database, Unit, damaged, disk_failed, is_disk_error, is_temporary, run_unit
 from headwater.catalog.schema import check_catalog, stored_version, upgrade_to_head
 from headwater.catalog.sqlite_log import check_log, count_write
 from headwater.catalog.tables import metadata
@@ -74,7 +74,7 @@ class SqliteDatabase(Database):
         self._opened: dict[Path, _Identity] = {}
         self._keeps_open: sqlite3.Connection | None = None
         self._emptying = threading.Lock()
-        self._disk_failed = False
+        self._write_failed = False
 
     async def version(self) -> str | None:
         """See `Database.version`."""
@@ -181,22 +181,23 @@ class SqliteDatabase(Database):
         try:
             done = await run_unit("write", self._writer, run, wait, _more_seconds)
         except CatalogUnavailableError as error:
-            self._disk_failed = self._disk_failed or (error.__cause__ is not None and is_disk_error(error.__cause__))
+            cause = error.__cause__
+            self._write_failed |= cause is not None and (is_disk_error(cause) or is_temporary(cause))
             raise
-        self._disk_failed = False
+        self._write_failed = False
         return done
 
     async def check_writes(self) -> None:
         """See `Database.check_writes`."""
-        if self._disk_failed:
-            await self.write(self._write_something)
+        if self._write_failed:
+            await self.write(self._write_something, wait=database.BOOKKEEPING_SECONDS)
 
     def _write_something(self, connection: Connection) -> None:
         try:
             with tempfile.TemporaryFile(dir=self.path.parent) as file:
                 file.write(bytes(_SPARE_BYTES))
         except OSError as error:
-            raise unavailable() from error
+            raise disk_failed() from error
         count_write(connection)
 
     def unlimited(self) -> Engine:

@@ -53,6 +53,8 @@ def test_datasets_are_found_by_name_or_prefix(live: Live, user: str, made: dict[
     assert find("cam", exact="False") == find("cam") == ["cam", "cam_1", "camX1", "cam 2"]
     assert find("cam_") == ["cam_1"], "an underscore is no wildcard"
     assert find("c%") == find("%") == find("nothing") == []
+    for text in ("c\nam", "\n", "cam\n", "ü\r\n"):
+        assert find(text) == [], "a name with a newline was a 404, as if the path did not exist"
     assert find("Cam") == ["Cam_1"]
     assert find("cam", pageSize=2, pageOffset=1) == ["cam_1", "camX1"]
     assert find("cam", pageOffset=3) == ["cam 2"]

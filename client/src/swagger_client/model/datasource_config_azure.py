@@ -15,6 +15,6 @@ class DatasourceConfigAzure(DatasourceConfigBase, kw_only=True):
     """
 
     type: str = member("type", str, enum=("AZURE", "DatasourceConfigAzure"))
-    full_path: str = member("fullPath", str, pattern=r"^[^:\/]+(\/|$)")
+    full_path: str = member("fullPath", str, pattern=r"^(?![a-zA-Z][a-zA-Z0-9+.-]*:\/\/)[^\/]+(\/|$)")
     account_name: str = member("accountName", str, minLength=1)
     account_key: str = member("accountKey", str, minLength=1, secret=True)

@@ -14,6 +14,6 @@ class DatasourceConfigGCS(DatasourceConfigBase, kw_only=True):
     """
 
     type: str = member("type", str, enum=("GCS", "DatasourceConfigGCS"))
-    full_path: str = member("fullPath", str, pattern=r"^([gG][sS]:\/\/)?[^:\/]+(\/|$)")
+    full_path: str = member("fullPath", str, pattern=r"^([gG][sS]:\/\/|(?![a-zA-Z][a-zA-Z0-9+.-]*:\/\/))[^\/]+(\/|$)")
     gcs_project_id: str = member("gcsProjectId", str, minLength=1)
     gcs_credentials: str = member("gcsCredentials", str, minLength=1, secret=True)

@@ -15,7 +15,9 @@ class DatasourceConfigOBS(DatasourceConfigBase, kw_only=True):
     """
 
     type: str = member("type", str, enum=("OBS", "DatasourceConfigOBS"))
-    full_path: str = member("fullPath", str, pattern=r"^([oO][bB][sS]:\/\/|[sS]3:\/\/)?[^:\/]+(\/|$)")
+    full_path: str = member(
+        "fullPath", str, pattern=r"^([oO][bB][sS]:\/\/|[sS]3:\/\/|(?![a-zA-Z][a-zA-Z0-9+.-]*:\/\/))[^\/]+(\/|$)"
+    )
     obs_endpoint: str = member("obsEndpoint", str, minLength=1, pattern=r"^https?:\/\/.+$")
     obs_access_key_id: str = member("obsAccessKeyId", str, minLength=1)
     obs_secret_access_key: str = member("obsSecretAccessKey", str, minLength=1, secret=True)

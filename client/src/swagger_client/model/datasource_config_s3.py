@@ -32,7 +32,7 @@ class DatasourceConfigS3(DatasourceConfigBase, kw_only=True):
     """
 
     type: str = member("type", str, enum=("S3", "DatasourceConfigS3"))
-    full_path: str = member("fullPath", str, pattern=r"^([sS]3:\/\/)?[^:\/]+(\/|$)")
+    full_path: str = member("fullPath", str, pattern=r"^([sS]3:\/\/|(?![a-zA-Z][a-zA-Z0-9+.-]*:\/\/))[^\/]+(\/|$)")
     s3_region: str = member("s3Region", str, enum=S3_REGIONS)
     s3_access_key_id: str = member("s3AccessKeyId", str, minLength=1)
     s3_secret_access_key: str = member("s3SecretAccessKey", str, minLength=1, secret=True)

@@ -17,7 +17,7 @@ class DatasourceConfigS3DelegatedAccess(DatasourceConfigBase, kw_only=True):
     """
 
     type: str = member("type", str, enum=("S3DelegatedAccess", "DatasourceConfigS3DelegatedAccess"))
-    full_path: str = member("fullPath", str, pattern=r"^([sS]3:\/\/)?[^:\/]+(\/|$)")
+    full_path: str = member("fullPath", str, pattern=r"^([sS]3:\/\/|(?![a-zA-Z][a-zA-Z0-9+.-]*:\/\/))[^\/]+(\/|$)")
     s3_region: str = member("s3Region", str, enum=S3_REGIONS)
     s3_external_id: str = member("s3ExternalId", str, minLength=10, pattern=r"^[a-zA-Z0-9_+=,.@:\/-]+$")
     s3_arn: str = member("s3ARN", str, minLength=12, pattern=r"^arn:aws:iam::[0-9]{12}:role.+$")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from fastapi import APIRouter, Request, Response
-from starlette.convertors import StringConvertor, register_url_convertor
+from starlette.convertors import PathConvertor, StringConvertor, register_url_convertor
 
 from headwater.domain.dataset import DatasetCreator, DatasetType, ImageType, NewDataset, UploadMethod
 from headwater.domain.errors import MalformedRequestError
@@ -38,7 +38,14 @@ class _DatasetIdConvertor(StringConvertor):
     regex = "(?!enriched$)[^/]+"
 
 
+class _DatasetNameConvertor(PathConvertor):
+    """The rest of a path, whatever it is. That of Starlette stops at a newline."""
+
+    regex = r"[\s\S]*"
+
+
 register_url_convertor("dataset_id", _DatasetIdConvertor())
+register_url_convertor("dataset_name", _DatasetNameConvertor())
 
 NEWEST_CLIENT_VERSION = "1.5.26"
 """The newest published `lightly` client that this server is tested with."""
@@ -83,7 +90,7 @@ async def find_enriched_datasets_by_ids(request: Request, ctx: Context, principa
     return _enriched_response(await datasets.find_datasets_by_ids(ctx, principal, ids, _enriched_filter(request)))
 
 
-@router.get("/datasets/enriched/query/name/{dataset_name:path}")
+@router.get("/datasets/enriched/query/name/{dataset_name:dataset_name}")
 async def find_enriched_datasets_by_name(request: Request, ctx: Context, principal: CurrentPrincipal) -> Response:
     """List datasets with a name or name prefix, in the enriched form."""
     name, exact = request.path_params["dataset_name"], query_bool(request, "exact")
@@ -93,7 +100,7 @@ async def find_enriched_datasets_by_name(request: Request, ctx: Context, princip
     )
 
 
-@router.get("/datasets/query/name/{dataset_name:path}")
+@router.get("/datasets/query/name/{dataset_name:dataset_name}")
 async def find_datasets_by_name(request: Request, ctx: Context, principal: CurrentPrincipal) -> Response:
     """List datasets with a name or name prefix."""
     name, exact = request.path_params["dataset_name"], query_bool(request, "exact")

@@ -1,0 +1,1 @@
+"""A real server under requests that nobody has written down: generated from the contract, mutated, in random order."""
