@@ -1,6 +1,6 @@
 """What deploy/ starts, started: the unit's command, confined as the unit wants it, and the server of compose.
 
-The image itself is built and started by `test_image.py`.
+`test_image.py`, at night, builds and starts the image, and starts the unit under systemd.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def state(tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 def test_the_unit_starts_a_server_that_works(tmp_path: Path, state: Path) -> None:
-    """systemd itself does not run here: its filter of system calls, among others, is not part of this test."""
+    """Without systemd, and so without its filter of system calls: `test_image.py` has both."""
     here = f"/var/lib/{kit.unit('StateDirectory')[0]}"
     assert kit.unit("ProtectSystem") == ["strict"]
     assert kit.unit("MemoryDenyWriteExecute") == ["yes"]
