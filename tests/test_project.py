@@ -14,8 +14,6 @@ from typing import Any
 
 import pytest
 
-import headwater
-import swagger_client
 from headwater.settings import SPECS
 
 ROOT = Path(__file__).parent.parent
@@ -84,8 +82,7 @@ def test_every_setting_is_documented() -> None:
     assert all(f"`{spec.env}`" in page for spec in SPECS)
 
 
-def test_versions_agree() -> None:
-    assert headwater.__version__ == swagger_client.__version__
+def test_the_changelog_begins_with_a_version() -> None:
     assert re.search(r"^## (Unreleased|\d)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
 
 

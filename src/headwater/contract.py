@@ -1,7 +1,7 @@
 """The contract file, `openapi/datasources.yaml`: the whole document, and its seed.
 
 The seed is the part of the contract that the first published document had. Marks in the file tell what is not part of
-it; the first lines of the file explain them. This module imports nothing else of the project.
+it; the first lines of the file explain them. This module imports nothing else of the project but its version.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
+from headwater import __version__
 
 _FILE = Path("openapi") / "datasources.yaml"
 _SINCE = "x-since"
@@ -40,6 +42,8 @@ def source() -> Path:
 def document() -> Document:
     """Return the whole contract as an OpenAPI 3.0 document, without the marks. The caller may change it.
 
+    Its version is that of the server; the file has the version of the published API, which the seed keeps.
+
     Schemas are not made of others by `allOf`, as they are in the file and in the seed: TypeScript and Java clients
     would inherit `type` as any string, and could not narrow it to those of one kind of storage.
     """
@@ -64,6 +68,7 @@ def _source() -> Document:
 @cache
 def _document() -> Document:
     found: Document = _without_marks(_source())
+    found["info"]["version"] = __version__
     schemas: dict[str, Document] = found["components"]["schemas"]
     bases = {
         _name_of(part["$ref"]) for schema in schemas.values() for part in schema.get("allOf", []) if "$ref" in part
