@@ -56,6 +56,18 @@ def _anchors(page: Path) -> frozenset[str]:
     return frozenset({*anchors, *re.findall(r"<a (?:name|id)=\"([^\"]+)\"", text)})
 
 
+def test_every_threat_has_tests_that_exist() -> None:
+    """The rows of tables in SECURITY.md end with the tests of the defence."""
+    text = (ROOT / "SECURITY.md").read_text()
+    rows = [row for row in re.findall(r"^\| (.*) \|$", text, re.MULTILINE) if not row.startswith(("threat ", "---"))]
+    assert len(rows) > 25
+    for row in rows:
+        named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", row.split(" | ")[-1])
+        assert named, row
+        for file, test in named:
+            assert re.search(rf"^(?:async )?def {test}\(", (ROOT / file).read_text(), re.MULTILINE), f"{file}::{test}"
+
+
 @pytest.mark.parametrize("page", _markdown_files(), ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_resolve(page: Path) -> None:
     """Every relative link leads to a file, and every anchor to a heading."""
