@@ -13,7 +13,7 @@ from headwater.cli.on_dataset import get_dataset
 from headwater.cli.output import Json, print_json
 from headwater.cli.running import run
 from headwater.cli.when import parse_past
-from headwater.domain.audit import AuditAction, AuditEntry, AuditFilter
+from headwater.domain.audit import AuditAction, AuditEntry, AuditFilter, Detail
 from headwater.domain.choices import with_suggestion
 from headwater.domain.errors import MalformedRequestError
 from headwater.domain.ids import is_id
@@ -88,8 +88,12 @@ def _print(entries: Sequence[AuditEntry]) -> None:
 
 
 def _what(entry: AuditEntry) -> str:
-    details = (f"{name}={value}" for name, value in entry.details.items())
+    details = (f"{name}={_shown(name, value)}" for name, value in entry.details.items())
     return " ".join([*([entry.target] if entry.target else []), *details])
+
+
+def _shown(name: str, value: Detail) -> str:
+    return format_time(value / 1000) if name == "expires_at" and isinstance(value, int) else str(value)
 
 
 def _data(entry: AuditEntry) -> dict[str, Any]:
