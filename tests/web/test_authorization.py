@@ -240,7 +240,7 @@ def routes(app: FastAPI) -> Iterator[tuple[str, str]]:
         if getattr(route, "original_router", None) in ROUTERS:
             continue  # how FastAPI includes a router, whose routes are in the list as well
         assert isinstance(route, Route), "a kind of route that these tests do not know"
-        path = route.path.replace(":dataset_id}", "}").replace(":path}", "}")
+        path = re.sub(r":\w+}", "}", route.path)
         path = re.sub(r"^/docs/assets/.+", "/docs/assets/{file}", path)
         yield from ((method, path) for method in route.methods or set() if method != "HEAD")
 

@@ -169,7 +169,7 @@ async def rename_dataset(ctx: ServiceContext, dataset: DatasetContext, name: str
             dataset.id, check_name(name), entry if name != before.name else None
         )
     except NameTakenError:
-        if dataset.principal.user == before.owner:
+        if dataset.principal.is_admin or dataset.principal.user == before.owner:
             raise
         raise NameTakenError("name: this dataset cannot have this name; choose another") from None
     if not renamed:
