@@ -6,7 +6,7 @@ WORKERS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q install
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test test-fast nightly lint bench docs format requirements image licenses sbom audit clean
+.PHONY: help setup demo serve test coverage test-fast nightly lint bench docs format requirements image licenses sbom audit clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -21,7 +21,10 @@ serve: .venv/.run ## a server to play with: data in ./data, files and two images
 	@cp docs/example.png data/files/cameras/front/0001.png && cp docs/example.png data/files/cameras/front/0002.png
 	HEADWATER_DATA_DIR=data HEADWATER_LOCAL_ROOT=data/files $(BIN)/headwater serve
 
-test: .venv/.dev ## run all tests, in parallel, with coverage as information
+test: .venv/.dev ## run all tests, in parallel
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+coverage: .venv/.dev ## run all tests with coverage as information, which takes half as long again
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov --cov-report=term:skip-covered $(ARGS)
 
 test-fast: .venv/.dev ## run the tests that need no external server, in under two minutes
