@@ -207,15 +207,21 @@ def start(
         options: options of `headwater serve`.
         checked: check every success response. This takes time, so benchmarks switch it off.
     """
+    program = ("-P", str(CHECKED)) if checked else ("-m", "headwater")
+    return start_program([*prefix, sys.executable, *program, "serve", *options], environ, folder)
+
+
+def start_program(arguments: Sequence[str], environ: dict[str, str] | None, folder: Path) -> Live:
+    """Start a server by its command line and wait until it is ready.
+
+    Args:
+        arguments: the command line.
+        environ: its environment; None for that of this process.
+        folder: for its log.
+    """
     log = folder / f"server-{time.monotonic_ns()}.log"
     with log.open("wb") as stderr:
-        process = subprocess.Popen(
-            [*prefix, sys.executable, *(("-P", str(CHECKED)) if checked else ("-m", "headwater")), "serve", *options],
-            env=environ,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            text=True,
-        )
+        process = subprocess.Popen(arguments, env=environ, stdout=subprocess.PIPE, stderr=stderr, text=True)
     assert process.stdout is not None
     line = process.stdout.readline()
     found = re.search(r"listens on (http://\S+)", line)
@@ -224,7 +230,7 @@ def start(
         process.wait()
         process.stdout.close()
         raise AssertionError(f"the server did not start: {line!r} {log.read_text()}")
-    live = Live(found[1], environ, process, log)
+    live = Live(found[1], environ or {}, process, log)
     assert request(live.url, path="/readyz").status == 200, "it must listen before it prints the startup message"
     return live
 

@@ -10,14 +10,14 @@ import tempfile
 import time
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
 from tests.need import missing, need
-from tests.servers import free_port, serving
+from tests.servers import free_port, serving, stopped
 
 START_SECONDS = 30.0
 
@@ -127,17 +127,8 @@ class PostgresServer:
     def hung(self) -> Iterator[None]:
         """Stop all its processes in the middle of what they do: connections stay open, and nothing answers."""
         assert self._process is not None
-        main = self._process.pid
-        children = Path(f"/proc/{main}/task/{main}/children").read_text().split()
-        pids = [main, *map(int, children)]
-        for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
-        try:
+        with stopped(self._process.pid):
             yield
-        finally:
-            for pid in pids:
-                with suppress(ProcessLookupError):  # it was about to end
-                    os.kill(pid, signal.SIGCONT)
 
     def create_standby(self) -> PostgresServer:
         """Create and start a server that follows this one and can only be read. It ends with this one."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import signal
 import socket
 import subprocess
 import sysconfig
@@ -12,7 +14,7 @@ import time
 import uuid
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -285,6 +287,25 @@ def _allow(actions: Sequence[str]) -> dict[str, Any]:
 
 def _document(policy: Mapping[str, Any] | Sequence[str]) -> str:
     return json.dumps(policy if isinstance(policy, Mapping) else _allow(policy))
+
+
+@contextmanager
+def stopped(main: int) -> Iterator[None]:
+    """Stop a server and its children in the middle of what they do: connections stay open, and nothing answers.
+
+    Args:
+        main: the id of the process that has started the others.
+    """
+    children = Path(f"/proc/{main}/task/{main}/children").read_text().split()
+    pids = [main, *map(int, children)]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            with suppress(ProcessLookupError):  # it was about to end
+                os.kill(pid, signal.SIGCONT)
 
 
 @contextmanager

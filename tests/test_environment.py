@@ -8,6 +8,7 @@ import pytest
 
 from headwater.domain.errors import StartupError
 from headwater.environment import MAX_FILE_BYTES, is_service_link, load_env_file, read_variable
+from headwater.setting_forms import check_token
 from headwater.settings import SPECS, Settings, Spec, unknown_settings
 from headwater.stores.azure.server_account import azure_account
 
@@ -17,7 +18,7 @@ SECRET = "not to be shown"
 @pytest.mark.parametrize("spec", [spec for spec in SPECS if spec.secret], ids=lambda spec: spec.name)
 def test_every_secret_setting_can_be_in_a_file(spec: Spec, tmp_path: Path) -> None:
     """Secrets of Docker and Kubernetes are files; operators had to copy them into the environment."""
-    value = "a-b-" * 8 if spec.form.is_token else "a b"
+    value = "a-b-" * 8 if spec.form.check_text is check_token else "a b"
     for before, after in (("", ""), ("", "\n"), ("\ufeff", "\r\n")):
         (tmp_path / "value").write_bytes(f"{before}{value}{after}".encode())
         settings = Settings.load({f"{spec.env}_FILE": str(tmp_path / "value")})

@@ -1,4 +1,4 @@
-"""Why this user may not use a file or folder, for error texts."""
+"""Whether this user may use a file or folder, and why not, for error texts."""
 
 from __future__ import annotations
 
@@ -31,6 +31,14 @@ def refusal(path: Path, needed: int = os.R_OK | os.W_OK) -> str | None:
         f"{found} belongs to {owner} ({mode}), and this process runs as {_name(user)}; run it as {owner}, or change "
         f"the owner or the mode with chown or chmod"
     )
+
+
+def is_folder(path: Path) -> bool:
+    """Return whether there is a folder that this user can reach."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False  # this user may not look
 
 
 def _nearest(path: Path) -> Path:

@@ -54,3 +54,16 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def replace_keeping_rights(unfinished: Path, path: Path) -> None:
+    """Let a new file replace another one, and get its owner, its group, and its mode without the rights of others.
+
+    Raises:
+        OSError: the file cannot be replaced, or its owner cannot be kept.
+    """
+    status, made = path.stat(), unfinished.stat()
+    if (made.st_uid, made.st_gid) != (status.st_uid, status.st_gid):
+        os.chown(unfinished, status.st_uid, status.st_gid)
+    unfinished.chmod(status.st_mode & 0o770)
+    unfinished.replace(path)

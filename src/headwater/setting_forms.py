@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from ipaddress import ip_network
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -23,35 +24,13 @@ class Form(NamedTuple):
         least: the smallest number.
         most: the largest number.
         unit: what the number counts, for error texts.
-        is_url: whether the value is an http or https URL.
-        names_region: whether that URL may end in `?region=NAME`.
-        is_token: whether the value is a bearer token.
-        is_networks: whether the value is a list of addresses and networks, separated by commas.
+        check_text: checks a value that is text; raises a ValueError that says what was expected.
     """
 
     least: int = 0
     most: int = 0
     unit: str = ""
-    is_url: bool = False
-    names_region: bool = False
-    is_token: bool = False
-    is_networks: bool = False
-
-    def check_text(self, value: str) -> None:
-        """Check a value that is text.
-
-        Raises:
-            ValueError: it does not have this form; the error says what was expected.
-        """
-        if self.is_networks:
-            _check_networks(value)
-        if self.is_url:
-            _check_url(value, names_region=self.names_region)
-        if self.is_token and not re.fullmatch(rf"[A-Za-z0-9._~+/=-]{{{MIN_TOKEN_CHARACTERS},}}", value):
-            raise ValueError(
-                f"expected {MIN_TOKEN_CHARACTERS} or more letters, digits and characters of -._~+/=, "
-                f"such as the output of `openssl rand -hex 32`"
-            )
+    check_text: Callable[[str], None] | None = None
 
     def whole_number(self, text: str) -> int:
         """Return a value that is a whole number.
@@ -59,14 +38,15 @@ class Form(NamedTuple):
         Raises:
             ValueError: it is none, or too small or too large; the error says what was expected.
         """
-        least, most, unit, *_ = self
+        least, most, unit, _ = self
         if not re.fullmatch(r"-?[0-9]{1,15}", text) or not least <= int(text) <= most:
             of = f" of {unit}" if unit else ""
             raise ValueError(f"expected a whole number{of} from {least} to {most}, not {quoted(text)}")
         return int(text)
 
 
-def _check_networks(value: str) -> None:
+def check_networks(value: str) -> None:
+    """Check a list of addresses and networks, separated by commas."""
     for entry in (part.strip() for part in value.split(",")):
         try:
             if entry:
@@ -78,9 +58,17 @@ def _check_networks(value: str) -> None:
             ) from None
 
 
-def _check_url(value: str, *, names_region: bool) -> None:
-    if names_region:
-        value, _ = split_region(value)
+def check_token(value: str) -> None:
+    """Check a bearer token."""
+    if not re.fullmatch(rf"[A-Za-z0-9._~+/=-]{{{MIN_TOKEN_CHARACTERS},}}", value):
+        raise ValueError(
+            f"expected {MIN_TOKEN_CHARACTERS} or more letters, digits and characters of -._~+/=, "
+            f"such as the output of `openssl rand -hex 32`"
+        )
+
+
+def check_url(value: str) -> None:
+    """Check an http or https URL."""
     try:
         parts = urlsplit(value)
         usable = parts.scheme in ("http", "https") and parts.hostname and (parts.port or True)
@@ -90,6 +78,12 @@ def _check_url(value: str, *, names_region: bool) -> None:
     if not usable:
         shown = "" if set(value) & set("@?#") else f", not {quoted(value)}"  # what may be a secret is not repeated
         raise ValueError(f"expected a URL such as https://data.example.com, without query or credentials{shown}")
+
+
+def check_s3_url(value: str) -> None:
+    """Check an http or https URL, which may end in `?region=NAME`."""
+    url, _ = split_region(value)
+    check_url(url)
 
 
 def quoted(text: str) -> str:

@@ -16,7 +16,7 @@ from typing import Any, get_type_hints
 from headwater.domain.errors import StartupError
 from headwater.domain.feed import FeedMode
 from headwater.environment import PREFIX, expand_home, is_service_link, read_variable, unknown_variables
-from headwater.setting_forms import Form, quoted
+from headwater.setting_forms import Form, check_networks, check_s3_url, check_token, check_url, quoted
 
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104
 """Hosts that stand for all addresses, each with the address at which this machine then reaches itself."""
@@ -25,8 +25,8 @@ WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104
 CATALOG_FILE = "headwater.db"
 """The name of the catalog in the data folder."""
 
-_URL = Form(is_url=True)
-_S3_URL = Form(is_url=True, names_region=True)
+_URL = Form(check_text=check_url)
+_S3_URL = Form(check_text=check_s3_url)
 
 
 def _setting(
@@ -75,7 +75,7 @@ class Settings:
         "",
         "Addresses and CIDRs, separated by commas, of reverse proxies. The audit log has the address that the header "
         "X-Forwarded-For of such a proxy names, instead of that of the proxy.",
-        form=Form(is_networks=True),
+        form=Form(check_text=check_networks),
         shown="none",
     )
     local_root: Path | None = _setting(
@@ -172,7 +172,7 @@ class Settings:
         "The bearer token that reads metrics, 16 characters or more. Without a port for metrics, they are at /metrics "
         "on the port of the API.",
         shown="unset: anyone who reaches the port for metrics reads them; on the port of the API there are none",
-        form=Form(is_token=True),
+        form=Form(check_text=check_token),
         secret=True,
     )
     metrics_max_datasets: int = _setting(
@@ -308,7 +308,8 @@ class Spec:
             return self.form.whole_number(str(value).strip())
         if issubclass(self.type, StrEnum) and value not in list(self.type):
             raise ValueError(f"expected {' or '.join(self.type)}, not {quoted(value)}")
-        self.form.check_text(value)
+        if self.form.check_text is not None:
+            self.form.check_text(value)
         return expand_home(self.env, Path(value)) if self.type is Path else self.type(value)
 
 
@@ -321,6 +322,11 @@ def _spec(declared: Field[Any], hint: Any) -> Spec:
 
 SPECS = tuple(_spec(declared, get_type_hints(Settings)[declared.name]) for declared in fields(Settings))
 """The declarations of all settings, in order."""
+
+
+def unknown_setting_text(name: str, similar: str | None) -> str:
+    """Return what to tell an operator about a variable that `unknown_settings` yields."""
+    return f"{name} is not a setting and has no effect" + (f"; did you mean {similar}?" if similar else "")
 
 
 def unknown_settings(environ: Mapping[str, str]) -> Iterator[tuple[str, str | None]]:

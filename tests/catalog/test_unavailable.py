@@ -1,11 +1,8 @@
 """A database that is locked, full or down is a 503 with `retry_after`, and works again once it is back."""
 
 import asyncio
-import os
-import signal
 import sqlite3
 import time
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psycopg
@@ -20,6 +17,7 @@ from headwater.domain.sharing import owned_by
 from tests.catalog.feed.fed import make_fed
 from tests.catalog.processes import KEYRING, start
 from tests.catalog.values import add_user
+from tests.servers import stopped
 
 
 def test_error_is_a_503_with_retry_after():
@@ -218,41 +216,21 @@ async def test_postgresql_is_unavailable_until_it_is_back(postgres_url, keyring,
 
 
 @pytest.fixture
-def processes(postgres):
-    """The ids of the processes of the server that serve connections, and of the one that accepts them, on request."""
+def postmaster(postgres):
+    """The id of the process of the server that has started the others."""
     with psycopg.connect(postgres("postgres"), autocommit=True) as connection:
         ((folder,),) = connection.execute("SHOW data_directory").fetchall()
-
-    def running():
-        main = int(Path(folder, "postmaster.pid").read_text().split()[0])
-        children = Path(f"/proc/{main}/task/{main}/children").read_text().split()
-        return [main, *map(int, children)]
-
-    return running
-
-
-@contextmanager
-def stopped(processes):
-    """Stop a server in the middle of what it does: connections stay open, and nothing answers."""
-    pids = processes()
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in pids:
-            with suppress(ProcessLookupError):  # it was about to end
-                os.kill(pid, signal.SIGCONT)
+    return int(Path(folder, "postmaster.pid").read_text().split()[0])
 
 
 @pytest.mark.slow
-async def test_postgresql_that_hangs_is_unavailable_until_it_goes_on(postgres_url, keyring, processes, monkeypatch):
+async def test_postgresql_that_hangs_is_unavailable_until_it_goes_on(postgres_url, keyring, postmaster, monkeypatch):
     """No setting limits how long a statement waits for a server that does not respond: there was no answer."""
     catalog = await Catalog.open(postgres_url, keyring)
     await asyncio.gather(*(add_user(catalog, f"user {number}") for number in range(3)))
     await asyncio.gather(*(catalog.ping() for number in range(3)))
     monkeypatch.setattr(database, "WAIT_SECONDS", 1.0)
-    with stopped(processes):
+    with stopped(postmaster):
         reads = [_seconds(catalog.ping()) for _ in range(20)]
         writes = [_seconds(add_user(catalog, f"late user {number}")) for number in range(20)]
         waited = await asyncio.gather(*reads, *writes)
@@ -266,23 +244,23 @@ async def test_postgresql_that_hangs_is_unavailable_until_it_goes_on(postgres_ur
 
 
 @pytest.mark.slow
-async def test_request_waits_once_for_a_postgresql_that_hangs(postgres_url, keyring, processes, monkeypatch):
+async def test_request_waits_once_for_a_postgresql_that_hangs(postgres_url, keyring, postmaster, monkeypatch):
     """After a write that was given up, the request tries to take back a promise: that took as long again."""
     catalog = await Catalog.open(postgres_url, keyring)
     await add_user(catalog, "ann")
     monkeypatch.setattr(database, "WAIT_SECONDS", 1.0)
-    with stopped(processes), database.limit_waits():
+    with stopped(postmaster), database.limit_waits():
         assert await _seconds(add_user(catalog, "bob")) < 2.5
         assert await _seconds(add_user(catalog, "bob")) < 0.3
     await catalog.close()
 
 
 @pytest.mark.slow
-async def test_start_does_not_wait_for_a_postgresql_that_hangs(postgres_url, keyring, processes, monkeypatch):
+async def test_start_does_not_wait_for_a_postgresql_that_hangs(postgres_url, keyring, postmaster, monkeypatch):
     await (await Catalog.open(postgres_url, keyring)).close()
     monkeypatch.setattr(database, "WAIT_SECONDS", 1.0)
     monkeypatch.setitem(postgres_database._TIMEOUTS, "connect_timeout", "2")
-    with stopped(processes), pytest.raises(CatalogUnavailableError, match=r"does not respond|timeout") as caught:
+    with stopped(postmaster), pytest.raises(CatalogUnavailableError, match=r"does not respond|timeout") as caught:
         await Catalog.open(postgres_url, keyring)
     assert exit_code_of(caught.value) == EXIT_UNAVAILABLE
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 from tests.live import command
@@ -19,6 +21,24 @@ def run_command(environ: dict[str, str], *arguments: str, stdin: str | None = No
     if code:
         assert done.stderr.strip()
     return done.stdout.strip() if not code else done.stderr.strip()
+
+
+def run_with_key_in_pipe(environ: dict[str, str], key: bytes, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command whose secret key is in a pipe, which can be read once: `HEADWATER_SECRET_KEY_FILE=<(…)`."""
+    reading, writing = os.pipe()
+    os.write(writing, key)
+    os.close(writing)
+    with os.fdopen(reading):
+        return subprocess.run(
+            [sys.executable, "-m", "headwater", *arguments],
+            env=environ | {"HEADWATER_SECRET_KEY_FILE": f"/dev/fd/{reading}"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            pass_fds=[reading],
+        )
 
 
 def make_dataset(environ: dict[str, str], *options: str) -> str:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.cli.commands import LOCAL, make_dataset, run_command
+from tests.cli.commands import LOCAL, make_dataset, run_command, run_with_key_in_pipe
 from tests.cli.terminal import at_terminal
 from tests.live import command
 
@@ -115,19 +113,7 @@ def test_commands_in_two_steps_read_settings_once(
     dataset = make_dataset(environ)
     run_command(environ, "datasource", "set", dataset, *LOCAL)
     key = Path(environ["HEADWATER_DATA_DIR"], "secret.key").read_bytes()
-    reading, writing = os.pipe()
-    os.write(writing, key)
-    os.close(writing)
-    with os.fdopen(reading):
-        done = subprocess.run(
-            [sys.executable, "-m", "headwater", *arguments, dataset],
-            env=environ | {"HEADWATER_SECRET_KEY_FILE": f"/dev/fd/{reading}", "HEADWATER_LOKAL_ROOT": "hidden"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-            pass_fds=[reading],
-        )
+    unknown = {"HEADWATER_LOKAL_ROOT": "hidden"}
+    done = run_with_key_in_pipe(environ | unknown, key, *arguments, dataset)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("HEADWATER_LOKAL_ROOT is not a setting") == 1

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +15,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.cli.commands import LOCAL, make_dataset, run_command
+from tests.cli.commands import LOCAL, make_dataset, run_command, run_with_key_in_pipe
 from tests.jwks import AUDIENCE, Issuer, signing_key
 from tests.live import command, environ_for, running
 from tests.servers import free_port
@@ -187,17 +184,5 @@ def test_a_key_in_a_pipe(tmp_path: Path) -> None:
     """Each file of a secret is read once: a second look would find it empty."""
     environ = environ_for(tmp_path / "data")
     run_command(environ, "init")
-    reading, writing = os.pipe()
-    os.write(writing, (tmp_path / "data/secret.key").read_bytes())
-    os.close(writing)
-    with os.fdopen(reading):
-        done = subprocess.run(
-            [sys.executable, "-m", "headwater", "doctor"],
-            env=environ | {"HEADWATER_SECRET_KEY_FILE": f"/dev/fd/{reading}"},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-            pass_fds=[reading],
-        )
+    done = run_with_key_in_pipe(environ, (tmp_path / "data/secret.key").read_bytes(), "doctor")
     assert done.returncode == 0, done.stdout

@@ -18,7 +18,7 @@ from typing import Any
 
 import yaml
 
-from tests.live import Live, command, request
+from tests.live import Live, command, request, start_program
 from tests.need import missing, need
 
 ROOT = Path(__file__).parents[2]
@@ -153,26 +153,12 @@ class Confined:
 @contextmanager
 def started(arguments: Sequence[str], environ: Mapping[str, str] | None, folder: Path) -> Iterator[Live]:
     """Run a server with a command line of deploy/ for the duration of a block. It must exit with 0 on SIGTERM."""
-    log = folder / "server.log"
-    with log.open("wb") as stderr:
-        process = subprocess.Popen(
-            arguments, env=None if environ is None else dict(environ), stdout=subprocess.PIPE, stderr=stderr, text=True
-        )
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    found = re.search(r"listens on (http://\S+)", line)
-    if found is None:
-        process.kill()
-        process.wait()
-        process.stdout.close()
-        raise AssertionError(f"the server did not start: {line!r} {log.read_text()}")
-    live = Live(found[1], dict(environ or {}), process, log)
+    live = start_program(arguments, None if environ is None else dict(environ), folder)
     try:
-        assert request(live.url, path="/readyz").status == 200
         yield live
     finally:
         code = live.stop(signal.SIGTERM)
-    assert code == 0, log.read_text()
+    assert code == 0, live.log.read_text()
 
 
 def use(live: Live, files: Path) -> None:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 
 from headwater import contract
-from tests.fuzz.cases import Fuzzer, Sent
+from tests.fuzz.cases import Fuzzer, Sent, many
 
 CASES = int(os.environ.get("HEADWATER_TESTS_CASES", "200"))
 NIGHTLY_CASES = int(os.environ.get("HEADWATER_TESTS_CASES", "10000"))
@@ -44,13 +44,7 @@ def test_every_response_of_many_is_one_of_the_contract(fuzzer: Fuzzer, operation
 def fuzz(fuzzer: Fuzzer, operation: str, cases: int) -> None:
     """Send this many requests of an operation."""
 
-    @settings(
-        max_examples=cases,
-        deadline=None,
-        database=None,
-        phases=[Phase.generate, Phase.shrink],
-        suppress_health_check=list(HealthCheck),
-    )
+    @many(cases)
     @given(sent=fuzzer.requests(operation))
     def run(sent: Sent) -> None:
         fuzzer.send(sent)

@@ -15,9 +15,10 @@ from typing import NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.fuzz.cases import many
 from tests.fuzz.mutations import mutated
 from tests.fuzz.server import TASK, FuzzedServer
 from tests.live import Answer
@@ -66,13 +67,7 @@ def requester(server: FuzzedServer) -> Iterator[Requester]:
 def check_many(count: int, strategy: st.SearchStrategy[str], check: Callable[[str], None]) -> None:
     """Check this many texts of a strategy."""
 
-    @settings(
-        max_examples=count,
-        deadline=None,
-        database=None,
-        phases=[Phase.generate, Phase.shrink],
-        suppress_health_check=list(HealthCheck),
-    )
+    @many(count)
     @given(text=strategy)
     def run(text: str) -> None:
         check(text)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select
+from sqlalchemy import Connection, Delete, Row, Update, delete, insert, select
 
 from headwater.catalog.database import Database
 from headwater.catalog.tables import audit
@@ -66,6 +66,14 @@ def record(connection: Connection, entry: AuditEntry | None) -> None:
         "request_id": entry.request_id,
     }
     connection.execute(insert(audit), row)
+
+
+def change_one(connection: Connection, statement: Update | Delete, entry: AuditEntry | None) -> bool:
+    """Execute a statement and return whether it changed a row. Only then the entry is added to the audit log."""
+    if connection.execute(statement).rowcount != 1:
+        return False
+    record(connection, entry)
+    return True
 
 
 def _entry_of(row: Row[Any]) -> AuditEntry:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy import Connection, Row, bindparam, delete, exc, insert, select, update
 
-from headwater.catalog.audit import record
+from headwater.catalog.audit import change_one, record
 from headwater.catalog.clock import now_ms
 from headwater.catalog.database import MAX_IDS_PER_QUERY, Database
 from headwater.catalog.feed.feeds import acknowledge_watermark, drop_feed
@@ -261,15 +261,7 @@ class DatasetCatalog:
         return await self._database.write(work)
 
     async def _changes_one(self, statement: sa.Update | sa.Delete, entry: AuditEntry | None = None) -> bool:
-        """Return whether a statement changed a row. Only then the entry is added to the audit log."""
-
-        def work(connection: Connection) -> bool:
-            if connection.execute(statement).rowcount != 1:
-                return False
-            record(connection, entry)
-            return True
-
-        return await self._database.write(work)
+        return await self._database.write(lambda connection: change_one(connection, statement, entry))
 
     async def _load(self, query: sa.Select[Any]) -> Sequence[Dataset]:
         ordered = query.order_by(datasets.c.created_at, datasets.c.id)

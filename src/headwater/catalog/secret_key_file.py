@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from headwater.domain.errors import StartupError
-from headwater.new_files import sync_folder, unfinished_file, write_synced
+from headwater.new_files import replace_keeping_rights, sync_folder, unfinished_file, write_synced
 
 KEY_SETTING = "HEADWATER_SECRET_KEY"
 """The environment variable that can hold the keys instead of a key file."""
@@ -96,14 +96,9 @@ class KeyFile:
             OSError: the file cannot be replaced, or its owner cannot be kept.
         """
         path = self.path.resolve()  # a link stays a link
-        status = path.stat()
         with unfinished_file(path) as unfinished:
             write_synced(unfinished, format_keys(keys) + "\n")
-            made = unfinished.stat()
-            if (made.st_uid, made.st_gid) != (status.st_uid, status.st_gid):
-                os.chown(unfinished, status.st_uid, status.st_gid)
-            unfinished.chmod(status.st_mode & 0o770)
-            unfinished.replace(path)
+            replace_keeping_rights(unfinished, path)
         sync_folder(path.parent)
 
     @contextmanager

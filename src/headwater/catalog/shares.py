@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Connection, delete, exc, func, insert, select, update
 
-from headwater.catalog.audit import record
+from headwater.catalog.audit import change_one, record
 from headwater.catalog.clock import now_ms
 from headwater.catalog.database import Database
 from headwater.catalog.tables import datasets, shares
@@ -71,14 +71,7 @@ class ShareCatalog:
     async def remove(self, dataset_id: str, grantee: Grantee, entry: AuditEntry | None = None) -> bool:
         """Remove a share. Return False if there is none."""
         statement = delete(shares).where(*_is(dataset_id, grantee))
-
-        def work(connection: Connection) -> bool:
-            if connection.execute(statement).rowcount != 1:
-                return False
-            record(connection, entry)
-            return True
-
-        return await self._database.write(work)
+        return await self._database.write(lambda connection: change_one(connection, statement, entry))
 
     async def transfer(self, dataset_id: str, owner: str, entry: AuditEntry | None = None) -> bool:
         """Give a dataset to another owner, and return whether there is such a dataset.

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
-from headwater.catalog.audit import record
+from headwater.catalog.audit import change_one, record
 from headwater.catalog.clock import now_ms
 from headwater.catalog.database import BOOKKEEPING_SECONDS, Database, outside_request
 from headwater.catalog.tables import tokens, users
@@ -70,9 +70,10 @@ class TokenCatalog:
 
         def work(connection: Connection) -> None:
             ensure_user(connection, user, groups)
-            connection.execute(select(users.c.name).where(users.c.name == user).with_for_update())
-            if limit is not None and connection.scalar(_count_usable(user, token.created_at), {}) >= limit:
-                raise MalformedRequestError(f"you have {limit} tokens; revoke some of them first")
+            if limit is not None:
+                connection.execute(select(users.c.name).where(users.c.name == user).with_for_update())
+                if connection.scalar(_count_usable(user, token.created_at), {}) >= limit:
+                    raise MalformedRequestError(f"you have {limit} tokens; revoke some of them first")
             connection.execute(insert(tokens), row)
             record(connection, entry(token) if entry is not None else None)
 
@@ -105,8 +106,7 @@ class TokenCatalog:
         statement = update(tokens).where(is_token, tokens.c.revoked_at.is_(None)).values(revoked_at=now_ms())
 
         def work(connection: Connection) -> bool:
-            if connection.execute(statement).rowcount == 1:
-                record(connection, entry)
+            if change_one(connection, statement, entry):
                 return True
             return connection.execute(select(tokens.c.id).where(is_token)).first() is not None
 

@@ -55,23 +55,19 @@ async def _run(*, shown: bool) -> list[Finding]:
 
 
 async def _findings() -> AsyncIterator[Finding]:
-    from headwater.cli.shared_settings import differences, server_has_another_catalog, settings_for_command
+    from headwater.cli.shared_settings import differences, find_other_catalog, settings_for_command
     from headwater.service.context import Setup, open_context
     from headwater.service.doctor import Finding, Level, check_catalog, check_environment, check_server
-    from headwater.settings import unknown_settings
+    from headwater.settings import unknown_setting_text, unknown_settings
 
     for name, similar in unknown_settings(os.environ):
-        hint = f"; did you mean {similar}?" if similar else ""
-        yield Finding(Level.WARNING, "settings", f"{name} is not a setting and has no effect{hint}")
+        yield Finding(Level.WARNING, "settings", unknown_setting_text(name, similar))
     try:
         settings = settings_for_command(os.environ)
         for text in differences(os.environ, settings):
             yield Finding(Level.WARNING, "settings", text)
-        if server_has_another_catalog(settings):
-            text = (
-                f"the server of {settings.folder} uses another database: set HEADWATER_DATABASE_URL as for the server"
-            )
-            yield Finding(Level.PROBLEM, "settings", text)
+        if (other := find_other_catalog(settings)) is not None:
+            yield Finding(Level.PROBLEM, "settings", other)
     except HeadwaterError as error:
         yield Finding(Level.PROBLEM, "settings", error.message)
         return

@@ -111,11 +111,11 @@ def _find_settings(environ: frozenset[tuple[str, str]], setup: Setup) -> Setting
     is printed once.
     """
     from headwater.cli.shared_settings import settings_for_command
-    from headwater.settings import unknown_settings
+    from headwater.settings import unknown_setting_text, unknown_settings
 
     variables = dict(environ)
     for name, similar in unknown_settings(variables):
-        note(f"{name} is not a setting and has no effect" + (f"; did you mean {similar}?" if similar else ""))
+        note(unknown_setting_text(name, similar))
     settings = settings_for_command(variables)
     _check_catalog_of_server(settings, setup)
     return settings
@@ -127,12 +127,12 @@ def _check_catalog_of_server(settings: Settings, setup: Setup) -> None:
     Raises:
         StartupError: it does not, and its own catalog does not exist.
     """
-    from headwater.cli.shared_settings import server_has_another_catalog
+    from headwater.cli.shared_settings import find_other_catalog
     from headwater.service.context import Setup
 
-    if not server_has_another_catalog(settings):
+    text = find_other_catalog(settings)
+    if text is None:
         return
-    text = f"the server of {settings.folder} uses another database: set HEADWATER_DATABASE_URL as for the server"
     if setup is not Setup.UPGRADE and not (settings.sqlite_file and settings.sqlite_file.exists()):
         raise StartupError(text)
     note(text)

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from headwater.access import is_folder
 from headwater.domain.errors import StartupError
 from headwater.environment import is_service_link
 from headwater.settings import SPECS, WILDCARDS, Settings, Spec, unknown_settings
 
 if TYPE_CHECKING:
     import asyncio
-    from pathlib import Path
 
     from headwater.service.context import ServiceContext
 
@@ -198,12 +198,12 @@ async def _greeting(ctx: ServiceContext, metrics: str | None) -> str:
         lines.append(f"Read URLs begin with {settings.base_url}, as set by HEADWATER_PUBLIC_URL")
     if settings.host in WILDCARDS and settings.public_url is None:
         lines[-1] = f"Read URLs begin with {url}, which works only on this machine: set HEADWATER_PUBLIC_URL"
-    if settings.mount_root is not None and not _is_folder(settings.mount_root):
+    if settings.mount_root is not None and not is_folder(settings.mount_root):
         lines.append(f"HEADWATER_LOCAL_ROOT is not a folder at present: {settings.mount_root}")
     from headwater.stores.managed import ManagedLocation
 
     managed = ManagedLocation.parse(settings.managed_store).folder if settings.managed_store else None
-    if managed is not None and not _is_folder(managed):
+    if managed is not None and not is_folder(managed):
         lines.append(f"HEADWATER_MANAGED_STORE is not a folder at present: {managed}")
     if not any(token.is_usable(int(time.time() * 1000)) for token in await ctx.catalog.tokens.list()):
         lines.append("There is no valid token. Create one with the data folder, database and secrets of this server:")
@@ -212,10 +212,3 @@ async def _greeting(ctx: ServiceContext, metrics: str | None) -> str:
         database = "HEADWATER_DATABASE_URL=… " if settings.database_url is not None else ""
         lines.append(f"  {folder}{database}{sys.argv[0]} token create --user NAME")
     return "\n".join(lines)
-
-
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except OSError:
-        return False  # this user may not look

@@ -88,14 +88,16 @@ def differences(environ: Mapping[str, str], settings: Settings) -> list[str]:
     ]
 
 
-def server_has_another_catalog(settings: Settings) -> bool:
-    """Return whether the settings choose the catalog in a data folder whose server had another when it started.
+def find_other_catalog(settings: Settings) -> str | None:
+    """Return what to tell if the settings choose the catalog in a data folder whose server had another when it started.
 
     Raises:
         StartupError: the file cannot be used.
     """
     found = _load(settings) if settings.database_url is None else None
-    return found is not None and found.catalog is not None
+    if found is None or found.catalog is None:
+        return None
+    return f"the server of {settings.folder} uses another database: set HEADWATER_DATABASE_URL as for the server"
 
 
 def _shared(settings: Settings) -> dict[str, str]:

@@ -12,7 +12,7 @@ from headwater.cli.on_dataset import naming, run_on_dataset
 from headwater.cli.output import Json, note, print_json
 from headwater.cli.running import DatasetRef
 from headwater.domain.errors import MalformedRequestError
-from headwater.domain.sharing import Grantee, GranteeKind, Role
+from headwater.domain.sharing import Grantee, Role, grantee_of
 
 if TYPE_CHECKING:
     from headwater.auth.permissions import DatasetContext
@@ -66,11 +66,11 @@ def add(
 def list_shares(ref: DatasetRef, json: Json = False) -> None:
     """List whom a dataset is shared with."""
     from headwater.service.sharing import list_shares as load_shares
+    from headwater.web.api.bodies import share_body
 
     shares = run_on_dataset(ref, load_shares)
     if json:
-        rows = [(share.grantee, {"role": share.role, "createdAt": share.created_at}) for share in shares]
-        print_json([{grantee.kind: grantee.name, **others} for grantee, others in rows])
+        print_json([share_body(share) for share in shares])
         return
     print_table(
         (Column("KIND"), Column("NAME", cut=True), Column("ROLE"), Column("SINCE", optional=True)),
@@ -94,8 +94,7 @@ def remove(ref: DatasetRef, user: User = None, group: Group = None) -> None:
 
 
 def _grantee(user: str | None, group: str | None) -> Grantee:
-    if user is not None and group is None:
-        return Grantee(GranteeKind.USER, user)
-    if group is not None and user is None:
-        return Grantee(GranteeKind.GROUP, group)
-    raise MalformedRequestError("--user, --group: give exactly one of the two")
+    grantee = grantee_of(user, group)
+    if grantee is None:
+        raise MalformedRequestError("--user, --group: give exactly one of the two")
+    return grantee

@@ -129,18 +129,6 @@ def _time_cell(ms: int | None) -> str:
 
 
 def _data(token: ApiToken) -> dict[str, object]:
-    data: dict[str, object] = {
-        "id": token.id,
-        "user": token.user,
-        "admin": token.limits.scope is Scope.ADMIN,
-        "scope": token.limits.scope,
-        "createdAt": token.created_at,
-    }
-    optional = {
-        "datasetId": token.limits.dataset_id,
-        "label": token.limits.label,
-        "expiresAt": token.limits.expires_at,
-        "lastUsedAt": token.last_used_at,
-        "revokedAt": token.revoked_at,
-    }
-    return data | {name: value for name, value in optional.items() if value is not None}
+    from headwater.web.api.bodies import token_body
+
+    return {**token_body(token), "admin": token.limits.scope is Scope.ADMIN}

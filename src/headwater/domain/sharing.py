@@ -34,6 +34,13 @@ class Grantee:
     name: str
 
 
+def grantee_of(user: str | None, group: str | None) -> Grantee | None:
+    """Return the grantee that a user or a group names; None unless exactly one of the two is given."""
+    if (user is None) == (group is None):
+        return None
+    return Grantee(GranteeKind.GROUP, group) if group is not None else Grantee(GranteeKind.USER, user or "")
+
+
 @dataclass(frozen=True, slots=True)
 class Share:
     """A role of a grantee on a dataset. `created_at` is in milliseconds since 1970."""

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from ipaddress import ip_address
 from typing import NamedTuple
 
 import structlog
@@ -37,7 +38,12 @@ _origin: ContextVar[Origin] = ContextVar("origin", default=Origin())  # noqa: B0
 
 @contextmanager
 def coming_from(address: str | None, request_id: str | None = None) -> Iterator[None]:
-    """Let the entries of the block say where the changes come from."""
+    """Let the entries of the block say where the changes come from.
+
+    Args:
+        address: the client of a request, as the server was told; otherwise any text.
+        request_id: the id of the request; None if it is none.
+    """
     before = _origin.set(Origin(address, request_id))
     try:
         yield
@@ -72,9 +78,18 @@ def audit_entry(
         dataset_id=dataset_id,
         target=target,
         details={name: value for name, value in details.items() if value is not None},
-        address=address,
+        address=address if request_id is None else _ip_address(address),
         request_id=request_id,
     )
+
+
+def _ip_address(client: str | None) -> str:
+    """Return the address of the client of a request. A trusted proxy may have passed on any text as that."""
+    try:
+        address = ip_address(client or "")
+    except ValueError:
+        return "unknown"
+    return str(getattr(address, "ipv4_mapped", None) or address)
 
 
 def dataset_entry(

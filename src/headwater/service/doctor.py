@@ -8,9 +8,9 @@ import shutil
 import time
 from collections.abc import AsyncIterator, Iterator
 from enum import StrEnum
-from pathlib import Path
 from typing import NamedTuple
 
+from headwater.access import is_folder
 from headwater.domain.dataset import Dataset
 from headwater.domain.datasource import Datasource, Purpose
 from headwater.domain.errors import HeadwaterError, IssuerUnavailableError
@@ -66,9 +66,9 @@ def check_environment(settings: Settings) -> Iterator[Finding]:
     allowed = settings.allowed_endpoints or "none besides public addresses"
     yield Finding(Level.OK, "egress", f"datasources may point to: {allowed}")
     root = settings.mount_root
-    if root is not None and not (_is_folder(root) and os.access(root, os.R_OK | os.X_OK)):
+    if root is not None and not (is_folder(root) and os.access(root, os.R_OK | os.X_OK)):
         yield Finding(Level.PROBLEM, "files", f"HEADWATER_LOCAL_ROOT: {root} is no folder that this user may read")
-    if settings.uses_folder and _is_folder(settings.folder):
+    if settings.uses_folder and is_folder(settings.folder):
         free = shutil.disk_usage(settings.folder).free
         level = Level.OK if free >= MIN_FREE_BYTES else Level.WARNING
         yield Finding(level, "disk", f"{free / 2**30:.1f} GiB free in {settings.folder}")
@@ -181,13 +181,6 @@ def _clock_finding(origin: Origin, seconds: float) -> Finding:
         f"signatures of a clock that is wrong; set this machine's clock (NTP)"
     )
     return Finding(Level.PROBLEM if abs(seconds) > 300 else Level.WARNING, "clock", text)
-
-
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except OSError:
-        return False  # this user may not look
 
 
 async def _status(transport: Transport, url: str) -> int | str:

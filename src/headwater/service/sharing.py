@@ -28,7 +28,7 @@ async def share_dataset(ctx: ServiceContext, dataset: DatasetContext, grantee: G
         DatasetUnknownError: the dataset was deleted in the meantime.
     """
     if grantee.kind is GranteeKind.USER:
-        await check_user_known(ctx, grantee.name)
+        await _check_user_known(ctx, grantee.name)
         if grantee.name == dataset.dataset.owner:
             raise MalformedRequestError(f"user: {grantee.name} owns the dataset and may do everything already")
     elif not is_printable_name(grantee.name):
@@ -44,7 +44,7 @@ async def unshare_dataset(ctx: ServiceContext, dataset: DatasetContext, grantee:
     Raises:
         MalformedRequestError: no user and no group can have this name.
         NotFoundError: there is no such share.
-        ForbiddenError: it is the share of somebody else, and the principal may not manage the dataset.
+        ForbiddenError: it is the share of another user or a group, and the principal may not manage the dataset.
     """
     if not is_printable_name(grantee.name):
         raise MalformedRequestError(f"{grantee.kind}: expected 1 to 255 characters without control characters")
@@ -60,12 +60,12 @@ async def unshare_dataset(ctx: ServiceContext, dataset: DatasetContext, grantee:
 async def transfer_dataset(ctx: ServiceContext, dataset: DatasetContext, owner: str) -> None:
     """Give a dataset to another owner. The former owner becomes an editor.
 
-    Only admins may give it to others. Other principals may only take it, which needs the role owner: a dataset that
-    somebody pushes to a user could have the name under which the user's programs look for one of their own.
+    Only admins may give it to others. Other principals may only take it, which needs the role owner. Otherwise an
+    attacker could give a user a dataset with the name under which the programs of the user look for their own.
 
     Raises:
         MalformedRequestError: there is no such user.
-        ForbiddenError: the principal is no admin, and the new owner is somebody else.
+        ForbiddenError: the principal is not an admin, and the new owner is another user.
         NameTakenError: the new owner has a dataset with the same name.
         DatasetUnknownError: the dataset was deleted in the meantime.
     """
@@ -82,7 +82,7 @@ async def transfer_dataset(ctx: ServiceContext, dataset: DatasetContext, owner: 
         raise dataset_unknown(dataset.id)
 
 
-async def check_user_known(ctx: ServiceContext, name: str) -> None:
+async def _check_user_known(ctx: ServiceContext, name: str) -> None:
     """Check that there is a user with this name, or can be one by a JWT.
 
     Raises:

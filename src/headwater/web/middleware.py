@@ -6,7 +6,7 @@ import re
 import secrets
 import time
 from collections.abc import MutableMapping
-from ipaddress import ip_address
+from functools import cache
 from typing import Any
 
 import structlog
@@ -63,11 +63,12 @@ class RequestMiddleware:
                 message = {**message, "headers": [*message["headers"], (b"x-request-id", request_id.encode())]}
             await send(message)
 
+        client = scope.get("client")
         work = RequestWork(scope["method"], scope["headers"], request_id, is_probe=is_probe)
         with (
             work,
             structlog.contextvars.bound_contextvars(request_id=request_id),
-            coming_from(_address_of(scope), request_id),
+            coming_from(client[0] if client else None, request_id),
             limit_waits(),
         ):
             try:
@@ -93,16 +94,6 @@ class RequestMiddleware:
                     )
 
 
-def _address_of(scope: Scope) -> str:
-    """Return the address of the client. A trusted proxy may have passed on any text as that."""
-    client = scope.get("client")
-    try:
-        address = ip_address(client[0]) if client else None
-    except ValueError:
-        address = None
-    return "unknown" if address is None else str(getattr(address, "ipv4_mapped", None) or address)
-
-
 def _fold_leading_slashes(scope: Scope) -> MutableMapping[str, Any]:
     if not scope["path"].startswith("//"):
         return dict(scope)
@@ -114,8 +105,13 @@ def _route_of(scope: Scope) -> str | None:
     """Return the template of a path; `/docs` for all pages and their files, and None if there is no such route."""
     path: str | None = getattr(scope.get("route"), "path", None)
     if path is not None:
-        return _CONVERTER.sub("", path)
+        return _template(path)
     return "/docs" if "endpoint" in scope else None
+
+
+@cache
+def _template(path: str) -> str:
+    return _CONVERTER.sub("", path)
 
 
 def _outcome(scope: Scope) -> dict[str, str]:

@@ -45,10 +45,15 @@ def snapshot(engine: Engine) -> Iterator[Connection]:
             connection.exec_driver_sql("BEGIN")
         else:
             connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-            connection.execute(text("SET LOCAL statement_timeout = 0"))
-            connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+            lift_time_limits(connection)
         yield connection
         connection.rollback()
+
+
+def lift_time_limits(connection: Connection) -> None:
+    """Let a transaction in PostgreSQL take as long as it needs, whatever its operator has set for others."""
+    connection.execute(text("SET LOCAL statement_timeout = 0"))
+    connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
 
 
 def tables_of(connection: Connection) -> Sequence[Table]:

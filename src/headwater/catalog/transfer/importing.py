@@ -29,9 +29,9 @@ from headwater.catalog.schema import (
 from headwater.catalog.sqlite_database import SqliteDatabase
 from headwater.catalog.tables import metadata
 from headwater.catalog.transfer.catalog_file import CatalogFile, StoredTable, TableInFile
-from headwater.catalog.transfer.exporting import sequence_of
+from headwater.catalog.transfer.exporting import lift_time_limits, sequence_of
 from headwater.domain.errors import CatalogUnavailableError, MalformedRequestError, StartupError
-from headwater.new_files import sync_folder, unfinished_file
+from headwater.new_files import replace_keeping_rights, sync_folder, unfinished_file
 
 _TYPES: dict[str, Any] = {
     "text": sa.Text,
@@ -141,8 +141,7 @@ def _import_into_postgres(database: PostgresDatabase, file: CatalogFile, replace
     engine = database.unlimited()
     try:
         with engine.connect() as connection:
-            connection.execute(text("SET LOCAL statement_timeout = 0"))
-            connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+            lift_time_limits(connection)
             lock_migrations(connection)
             present = table_columns(connection).keys()
             ours = {*metadata.tables, VERSION_TABLE}
@@ -208,11 +207,7 @@ def _put_in_place(unfinished: Path, path: Path, name: str, replace: bool) -> Non
         if not replace:
             _check_empty(connection, name)
         _remove_companions(path)
-        status = path.stat()
-        if (status.st_uid, status.st_gid) != (unfinished.stat().st_uid, unfinished.stat().st_gid):
-            os.chown(unfinished, status.st_uid, status.st_gid)
-        unfinished.chmod(status.st_mode & 0o770)
-        unfinished.replace(path)
+        replace_keeping_rights(unfinished, path)
 
 
 def _companions(path: Path) -> list[Path]:

@@ -7,9 +7,10 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from headwater.domain.errors import MalformedRequestError
-from headwater.domain.sharing import Grantee, GranteeKind, Role, Share
-from headwater.domain.users import ApiToken, NewToken, Scope
+from headwater.domain.sharing import Grantee, GranteeKind, Role, grantee_of
+from headwater.domain.users import NewToken, Scope
 from headwater.service import sharing, tokens
+from headwater.web.api.bodies import present, share_body, token_body
 from headwater.web.requests import (
     AuthorizedDataset,
     Context,
@@ -40,13 +41,13 @@ async def who_am_i(principal: CurrentPrincipal) -> Response:
         "tokenId": principal.token_id,
         "expiresAt": principal.expires_at,
     }
-    return json_response(_present(body))
+    return json_response(present(body))
 
 
 @router.get("/tokens")
 async def list_tokens(ctx: Context, principal: CurrentPrincipal) -> Response:
     """List the tokens of the user."""
-    return json_response([_token_body(token) for token in await tokens.list_tokens(ctx, principal)])
+    return json_response([token_body(token) for token in await tokens.list_tokens(ctx, principal)])
 
 
 @router.post("/tokens")
@@ -67,7 +68,7 @@ async def create_token(request: Request, ctx: Context, principal: CurrentPrincip
         expires_at=expires_at,
     )
     token, known = await tokens.create_token(ctx, principal, new)
-    return json_response({**_token_body(known), "token": token}, 201, _SECRET)
+    return json_response({**token_body(known), "token": token}, 201, _SECRET)
 
 
 @router.delete("/tokens/{token_id}")
@@ -80,7 +81,7 @@ async def revoke_token(request: Request, ctx: Context, principal: CurrentPrincip
 @router.get("/datasets/{dataset_id}/shares")
 async def list_shares(ctx: Context, dataset: ManagedDataset) -> Response:
     """List whom a dataset is shared with."""
-    return json_response([_share_body(share) for share in await sharing.list_shares(ctx, dataset)])
+    return json_response([share_body(share) for share in await sharing.list_shares(ctx, dataset)])
 
 
 @router.put("/datasets/{dataset_id}/shares")
@@ -113,33 +114,7 @@ async def transfer_dataset(request: Request, ctx: Context, dataset: ManagedDatas
 
 
 def _grantee(user: str | None, group: str | None) -> Grantee:
-    if user is not None and group is None:
-        return Grantee(GranteeKind.USER, user)
-    if group is not None and user is None:
-        return Grantee(GranteeKind.GROUP, group)
-    raise MalformedRequestError("user, group: expected exactly one of the two")
-
-
-def _token_body(token: ApiToken) -> dict[str, Any]:
-    return _present(
-        {
-            "id": token.id,
-            "user": token.user,
-            "scope": token.limits.scope,
-            "datasetId": token.limits.dataset_id,
-            "label": token.limits.label,
-            "createdAt": token.created_at,
-            "expiresAt": token.limits.expires_at,
-            "lastUsedAt": token.last_used_at,
-            "revokedAt": token.revoked_at,
-        }
-    )
-
-
-def _share_body(share: Share) -> dict[str, Any]:
-    return {share.grantee.kind.value: share.grantee.name, "role": share.role, "createdAt": share.created_at}
-
-
-def _present(body: dict[str, Any]) -> dict[str, Any]:
-    """Return the members that have a value: no response contains null."""
-    return {name: value for name, value in body.items() if value is not None}
+    grantee = grantee_of(user, group)
+    if grantee is None:
+        raise MalformedRequestError("user, group: expected exactly one of the two")
+    return grantee

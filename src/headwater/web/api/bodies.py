@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from headwater.domain.sharing import Share
+from headwater.domain.users import ApiToken
 from headwater.service.datasets import DatasetSummary
 from headwater.service.verify import Check, Verification
 
@@ -68,3 +70,30 @@ def enriched_dataset_body(summary: DatasetSummary) -> dict[str, Any]:
     body = dataset_body(summary)
     del body["datasourceProcessedUntilTimestamp"]  # not a member of this model; clients refuse unknown members
     return {**body, "samples": [], "nTags": 0, "nEmbeddings": 0}
+
+
+def token_body(token: ApiToken) -> dict[str, Any]:
+    """Return `TokenData`: what is known about a token, without the token itself."""
+    return present(
+        {
+            "id": token.id,
+            "user": token.user,
+            "scope": token.limits.scope,
+            "datasetId": token.limits.dataset_id,
+            "label": token.limits.label,
+            "createdAt": token.created_at,
+            "expiresAt": token.limits.expires_at,
+            "lastUsedAt": token.last_used_at,
+            "revokedAt": token.revoked_at,
+        }
+    )
+
+
+def share_body(share: Share) -> dict[str, Any]:
+    """Return `ShareData`."""
+    return {share.grantee.kind.value: share.grantee.name, "role": share.role, "createdAt": share.created_at}
+
+
+def present(body: dict[str, Any]) -> dict[str, Any]:
+    """Return the members that have a value: no response contains null."""
+    return {name: value for name, value in body.items() if value is not None}
